@@ -1,0 +1,1 @@
+"""The contracts between rooms: settings, symbols, instruments, raw records, events, topics. No I/O."""

@@ -1,0 +1,56 @@
+"""What is known of one tradable instrument: the facts that turn a frame's numbers into canonical ones."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from schemas.symbols import Kind, Symbol, parse_symbol, to_exchange
+
+
+class Instrument(BaseModel):
+    """One instrument of one feed. Decimals are plain strings.
+
+    `contract_size`: what one unit of the exchange's amounts stands for: base units when linear ("1" where amounts
+    are base units already), units of the quote currency when `inverse` (base = contracts x size / price).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    exchange: str
+    feed: str
+    symbol: str
+    exchange_symbol: str
+    kind: Kind
+    base: str
+    quote: str
+    settle: str = ""
+    tick_size: str = ""
+    lot_size: str = ""
+    contract_size: str = "1"
+    inverse: bool = False
+    expiry: str = ""
+    status: Literal["trading", "halted", "closed"] = "trading"
+
+    @property
+    def key(self) -> str:
+        """`exchange:symbol`, the key of this instrument's records in every topic."""
+        return f"{self.exchange}:{self.symbol}"
+
+
+def assumed_instrument(feed: str, exchange: str, symbol: str) -> Instrument:
+    """What can be known without the exchange's metadata: for recordings that hold no definition.
+
+    Amounts are taken as base units, or as contracts of one where the kind has contracts.
+    """
+    parts: Symbol = parse_symbol(symbol)
+    return Instrument(
+        exchange=exchange,
+        feed=feed,
+        symbol=symbol,
+        exchange_symbol=to_exchange(feed, symbol),
+        kind=parts.kind,
+        base=parts.base,
+        quote=parts.quote,
+        inverse=parts.kind in ("perp", "future") and parts.quote == "USD",
+        expiry=parts.expiry,
+    )

@@ -1,0 +1,107 @@
+r"""Raw records: small batches of exchange frames, exactly as they came, and the markers that go between them.
+
+One record of `raw.<exchange>` is UTF-8-safe lines, in order of receipt:
+
+    <local_timestamp ns>\t<exchange>:<symbol>\t<frame>\n
+
+All lines of one instrument go to one partition (`partition_of`). Whatever shapes the output besides frames stands in
+the same topic as a *marker*: a line whose frame begins with `{"marketprism":"<type>"`. Types:
+
+| type | other fields | meaning |
+|---|---|---|
+| `instrument` | those of `Instrument` | the definition, before the instrument's first frame |
+| `connected` / `disconnected` | `reason` | the connection that carries the instrument came or went |
+| `subscribed` | `channels` | the exchange acknowledged them |
+| `refused` | `channels`, `reason` | the exchange refused them |
+| `lost` | `frames`, `reason` | frames were dropped before the broker took them: a gap |
+| `tick` | | each second, to every partition, key `<exchange>:*`: stream time |
+| `frame` | `base64` | a frame that cannot stand in a line (newlines, our own prefix) |
+| `oversized` | `bytes`, `sha256`, `base64` (first KiB) | a frame larger than a record may be |
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import orjson
+from aiokafka.partitioner import murmur2
+
+from schemas.errors import RawRecordError
+
+MARKER = b'{"marketprism":"'
+MAX_FRAME = 900_000  # bytes; a Kafka record holds 1 MB by default, and the line has a head
+UNKNOWN = "?"  # the symbol of a frame whose instrument ingest cannot tell
+EVERY = "*"  # the symbol of a marker for all instruments of a partition
+
+
+class RawLine(NamedTuple):
+    """One line: receipt time (ns since the epoch), `exchange:symbol`, the frame's bytes."""
+
+    local_timestamp: int
+    key: str
+    frame: bytes
+
+
+def encode_line(local_timestamp: int, key: str, frame: bytes) -> bytes:
+    """A frame as a line; one that cannot stand as it is becomes a `frame` or `oversized` marker."""
+    if b"\n" in frame or frame.startswith(MARKER):
+        frame = _wrap(frame)
+    elif len(frame) > MAX_FRAME:
+        frame = _cut(frame)
+    return b"%d\t%s\t%s\n" % (local_timestamp, key.encode(), frame)
+
+
+def encode_marker(local_timestamp: int, key: str, kind: str, **fields: Any) -> bytes:
+    """A marker as a line."""
+    return b"%d\t%s\t%s\n" % (
+        local_timestamp,
+        key.encode(),
+        orjson.dumps({"marketprism": kind, **fields}),
+    )
+
+
+def _wrap(frame: bytes) -> bytes:
+    if len(frame) * 4 // 3 > MAX_FRAME:
+        return _cut(frame)
+    return orjson.dumps({"marketprism": "frame", "base64": base64.b64encode(frame).decode()})
+
+
+def _cut(frame: bytes) -> bytes:
+    return orjson.dumps(
+        {
+            "marketprism": "oversized",
+            "bytes": len(frame),
+            "sha256": hashlib.sha256(frame).hexdigest(),
+            "base64": base64.b64encode(frame[:1024]).decode(),
+        }
+    )
+
+
+def unwrap(marker: dict[str, Any]) -> bytes:
+    """The bytes that a `frame` or `oversized` marker holds."""
+    return base64.b64decode(marker["base64"])
+
+
+def decode_record(value: bytes) -> Iterator[RawLine]:
+    """The lines of one record, in order; `RawRecordError` names the first that is none."""
+    lines = value.split(b"\n")
+    lines.pop()  # what follows the last newline
+    for number, line in enumerate(lines):
+        try:
+            stamp, key, frame = line.split(b"\t", 2)
+            yield RawLine(int(stamp), _text(key), frame)
+        except ValueError as error:
+            raise RawRecordError(f"line {number} is not <ns>\\t<exchange>:<symbol>\\t<frame>: {error}") from None
+
+
+@lru_cache(maxsize=65536)
+def _text(key: bytes) -> str:
+    return key.decode()
+
+
+@lru_cache(maxsize=65536)
+def partition_of(key: str, partitions: int) -> int:
+    """The partition of a key: murmur2, as every Kafka client's default partitioner has it."""
+    return int((murmur2(key.encode()) & 0x7FFFFFFF) % partitions)

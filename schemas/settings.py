@@ -1,0 +1,188 @@
+"""Settings: environment (`MARKETPRISM_…`) over the file `marketprism.toml` (or `$MARKETPRISM_FILE`) over defaults."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Self, TypeVar
+
+import orjson
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from schemas.errors import SettingsError, SymbolError
+from schemas.feeds import FEEDS, feed_named, feed_of
+from schemas.symbols import parse_symbol
+
+PREFIX = "MARKETPRISM_"
+R = TypeVar("R")
+
+
+def _split(value: Any) -> Any:
+    return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]  # `a,b` in the environment
+
+
+class Endpoint(BaseModel):
+    """Where a feed is reached; empty means the exchange's own address."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ws: str = ""
+    rest: str = ""
+
+
+class Settings(BaseSettings):
+    """Every setting, with its default; the description says what it does and what it accepts."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+
+    kafka: str = Field("127.0.0.1:9092", description="bootstrap servers, host:port[,host:port…]")
+    topic_prefix: str = Field("", pattern=r"^[A-Za-z0-9._-]*$", description="put before every topic and group name")
+    partitions: Annotated[int, Field(ge=1, le=1024)] = Field(4, description="partitions of every partitioned topic")
+    replication: Annotated[int, Field(ge=1, le=7)] = Field(1, description="replicas of every topic")
+
+    clickhouse: str = Field(
+        "chdb://data/clickhouse",
+        pattern=r"^(chdb://.+|clickhouses?://.+)$",
+        description="chdb://DIRECTORY (embedded) or clickhouse://[user:password@]host[:9000]",
+    )
+    database: str = Field("marketprism", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="ClickHouse database")
+    sql_address: str = Field(
+        "127.0.0.1:8123",
+        pattern=r"^[^:]+:\d+$",
+        description="host:port where the sink of an embedded ClickHouse answers SQL",
+    )
+    retention_days: Annotated[int, Field(ge=0)] = Field(0, description="days that rows are kept; 0: for ever")
+
+    feeds: Names = Field(tuple(FEEDS), description=f"feeds to ingest, of: {', '.join(FEEDS)}")
+    symbols: Names = Field(
+        ("BTC-USDT", "ETH-USDT", "BTC-USDT-PERP", "ETH-USDT-PERP"),
+        description="canonical symbols to ingest; each feed takes those of its kinds",
+    )
+    endpoints: dict[str, Endpoint] = Field(
+        default_factory=dict,
+        description='other addresses per feed: {"okx": {"ws": "ws://…", "rest": "http://…"}}',
+    )
+    linger_ms: Annotated[float, Field(ge=0, le=1000)] = Field(5.0, description="most a frame waits for its raw record")
+    buffer_mb: Annotated[int, Field(ge=1)] = Field(64, description="frames ingest holds while the broker is away, MB")
+
+    checkpoint_s: Annotated[float, Field(gt=0, le=60)] = Field(1.0, description="seconds between book checkpoints")
+    snapshot_s: Annotated[float, Field(gt=0)] = Field(60.0, description="seconds between book snapshots published")
+    silence_s: Annotated[float, Field(gt=0)] = Field(70.0, description="seconds without frames until a book is stale")
+    quote_levels: Annotated[int, Field(ge=1, le=50)] = Field(5, description="levels a side that a quote carries")
+
+    arbitrage_window_ms: Annotated[int, Field(ge=1)] = Field(500, description="most that two quotes may be apart")
+    arbitrage_min_bps: float = Field(0.0, description="net basis points after both fees from which a signal opens")
+    fees_bps: dict[str, float] = Field(
+        default_factory=lambda: {
+            "binance-spot": 10.0,
+            "binance-usdm": 5.0,
+            "okx:spot": 10.0,
+            "okx:option": 3.0,
+            "okx": 5.0,
+        },
+        description='taker fees, basis points, by "feed:kind" or "feed": public retail rates by default',
+    )
+
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING, ERROR")
+    log_json: bool = Field(False, description="logs as JSON lines instead of text")
+
+    @field_validator("feeds")
+    @classmethod
+    def _known_feeds(cls, feeds: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_checked(feed_named, name).name for name in feeds)
+
+    @field_validator("symbols")
+    @classmethod
+    def _known_symbols(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(_checked(parse_symbol, text.upper())) for text in symbols)
+
+    @field_validator("endpoints")
+    @classmethod
+    def _known_endpoints(cls, endpoints: dict[str, Endpoint]) -> dict[str, Endpoint]:
+        return {_checked(feed_named, name).name: endpoint for name, endpoint in endpoints.items()}
+
+    @model_validator(mode="after")
+    def _every_feed_has_a_fee(self) -> Self:
+        missing = [name for name in self.feeds if name not in self.fees_bps]
+        if missing:
+            raise ValueError(f"fees_bps has no rate for {', '.join(missing)}")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, settings_file())
+
+    def topic(self, name: str) -> str:
+        """A topic's (or group's) full name: the prefix before it."""
+        return self.topic_prefix + name
+
+    def symbols_of(self, feed: str) -> tuple[str, ...]:
+        """The configured symbols that a feed can carry."""
+        kinds = FEEDS[feed].kinds
+        return tuple(symbol for symbol in self.symbols if parse_symbol(symbol).kind in kinds)
+
+    def taker_fee_bps(self, exchange: str, symbol: str) -> float:
+        """The taker fee of an instrument in basis points."""
+        feed, kind = feed_of(exchange, symbol).name, parse_symbol(symbol).kind
+        return self.fees_bps.get(f"{feed}:{kind}", self.fees_bps.get(feed, 0.0))
+
+    def environment(self) -> dict[str, str]:
+        """These settings as environment variables, for child processes."""
+        values = self.model_dump(mode="json")
+        return {
+            PREFIX + name.upper(): ",".join(value) if name in ("feeds", "symbols") else _text(value)
+            for name, value in values.items()
+        }
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def settings_file() -> Path:
+    return Path(os.environ.get(PREFIX + "FILE", "marketprism.toml"))
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """The settings; `SettingsError` names each unusable one and what it accepts."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_explain(item) for item in error.errors())) from None
+    except (
+        ValueError,
+        OSError,
+    ) as error:  # a TOML file that cannot be read, an environment variable that is no JSON
+        raise SettingsError(f"settings cannot be read ({settings_file()} and {PREFIX}*): {error}") from None
+
+
+def _explain(item: Any) -> str:
+    name = str(item["loc"][0]) if item["loc"] else "settings"
+    field = Settings.model_fields.get(name)
+    if field is None and item["type"] == "extra_forbidden":
+        return f"{name}: there is no such setting"
+    accepts = f"; it accepts: {field.description}" if field else ""
+    return f"{PREFIX}{name.upper()} ({name}): {item['msg']}, got {item['input']!r}{accepts}"
+
+
+def _checked(check: Callable[[str], R], text: str) -> R:
+    try:
+        return check(text)
+    except SymbolError as error:
+        raise ValueError(str(error)) from None

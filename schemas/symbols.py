@@ -1,0 +1,142 @@
+"""Canonical symbols and their mapping to and from each feed's own names.
+
+Canonical (DESIGN: what Tardis and CCXT users already know):
+`BTC-USDT` spot, `BTC-USDT-PERP` linear perpetual, `BTC-USD-PERP` inverse perpetual, `BTC-USDT-261225`
+dated future, `BTC-USD-261225-76000-C` option. The quote is the currency of the price, never of settlement.
+Multiplied tickers keep their multiplier in the base (`1000SHIB-USDT-PERP`), as on the exchange.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from schemas.errors import SymbolError
+
+Kind = Literal["spot", "perp", "future", "option"]
+
+_ASSET = re.compile(r"[^\s\-:_/\t]+")
+_DATE = re.compile(r"\d{6}")
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """One canonical symbol, taken apart. `expiry` is `YYMMDD`, `strike` a plain decimal string."""
+
+    base: str
+    quote: str
+    kind: Kind = "spot"
+    expiry: str = ""
+    strike: str = ""
+    option: Literal["", "C", "P"] = ""
+
+    def __str__(self) -> str:
+        pair = f"{self.base}-{self.quote}"
+        if self.kind == "perp":
+            return f"{pair}-PERP"
+        tail = [part for part in (self.expiry, self.strike, self.option) if part]
+        return "-".join([pair, *tail])
+
+
+@lru_cache(maxsize=65536)
+def parse_symbol(text: str) -> Symbol:
+    """`BTC-USDT-PERP` to a `Symbol`; `SymbolError` says which forms exist."""
+    parts = text.split("-")
+    if len(parts) < 2 or not all(_ASSET.fullmatch(part) for part in parts):
+        raise _unknown(text)
+    base, quote, *rest = parts
+    if not rest:
+        return Symbol(base, quote)
+    if rest == ["PERP"]:
+        return Symbol(base, quote, "perp")
+    if not _DATE.fullmatch(rest[0]):
+        raise _unknown(text)
+    if len(rest) == 1:
+        return Symbol(base, quote, "future", rest[0])
+    if len(rest) == 3 and rest[2] in ("C", "P"):
+        return Symbol(base, quote, "option", rest[0], rest[1], "C" if rest[2] == "C" else "P")
+    raise _unknown(text)
+
+
+def _unknown(text: str) -> SymbolError:
+    return SymbolError(
+        f"{text!r} is not a symbol: write BTC-USDT (spot), BTC-USDT-PERP, BTC-USDT-261225 (dated) "
+        "or BTC-USD-261225-76000-C (option)"
+    )
+
+
+# Binance writes no separator. Metadata decides where there is any; this table serves replays, which have none.
+# Order matters: the first suffix that fits wins, so longer names that end like shorter ones stand first.
+_BINANCE_QUOTES = (
+    "FDUSD", "USDT", "USDC", "TUSD", "BUSD", "USD1", "BTC", "ETH", "BNB", "EUR", "TRY", "BRL", "JPY", "GBP",
+    "AUD", "ZAR", "UAH", "PLN", "RON", "ARS", "MXN", "IDR", "COP", "CZK", "DAI", "XRP", "TRX", "DOGE", "SOL", "USD",
+)  # fmt: skip
+
+
+def to_exchange(feed: str, symbol: str) -> str:
+    """The feed's own name of a canonical symbol, as REST and payloads spell it: `BTC-USDT` → `BTCUSDT`."""
+    return _mapping(feed)[0](parse_symbol(symbol))
+
+
+def from_exchange(feed: str, name: str) -> str:
+    """The canonical symbol of a feed's own name: `BTC-USDT-SWAP` → `BTC-USDT-PERP`."""
+    return str(_mapping(feed)[1](name))
+
+
+def _split_binance(pair: str) -> tuple[str, str]:
+    for quote in _BINANCE_QUOTES:
+        if pair.endswith(quote) and len(pair) > len(quote):
+            return pair[: -len(quote)], quote
+    raise SymbolError(f"cannot tell base from quote in {pair!r}: its quote currency is not a known one")
+
+
+def _binance_spot_name(symbol: Symbol) -> str:
+    if symbol.kind != "spot":
+        raise SymbolError(f"binance-spot has no {symbol.kind} instruments: {symbol}")
+    return symbol.base + symbol.quote
+
+
+def _binance_spot_symbol(name: str) -> Symbol:
+    return Symbol(*_split_binance(name.upper()))
+
+
+def _binance_usdm_name(symbol: Symbol) -> str:
+    if symbol.kind not in ("perp", "future"):
+        raise SymbolError(f"binance-usdm has no {symbol.kind} instruments: {symbol}")
+    dated = f"_{symbol.expiry}" if symbol.expiry else ""
+    return f"{symbol.base}{symbol.quote}{dated}"
+
+
+def _binance_usdm_symbol(name: str) -> Symbol:
+    pair, _, expiry = name.upper().partition("_")
+    base, quote = _split_binance(pair)
+    return Symbol(base, quote, "future", expiry) if expiry else Symbol(base, quote, "perp")
+
+
+def _okx_name(symbol: Symbol) -> str:
+    name = f"{symbol.base}-{symbol.quote}-SWAP" if symbol.kind == "perp" else str(symbol)
+    return name.replace(".UM", "_UM")
+
+
+def _okx_symbol(name: str) -> Symbol:
+    # `BTC-USD_UM-SWAP` is a USD-quoted linear swap (§3.8): another instrument than the inverse `BTC-USD-SWAP`,
+    # so its quote keeps the marker, without the underscore that no canonical symbol has.
+    pair = name.replace("_UM", ".UM")
+    if pair.endswith("-SWAP"):
+        pair = pair.removesuffix("-SWAP") + "-PERP"
+    return parse_symbol(pair)
+
+
+_MAPPINGS: dict[str, tuple[Callable[[Symbol], str], Callable[[str], Symbol]]] = {
+    "binance-spot": (_binance_spot_name, _binance_spot_symbol),
+    "binance-usdm": (_binance_usdm_name, _binance_usdm_symbol),
+    "okx": (_okx_name, _okx_symbol),
+}
+
+
+def _mapping(feed: str) -> tuple[Callable[[Symbol], str], Callable[[str], Symbol]]:
+    try:
+        return _MAPPINGS[feed]
+    except KeyError:
+        raise SymbolError(f"no symbol mapping for feed {feed!r}: known are {', '.join(_MAPPINGS)}") from None
