@@ -1,0 +1,60 @@
+"""Whether a book update follows what the book holds: one small function per feed, with its rules numbered.
+
+Each takes the book's last applied sequence, the update, and whether it would be the first on top of a snapshot.
+"""
+
+from collections.abc import Callable
+from enum import Enum
+
+from streams.normalize.events import Depth
+
+
+class Verdict(Enum):
+    APPLY = 1
+    DROP = 2  # the book holds it already
+    GAP = 3
+
+
+Rule = Callable[[int, Depth, bool], Verdict]
+
+
+def binance_spot(sequence: int, update: Depth, first: bool) -> Verdict:
+    """PROTOCOLS §1.5.
+
+    1. `u` <= sequence: nothing new, drop.
+    2. `U` <= sequence + 1: follows or overlaps, apply (overlap is legal: amounts are absolute).
+    3. Anything else is a gap.
+    """
+    if update.last <= sequence:
+        return Verdict.DROP
+    return Verdict.APPLY if update.first <= sequence + 1 else Verdict.GAP
+
+
+def binance_usdm(sequence: int, update: Depth, first: bool) -> Verdict:
+    """PROTOCOLS §2.4. Ids are not consecutive: only `pu` chains.
+
+    1. First on a snapshot: `u` < L drop; `U` <= L <= u, or `pu` == L (seen on the wire), apply; else a gap.
+    2. Afterwards: `pu` == sequence apply; `u` <= sequence is a repetition, drop; else a gap.
+    """
+    if update.previous == sequence:
+        return Verdict.APPLY
+    if first:
+        if update.last < sequence:
+            return Verdict.DROP
+        return Verdict.APPLY if update.first <= sequence else Verdict.GAP
+    return Verdict.DROP if update.last <= sequence else Verdict.GAP
+
+
+def okx(sequence: int, update: Depth, first: bool) -> Verdict:
+    """PROTOCOLS §3.5.
+
+    1. `prevSeqId` == sequence: apply; also when `seqId` equals it (keep-alive) or is below it (maintenance reset).
+    2. `prevSeqId` < `seqId` <= sequence: a repetition, drop.
+    3. Anything else is a gap.
+    """
+    if update.previous == sequence:
+        return Verdict.APPLY
+    return Verdict.DROP if update.previous < update.last <= sequence else Verdict.GAP
+
+
+RULES: dict[str, Rule] = {"binance-spot": binance_spot, "binance-usdm": binance_usdm, "okx": okx}

@@ -1,0 +1,289 @@
+"""One instrument's way through the pipeline: its frames and markers in, its events out. State, but no I/O, no clock."""
+
+from typing import Any, NamedTuple
+
+import orjson
+
+from schemas.feeds import feed_of
+from schemas.instruments import Instrument, assumed_instrument
+from schemas.settings import Settings
+from streams.continuity import RULES
+from streams.normalize import parse
+from streams.normalize.amounts import base_levels
+from streams.normalize.events import Depth, Ignored, Levels, Quote, Trade
+from streams.order_book import Broken, OrderBook
+from streams.output import Output
+from streams.truth_check import TruthCheck, top_of
+
+_SECOND = 1_000_000
+REPORT_EVERY = 10 * _SECOND  # µs between truth-check reports of an instrument
+ASK_AGAIN_AFTER = 5 * _SECOND  # µs without an answer to a snapshot request
+
+
+class Gap(NamedTuple):
+    """An open gap: its id and when it opened (µs)."""
+
+    id: str
+    cause: str
+    opened_at: int
+
+
+class InstrumentStream:
+    """Normalizes, keeps the book, publishes. `covered`: the raw offset that the state holds everything up to."""
+
+    def __init__(self, instrument: Instrument, settings: Settings) -> None:
+        self.instrument = instrument
+        self.key = instrument.key.encode()
+        self.orders = OrderBook(RULES[instrument.feed])
+        self.check = TruthCheck()
+        self.top: tuple[Levels, Levels] | None = None  # the book's levels last published as a quote
+        self.gap: Gap | None = None
+        self.heard_at = 0
+        self.snapshot_at = 0
+        self.reported_at = 0
+        self.asked_at = 0
+        self.covered = -1
+        self._levels = settings.quote_levels
+        self._silence = int(settings.silence_s * _SECOND)
+        self._snapshot_every = int(settings.snapshot_s * _SECOND)
+
+    # Frames
+
+    def on_frame(self, out: Output, now: int, frame: bytes) -> None:
+        """One frame; `FrameError` says why it is none."""
+        events = parse(frame, self.instrument, now)
+        self.heard_at = now
+        for event in events:
+            if type(event) is Quote:
+                self._on_quote(out, now, event)
+            elif type(event) is Trade:
+                self._on_trade(out, now, event)
+            elif type(event) is Depth:
+                self._on_depth(out, now, event)
+            elif type(event) is Ignored:
+                continue
+
+    def _head(self, out: Output, timestamp: int, now: int) -> dict[str, Any]:
+        return {
+            "source": out.source(),
+            "exchange": self.instrument.exchange,
+            "symbol": self.instrument.symbol,
+            "timestamp": timestamp,
+            "local_timestamp": now,
+        }
+
+    def _on_trade(self, out: Output, now: int, trade: Trade) -> None:
+        body = self._head(out, trade.timestamp, now)
+        body["id"] = trade.id
+        body["price"] = trade.price
+        body["amount"] = trade.amount
+        body["side"] = trade.side
+        body["kind"] = trade.kind
+        out.event("market.trades", self.key, body)
+
+    def _on_quote(self, out: Output, now: int, quote: Quote) -> None:
+        orders = self.orders
+        bids, asks = quote.bids, quote.asks
+        fresh = quote.sequence >= orders.sequence
+        if orders.state == "live":
+            if quote.sequence:
+                self._compared(out, now, self.check.on_bbo(now, quote.sequence, top_of(bids, asks)))
+            if fresh:
+                bids = bids and bids[:1] + self._behind(orders.book.bids.top(self._levels), float(bids[0][0]), 1)
+                asks = asks and asks[:1] + self._behind(orders.book.asks.top(self._levels), float(asks[0][0]), -1)
+        value = self._publish_quote(out, now, "bbo", quote.timestamp, quote.sequence, bids, asks)
+        if fresh:  # one that the book has passed must not step the join back
+            out.join(self.instrument.symbol, orders.state.encode() + b"\t" + value)
+
+    def _behind(self, top: Levels, best: float, sign: int) -> Levels:
+        """The book's levels that are worse than the exchange's best price."""
+        return [level for level in top if sign * float(level[0]) < sign * best][: self._levels - 1]
+
+    def _publish_quote(
+        self, out: Output, now: int, origin: str, timestamp: int, sequence: int, bids: Levels, asks: Levels
+    ) -> bytes:
+        body = self._head(out, timestamp, now)
+        body["origin"] = origin
+        body["sequence"] = sequence
+        body["bids"] = base_levels(self.instrument, bids)
+        body["asks"] = base_levels(self.instrument, asks)
+        return out.event("market.quotes", self.key, body)
+
+    def _on_depth(self, out: Output, now: int, message: Depth) -> None:
+        was_live = self.orders.state == "live"
+        outcome = self.orders.take(message)
+        if isinstance(outcome, Broken):
+            self._on_broken(out, now, outcome, was_live)
+            return
+        if not outcome:
+            return
+        for applied in outcome:
+            self._publish_book(out, now, applied)
+        if not was_live or outcome[0].kind != "update":
+            self.check.restart()
+            self._close_gap(out, now)
+        sequence = self.orders.sequence
+        if sequence:
+            top = top_of(self.orders.book.bids.top(1), self.orders.book.asks.top(1))
+            self._compared(out, now, self.check.on_book(now, sequence, top))
+        self._publish_top(out, now, outcome[-1].timestamp)
+
+    def _publish_book(self, out: Output, now: int, message: Depth) -> None:
+        body = self._head(out, message.timestamp, now)
+        body["type"] = "update" if message.kind == "update" else "snapshot"
+        body["sequence"] = message.last
+        body["previous"] = message.previous if message.previous >= 0 else max(message.first - 1, 0)
+        body["bids"] = base_levels(self.instrument, message.bids)
+        body["asks"] = base_levels(self.instrument, message.asks)
+        out.event("market.books", self.key, body)
+        if message.kind != "update":
+            self.snapshot_at = now
+
+    def _publish_top(self, out: Output, now: int, timestamp: int) -> None:
+        book = self.orders.book
+        top = book.bids.top(self._levels), book.asks.top(self._levels)
+        if top == self.top:
+            return
+        self.top = top
+        value = self._publish_quote(out, now, "book", timestamp, self.orders.sequence, *top)
+        out.join(self.instrument.symbol, b"live\t" + value)
+
+    # Gaps
+
+    def _on_broken(self, out: Output, now: int, broken: Broken, was_live: bool) -> None:
+        if was_live:
+            self._open_gap(out, now, broken.cause, broken.expected, broken.received)
+        self._ask(out, now, broken.cause)
+
+    def _open_gap(self, out: Output, now: int, cause: str, expected: int = 0, received: int = 0) -> None:
+        self.top = None
+        self.check.restart()
+        self._tell_join(out, now)
+        if self.gap is not None:
+            return
+        body = self._head(out, now, now)
+        self.gap = Gap(f"{self.instrument.key}:{now}", cause, now)
+        out.event("market.gaps", self.key, body | self._gap_fields("opened", expected, received, 0))
+
+    def _close_gap(self, out: Output, now: int) -> None:
+        if self.gap is None:
+            return
+        body = self._head(out, now, now)
+        out.event("market.gaps", self.key, body | self._gap_fields("closed", 0, 0, now - self.gap.opened_at))
+        self.gap = None
+
+    def _gap_fields(self, kind: str, expected: int, received: int, duration: int) -> dict[str, Any]:
+        assert self.gap is not None
+        return {
+            "type": kind,
+            "id": self.gap.id,
+            "cause": self.gap.cause,
+            "expected": expected,
+            "received": received,
+            "duration": duration,
+        }
+
+    def _ask(self, out: Output, now: int, reason: str) -> None:
+        self.asked_at = now
+        out.request_snapshot(self.instrument.exchange, self.instrument.symbol, reason, now)
+
+    def _tell_join(self, out: Output, now: int) -> None:
+        """The book went out of the live state: open signals that rest on it must close."""
+        notice = {
+            "source": out.source(),
+            "exchange": self.instrument.exchange,
+            "symbol": self.instrument.symbol,
+            "local_timestamp": now,
+        }
+        out.join(self.instrument.symbol, self.orders.state.encode() + b"\t" + orjson.dumps(notice))
+
+    # Truth check
+
+    def _compared(self, out: Output, now: int, difference: Any) -> None:
+        if difference is None:
+            return
+        body = self._head(out, now, now) | {"type": "difference", "compared": 0, "agreed": 0, "differed": 0}
+        body |= {"sequence": difference.sequence, "bbo": difference.bbo, "book": difference.book}
+        out.event("market.quality", self.key, body)
+
+    def _report(self, out: Output, now: int) -> None:
+        self.reported_at = now
+        agreed, differed = self.check.report()
+        if not agreed + differed:
+            return
+        body = self._head(out, now, now)
+        body |= {"type": "report", "compared": agreed + differed, "agreed": agreed, "differed": differed}
+        body |= {"sequence": self.orders.sequence, "bbo": [], "book": []}
+        out.event("market.quality", self.key, body)
+
+    # Markers
+
+    def on_instrument(self, instrument: Instrument) -> None:
+        """A definition. Its book stays: definitions are repeated at each connection."""
+        self.instrument = instrument
+
+    def on_disconnected(self, out: Output, now: int) -> None:
+        self._leave(out, now, "disconnected")
+
+    def on_lost(self, out: Output, now: int) -> None:
+        """Ingest had to drop frames of this instrument."""
+        self._leave(out, now, "lost")
+        self._ask(out, now, "lost")
+
+    def _leave(self, out: Output, now: int, cause: str) -> None:
+        was_live = self.orders.state == "live"
+        self.orders.leave()
+        if was_live or cause == "lost":
+            self._open_gap(out, now, cause)
+
+    def on_tick(self, out: Output, now: int) -> None:
+        """A second of stream time: what closes, expires or is repeated by time."""
+        orders = self.orders
+        if orders.state == "live":
+            if now - self.heard_at > self._silence:
+                orders.fall_silent()
+                self._tell_join(out, now)
+                self.top = None
+            elif now - self.snapshot_at >= self._snapshot_every:
+                self._repeat_snapshot(out, now)
+        elif orders.buffer and now - self.asked_at > ASK_AGAIN_AFTER:
+            self._ask(out, now, "waiting")
+        if now - self.reported_at >= REPORT_EVERY:
+            self._report(out, now)
+
+    def _repeat_snapshot(self, out: Output, now: int) -> None:
+        book, sequence = self.orders.book, self.orders.sequence
+        whole = Depth("snapshot", now, sequence, sequence, sequence, book.bids.all(), book.asks.all())
+        self._publish_book(out, now, whole)
+
+    # Checkpoint
+
+    def dump(self) -> bytes:
+        return orjson.dumps(
+            {
+                "covered": self.covered,
+                "instrument": self.instrument.model_dump(),
+                "orders": self.orders.dump(),
+                "check": self.check.dump(),
+                "top": self.top,
+                "gap": self.gap and list(self.gap),
+                "times": [self.heard_at, self.snapshot_at, self.reported_at, self.asked_at],
+            }
+        )
+
+    @classmethod
+    def load(cls, dump: bytes, settings: Settings) -> "InstrumentStream":
+        state = orjson.loads(dump)
+        stream = cls(Instrument(**state["instrument"]), settings)
+        stream.covered = state["covered"]
+        stream.orders.load(state["orders"])
+        stream.check.load(state["check"])
+        stream.top = state["top"] and (state["top"][0], state["top"][1])
+        stream.gap = state["gap"] and Gap(*state["gap"])
+        stream.heard_at, stream.snapshot_at, stream.reported_at, stream.asked_at = state["times"]
+        return stream
+
+
+def undefined_instrument(exchange: str, symbol: str) -> Instrument:
+    """For frames that come without a definition before them."""
+    return assumed_instrument(feed_of(exchange, symbol).name, exchange, symbol)

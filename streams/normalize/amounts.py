@@ -1,0 +1,35 @@
+"""Contracts to base units, exactly: amounts stay decimal strings."""
+
+from decimal import Context, Decimal
+from functools import lru_cache
+
+from schemas.instruments import Instrument
+from streams.normalize.events import Levels
+
+# An inverse amount is a quotient: 18 decimals are what ClickHouse's column holds.
+_QUANTUM = Decimal("1e-18")
+_CONTEXT = Context(prec=60)
+
+
+def base_amount(instrument: Instrument, price: str, amount: str) -> str:
+    """An amount in the exchange's units as base units: x contract size, / price when inverse."""
+    if instrument.contract_size == "1" and not instrument.inverse:
+        return amount
+    return _converted(amount, instrument.contract_size, price if instrument.inverse else "")
+
+
+def base_levels(instrument: Instrument, side: Levels) -> Levels:
+    """A side's levels as `[price, base amount]`, without what else the exchange puts in a level."""
+    if instrument.contract_size != "1" or instrument.inverse:
+        return [[level[0], base_amount(instrument, level[0], level[1])] for level in side]
+    if side and len(side[0]) > 2:
+        return [level[:2] for level in side]
+    return side
+
+
+@lru_cache(maxsize=65536)
+def _converted(amount: str, contract_size: str, price: str) -> str:
+    value = _CONTEXT.multiply(Decimal(amount), Decimal(contract_size))
+    if price:
+        value = _CONTEXT.divide(value, Decimal(price)).quantize(_QUANTUM, context=_CONTEXT)
+    return format(value.normalize(_CONTEXT), "f")

@@ -1,0 +1,52 @@
+"""What normalizers return: the exchange's message in canonical terms, not yet an event of a topic."""
+
+from typing import Literal, NamedTuple
+
+Levels = list[list[str]]  # [price, amount, …] as the exchange sent them, best first in snapshots
+
+
+class Trade(NamedTuple):
+    """`timestamp` µs; `amount` base units; `side` of the taker."""
+
+    timestamp: int
+    id: str
+    price: str
+    amount: str
+    side: str
+    kind: str = "normal"
+
+
+class Depth(NamedTuple):
+    """A book message. Amounts are the exchange's own units (`normalize.amounts` converts at publication).
+
+    `kind`: `update`; `snapshot`, in the stream itself, so that what follows follows it; `seed`, a snapshot fetched
+    aside, to be aligned with the stream by its ids. `first`/`last`: the change ids contained; `previous`: the id that
+    this message says it follows, -1 if it does not. `checksum`: 0 where there is none.
+    """
+
+    kind: Literal["update", "snapshot", "seed"]
+    timestamp: int
+    first: int
+    last: int
+    previous: int
+    bids: Levels
+    asks: Levels
+    checksum: int = 0
+
+
+class Quote(NamedTuple):
+    """The exchange's own best bid and offer; a side without orders is empty. Amounts as in `Depth`."""
+
+    timestamp: int
+    sequence: int
+    bids: Levels
+    asks: Levels
+
+
+class Ignored(NamedTuple):
+    """A message that is known and carries no event: a control frame or a channel that is not built."""
+
+    channel: str
+
+
+Normalized = Trade | Depth | Quote | Ignored

@@ -1,0 +1,66 @@
+"""Checks and conversions of single values, shared by the normalizers."""
+
+from decimal import Decimal, InvalidOperation
+
+from schemas.errors import FrameError
+from streams.normalize.events import Levels
+
+_LARGEST = 1e18  # what the columns of the store hold before the point
+_LISTS = {list}
+_MS_MAX = 10**14  # milliseconds up to the year 5138; larger values are microseconds (Binance's timeUnit option)
+
+
+def micros(stamp: int) -> int:
+    """An exchange's integer timestamp, milliseconds or microseconds, as microseconds."""
+    if type(stamp) is not int or not 10**11 < stamp < 10**17:
+        raise FrameError(f"not a timestamp: {stamp!r}")
+    return stamp * 1000 if stamp < _MS_MAX else stamp
+
+
+def are_plain(text: str) -> bool:
+    """Whether joined decimal strings hold nothing but digits and points: no sign, no exponent, no NaN."""
+    return text.isascii() and text.replace(".", "").isdigit()
+
+
+def decimal(text: str) -> str:
+    """A non-negative decimal string in plain notation; exponents are written out, anything else is a `FrameError`."""
+    if type(text) is not str:
+        raise FrameError(f"not a decimal string: {text!r}")
+    if are_plain(text):
+        float(text)  # `ValueError` on two points
+        return text
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        raise FrameError(f"not a decimal: {text!r}") from None
+    if not value.is_finite() or value.is_signed():
+        raise FrameError(f"not a price or amount: {text!r}")
+    return format(value, "f")
+
+
+def positive(text: str) -> str:
+    """A decimal string above zero: a trade's price or amount."""
+    plain = decimal(text)
+    if not 0 < float(plain) < _LARGEST:
+        raise FrameError(f"not above zero, or beyond all measure: {text!r}")
+    return plain
+
+
+def levels(side: Levels) -> Levels:
+    """A side of a book, checked: every level a price above zero and a non-negative amount, as plain strings.
+
+    One look at all of a side's strings joined costs a tenth of looking at each; only a side that fails is looked
+    at level by level, to name the culprit or to write exponents out. After this nothing in a level can raise.
+    """
+    if type(side) is not list:
+        raise FrameError(f"not a list of levels: {side!r:.100}")
+    if not side:
+        return side
+    if set(map(type, side)) != _LISTS:
+        raise FrameError(f"not a level: {side!r:.100}")
+    prices, amounts = [level[0] for level in side], [level[1] for level in side]
+    if not are_plain("".join(prices) + "".join(amounts)):
+        return [[positive(level[0]), decimal(level[1]), *level[2:]] for level in side]
+    if min(map(float, prices)) <= 0 or max(map(float, prices)) > _LARGEST or max(map(float, amounts)) > _LARGEST:
+        raise FrameError(f"a price that is not above zero, or a value beyond all measure: {side!r:.100}")
+    return side

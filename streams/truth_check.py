@@ -1,0 +1,102 @@
+"""The running truth check: the exchange's BBO against the rebuilt book's top at the same update id.
+
+Whichever comes first waits for the other, up to ten seconds. Ids that only one of the two has are never compared.
+"""
+
+from typing import Any, NamedTuple
+
+from streams.normalize.events import Levels
+
+WAIT = 10_000_000  # µs
+
+Top = list[str]  # [bid price, bid amount, ask price, ask amount], empty strings for an empty side
+
+
+class Difference(NamedTuple):
+    sequence: int
+    bbo: Top
+    book: Top
+
+
+def top_of(bids: Levels, asks: Levels) -> Top:
+    return [*(bids[0][:2] if bids else ("", "")), *(asks[0][:2] if asks else ("", ""))]
+
+
+class TruthCheck:
+    """Counts since the last report, and what waits for its counterpart."""
+
+    __slots__ = ("agreed", "bbos", "books", "differed", "last_book")
+
+    def __init__(self) -> None:
+        self.agreed = 0
+        self.differed = 0
+        self.bbos: dict[int, tuple[int, Top]] = {}
+        self.books: dict[int, tuple[int, Top]] = {}
+        self.last_book = -1
+
+    def on_bbo(self, now: int, sequence: int, top: Top) -> Difference | None:
+        waiting = self.books.pop(sequence, None)
+        if waiting is not None:
+            return self._compare(sequence, top, waiting[1])
+        if sequence > self.last_book:  # else the book went past this id without stopping at it
+            self.bbos[sequence] = (now, top)
+        return None
+
+    def on_book(self, now: int, sequence: int, top: Top) -> Difference | None:
+        self.last_book = sequence
+        waiting = self.bbos.pop(sequence, None)
+        self._expire(now, sequence)
+        if waiting is not None:
+            return self._compare(sequence, waiting[1], top)
+        self.books[sequence] = (now, top)
+        return None
+
+    def restart(self) -> None:
+        """The book is no longer live: its past tops stay true, but ids may start over."""
+        self.bbos.clear()
+        self.books.clear()
+        self.last_book = -1
+
+    def report(self) -> tuple[int, int]:
+        """Agreed and differed since the last report."""
+        counts = self.agreed, self.differed
+        self.agreed = self.differed = 0
+        return counts
+
+    def _compare(self, sequence: int, bbo: Top, book: Top) -> Difference | None:
+        if bbo == book or _values(bbo) == _values(book):
+            self.agreed += 1
+            return None
+        self.differed += 1
+        return Difference(sequence, bbo, book)
+
+    def _expire(self, now: int, sequence: int) -> None:
+        """Drop what the book has passed and what has waited too long; both dicts are in order of arrival."""
+        _drop_while(self.bbos, lambda waiting, since: waiting < sequence or now - since > WAIT)
+        _drop_while(self.books, lambda waiting, since: now - since > WAIT)
+
+    def dump(self) -> dict[str, Any]:
+        return {
+            "agreed": self.agreed,
+            "differed": self.differed,
+            "last_book": self.last_book,
+            "bbos": [[sequence, *entry] for sequence, entry in self.bbos.items()],
+            "books": [[sequence, *entry] for sequence, entry in self.books.items()],
+        }
+
+    def load(self, dump: dict[str, Any]) -> None:
+        self.agreed, self.differed, self.last_book = dump["agreed"], dump["differed"], dump["last_book"]
+        self.bbos = {sequence: (since, top) for sequence, since, top in dump["bbos"]}
+        self.books = {sequence: (since, top) for sequence, since, top in dump["books"]}
+
+
+def _values(top: Top) -> list[float]:
+    return [float(text or -1) for text in top]
+
+
+def _drop_while(waiting: dict[int, tuple[int, Top]], done: Any) -> None:
+    while waiting:
+        sequence = next(iter(waiting))
+        if not done(sequence, waiting[sequence][0]):
+            return
+        del waiting[sequence]
