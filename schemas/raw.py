@@ -53,8 +53,8 @@ def encode_line(local_timestamp: int, key: str, frame: bytes) -> bytes:
     return b"%d\t%s\t%s\n" % (local_timestamp, key.encode(), frame)
 
 
-def encode_marker(local_timestamp: int, key: str, kind: str, **fields: Any) -> bytes:
-    """A marker as a line."""
+def encode_marker(local_timestamp: int, key: str, kind: str, /, **fields: Any) -> bytes:
+    """A marker as a line; an instrument's own `kind` may be among the fields."""
     return b"%d\t%s\t%s\n" % (
         local_timestamp,
         key.encode(),

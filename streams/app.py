@@ -1,0 +1,150 @@
+"""The Faust app: `faust -A streams.app worker`.
+
+Two agents: `books` turns raw records into events; `arbitrage` joins the quotes of all exchanges by symbol.
+"""
+
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import faust
+
+from schemas.errors import MarketPrismError
+from schemas.feeds import EXCHANGES
+from schemas.raw import partition_of
+from schemas.settings import Settings, load_settings
+from schemas.topics import CONTROL, JOIN, SIGNALS, raw_topic
+from streams.arbitrage import JoinPartition
+from streams.checkpoint import Checkpointed
+from streams.output import Output
+from streams.publisher import Publishers
+from streams.raw_partition import RawPartition
+
+_BYTES = faust.Schema(key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+_CHECKPOINT = faust.Schema(key_type=str, value_type=bytes, key_serializer="raw", value_serializer="raw")
+
+
+def _settings() -> Settings:
+    try:
+        return load_settings()
+    except MarketPrismError as error:
+        raise SystemExit(str(error)) from None
+
+
+def _faust_app(settings: Settings) -> faust.App:
+    name = settings.topic("marketprism-streams")
+    return faust.App(
+        name,
+        broker=[f"kafka://{server}" for server in settings.kafka.split(",")],
+        store="memory://",
+        # Faust makes this folder for stores on disk, web caches and the like; nothing of ours lives in it.
+        datadir=Path(tempfile.gettempdir()) / f"{name}-faust",
+        topic_partitions=settings.partitions,
+        topic_replication_factor=settings.replication,
+        topic_disable_leader=True,
+        table_standby_replicas=0,
+        consumer_auto_offset_reset="earliest",
+        broker_commit_interval=1.0,
+        # The least that a broker allows by default: a dead worker's partitions move after it.
+        broker_session_timeout=6.0,
+        broker_heartbeat_interval=1.0,
+        stream_buffer_maxsize=64,  # records, of many frames each
+        producer_acks=-1,
+        producer_compression_type="lz4",
+        producer_max_batch_size=1 << 20,
+        producer_max_request_size=4 << 20,
+        web_enabled=False,
+        autodiscover=False,
+    )
+
+
+settings = _settings()
+app = _faust_app(settings)
+
+raw_topics = {settings.topic(raw_topic(exchange)): exchange for exchange in EXCHANGES}
+raw_channel = app.topic(*raw_topics, schema=_BYTES)
+join_channel = app.topic(settings.topic(JOIN), schema=_BYTES)
+
+_COMPACTED = {"segment.bytes": str(32 << 20), "segment.ms": "600000", "min.cleanable.dirty.ratio": "0.2"}
+books_table = app.Table("books", schema=_CHECKPOINT, partitions=settings.partitions, extra_topic_configs=_COMPACTED)
+join_table = app.Table("join", schema=_CHECKPOINT, partitions=settings.partitions, extra_topic_configs=_COMPACTED)
+
+_publishers: Publishers | None = None
+
+
+def publishers() -> Publishers:
+    """The publishers of this worker; made at first use, inside the running loop."""
+    global _publishers
+    if _publishers is None:
+        _publishers = Publishers(lambda: app.producer._ensure_producer(), _crash)
+    return _publishers
+
+
+def _crash(error: BaseException) -> None:
+    """Publishing failed for good: stop the worker, so that what was not published is read again."""
+    app.loop.create_task(app.crash(error))
+
+
+def _raw_owner(key: str) -> tuple[str, int]:
+    return settings.topic(raw_topic(key.partition(":")[0])), partition_of(key, settings.partitions)
+
+
+def _join_owner(symbol: str) -> tuple[str, int]:
+    return settings.topic(JOIN), partition_of(symbol, settings.partitions)
+
+
+books_state = Checkpointed(
+    app, books_table, publishers, lambda tp: RawPartition(raw_topics[tp.topic], tp.partition, settings), _raw_owner
+)
+join_state = Checkpointed(app, join_table, publishers, lambda tp: JoinPartition(tp.partition, settings), _join_owner)
+
+
+def _publish(out: Output, partition: int) -> None:
+    put = publishers().put
+    for topic, key, value in out.records:
+        put(settings.topic(topic), 0 if topic == CONTROL else partition, key, value)
+    for join_partition, lines in out.joins.items():
+        put(settings.topic(JOIN), join_partition, None, b"\n".join(lines))
+
+
+@app.agent(raw_channel)
+async def books(stream: Any) -> None:
+    """Raw records to market events and to quotes for the join."""
+    async for event in _events(stream):
+        message = event.message
+        _publish(books_state.state(message.tp).process(message.offset, event.value), message.partition)
+        books_state.processed(event)
+        await publishers().room()
+
+
+@app.agent(join_channel)
+async def arbitrage(stream: Any) -> None:
+    """Quotes of one symbol over all exchanges to signals."""
+    async for event in _events(stream):
+        message = event.message
+        for key, value in join_state.state(message.tp).process(message.offset, event.value):
+            publishers().put(settings.topic(SIGNALS), message.partition, key, value)
+        join_state.processed(event)
+
+
+def _events(stream: Any) -> AsyncIterator[Any]:
+    events: AsyncIterator[Any] = stream.noack().events()
+    return events
+
+
+@app.timer(interval=settings.checkpoint_s)
+async def checkpoint() -> None:
+    await books_state.checkpoint()
+    await join_state.checkpoint()
+
+
+@app.on_partitions_revoked.connect
+async def _on_revoked(sender: Any, revoked: set[Any], **_: Any) -> None:
+    await books_state.on_revoked(revoked)
+    await join_state.on_revoked(revoked)
+
+
+@app.on_before_shutdown.connect
+async def _on_shutdown(sender: Any, **_: Any) -> None:
+    await checkpoint.fun()

@@ -1,0 +1,198 @@
+"""The windowed join: quotes of one symbol over all exchanges, and the life of each opportunity between two of them.
+
+Faust has no joins (`faust/joins.py` raises `NotImplementedError`), so this is a sliding-window stream-stream join of
+our own: each exchange's latest quote is kept, and two may pair while they lie within the window of each other by
+`local_timestamp`. One partition holds all exchanges' quotes of its symbols.
+"""
+
+from typing import Any
+
+import orjson
+
+from schemas.settings import Settings
+from streams.opportunity import Opportunity, PairQuote
+from streams.spread import SpreadStatistics, execute, gross_bps, net_bps
+
+Pair = tuple[str, str]  # (exchange to buy on, exchange to sell on)
+Sent = list[tuple[bytes, bytes]]  # key and value of signal records
+
+
+class SymbolJoin:
+    """Everything about one symbol. `seen`: the highest source of each exchange, so that repetitions are dropped."""
+
+    def __init__(self, symbol: str, settings: Settings) -> None:
+        self.symbol = symbol
+        self.covered = -1
+        self.quotes: dict[str, PairQuote] = {}
+        self.open: dict[Pair, Opportunity] = {}
+        self.statistics: dict[Pair, SpreadStatistics] = {}
+        self.seen: dict[str, list[int]] = {}
+        self._settings = settings
+        self._window = settings.arbitrage_window_ms * 1000
+        self._least = settings.arbitrage_min_bps
+        self._fees: dict[str, float] = {}
+
+    def is_new(self, source: str) -> bool:
+        """Whether a source is above all seen of its exchange; if so it is the highest now."""
+        exchange, *position = source.split(":")
+        place = [int(number) for number in position]
+        if place <= self.seen.get(exchange, []):
+            return False
+        self.seen[exchange] = place
+        return True
+
+    def on_quote(self, state: str, body: dict[str, Any]) -> list[dict[str, Any]]:
+        """A quote of one exchange; signal bodies without source."""
+        exchange = body["exchange"]
+        mine = self.quotes[exchange] = PairQuote(exchange, state, body, self._fee(exchange))
+        signals = []
+        for name, other in self.quotes.items():
+            if name != exchange:
+                signals += self._pair(mine.at, mine, other)
+                signals += self._pair(mine.at, other, mine)
+        return signals
+
+    def on_state(self, state: str, notice: dict[str, Any]) -> list[dict[str, Any]]:
+        """The book of one exchange went out of the live state."""
+        exchange, now = notice["exchange"], notice["local_timestamp"]
+        quote = self.quotes.get(exchange)
+        if quote is None:
+            return []
+        quote.state = state
+        return [
+            self._close(now, pair, "book_not_live") for pair in list(self.open) if exchange in pair and state != "live"
+        ]
+
+    def on_time(self, times: dict[str, int]) -> list[dict[str, Any]]:
+        """Stream time, per exchange: opportunities of which one quote has become too old are closed.
+
+        The slower exchange's time counts: while one is still being caught up with, its quotes are not old.
+        """
+        signals = []
+        for pair in list(self.open):
+            now = min(times.get(exchange, 0) for exchange in pair)
+            if now - min(self.quotes[exchange].at for exchange in pair) > self._window:
+                signals.append(self._close(now, pair, "quote_too_old"))
+        return signals
+
+    def _pair(self, now: int, buy: PairQuote, sell: PairQuote) -> list[dict[str, Any]]:
+        pair = (buy.exchange, sell.exchange)
+        opportunity = self.open.get(pair)
+        reason = self._unpaired(buy, sell)
+        if not reason:
+            gross = gross_bps(buy.ask, sell.bid)
+            self._statistics(pair).add(now, gross)
+            net = net_bps(buy.ask, sell.bid, buy.fee, sell.fee)
+            if net > 0 and net >= self._least:
+                return self._pays(now, pair, opportunity, gross, net)
+            reason = "spread_gone"
+        return [self._close(now, pair, reason)] if opportunity is not None else []
+
+    def _unpaired(self, buy: PairQuote, sell: PairQuote) -> str:
+        if buy.state != "live" or sell.state != "live":
+            return "book_not_live"
+        if abs(buy.at - sell.at) > self._window:
+            return "quote_too_old"
+        return "" if buy.ask and sell.bid else "spread_gone"
+
+    def _pays(
+        self, now: int, pair: Pair, opportunity: Opportunity | None, gross: float, net: float
+    ) -> list[dict[str, Any]]:
+        buy, sell = self.quotes[pair[0]], self.quotes[pair[1]]
+        execution = execute(buy.asks, sell.bids, buy.fee, sell.fee)
+        if opportunity is None:
+            opportunity = self.open[pair] = Opportunity(self.symbol, now)
+            opportunity.take(buy, sell, gross, net, execution)
+            return [opportunity.signal("opened", "", now, self._statistics(pair))]
+        peaked = opportunity.take(buy, sell, gross, net, execution)
+        return [opportunity.signal("updated", "", now, self._statistics(pair))] if peaked else []
+
+    def _close(self, now: int, pair: Pair, reason: str) -> dict[str, Any]:
+        opportunity = self.open.pop(pair)
+        opportunity.refresh(self.quotes[pair[0]], self.quotes[pair[1]])
+        return opportunity.signal("closed", reason, max(now, opportunity.opened_at), self._statistics(pair))
+
+    def _statistics(self, pair: Pair) -> SpreadStatistics:
+        return self.statistics.setdefault(pair, SpreadStatistics())
+
+    def _fee(self, exchange: str) -> float:
+        if exchange not in self._fees:
+            self._fees[exchange] = self._settings.taker_fee_bps(exchange, self.symbol)
+        return self._fees[exchange]
+
+    def dump(self) -> bytes:
+        return orjson.dumps(
+            {
+                "covered": self.covered,
+                "seen": self.seen,
+                "quotes": [[quote.state, quote.body] for quote in self.quotes.values()],
+                "open": [[*pair, opportunity.dump()] for pair, opportunity in self.open.items()],
+                "statistics": [[*pair, statistics.dump()] for pair, statistics in self.statistics.items()],
+            }
+        )
+
+    def load(self, dump: bytes) -> None:
+        state = orjson.loads(dump)
+        self.covered, self.seen = state["covered"], state["seen"]
+        for book_state, body in state["quotes"]:
+            exchange = body["exchange"]
+            self.quotes[exchange] = PairQuote(exchange, book_state, body, self._fee(exchange))
+        self.open = {(buy, sell): Opportunity.load(fields) for buy, sell, fields in state["open"]}
+        self.statistics = {(buy, sell): SpreadStatistics(*fields) for buy, sell, fields in state["statistics"]}
+
+
+class JoinPartition:
+    """One partition of `join.quotes`: its lines to signal records. See `InstrumentStream` for what writes the lines."""
+
+    def __init__(self, partition: int, settings: Settings) -> None:
+        self.partition = partition
+        self.symbols: dict[str, SymbolJoin] = {}
+        self.offset = -1
+        self._settings = settings
+        self._changed: set[str] = set()
+        self._times: dict[str, int] = {}
+
+    def process(self, offset: int, value: bytes) -> Sent:
+        """One record of the topic."""
+        sent: Sent = []
+        for number, line in enumerate(value.split(b"\n")):
+            state, _, body = line.partition(b"\t")
+            signals = self._on_tick(offset, body) if state == b"tick" else self._on_line(offset, state.decode(), body)
+            for n, signal in enumerate(signals):
+                source = {"source": f"join:{self.partition}:{offset}:{number}:{n}"}
+                sent.append((signal["symbol"].encode(), orjson.dumps(source | signal)))
+        self.offset = offset
+        return sent
+
+    def _on_line(self, offset: int, state: str, body: bytes) -> list[dict[str, Any]]:
+        quote = orjson.loads(body)
+        symbol = quote["symbol"]
+        join = self.symbols.get(symbol)
+        if join is None:
+            join = self.symbols[symbol] = SymbolJoin(symbol, self._settings)
+        if offset <= join.covered or not join.is_new(quote["source"]):
+            return []
+        self._changed.add(symbol)
+        return join.on_quote(state, quote) if "origin" in quote else join.on_state(state, quote)
+
+    def _on_tick(self, offset: int, body: bytes) -> list[dict[str, Any]]:
+        exchange, _, stamp = body.decode().partition("\t")
+        self._times[exchange] = max(self._times.get(exchange, 0), int(stamp))
+        signals = []
+        for join in self.symbols.values():
+            if join.open and offset > join.covered:
+                self._changed.add(join.symbol)
+                signals += join.on_time(self._times)
+        return signals
+
+    def dump_changed(self) -> list[tuple[str, bytes]]:
+        """The symbols that something reached since the last call, as checkpoint entries."""
+        changed, self._changed = self._changed, set()
+        for symbol in changed:
+            self.symbols[symbol].covered = self.offset
+        return [(symbol, self.symbols[symbol].dump()) for symbol in sorted(changed)]
+
+    def load(self, symbol: str, dump: bytes) -> None:
+        """Take one symbol's checkpoint entry back."""
+        join = self.symbols[symbol] = SymbolJoin(symbol, self._settings)
+        join.load(dump)

@@ -1,0 +1,100 @@
+"""Checkpoint, then acknowledge: state kept in memory, made safe in a Faust table before its input is acknowledged.
+
+Per source partition: (1) what the state is now is encoded, (2) the publishers drain, (3) the table is written,
+(4) the records behind it are acknowledged. Faust flushes its producer before it commits offsets
+(`Consumer._commit_offsets`), so a committed offset is never ahead of the table or the output. After a crash the table
+is restored, and what is read again is skipped up to the offset that each entry covers.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any, Generic, Protocol, TypeVar
+
+import structlog
+from faust.streams import _current_event
+
+from streams.publisher import Publishers
+
+log = structlog.get_logger(__name__)
+
+
+class PartitionState(Protocol):
+    """State of one source partition, made of keyed entries."""
+
+    def dump_changed(self) -> list[tuple[str, bytes]]: ...
+
+    def load(self, key: str, dump: bytes) -> None: ...
+
+
+S = TypeVar("S", bound=PartitionState)
+
+
+class Checkpointed(Generic[S]):
+    """The states of the assigned partitions of one agent.
+
+    `create(tp)` makes an empty state; `owner(key)` names the (topic, partition) that a table entry belongs to.
+    """
+
+    def __init__(
+        self,
+        app: Any,
+        table: Any,
+        publishers: Callable[[], Publishers],
+        create: Callable[[Any], S],
+        owner: Callable[[str], tuple[str, int]],
+    ) -> None:
+        self._app = app
+        self._table = table
+        self._publishers = publishers
+        self._create = create
+        self._owner = owner
+        self._states: dict[Any, S] = {}
+        self._unacked: defaultdict[Any, list[Any]] = defaultdict(list)
+        self._lock = asyncio.Lock()
+
+    def state(self, tp: Any) -> S:
+        """The partition's state; restored from the table at the partition's first record."""
+        state = self._states.get(tp)
+        if state is None:
+            state = self._states[tp] = self._create(tp)
+            entries = [(key, dump) for key, dump in self._table.items() if self._owner(key) == (tp.topic, tp.partition)]
+            for key, dump in entries:
+                state.load(key, dump)
+            log.info("state restored", topic=tp.topic, partition=tp.partition, entries=len(entries))
+        return state
+
+    def processed(self, event: Any) -> None:
+        """The state holds this record now; it is acknowledged by the next checkpoint."""
+        self._unacked[event.message.tp].append(event)
+
+    async def checkpoint(self) -> None:
+        """One checkpoint of every partition that something reached since the last."""
+        async with self._lock:
+            dumps = {tp: (self._unacked.pop(tp), self._states[tp].dump_changed()) for tp in list(self._unacked)}
+            if not dumps:
+                return
+            await self._publishers().drain()
+            for tp, (events, entries) in dumps.items():
+                if tp in self._states and tp in self._app.consumer.assignment():
+                    self._write(events, entries)
+
+    def _write(self, events: list[Any], entries: list[tuple[str, bytes]]) -> None:
+        # A Faust table sends a write to the changelog partition of the *current* event, and refuses one without;
+        # a timer has none, so the partition's last record is made current.
+        token = _current_event.set(events[-1])
+        try:
+            for key, dump in entries:
+                self._table[key] = dump
+        finally:
+            _current_event.reset(token)
+        for event in events:
+            event.ack()
+
+    async def on_revoked(self, revoked: set[Any]) -> None:
+        """Checkpoint what can be, then forget: the next owner restores from the table."""
+        if any(tp in self._states for tp in revoked):
+            await self.checkpoint()
+        for tp in revoked:
+            self._states.pop(tp, None)
+            self._unacked.pop(tp, None)

@@ -1,0 +1,105 @@
+"""One cross-exchange opportunity through its life: `opened` → `updated` (a new peak) → `closed`."""
+
+from decimal import Decimal
+from typing import Any
+
+from streams.normalize.events import Levels
+from streams.spread import Execution, SpreadStatistics, plain
+
+
+class PairQuote:
+    """One exchange's latest quote of a symbol, with what the join looks at at hand. A missing side's price is 0."""
+
+    __slots__ = ("ask", "asks", "at", "bid", "bids", "body", "exchange", "fee", "state")
+
+    def __init__(self, exchange: str, state: str, body: dict[str, Any], fee: float) -> None:
+        self.exchange = exchange
+        self.state = state
+        self.body = body
+        self.fee = fee
+        self.at: int = body["local_timestamp"]
+        self.bids: Levels = body["bids"]
+        self.asks: Levels = body["asks"]
+        self.bid = float(self.bids[0][0]) if self.bids else 0.0
+        self.ask = float(self.asks[0][0]) if self.asks else 0.0
+
+
+class Opportunity:
+    """What is known of it: the sides as they last paid, and the peaks."""
+
+    def __init__(self, symbol: str, opened_at: int) -> None:
+        self.symbol = symbol
+        self.opened_at = opened_at
+        self.sides: dict[str, dict[str, Any]] = {}
+        self.gross = self.net = 0.0
+        self.amount = self.profit = "0"
+        self.peak_net = 0.0
+        self.peak_amount = self.peak_profit = "0"
+
+    def take(self, buy: PairQuote, sell: PairQuote, gross: float, net: float, execution: Execution) -> bool:
+        """The opportunity as it is now; whether its profit is the highest so far."""
+        self.gross, self.net = gross, net
+        self.amount, self.profit = plain(execution.amount), plain(execution.profit)
+        self.sides = {
+            "buy": _side(buy, buy.asks[0][0], plain(execution.buy_price)),
+            "sell": _side(sell, sell.bids[0][0], plain(execution.sell_price)),
+        }
+        self.peak_net = max(self.peak_net, net)
+        if execution.profit <= Decimal(self.peak_profit):
+            return False
+        self.peak_amount, self.peak_profit = self.amount, self.profit
+        return True
+
+    def refresh(self, buy: PairQuote, sell: PairQuote) -> None:
+        """At the close: the states and times of what ended it; prices stay those that last paid."""
+        for name, quote in (("buy", buy), ("sell", sell)):
+            side = self.sides[name]
+            self.sides[name] = _side(quote, side["price"], side["average_price"])
+
+    def signal(self, kind: str, reason: str, now: int, statistics: SpreadStatistics) -> dict[str, Any]:
+        """The event's body, without its source."""
+        buy, sell = self.sides["buy"], self.sides["sell"]
+        return {
+            "id": f"{self.symbol}:{buy['exchange']}:{sell['exchange']}:{self.opened_at}",
+            "symbol": self.symbol,
+            "type": kind,
+            "reason": reason,
+            "timestamp": max(buy["timestamp"], sell["timestamp"]),
+            "local_timestamp": now,
+            "opened_at": self.opened_at,
+            "lifetime": now - self.opened_at,
+            "buy": buy | {"age": now - buy["local_timestamp"]},
+            "sell": sell | {"age": now - sell["local_timestamp"]},
+            "gross_bps": round(self.gross, 4),
+            "net_bps": round(self.net, 4),
+            "amount": self.amount,
+            "profit": self.profit,
+            "peak_net_bps": round(self.peak_net, 4),
+            "peak_amount": self.peak_amount,
+            "peak_profit": self.peak_profit,
+        } | statistics.describe(self.gross)
+
+    def dump(self) -> dict[str, Any]:
+        return vars(self)
+
+    @classmethod
+    def load(cls, fields: dict[str, Any]) -> "Opportunity":
+        opportunity = cls(fields["symbol"], fields["opened_at"])
+        vars(opportunity).update(fields)
+        return opportunity
+
+
+def _side(quote: PairQuote, price: str, average_price: str) -> dict[str, Any]:
+    return {
+        "exchange": quote.exchange,
+        "source": quote.body["source"],
+        "origin": quote.body["origin"],
+        "sequence": quote.body["sequence"],
+        "book": quote.state,
+        "price": price,
+        "average_price": average_price,
+        "timestamp": quote.body["timestamp"],
+        "local_timestamp": quote.at,
+        "age": 0,
+        "fee_bps": quote.fee,
+    }

@@ -1,0 +1,49 @@
+"""The book structure against a plain dictionary."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.book import Book
+
+prices = st.integers(1, 40).map(lambda ticks: f"{100 + ticks / 10:.1f}")
+amounts = st.sampled_from(["0", "0.000", "1", "2.5", "0.00000001"])
+sides = st.lists(st.tuples(prices, amounts).map(list), max_size=8)
+
+
+@given(sides, sides, st.lists(st.tuples(sides, sides), max_size=20))
+def test_equals_a_sorted_dictionary(bids: list[list[str]], asks: list[list[str]], updates: list[tuple]) -> None:  # type: ignore[type-arg]
+    """After any updates the levels are those of a dictionary, sorted, without zero amounts."""
+    book, truth = Book(), ({}, {})  # type: ignore[var-annotated]
+    book.replace(bids, asks)
+    for change in [(bids, asks), *updates]:
+        for side, levels in zip(truth, change, strict=True):
+            side.update(dict(levels))
+        book.update(*change)
+    for side, levels, reverse in ((book.bids, truth[0], True), (book.asks, truth[1], False)):
+        expected = [[price, amount] for price, amount in levels.items() if float(amount)]
+        expected.sort(key=lambda level: float(level[0]), reverse=reverse)
+        assert side.all() == expected
+        assert side.top(3) == expected[:3]
+
+
+def test_checksum_of_two_and_two() -> None:
+    """OKX's documented example with as many bids as asks."""
+    book = Book()
+    book.replace([["3366.1", "7"], ["3366", "6"]], [["3366.8", "9"], ["3368", "8"]])
+    assert book.checksum() == -1881014294
+
+
+def test_checksum_of_one_and_three() -> None:
+    """OKX's documented example with a short side: its missing entries are skipped."""
+    book = Book()
+    book.replace([["3366.1", "7"]], [["3366.8", "9"], ["3368", "8"], ["3372", "8"]])
+    assert book.checksum() == 831078360
+
+
+def test_crossed() -> None:
+    """A bid at the ask is a contradiction; an empty side is not."""
+    book = Book()
+    book.replace([["10", "1"]], [])
+    assert not book.crossed()
+    book.update([], [["10.0", "1"]])
+    assert book.crossed()

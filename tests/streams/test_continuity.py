@@ -1,0 +1,50 @@
+"""The continuity rules against their published test vectors (PROTOCOLS §11.2)."""
+
+import pytest
+
+from streams.continuity import RULES, Verdict
+from streams.normalize.events import Depth
+
+APPLY, DROP, GAP = Verdict.APPLY, Verdict.DROP, Verdict.GAP
+
+
+def verdicts(feed: str, sequence: int, updates: list[tuple[int, int, int]]) -> list[Verdict]:
+    """Run (first, last, previous) ids over a snapshot's sequence, as the book does."""
+    rule, first, found = RULES[feed], True, []
+    for update in updates:
+        verdict = rule(sequence, Depth("update", 0, *update, [], []), first)
+        found.append(verdict)
+        if verdict is APPLY:
+            sequence, first = update[1], False
+    return found
+
+
+@pytest.mark.parametrize(
+    ("feed", "sequence", "updates", "expected"),
+    [
+        ("binance-spot", 100, [(95, 99, -1), (98, 102, -1), (103, 105, -1), (107, 109, -1)], [DROP, APPLY, APPLY, GAP]),
+        ("binance-spot", 110, [(120, 125, -1)], [GAP]),
+        (
+            "binance-usdm",
+            100,
+            [(90, 95, 89), (96, 101, 95), (104, 110, 101), (112, 115, 111)],
+            [DROP, APPLY, APPLY, GAP],
+        ),
+        ("binance-usdm", 100, [(103, 110, 100)], [APPLY]),
+        (
+            "okx",
+            10,
+            [(15, 15, 10), (15, 15, 15), (3, 3, 15), (5, 5, 3), (8, 8, 6)],
+            [APPLY, APPLY, APPLY, APPLY, GAP],
+        ),
+    ],
+)
+def test_vectors(feed: str, sequence: int, updates: list[tuple[int, int, int]], expected: list[Verdict]) -> None:
+    """Each feed's rule gives the documented verdict on each message."""
+    assert verdicts(feed, sequence, updates) == expected
+
+
+@pytest.mark.parametrize("feed", list(RULES))
+def test_repeated_update_is_dropped(feed: str) -> None:
+    """The same update twice is applied once."""
+    assert verdicts(feed, 100, [(101, 105, 100), (101, 105, 100)]) == [APPLY, DROP]

@@ -1,0 +1,202 @@
+"""Each exchange's payloads to normalized events, and everything that is none to a reason."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.errors import FrameError
+from schemas.instruments import Instrument
+from streams.normalize import parse
+from streams.normalize.amounts import base_levels
+from streams.normalize.events import Depth, Ignored, Quote, Trade
+from tests.streams import frames
+from tests.streams.frames import OKX_INVERSE, OKX_SPOT, OKX_SWAP, SPOT, USDM, dumps
+
+NOW = 1_790_000_000_000_001  # µs of receipt
+
+
+def test_binance_spot_trade() -> None:
+    """`m` true means that the taker sold; times become microseconds."""
+    [trade] = parse(frames.spot_trade(), SPOT, NOW)
+    assert trade == Trade(1790000000122000, "5100000001", "86750.01000000", "0.00150000", "sell")
+
+
+def test_binance_microsecond_option() -> None:
+    """Timestamps in microseconds stay what they are."""
+    [trade] = parse(frames.spot_trade(T=1790000000122333, m=False), SPOT, NOW)
+    assert isinstance(trade, Trade)
+    assert (trade.timestamp, trade.side) == (1790000000122333, "buy")
+
+
+def test_binance_bare_frame() -> None:
+    """Frames of a single-stream socket have no wrapper."""
+    body = {"u": 70000000161, "s": "BTCUSDT", "b": "86750.00", "B": "1.2", "a": "86750.02", "A": "0.7"}
+    [quote] = parse(dumps(body), SPOT, NOW)
+    assert quote == Quote(NOW, 70000000161, [["86750.00", "1.2"]], [["86750.02", "0.7"]])
+
+
+def test_binance_usdm_quote_has_its_own_time() -> None:
+    """The futures' BBO carries the matching time."""
+    body = {"e": "bookTicker", "u": 9, "E": 1790000000152, "T": 1790000000150, "s": "BTCUSDT", "ps": "BTCUSDT",
+            "b": "86751.00", "B": "3.200", "a": "86751.20", "A": "1.750", "st": 1}  # fmt: skip
+    [quote] = parse(dumps({"stream": "btcusdt@bookTicker", "data": body}), USDM, NOW)
+    assert isinstance(quote, Quote)
+    assert quote.timestamp == 1790000000150000
+
+
+def test_binance_empty_side() -> None:
+    """A side without orders is sent as zeros."""
+    [quote] = parse(frames.spot_quote(5, "0.00", "0.00", "10", "1"), SPOT, NOW)
+    assert isinstance(quote, Quote)
+    assert (quote.bids, quote.asks) == ([], [["10", "1"]])
+
+
+def test_binance_depth() -> None:
+    """Ids and levels of both markets' diff books."""
+    levels = [["86750.00", "0.000"]]
+    assert parse(frames.spot_depth(5, 9, levels, []), SPOT, NOW) == [
+        Depth("update", 1790000000200000, 5, 9, -1, levels, [])
+    ]
+    assert parse(frames.usdm_depth(5, 9, 3, [], levels), USDM, NOW) == [
+        Depth("update", 1790000000148000, 5, 9, 3, [], levels)
+    ]
+
+
+def test_binance_snapshot() -> None:
+    """A REST snapshot is a seed; spot's has no time."""
+    [seed] = parse(frames.spot_snapshot(7, [["10", "1"]], [["11", "1"]]), SPOT, NOW)
+    assert seed == Depth("seed", NOW, 7, 7, -1, [["10", "1"]], [["11", "1"]])
+
+
+def test_binance_placeholder_trade_is_ignored() -> None:
+    """`X: NA` marks an id that was used up without a trade."""
+    assert parse(frames.spot_trade(X="NA", p="0", q="0"), SPOT, NOW) == [Ignored("trade X=NA")]
+
+
+def test_binance_insurance_trade_is_marked() -> None:
+    """Insurance-fund trades are kept apart."""
+    [trade] = parse(frames.spot_trade(X="INSURANCE_FUND"), SPOT, NOW)
+    assert isinstance(trade, Trade)
+    assert trade.kind == "insurance_fund"
+
+
+def test_okx_trades_become_base_units() -> None:
+    """Contracts times contract value; inverse divided by the price."""
+    [spot] = parse(frames.okx_trade(), OKX_SPOT, NOW)
+    [swap] = parse(frames.okx_trade(OKX_SWAP), OKX_SWAP, NOW)
+    [inverse] = parse(frames.okx_trade(OKX_INVERSE, px="50000"), OKX_INVERSE, NOW)
+    assert [trade.amount for trade in (spot, swap, inverse) if isinstance(trade, Trade)] == ["12", "0.12", "0.024"]
+
+
+def test_okx_book() -> None:
+    """Levels keep the exchange's units until they are published."""
+    [depth] = parse(frames.okx_book(10, 15, [["10", "3"]], [], instrument=OKX_SWAP), OKX_SWAP, NOW)
+    assert isinstance(depth, Depth)
+    assert (depth.kind, depth.last, depth.previous) == ("update", 15, 10)
+    assert depth.bids == [["10", "3", "0", "1"]]
+    assert base_levels(OKX_SWAP, depth.bids) == [["10", "0.03"]]
+
+
+def test_okx_bbo() -> None:
+    """The BBO has the book's sequence."""
+    [quote] = parse(frames.okx_bbo(15, "10", "1", "11", "2"), OKX_SPOT, NOW)
+    assert isinstance(quote, Quote)
+    assert (quote.sequence, quote.timestamp) == (15, 1790000000201000)
+
+
+def test_exponents_are_written_out() -> None:
+    """Prices stay plain decimal strings whatever notation the exchange chose."""
+    [depth] = parse(frames.spot_depth(1, 1, [["2.2e3", "1E-5"]], []), SPOT, NOW)
+    assert isinstance(depth, Depth)
+    assert depth.bids == [["2200", "0.00001"]]
+
+
+@pytest.mark.parametrize(
+    ("frame", "instrument"),
+    [
+        (dumps({"result": None, "id": 1}), SPOT),
+        (dumps({"stream": "btcusdt@kline_1m", "data": {"e": "kline", "s": "BTCUSDT"}}), SPOT),
+        (dumps({"stream": "!miniTicker@arr", "data": [{"e": "24hrMiniTicker"}]}), SPOT),
+        (dumps({"e": "serverShutdown", "E": 1790000000123}), SPOT),
+        (dumps({"event": "subscribe", "arg": {"channel": "books", "instId": "BTC-USDT"}}), OKX_SPOT),
+        (frames.okx("tickers", [{}]), OKX_SPOT),
+        (frames.okx("candle1m", [{}]), OKX_SPOT),
+    ],
+)
+def test_known_and_not_built(frame: bytes, instrument: Instrument) -> None:
+    """Control frames and channels that are not built are named, not called rubbish."""
+    [event] = parse(frame, instrument, NOW)
+    assert isinstance(event, Ignored)
+
+
+RUBBISH: list[tuple[str, bytes, Instrument, str]] = [
+    ("truncated", frames.spot_trade()[:-9], SPOT, "not JSON"),
+    ("invalid UTF-8", b'{"e":"trade","s":"\xff\xfe"}', SPOT, "not JSON"),
+    ("NaN literal", b'{"e":"trade","p":NaN}', SPOT, "not JSON"),
+    ("empty array", b"[]", SPOT, "array"),
+    ("a number", b"7", SPOT, "malformed"),
+    ("unknown channel", dumps({"e": "mystery", "s": "BTCUSDT"}), SPOT, "unknown channel"),
+    ("other symbol", frames.spot_trade(s="ETHUSDT"), SPOT, "ETHUSDT"),
+    ("price as a number", frames.spot_trade(p=86750.01), SPOT, "not"),
+    ("NaN price", frames.spot_trade(p="NaN"), SPOT, "not a price"),
+    ("negative amount", frames.spot_trade(q="-1"), SPOT, "not a price"),
+    ("zero amount", frames.spot_trade(q="0.0"), SPOT, "not above zero"),
+    ("maker flag as text", frames.spot_trade(m="true"), SPOT, "wrong type"),
+    ("time as text", frames.spot_trade(T="now"), SPOT, "timestamp"),
+    ("negative level", frames.spot_depth(1, 2, [["10", "-1"]], []), SPOT, "not a price"),
+    ("NaN level", frames.spot_depth(1, 2, [["NaN", "1"]], []), SPOT, "not"),
+    ("level of zero price", frames.spot_depth(1, 2, [["0", "1"]], []), SPOT, "not above zero"),
+    ("level as text", frames.spot_depth(1, 2, ["12"], []), SPOT, "not a level"),  # type: ignore[list-item]
+    ("two points", frames.spot_depth(1, 2, [["1.2.3", "1"]], []), SPOT, "malformed"),
+    ("beyond all measure", frames.spot_depth(1, 2, [["9" * 30, "1"]], []), SPOT, "beyond"),
+    ("ids as text", frames.spot_depth("1", 2, [], []), SPOT, "wrong type"),  # type: ignore[arg-type]
+    ("no data", frames.okx("trades", []), OKX_SPOT, "without data"),
+    ("unknown okx channel", frames.okx("mystery", [{}]), OKX_SPOT, "unknown channel"),
+    ("okx side", frames.okx_trade(side="up"), OKX_SPOT, "not a side"),
+    ("okx price", frames.okx_trade(px="-1"), OKX_SPOT, "not a price"),
+    ("okx action", frames.okx_book(1, 2, [], [], action="replace"), OKX_SPOT, "unknown book action"),
+    ("okx without arg", dumps({"data": []}), OKX_SPOT, "malformed"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("frame", "instrument", "reason"), [case[1:] for case in RUBBISH], ids=[case[0] for case in RUBBISH]
+)
+def test_rubbish_has_a_reason(frame: bytes, instrument: Instrument, reason: str) -> None:
+    """What cannot be understood says why."""
+    with pytest.raises(FrameError, match=reason):
+        parse(frame, instrument, NOW)
+
+
+scalars = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False) | st.text(max_size=8)
+FIELDS = "e s stream data u U b a B A arg channel instId T E p q lastUpdateId bids asks action event seqId ts px sz"
+names = st.sampled_from(FIELDS.split())
+known = st.sampled_from(
+    ["trade", "depthUpdate", "bookTicker", "BTCUSDT", "BTC-USDT", "books", "trades", "bbo-tbt", "1", "update"]
+)
+anything = st.recursive(
+    scalars | known,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=8),
+    max_leaves=20,
+)
+
+
+@given(anything)
+def test_no_json_stops_a_partition(body: Any) -> None:
+    """Whatever JSON comes, it is events or a `FrameError`, never another exception."""
+    for instrument in (SPOT, OKX_SPOT):
+        try:
+            parse(dumps(body), instrument, NOW)
+        except FrameError:
+            continue
+
+
+@given(st.binary(max_size=60))
+def test_no_bytes_stop_a_partition(frame: bytes) -> None:
+    """Whatever bytes come, likewise."""
+    try:
+        parse(frame, SPOT, NOW)
+    except FrameError:
+        return

@@ -1,0 +1,183 @@
+"""Books under dropped, duplicated and reordered updates: whenever one says it is live, it is right."""
+
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.book import Book
+from streams.continuity import RULES
+from streams.normalize.events import Depth
+from streams.order_book import Broken, OrderBook
+
+FEEDS = sorted(RULES)
+STEPS = st.lists(st.sampled_from(["keep", "keep", "keep", "drop", "twice", "swap"]), min_size=1, max_size=40)
+
+
+@dataclass
+class Exchange:
+    """A true book that changes by one bid level a step, and remembers what it was at each sequence."""
+
+    feed: str
+    sequence: int = 100
+    bids: dict[int, str] = field(default_factory=lambda: {900: "1", 899: "2"})
+    history: dict[int, list[list[str]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.history[self.sequence] = self.levels()
+
+    def levels(self) -> list[list[str]]:
+        return [[str(price), self.bids[price]] for price in sorted(self.bids, reverse=True)]
+
+    def step(self, number: int) -> Depth:
+        previous, self.sequence = self.sequence, self.sequence + 1 + number % 3
+        price, amount = 880 + number * 7 % 20, str(number % 4)
+        if amount == "0":
+            self.bids.pop(price, None)
+        else:
+            self.bids[price] = amount
+        self.history[self.sequence] = self.levels()
+        change = [[str(price), amount]]
+        return Depth(
+            "update", 0, previous + 1, self.sequence, -1 if self.feed == "binance-spot" else previous, change, []
+        )
+
+    def snapshot(self) -> Depth:
+        kind = "snapshot" if self.feed == "okx" else "seed"
+        return Depth(kind, 0, self.sequence, self.sequence, -1, self.levels(), [["1000", "1"]])  # type: ignore[arg-type]
+
+
+def damaged(updates: list[Depth], steps: list[str]) -> list[Depth]:
+    """The updates as a bad line would deliver them."""
+    out: list[Depth] = []
+    for update, step in zip(updates, steps, strict=True):
+        if step == "swap" and out:
+            out.insert(-1, update)
+        elif step != "drop":
+            out.extend([update] * (2 if step == "twice" else 1))
+    return out
+
+
+@pytest.mark.parametrize("feed", FEEDS)
+@given(steps=STEPS)
+def test_a_live_book_is_the_true_book(feed: str, steps: list[str]) -> None:
+    """Under any damage, a live book equals the exchange's at its sequence; a fresh snapshot mends the rest."""
+    exchange = Exchange(feed)
+    orders = OrderBook(RULES[feed])
+    orders.take(exchange.snapshot())
+    updates = [exchange.step(number) for number in range(len(steps))]
+    for update in damaged(updates, steps):
+        orders.take(update)
+        if orders.state == "live":
+            assert orders.book.bids.all() == exchange.history[orders.sequence]
+    orders.leave()
+    orders.take(exchange.snapshot())
+    assert orders.state == "live"
+    assert orders.book.bids.all() == exchange.levels()
+
+
+@pytest.mark.parametrize("feed", FEEDS)
+@given(steps=st.integers(2, 30), drop=st.integers(0, 28))
+def test_every_lost_update_is_noticed(feed: str, steps: int, drop: int) -> None:
+    """Losing any one update but the last breaks the book at the next."""
+    exchange = Exchange(feed)
+    orders = OrderBook(RULES[feed])
+    orders.take(exchange.snapshot())
+    updates = [exchange.step(number) for number in range(steps)]
+    lost = drop % (steps - 1)
+    outcomes = [orders.take(update) for update in updates[:lost] + updates[lost + 1 :]]
+    broken = [outcome for outcome in outcomes if isinstance(outcome, Broken)]
+    assert [outcome.cause for outcome in broken] == ["sequence"]
+    assert orders.state == "waiting"
+
+
+@pytest.mark.parametrize("feed", ["binance-spot", "binance-usdm"])
+def test_seed_joins_the_buffer(feed: str) -> None:
+    """A seed taken in the middle of buffered updates drops the old ones and applies the rest."""
+    exchange = Exchange(feed)
+    orders = OrderBook(RULES[feed])
+    early = [exchange.step(number) for number in range(5)]
+    seed = exchange.snapshot()
+    late = [exchange.step(number) for number in range(5, 9)]
+    for update in early + late:
+        assert orders.take(update) == []
+    applied = orders.take(seed)
+    assert isinstance(applied, list)
+    assert applied[0] == seed
+    assert applied[-4:] == late  # futures also apply the update that ends at the seed's id: amounts are absolute
+    assert orders.book.bids.all() == exchange.levels()
+
+
+@pytest.mark.parametrize("feed", ["binance-spot", "binance-usdm"])
+def test_seed_older_than_the_buffer_is_refused(feed: str) -> None:
+    """A seed from before the first buffered update asks for another, and the buffer is kept for it."""
+    exchange = Exchange(feed)
+    orders = OrderBook(RULES[feed])
+    seed = exchange.snapshot()
+    exchange.step(0)
+    exchange.step(1)
+    orders.take(exchange.step(2))
+    outcome = orders.take(seed)
+    assert isinstance(outcome, Broken)
+    assert outcome.cause == "snapshot_too_old"
+    assert orders.state == "waiting"
+    orders.take(exchange.snapshot())
+    assert orders.state == "live"
+
+
+def test_a_late_seed_does_not_touch_a_live_book() -> None:
+    """A second answer to a snapshot request changes nothing."""
+    exchange = Exchange("binance-spot")
+    orders = OrderBook(RULES["binance-spot"])
+    seed = exchange.snapshot()
+    orders.take(seed)
+    orders.take(exchange.step(1))
+    assert orders.take(seed) == []
+    assert orders.book.bids.all() == exchange.levels()
+
+
+def test_silence_is_not_loss() -> None:
+    """A book that fell silent is live again with the next update that follows; one that was left is not."""
+    exchange = Exchange("okx")
+    orders = OrderBook(RULES["okx"])
+    orders.take(exchange.snapshot())
+    orders.fall_silent()
+    assert orders.state == "stale"
+    orders.take(exchange.step(1))
+    assert orders.state == "live"
+    orders.leave()
+    orders.take(exchange.step(2))
+    assert orders.state == "stale"
+
+
+def test_crossed_book_breaks() -> None:
+    """An update that makes the book contradict itself takes it out of the live state."""
+    exchange = Exchange("binance-spot")
+    orders = OrderBook(RULES["binance-spot"])
+    orders.take(exchange.snapshot())
+    outcome = orders.take(Depth("update", 0, 101, 101, -1, [["1001", "1"]], []))
+    assert isinstance(outcome, Broken)
+    assert outcome.cause == "crossed"
+
+
+@given(steps=STEPS, at=st.integers(0, 40))
+def test_checkpoint_holds_everything(steps: list[str], at: int) -> None:
+    """A book that is dumped and loaded anywhere goes on exactly as one that was not."""
+    exchange = Exchange("binance-usdm")
+    first, second = OrderBook(RULES["binance-usdm"]), OrderBook(RULES["binance-usdm"])
+    stream = [exchange.snapshot(), *damaged([exchange.step(number) for number in range(len(steps))], steps)]
+    for number, message in enumerate(stream):
+        if number == at:
+            restored = OrderBook(RULES["binance-usdm"])
+            restored.load(second.dump())
+            second = restored
+        assert first.take(message) == second.take(message)
+        assert first.dump() == second.dump()
+
+
+def test_books_start_empty() -> None:
+    """Before anything came the book waits."""
+    orders = OrderBook(RULES["okx"])
+    assert (orders.state, orders.book.bids.all()) == ("waiting", [])
+    assert isinstance(orders.book, Book)

@@ -1,0 +1,225 @@
+"""A raw partition's records to events: books, gaps, dead letters, sources, determinism, checkpoints."""
+
+from typing import Any
+
+import orjson
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.events import EVENTS
+from schemas.settings import load_settings
+from streams.output import Record
+from streams.raw_partition import RawPartition
+from tests.streams import frames
+from tests.streams.frames import OKX_SWAP, dumps, line, marker, tick
+
+SETTINGS = load_settings()
+KEY = "binance:BTC-USDT"
+BID, ASK = [["10", "1"]], [["11", "1"]]
+
+
+def run(exchange: str, *records: bytes) -> list[tuple[str, dict[str, Any]]]:
+    """Topic and body of everything that records cause; every event is checked against its model."""
+    partition = RawPartition(exchange, 0, SETTINGS)
+    found = []
+    for offset, record in enumerate(records):
+        for topic, _, value in partition.process(offset, record).records:
+            body = orjson.loads(value)
+            if topic in EVENTS:
+                EVENTS[topic].model_validate(body)
+                assert value.startswith(b'{"source":"' + exchange.encode() + b":0:%d:" % offset)
+            found.append((topic, body))
+    return found
+
+
+def of(found: list[tuple[str, dict[str, Any]]], topic: str) -> list[dict[str, Any]]:
+    return [body for name, body in found if name == topic]
+
+
+def live() -> bytes:
+    """A spot book that is live at id 100."""
+    return line(KEY, frames.spot_depth(100, 101, [], [])) + line(KEY, frames.spot_snapshot(100, BID, ASK))
+
+
+def test_book_goes_live() -> None:
+    """The seed is published as a snapshot, the buffered update after it, and the top as a quote."""
+    found = run("binance", live())
+    assert [(book["type"], book["sequence"]) for book in of(found, "market.books")] == [
+        ("snapshot", 100),
+        ("update", 101),
+    ]
+    [quote] = of(found, "market.quotes")
+    assert (quote["origin"], quote["bids"], quote["asks"]) == ("book", BID, ASK)
+    assert of(found, "market.gaps") == []
+
+
+def test_gap_is_told_and_mended() -> None:
+    """A missing update opens a gap and asks for a snapshot; the next seed closes it with its duration."""
+    found = run(
+        "binance",
+        live(),
+        line(KEY, frames.spot_depth(110, 111, [["10", "2"]], []), 100),
+        line(KEY, frames.spot_depth(112, 113, [["9", "2"]], []), 200),
+        line(KEY, frames.spot_snapshot(112, [["10", "5"]], ASK), 300),
+    )
+    opened, closed = of(found, "market.gaps")
+    assert (opened["type"], opened["cause"], opened["expected"], opened["received"]) == ("opened", "sequence", 101, 110)
+    assert (closed["type"], closed["id"], closed["duration"]) == ("closed", opened["id"], 200_000)
+    [request] = of(found, "control.ingest")
+    assert (request["request"], request["symbol"], request["reason"]) == ("snapshot", "BTC-USDT", "sequence")
+    assert of(found, "market.books")[-1]["sequence"] == 113
+
+
+def test_other_instruments_are_untouched_by_a_gap() -> None:
+    """One book's gap leaves its neighbour in the same partition live."""
+    other = "binance:ETH-USDT"
+    eth = frames.spot_depth(2, 2, [["5", "1"]], []).replace(b"BTCUSDT", b"ETHUSDT").replace(b"btcusdt", b"ethusdt")
+    found = run(
+        "binance",
+        live() + line(other, frames.spot_snapshot(1, [["4", "1"]], ASK)),
+        line(KEY, frames.spot_depth(110, 111, [], [])) + line(other, eth),
+    )
+    assert [book["symbol"] for book in of(found, "market.books")][-1] == "ETH-USDT"
+    assert {gap["symbol"] for gap in of(found, "market.gaps")} == {"BTC-USDT"}
+
+
+def test_no_quote_from_a_book_that_is_not_live() -> None:
+    """After a disconnection the exchange's own quote is published alone, without levels of the dead book."""
+    found = run(
+        "binance",
+        live(),
+        marker(KEY, "disconnected", 10, reason="closed") + line(KEY, frames.spot_quote(130, "10", "1", "11", "1"), 20),
+    )
+    quotes = of(found, "market.quotes")
+    assert [quote["origin"] for quote in quotes] == ["book", "bbo"]
+    assert [len(quotes[-1][side]) for side in ("bids", "asks")] == [1, 1]
+    assert [gap["cause"] for gap in of(found, "market.gaps")] == ["disconnected"]
+
+
+def test_quote_carries_the_levels_behind_it() -> None:
+    """The exchange's best prices stand before the live book's worse ones."""
+    deep = line(KEY, frames.spot_snapshot(100, [["10", "1"], ["9", "2"]], [["11", "1"], ["12", "2"]]))
+    found = run("binance", deep, line(KEY, frames.spot_quote(101, "9.5", "7", "11", "3"), 5))
+    quote = of(found, "market.quotes")[-1]
+    assert quote["bids"] == [["9.5", "7"], ["9", "2"]]
+    assert quote["asks"] == [["11", "3"], ["12", "2"]]
+
+
+def test_truth_check_agrees_and_differs() -> None:
+    """The exchange's BBO and the book at the same id: equal counts as agreed, unequal is told with both values."""
+    found = run(
+        "binance",
+        live(),
+        line(KEY, frames.spot_quote(102, "10", "1", "11", "1")) + line(KEY, frames.spot_depth(102, 102, [], [])),
+        line(KEY, frames.spot_depth(103, 103, [], [])) + line(KEY, frames.spot_quote(103, "10", "9", "11", "1")),
+        tick("binance", 1000),
+    )
+    difference, report = of(found, "market.quality")
+    assert (difference["bbo"], difference["book"]) == (["10", "9", "11", "1"], ["10", "1", "11", "1"])
+    assert (report["compared"], report["agreed"], report["differed"]) == (2, 1, 1)
+
+
+def test_contracts_are_published_as_base_units() -> None:
+    """An OKX swap's definition in the topic turns its contracts into base units everywhere."""
+    key = "okx:BTC-USDT-PERP"
+    definition = marker(key, "instrument", **OKX_SWAP.model_dump())
+    book = line(key, frames.okx_book(-1, 5, [["10", "300"]], [["11", "5"]], "snapshot", OKX_SWAP))
+    found = run("okx", definition + book + line(key, frames.okx_trade(OKX_SWAP)))
+    assert of(found, "market.books")[0]["bids"] == [["10", "3"]]
+    assert of(found, "market.quotes")[0]["asks"] == [["11", "0.05"]]
+    assert of(found, "market.trades")[0]["amount"] == "0.12"
+
+
+def test_rubbish_becomes_one_dead_letter_each() -> None:
+    """Bad lines of every kind are told with a reason, and the frames around them go through."""
+    bad = [b"{", b"[]", b"\xff\xfe", dumps({"e": "mystery"}), frames.spot_trade(q="-1"), b'{"a":\n1}', b"x" * 1_000_000]
+    lines = b"".join(line(KEY, frame, number) for number, frame in enumerate(bad))
+    found = run("binance", live() + lines + line(KEY, frames.spot_trade(), 50))
+    letters = of(found, "dead_letters")
+    assert len(letters) == len(bad)
+    assert all(letter["reason"] for letter in letters)
+    assert [letter["encoding"] for letter in letters].count("base64") == 1
+    assert len(of(found, "market.trades")) == 1
+    assert of(found, "market.gaps") == []
+
+
+def test_frame_of_no_instrument() -> None:
+    """What ingest could not route is a dead letter; known control frames are not."""
+    found = run("okx", line("okx:?", b'{"x":1}') + line("okx:?", dumps({"event": "notice", "code": "64008"})))
+    assert [letter["symbol"] for letter in of(found, "dead_letters")] == ["?"]
+
+
+def test_broken_record_is_a_dead_letter() -> None:
+    """Bytes that are no raw record do not stop the partition."""
+    found = run("binance", b"what is this\n", live())
+    assert len(of(found, "dead_letters")) == 1
+    assert len(of(found, "market.books")) == 2
+
+
+def test_snapshot_each_minute_and_silence() -> None:
+    """A live book is published whole each minute; after silence nothing is said of it."""
+    ticks = [tick("binance", seconds * 1000) for seconds in range(1, 140)]
+    found = run("binance", live(), *ticks)
+    assert [book["type"] for book in of(found, "market.books")].count("snapshot") == 2
+
+
+def test_lost_frames_open_a_gap() -> None:
+    """Ingest's own loss is a gap, with a request for a snapshot."""
+    found = run("binance", live(), marker(KEY, "lost", 5, frames=7, reason="buffer full"))
+    assert [gap["cause"] for gap in of(found, "market.gaps")] == ["lost"]
+    assert len(of(found, "control.ingest")) == 1
+
+
+def stream(seed: list[int]) -> list[bytes]:
+    """Records of a spot instrument with trades, quotes, updates, gaps, seeds and ticks, as a seed says."""
+    last, records = 100, [live()]
+    for number, choice in enumerate(seed):
+        last += 1 + (choice == 5)
+        kinds = {
+            0: frames.spot_trade(t=number + 1),
+            1: frames.spot_quote(last, "10", "1", "11", "1"),
+            4: frames.spot_snapshot(last, BID, ASK),
+        }
+        frame = kinds.get(choice) or frames.spot_depth(last, last, [["9.5", str(number % 3)]], [])
+        last -= choice in (0, 1, 4)
+        records.append(line(KEY, frame, number * 400) + tick("binance", number * 400))
+    return records
+
+
+def signature(records: list[Record]) -> list[Record]:
+    return [record for record in records if record.topic != "control.ingest"]
+
+
+@given(st.lists(st.integers(0, 6), max_size=30), st.integers(0, 30), st.integers(0, 30))
+def test_restart_gives_the_same_events(seed: list[int], checkpoint: int, crash: int) -> None:
+    """Crash anywhere after any checkpoint, restore and read again: by source, the output is the undisturbed run's."""
+    records = stream(seed)
+    checkpoint, crash = sorted((min(checkpoint, len(records)), min(crash, len(records))))
+    whole = RawPartition("binance", 0, SETTINGS)
+    expected = [
+        record for offset, value in enumerate(records) for record in signature(whole.process(offset, value).records)
+    ]
+    first, second, published = RawPartition("binance", 0, SETTINGS), RawPartition("binance", 0, SETTINGS), []
+    dumps: dict[str, bytes] = {}
+    for offset, value in enumerate(records[:crash]):
+        if offset == checkpoint:
+            dumps = dict(first.dump_changed())
+        published += signature(first.process(offset, value).records)
+    for key, dump in dumps.items():
+        second.load(key, dump)
+    # What was acknowledged may lie before the checkpoint: everything is read again.
+    for offset, value in enumerate(records):
+        published += signature(second.process(offset, value).records)
+    by_source = {(record.topic, orjson.loads(record.value)["source"]): record for record in published}
+    assert {(r.topic, orjson.loads(r.value)["source"]): r for r in expected} == by_source
+
+
+def test_same_bytes_same_output() -> None:
+    """Two runs over the same records agree to the byte, control requests and join lines included."""
+    records = stream([2, 1, 5, 0, 4, 2, 3, 1, 6])
+    outputs = []
+    for _ in range(2):
+        partition = RawPartition("binance", 0, SETTINGS)
+        processed = [partition.process(offset, value) for offset, value in enumerate(records)]
+        outputs.append([(out.records, dict(out.joins)) for out in processed])
+    assert outputs[0] == outputs[1]
