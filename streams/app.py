@@ -135,6 +135,10 @@ def _events(stream: Any) -> AsyncIterator[Any]:
 
 @app.timer(interval=settings.checkpoint_s)
 async def checkpoint() -> None:
+    await _checkpoint()
+
+
+async def _checkpoint() -> None:
     await books_state.checkpoint()
     await join_state.checkpoint()
 
@@ -147,4 +151,4 @@ async def _on_revoked(sender: Any, revoked: set[Any], **_: Any) -> None:
 
 @app.on_before_shutdown.connect
 async def _on_shutdown(sender: Any, **_: Any) -> None:
-    await checkpoint.fun()
+    await _checkpoint()

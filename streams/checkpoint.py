@@ -7,6 +7,7 @@ is restored, and what is read again is skipped up to the offset that each entry 
 """
 
 import asyncio
+import weakref
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
@@ -81,8 +82,8 @@ class Checkpointed(Generic[S]):
 
     def _write(self, events: list[Any], entries: list[tuple[str, bytes]]) -> None:
         # A Faust table sends a write to the changelog partition of the *current* event, and refuses one without;
-        # a timer has none, so the partition's last record is made current.
-        token = _current_event.set(events[-1])
+        # a timer has none, so the partition's last record is made current (Faust keeps it as a weak reference).
+        token = _current_event.set(weakref.ref(events[-1]))
         try:
             for key, dump in entries:
                 self._table[key] = dump

@@ -148,7 +148,8 @@ quotes = st.lists(
 @given(quotes, st.integers(0, 30), st.integers(0, 30))
 def test_restart_gives_the_same_signals(moves: list[Any], checkpoint: int, crash: int) -> None:
     """Crash anywhere, restore, read again: every signal comes out once by its source, as in the undisturbed run."""
-    whole, lines = Join(), []
+    whole = Join()
+    lines: list[bytes] = []
     millis = 0
     for exchange, low, high, pause, live in moves:
         millis += pause

@@ -13,14 +13,15 @@ sides = st.lists(st.tuples(prices, amounts).map(list), max_size=8)
 @given(sides, sides, st.lists(st.tuples(sides, sides), max_size=20))
 def test_equals_a_sorted_dictionary(bids: list[list[str]], asks: list[list[str]], updates: list[tuple]) -> None:  # type: ignore[type-arg]
     """After any updates the levels are those of a dictionary, sorted, without zero amounts."""
-    book, truth = Book(), ({}, {})  # type: ignore[var-annotated]
+    book = Book()
+    truth: tuple[dict[str, str], dict[str, str]] = ({}, {})
     book.replace(bids, asks)
     for change in [(bids, asks), *updates]:
-        for side, levels in zip(truth, change, strict=True):
-            side.update(dict(levels))
+        for known, levels in zip(truth, change, strict=True):
+            known.update(dict(levels))
         book.update(*change)
-    for side, levels, reverse in ((book.bids, truth[0], True), (book.asks, truth[1], False)):
-        expected = [[price, amount] for price, amount in levels.items() if float(amount)]
+    for side, known, reverse in ((book.bids, truth[0], True), (book.asks, truth[1], False)):
+        expected = [[price, amount] for price, amount in known.items() if float(amount)]
         expected.sort(key=lambda level: float(level[0]), reverse=reverse)
         assert side.all() == expected
         assert side.top(3) == expected[:3]

@@ -1,0 +1,60 @@
+"""Raw records: every byte that goes in comes out."""
+
+import hashlib
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.errors import RawRecordError
+from schemas.raw import MARKER, MAX_FRAME, decode_record, encode_line, encode_marker, partition_of, unwrap
+
+
+@given(st.lists(st.tuples(st.integers(0, 2**62), st.binary(max_size=80)), max_size=8))
+def test_round_trip(frames: list[tuple[int, bytes]]) -> None:
+    """Frames of any bytes, newlines and tabs among them, come back as they were, in order."""
+    record = b"".join(encode_line(stamp, "okx:BTC-USDT", frame) for stamp, frame in frames)
+    found = []
+    for line in decode_record(record):
+        assert line.key == "okx:BTC-USDT"
+        wrapped = line.frame.startswith(MARKER)
+        found.append((line.local_timestamp, unwrap(orjson.loads(line.frame)) if wrapped else line.frame))
+    assert found == frames
+
+
+def test_a_frame_cannot_pose_as_a_marker() -> None:
+    """A frame that begins like a marker is wrapped."""
+    [line] = decode_record(encode_line(1, "okx:?", b'{"marketprism":"disconnected"}'))
+    assert orjson.loads(line.frame)["marketprism"] == "frame"
+
+
+@pytest.mark.parametrize("filler", [b"x", b"\n"])
+def test_an_oversized_frame_is_described(filler: bytes) -> None:
+    """More than a Kafka record holds is told by size and hash, with its beginning."""
+    frame = filler * 10_000_000
+    [line] = decode_record(encode_line(1, "okx:?", frame))
+    marker = orjson.loads(line.frame)
+    assert (marker["marketprism"], marker["bytes"]) == ("oversized", 10_000_000)
+    assert marker["sha256"] == hashlib.sha256(frame).hexdigest()
+    assert unwrap(marker) == frame[:1024]
+    assert len(line.frame) < MAX_FRAME
+
+
+def test_markers() -> None:
+    """A marker's fields, its own `kind` among them."""
+    [line] = decode_record(encode_marker(5, "okx:*", "instrument", kind="perp"))
+    assert orjson.loads(line.frame) == {"marketprism": "instrument", "kind": "perp"}
+
+
+@pytest.mark.parametrize("record", [b"x\n", b"1\tkey\n", b"one\tkey\tframe\n"])
+def test_no_record(record: bytes) -> None:
+    """Bytes that are none say which line."""
+    with pytest.raises(RawRecordError, match="line 0"):
+        list(decode_record(record))
+
+
+def test_partition_is_every_kafka_clients() -> None:
+    """Known murmur2 values of the Java client's test suite, positive part, modulo."""
+    assert partition_of("21", 1000) == (-973932308 & 0x7FFFFFFF) % 1000
+    assert partition_of("foobar", 1000) == (-790332482 & 0x7FFFFFFF) % 1000

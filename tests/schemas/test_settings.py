@@ -1,0 +1,80 @@
+"""Settings: sources, and errors that say what to write."""
+
+from pathlib import Path
+
+import pytest
+
+from schemas.errors import SettingsError
+from schemas.settings import Settings, load_settings
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_environment_over_file_over_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A setting is taken from the environment, then from marketprism.toml, then from its default."""
+    (tmp_path / "marketprism.toml").write_text('partitions = 8\nlinger_ms = 2.5\nfeeds = ["okx"]\n')
+    monkeypatch.setenv("MARKETPRISM_PARTITIONS", "16")
+    settings = load_settings()
+    assert (settings.partitions, settings.linger_ms, settings.feeds) == (16, 2.5, ("okx",))
+    assert settings.quote_levels == 5
+
+
+def test_names_are_canonical(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Feeds and symbols are typed in any case, comma-separated."""
+    monkeypatch.setenv("MARKETPRISM_FEEDS", "OKX, binance-spot")
+    monkeypatch.setenv("MARKETPRISM_SYMBOLS", "btc-usdt,eth-usdt-perp")
+    settings = load_settings()
+    assert settings.feeds == ("okx", "binance-spot")
+    assert settings.symbols_of("binance-spot") == ("BTC-USDT",)
+    assert settings.symbols_of("okx") == ("BTC-USDT", "ETH-USDT-PERP")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("FEEDS", "mtgox", "known are binance-spot"),
+        ("SYMBOLS", "BITCOIN", "write BTC-USDT"),
+        ("PARTITIONS", "0", "partitions of every partitioned topic"),
+        ("CLICKHOUSE", "http://x", "chdb://DIRECTORY"),
+        ("ENDPOINTS", '{"mtgox": {}}', "known are binance-spot"),
+    ],
+)
+def test_errors_name_the_setting(monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str) -> None:
+    """An unusable value names its variable and what it accepts."""
+    monkeypatch.setenv(f"MARKETPRISM_{name}", value)
+    with pytest.raises(SettingsError, match=f"MARKETPRISM_{name}") as caught:
+        load_settings()
+    assert said in str(caught.value)
+
+
+def test_unknown_setting_in_the_file(tmp_path: Path) -> None:
+    """A misspelt setting is told, not passed over."""
+    (tmp_path / "marketprism.toml").write_text("partitons = 8\n")
+    with pytest.raises(SettingsError, match="partitons: there is no such setting"):
+        load_settings()
+
+
+def test_unreadable_file(tmp_path: Path) -> None:
+    """A file that is no TOML is named."""
+    (tmp_path / "marketprism.toml").write_text("partitions = = 8\n")
+    with pytest.raises(SettingsError, match=r"marketprism\.toml"):
+        load_settings()
+
+
+def test_environment_round_trip(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child process that gets `environment()` has the same settings."""
+    settings = load_settings(feeds=("okx",), endpoints={"okx": {"ws": "ws://127.0.0.1:1"}}, partitions=3)
+    for name, value in settings.environment().items():
+        monkeypatch.setenv(name, value)
+    assert load_settings() == settings
+
+
+def test_fees() -> None:
+    """A rate by feed and kind stands before one by feed."""
+    settings: Settings = load_settings()
+    assert settings.taker_fee_bps("okx", "BTC-USDT") == 10.0
+    assert settings.taker_fee_bps("okx", "BTC-USDT-PERP") == 5.0
+    assert settings.taker_fee_bps("binance", "BTC-USDT-PERP") == 5.0
