@@ -1,0 +1,64 @@
+"""The frames that are measured: the recordings where they are at hand, else frames made here; it says which."""
+
+import gzip
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import orjson
+
+from schemas.raw import encode_line
+
+RECORDINGS = Path(__file__).parents[2] / "shared" / "frames"
+_FILES = {
+    "binance-spot-btcusdt-20240808.gz": "binance:BTC-USDT",
+    "binance-spot-ethusdt-20240808.gz": "binance:ETH-USDT",
+    "binance-usdm-btcusdt-20240808.gz": "binance:BTC-USDT-PERP",
+    "binance-usdm-ethusdt-20240808.gz": "binance:ETH-USDT-PERP",
+}
+
+Frame = tuple[int, str, bytes]  # receipt ns, key, frame
+
+
+def load_frames(most: int) -> tuple[str, list[Frame]]:
+    """Where the frames are from, and up to `most` of them, of all instruments in turn of receipt."""
+    if not RECORDINGS.is_dir():
+        return "made frames", list(_made(most))
+    frames = [frame for name, key in _FILES.items() for frame in _recorded(RECORDINGS / name, key, most // len(_FILES))]
+    return "Binance recordings", sorted(frames, key=lambda frame: frame[0])
+
+
+def _recorded(path: Path, key: str, most: int) -> Iterator[Frame]:
+    with gzip.open(path) as file:
+        for _, row in zip(range(most), file, strict=False):
+            stamp, _, frame = row.rstrip(b"\n").partition(b" ")
+            yield int(stamp), key, frame
+
+
+def _made(most: int) -> Iterator[Frame]:
+    """Binance spot: four BBOs to each trade and each depth update of eight levels; a seed first."""
+    chance, now, update = random.Random(1), 1_790_000_000_000_000_000, 1_000
+    sides = [[[f"{50_000 + sign * (i + 1) * 0.5:.2f}", "1.50000000"] for i in range(500)] for sign in (-1, 1)]
+    yield now, "binance:BTC-USDT", orjson.dumps({"lastUpdateId": update, "bids": sides[0], "asks": sides[1]})
+    for number in range(most - 1):
+        now += 1_000_000
+        body, stream = _body(number % 6, number, update + 1, chance)
+        update += number % 6 == 5
+        frame = orjson.dumps({"stream": stream, "data": body | {"s": "BTCUSDT", "E": now // 10**6, "T": now // 10**6}})
+        yield now, "binance:BTC-USDT", frame
+
+
+def _body(kind: int, number: int, update: int, chance: random.Random) -> tuple[dict[str, object], str]:
+    if kind == 5:
+        levels = [[f"{50_000 - chance.randint(1, 900) * 0.5:.2f}", f"{chance.randint(0, 9)}.0"] for _ in range(8)]
+        return {"e": "depthUpdate", "U": update, "u": update, "b": levels, "a": []}, "btcusdt@depth@100ms"
+    if kind == 4:
+        return {"e": "trade", "t": number, "p": "50000.00", "q": "0.10", "m": False, "M": True}, "btcusdt@trade"
+    amount = f"{chance.randint(1, 99)}.0"
+    return {"u": update - 1, "b": "49999.50", "B": amount, "a": "50000.50", "A": "2.0"}, "btcusdt@bookTicker"
+
+
+def records(frames: list[Frame], each: int = 20) -> list[bytes]:
+    """Raw records of `each` frames."""
+    lines = [encode_line(*frame) for frame in frames]
+    return [b"".join(lines[start : start + each]) for start in range(0, len(lines), each)]
