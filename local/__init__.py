@@ -1,0 +1,1 @@
+"""The whole system on one machine: broker, embedded ClickHouse, simulated exchanges, supervisor, command line."""

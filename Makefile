@@ -1,0 +1,41 @@
+# MarketPrism: `make demo` shows it, `make test` proves it. Needs python3 (3.11 or later) and make; does its own set-up.
+PYTHON ?= python3
+DURATION ?= 0
+BIN := .venv/bin
+
+.PHONY: help setup demo test lint bench lock clean
+
+help:  ## what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
+
+setup: .venv/ready  ## the environment (.venv) and the broker's jars
+
+.venv/ready: requirements.lock pyproject.toml local/kafka.lock
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "MarketPrism needs Python 3.11 or later; set PYTHON=")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --disable-pip-version-check --no-deps --no-build-isolation --quiet -e .
+	$(BIN)/python -m local.jars
+	touch $@
+
+demo: setup  ## the whole system on this machine with simulated exchanges; DURATION=60 stops after a minute
+	$(BIN)/marketprism demo --duration $(DURATION)
+
+test: setup  ## every test, on a real broker and a real engine
+	$(BIN)/python -m pytest
+
+lint: setup  ## ruff and mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup  ## ours beside its floor
+	$(BIN)/python -m bench
+
+lock: setup  ## requirements.lock anew from pyproject.toml
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile --quiet pyproject.toml --extra dev --generate-hashes --no-emit-index-url --universal \
+		--python-version 3.11 -o requirements.lock
+
+clean:  ## the environment and what runs left behind
+	rm -rf .venv data bench/out

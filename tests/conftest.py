@@ -1,0 +1,32 @@
+"""Shared fixtures: one real broker for the session, and settings with topics of their own for each test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from local.broker import Broker, free_port
+from local.topics import create_topics
+from schemas.settings import Settings, load_settings
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A real Apache Kafka for the whole session."""
+    with Broker(tmp_path_factory.mktemp("kafka"), free_port()) as running:
+        yield running
+
+
+@pytest.fixture
+async def settings(broker: Broker, tmp_path: Path) -> Settings:
+    """Settings with a topic prefix, a ClickHouse directory and ports of their own; the topics exist."""
+    made = load_settings(
+        kafka=broker.bootstrap,
+        topic_prefix=f"t{uuid4().hex[:8]}.",
+        partitions=2,
+        clickhouse=f"chdb://{tmp_path}/clickhouse",
+        sql_address=f"127.0.0.1:{free_port()}",
+    )
+    await create_topics(made)
+    return made
