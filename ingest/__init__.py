@@ -1,0 +1,1 @@
+"""Lightweight producers: sockets, subscriptions, heartbeats, REST snapshots; frames out as they came."""

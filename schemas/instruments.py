@@ -6,6 +6,8 @@ from pydantic import BaseModel, ConfigDict
 
 from schemas.symbols import Kind, Symbol, parse_symbol, to_exchange
 
+Status = Literal["trading", "halted", "closed"]
+
 
 class Instrument(BaseModel):
     """One instrument of one feed. Decimals are plain strings.
@@ -29,7 +31,7 @@ class Instrument(BaseModel):
     contract_size: str = "1"
     inverse: bool = False
     expiry: str = ""
-    status: Literal["trading", "halted", "closed"] = "trading"
+    status: Status = "trading"
 
     @property
     def key(self) -> str:

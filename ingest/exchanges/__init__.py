@@ -1,0 +1,7 @@
+"""One file per exchange: endpoints, names, subscriptions, heartbeat, which instrument a frame belongs to."""
+
+from ingest.exchanges.base import ExchangeFeed
+from ingest.exchanges.binance import BinanceSpot, BinanceUsdm
+from ingest.exchanges.okx import Okx
+
+EXCHANGE_FEEDS: dict[str, ExchangeFeed] = {feed.name: feed for feed in (BinanceSpot(), BinanceUsdm(), Okx())}

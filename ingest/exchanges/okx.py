@@ -1,0 +1,150 @@
+"""OKX v5, public channels (PROTOCOLS §3)."""
+
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any, ClassVar, Literal
+
+import orjson
+
+from ingest.exchanges.base import CONTROL, UNKNOWN_FRAME, Control, ExchangeFeed, Request, Route
+from ingest.rest import Rest
+from schemas.errors import ExchangeError
+from schemas.instruments import Instrument, assumed_instrument
+from schemas.symbols import Kind, parse_symbol, to_exchange
+
+_ARGUMENTS = ("trades", "books", "bbo-tbt")
+_CHANNELS = {
+    "trades": "trades",
+    "books": "books",
+    "books-l2-tbt": "books",
+    "books50-l2-tbt": "books",
+    "bbo-tbt": "quotes",
+}
+_TYPES: dict[Kind, str] = {"spot": "SPOT", "perp": "SWAP", "future": "FUTURES", "option": "OPTION"}
+_HEAD = b'{"arg":'
+_UPGRADE = "64008"
+
+
+class Okx(ExchangeFeed):
+    name: ClassVar[str] = "okx"
+    ws: ClassVar[str] = "wss://ws.okx.com:8443"
+    rest: ClassVar[str] = "https://www.okx.com"
+    path: ClassVar[str] = "/ws/v5/public"
+    compression: ClassVar[Literal["deflate"] | None] = "deflate"
+    connects: ClassVar[tuple[float, float]] = (1, 1)  # of 3 a second per address
+    # 480 an hour and connection: a bucket of half of it, which refills by as much in an hour, never exceeds it.
+    messages: ClassVar[tuple[float, float]] = (240, 3600)
+    instruments_per_connection: ClassVar[int] = 25  # fewer than 30 book channels
+    weight_per_minute: ClassVar[int] = 300  # instruments: 20 in 2 s
+    # OKX cuts after 30 s in which it had nothing to send; a `ping` before that makes it send.
+    ping: ClassVar[str] = "ping"
+    ping_after: ClassVar[float] = 20.0
+
+    def subscribe(self, symbols: Iterable[str], ids: Iterator[int]) -> list[Request]:
+        # One message per instrument: an error names only the request's id.
+        return [_request("subscribe", symbol, _ARGUMENTS, next(ids)) for symbol in symbols]
+
+    def resubscribe_books(self, symbol: str, ids: Iterator[int]) -> list[Request]:
+        return [_request(op, symbol, ("books",), next(ids)) for op in ("unsubscribe", "subscribe")]
+
+    def route(self, frame: bytes) -> Route:
+        if frame.startswith(_HEAD):
+            return _of_argument(frame[len(_HEAD) : frame.find(b"}", len(_HEAD)) + 1])
+        return _of_object(frame)
+
+    def control(self, frame: bytes) -> Control:
+        if frame == b"pong":
+            return Control("heard")
+        body = orjson.loads(frame)
+        event, number = body["event"], str(body.get("id", ""))
+        if event == "subscribe":
+            return Control("acknowledged", number, (_of_channel(body.get("arg", {})),))
+        if event == "unsubscribe":
+            return Control("heard", number)
+        if event == "error":
+            return Control("refused", number, reason=f"{body.get('code')}: {body.get('msg', '')}")
+        if event == "notice" and body.get("code") == _UPGRADE:
+            return Control("closing", number, reason=f"{_UPGRADE}: {body.get('msg', '')}")
+        return Control("heard" if event == "channel-conn-count" else "unknown", number)
+
+    async def instruments(self, rest: Rest, symbols: Iterable[str]) -> dict[str, Instrument]:
+        wanted = {to_exchange(self.name, symbol): symbol for symbol in symbols}
+        found = {}
+        for query in sorted({_query(symbol) for symbol in wanted.values()}):
+            for entry in await self._listed(rest, dict(query)):
+                if (symbol := wanted.get(entry["instId"])) is not None:
+                    found[symbol] = _instrument(symbol, entry)
+        return found
+
+    async def _listed(self, rest: Rest, query: dict[str, str]) -> list[Any]:
+        body = orjson.loads(await rest.get("/api/v5/public/instruments", 1, **query))
+        if body["code"] == "51001" or body["code"] == "51015":  # an option family that does not exist
+            return []
+        if body["code"] != "0":  # errors come with HTTP 200 as well
+            raise ExchangeError(f"okx refused {query}: {body['code']} {body.get('msg', '')}")
+        return list(body["data"])
+
+
+def _request(op: str, symbol: str, channels: Iterable[str], number: int) -> Request:
+    arguments = [{"channel": channel, "instId": symbol} for channel in channels]
+    text = orjson.dumps({"id": str(number), "op": op, "args": arguments}).decode()
+    routes = tuple(_of_channel(argument) for argument in arguments) if op == "subscribe" else ()
+    return Request(str(number), text, routes)
+
+
+def _query(symbol: str) -> tuple[tuple[str, str], ...]:
+    parts = parse_symbol(symbol)
+    query: tuple[tuple[str, str], ...] = (("instType", _TYPES[parts.kind]),)
+    return (*query, ("instFamily", f"{parts.base}-{parts.quote}")) if parts.kind == "option" else query
+
+
+@lru_cache(maxsize=65536)
+def _of_argument(argument: bytes) -> Route:
+    """`{"channel":"books","instId":"BTC-USDT"}` → data of BTC-USDT, books."""
+    try:
+        return _of_channel(orjson.loads(argument))
+    except orjson.JSONDecodeError:
+        return UNKNOWN_FRAME
+
+
+def _of_channel(argument: Any) -> Route:
+    channel = argument.get("channel") if type(argument) is dict else None
+    if type(channel) is not str:
+        return UNKNOWN_FRAME
+    return Route("data", str(argument.get("instId", "")), _CHANNELS.get(channel, channel))
+
+
+def _of_object(frame: bytes) -> Route:
+    if frame == b"pong":
+        return CONTROL
+    try:
+        body = orjson.loads(frame)
+    except orjson.JSONDecodeError:
+        return UNKNOWN_FRAME
+    if type(body) is not dict:
+        return UNKNOWN_FRAME
+    return CONTROL if type(body.get("event")) is str else _of_channel(body.get("arg"))
+
+
+def _instrument(symbol: str, entry: Any) -> Instrument:
+    contract = entry.get("ctVal") or "1"
+    size = Decimal(contract) * Decimal(entry.get("ctMult") or "1")
+    return assumed_instrument("okx", "okx", symbol).model_copy(
+        update={
+            "exchange_symbol": entry["instId"],
+            "settle": entry.get("settleCcy", ""),
+            "tick_size": entry.get("tickSz", ""),
+            "lot_size": entry.get("lotSz", ""),
+            "contract_size": f"{size.normalize():f}",
+            # Never by the text `-USD-`: there are USD-quoted linear swaps.
+            "inverse": entry.get("ctType") == "inverse",
+            "status": _status(entry.get("state", "")),
+        }
+    )
+
+
+def _status(state: str) -> Literal["trading", "halted", "closed"]:
+    if state in ("live", "post_only"):
+        return "trading"
+    return "closed" if state == "expired" else "halted"

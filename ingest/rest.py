@@ -1,0 +1,83 @@
+"""REST of one feed: its weight budget, its bans obeyed, retries of what may be retried."""
+
+import asyncio
+import datetime as dt
+import time
+
+import aiohttp
+import stamina
+import structlog
+from aiolimiter import AsyncLimiter
+
+from schemas.errors import ExchangeError
+
+log = structlog.get_logger(__name__)
+
+_TIMEOUT = aiohttp.ClientTimeout(total=20)
+_SHARE = 0.5  # of the exchange's budget: others behind the same address have theirs
+_BUSY = frozenset({418, 429})
+_BAN = 60.0  # s, where the exchange does not say
+
+
+class _Busy(ExchangeError):
+    """The exchange told us to wait."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the exchange asks to wait {seconds:g} s")
+        self.seconds = seconds
+
+
+def _backoff(error: Exception) -> bool | dt.timedelta:
+    if isinstance(error, _Busy):
+        return dt.timedelta(seconds=error.seconds)
+    return isinstance(error, aiohttp.ClientError | TimeoutError)
+
+
+class Rest:
+    """GETs against one base address. `weight` counts against the budget of a minute."""
+
+    def __init__(self, feed: str, base: str, weight_per_minute: float, session: aiohttp.ClientSession) -> None:
+        self._feed = feed
+        self._base = base.rstrip("/")
+        self._session = session
+        self._free_at = 0.0  # monotonic: no request before it
+        self._budget = 0.0
+        self.allow(weight_per_minute)
+
+    def allow(self, weight_per_minute: float) -> None:
+        """The exchange's budget, as it says itself."""
+        if weight_per_minute != self._budget:
+            self._budget = weight_per_minute
+            # Half for the bucket, half for what refills: never more than the share in any minute.
+            self._limiter = AsyncLimiter(max(weight_per_minute * _SHARE / 2, 1), 60)
+
+    async def get(self, path: str, weight: float = 1, **params: str) -> bytes:
+        """The body of a 200. `ExchangeError` for what is refused, or fails again and again."""
+        try:
+            async for attempt in stamina.retry_context(_backoff, attempts=6, timeout=None, wait_max=10.0):
+                with attempt:
+                    return await self._get(path, weight, params)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise ExchangeError(f"{self._feed}: {self._base}{path} cannot be read: {error or 'timeout'}") from error
+        raise AssertionError("unreachable")
+
+    async def _get(self, path: str, weight: float, params: dict[str, str]) -> bytes:
+        await asyncio.sleep(max(self._free_at - time.monotonic(), 0))
+        await self._limiter.acquire(min(weight, self._limiter.max_rate))
+        async with self._session.get(self._base + path, params=params, timeout=_TIMEOUT) as response:
+            body = await response.read()
+            if response.status in _BUSY:
+                raise self._wait(response)
+            if response.status >= 500:
+                response.raise_for_status()
+            if response.status != 200:
+                text = body[:200].decode(errors="replace")
+                raise ExchangeError(f"{self._feed}: {path} {params} answered {response.status}: {text}")
+            return body
+
+    def _wait(self, response: aiohttp.ClientResponse) -> _Busy:
+        after = response.headers.get("Retry-After", "")
+        seconds = float(after) if after.isdigit() else _BAN
+        self._free_at = max(self._free_at, time.monotonic() + seconds)
+        log.warning("rate limit: waiting", feed=self._feed, status=response.status, seconds=seconds)
+        return _Busy(seconds)
