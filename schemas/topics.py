@@ -31,7 +31,9 @@ class Topic:
     config: dict[str, str] = field(default_factory=dict)
 
     def configuration(self) -> dict[str, str]:
-        return {"retention.ms": str(self.retention_ms), "cleanup.policy": "delete", **self.config}
+        # The broker's time, not the frames': a replay of last year must not be old enough to be deleted at once.
+        fixed = {"cleanup.policy": "delete", "message.timestamp.type": "LogAppendTime"}
+        return {"retention.ms": str(self.retention_ms), **fixed, **self.config}
 
 
 def raw_topic(exchange: str) -> str:

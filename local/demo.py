@@ -1,0 +1,186 @@
+"""`marketprism demo` and `live`: the whole stack on this machine, watched until it is stopped."""
+
+import asyncio
+import contextlib
+import signal
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+
+from local.feed_watch import FeedWatch
+from local.progress import Offsets, Progress
+from local.replay import ReplaySummary, replay
+from local.stack import Stack, until
+from local.stored import Stored, read_stored
+from local.view import Picture, Rates, line, render, summary
+from schemas.errors import StackError
+from schemas.feeds import Feed
+from schemas.logs import configure_logs
+from schemas.settings import Settings
+
+_DRAW_EACH = 0.5  # s, in a terminal
+_LINE_EACH = 5.0  # s, without one
+_DRAIN = 60.0  # s that what is under way may take to be stored at the end of a run
+
+
+@dataclass(frozen=True)
+class Run:
+    """What to run. `simulate`: simulated exchanges instead of the real ones; `sources`: a replay instead of either."""
+
+    title: str
+    data: Path | None
+    duration: float = 0.0
+    simulate: bool = False
+    sources: tuple[tuple[Feed, Path], ...] = ()
+    speed: float | None = None
+    seed: int = 1
+
+
+async def run_stack(settings: Settings, run: Run, console: Console) -> None:
+    """Start everything, watch, stop everything; the summary is the last that is printed."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    configure_logs(settings.model_copy(update={"log_level": "WARNING"}))  # the view says what happens
+    with contextlib.ExitStack() as kept:
+        data = run.data or Path(kept.enter_context(tempfile.TemporaryDirectory(prefix="marketprism-")))
+        async with Stack(settings, data) as stack:
+            starting = asyncio.create_task(_start(stack, run, console))
+            stopping = asyncio.create_task(stop.wait())
+            await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            if starting.done():
+                starting.result()
+                text = await _Session(stack, run, console, stop).watch()
+            else:
+                starting.cancel()
+                await asyncio.gather(starting, return_exceptions=True)
+                text = "Stopped while starting."
+        console.print(text, highlight=False, soft_wrap=True)
+        if run.data:
+            console.print(
+                f'  ask it         marketprism sql --data {run.data} "SELECT …"', highlight=False, soft_wrap=True
+            )
+
+
+async def _start(stack: Stack, run: Run, console: Console) -> None:
+    with console.status("Starting the broker, ClickHouse and the sink …") as status:
+        await stack.start_storage()
+        status.update("Starting the worker …")
+        await stack.start_worker()
+        if run.simulate:
+            status.update("Starting the simulated exchanges …")
+            await stack.start_simulators(run.seed, arbitrage_every=5.0)
+        if not run.sources:
+            status.update("Starting ingest …")
+            await stack.start_ingest()
+
+
+class _Session:
+    """One run's watching: draws until told to stop, the duration is over, or the replay is stored."""
+
+    def __init__(self, stack: Stack, run: Run, console: Console, stop: asyncio.Event) -> None:
+        self._stack = stack
+        self._run = run
+        self._console = console
+        self._stop = stop
+        self._watch = FeedWatch(stack.settings)
+        self._rates = Rates()
+        self._note = ""
+        self._offsets, self._stored = Offsets(), Stored()
+
+    async def watch(self) -> str:
+        began = time.monotonic()
+        async with Progress(self._stack.settings) as progress:
+            tasks = [asyncio.create_task(self._watch.run()), asyncio.create_task(self._read(progress))]
+            try:
+                async with self._drawing():
+                    await self._work()
+                    if not self._stop.is_set():
+                        await self._drain(progress)
+            finally:
+                for task in tasks:
+                    task.cancel()
+            with contextlib.suppress(StackError, OSError):
+                self._offsets = await progress.offsets()
+            self._stored = await asyncio.to_thread(read_stored, self._stack.settings)
+        return summary(self._picture(), time.monotonic() - began)
+
+    async def _work(self) -> None:
+        if self._run.sources:
+            replaying = asyncio.create_task(
+                replay(self._stack.settings, self._run.sources, self._run.speed, self._on_replay)
+            )
+            stopping = asyncio.create_task(self._stop.wait())
+            await asyncio.wait([replaying, stopping], return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            if replaying.done():
+                replaying.result()
+            replaying.cancel()
+            return
+        await until(self._stop, self._run.duration)
+        if not self._stop.is_set():
+            await self._stack.stop_one("ingest")
+
+    def _on_replay(self, done: ReplaySummary, read: int, size: int) -> None:
+        self._note = f"replayed {read / size:.0%}  {done.frames:,} frames at {done.frames / done.seconds:,.0f}/s"
+
+    async def _drain(self, progress: Progress) -> None:
+        """Wait until everything that came in is stored. Twice in a row nothing before anybody: what the one
+        group published last, the other has taken."""
+        self._note = "storing what is under way"
+        quiet = 0
+        last, moved = -1, time.monotonic()
+        while quiet < 2 and not await until(self._stop, 0.5):
+            offsets = await progress.offsets()
+            behind = offsets.total_lag
+            quiet = quiet + 1 if behind == 0 else 0
+            if behind != last:
+                last, moved = behind, time.monotonic()
+            if time.monotonic() - moved > _DRAIN:
+                raise StackError(f"{behind} records were not taken within {_DRAIN:.0f} s: {offsets.lag}; see the logs")
+        self._note = ""
+
+    async def _read(self, progress: Progress) -> None:
+        while True:
+            with contextlib.suppress(StackError, OSError):
+                self._offsets = await progress.offsets()
+            self._stored = await asyncio.to_thread(read_stored, self._stack.settings)
+            await asyncio.sleep(1)
+
+    def _picture(self) -> Picture:
+        statuses = self._stack.supervisor.statuses
+        rates = self._rates.update(dict(self._watch.frames))
+        settings = self._stack.settings
+        return Picture(self._run.title, settings, self._watch, statuses, self._offsets, self._stored, rates, self._note)
+
+    @contextlib.asynccontextmanager
+    async def _drawing(self) -> AsyncIterator[None]:
+        if not self._console.is_terminal:
+            task = asyncio.create_task(self._print_lines())
+            try:
+                yield
+            finally:
+                task.cancel()
+            return
+        with Live(console=self._console, auto_refresh=False, screen=True) as live:
+            task = asyncio.create_task(self._draw(live))
+            try:
+                yield
+            finally:
+                task.cancel()
+
+    async def _draw(self, live: Live) -> None:
+        while True:
+            live.update(render(self._picture()), refresh=True)
+            await asyncio.sleep(_DRAW_EACH)
+
+    async def _print_lines(self) -> None:
+        while True:
+            await asyncio.sleep(_LINE_EACH)
+            self._console.print(line(self._picture()), highlight=False, soft_wrap=True)

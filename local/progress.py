@@ -1,0 +1,70 @@
+"""How far the pipeline is: records in every topic, what the workers and the sink still have before them."""
+
+from dataclasses import dataclass, field
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.structs import OffsetAndMetadata
+
+from schemas.feeds import EXCHANGES
+from schemas.settings import Settings
+from schemas.topics import CONTROL, JOIN, STORED_TOPICS, TOPICS, raw_topic
+
+WORKER_GROUP = "marketprism-streams"
+SINK_GROUP = "marketprism-sink"
+_GROUPS = {
+    WORKER_GROUP: (*(raw_topic(exchange) for exchange in EXCHANGES), JOIN),
+    SINK_GROUP: STORED_TOPICS,
+}
+
+
+@dataclass(frozen=True)
+class Offsets:
+    """`records` by topic; `lag` by consumer group: records not yet acknowledged by it."""
+
+    records: dict[str, int] = field(default_factory=dict)
+    lag: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def total_lag(self) -> int:
+        return sum(self.lag.values())
+
+
+class Progress:
+    """Reads offsets; an async context manager."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka)
+        self._admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+
+    async def __aenter__(self) -> "Progress":
+        await self._consumer.start()
+        await self._admin.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._consumer.stop()
+        await self._admin.close()
+
+    async def offsets(self) -> Offsets:
+        """The offsets now. Ends are read after commits, so that a lag of 0 is one."""
+        committed = {
+            group: await self._admin.list_consumer_group_offsets(self._settings.topic(group)) for group in _GROUPS
+        }
+        ends = {name: await self._ends(name) for name in TOPICS}
+        lag = {
+            group: sum(_behind(ends[name], committed[group]) for name in topics) for group, topics in _GROUPS.items()
+        }
+        return Offsets({name: sum(found.values()) for name, found in ends.items()}, lag)
+
+    async def _ends(self, name: str) -> dict[TopicPartition, int]:
+        partitions = 1 if name == CONTROL else self._settings.partitions
+        wanted = [TopicPartition(self._settings.topic(name), number) for number in range(partitions)]
+        ends: dict[TopicPartition, int] = await self._consumer.end_offsets(wanted)
+        return ends
+
+
+def _behind(ends: dict[TopicPartition, int], committed: dict[TopicPartition, OffsetAndMetadata]) -> int:
+    found = {(place.topic, place.partition): entry.offset for place, entry in committed.items()}
+    return sum(max(0, end - max(0, found.get((place.topic, place.partition), 0))) for place, end in ends.items())

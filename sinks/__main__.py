@@ -1,0 +1,79 @@
+"""`python -m sinks`: the sink process. With an embedded ClickHouse it also answers SQL."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+
+import structlog
+
+from schemas.errors import MarketPrismError, StorageError
+from schemas.logs import configure_logs
+from schemas.settings import Settings, load_settings
+from sinks.migrations import migrate
+from sinks.sink import Sink
+from sinks.storage import Storage, open_storage
+
+_RETRY_S = 2.0  # while ClickHouse is away at the start
+
+log = structlog.get_logger(__name__)
+
+
+async def run(settings: Settings) -> None:
+    """Migrate, store, answer SQL, until SIGINT or SIGTERM."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    storage = await asyncio.to_thread(open_storage, settings)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.callback(storage.close)
+        if not await _reachable(storage, stop):
+            return
+        await asyncio.to_thread(migrate, storage, settings)
+        if settings.clickhouse.startswith("chdb://"):
+            from sinks.sql_server import SqlServer
+
+            server = SqlServer(settings)
+            stack.push_async_callback(server.stop)
+            await server.start()
+        sink = Sink(settings, storage)
+        stopping = asyncio.create_task(_stop_when(stop, sink))
+        try:
+            await sink.run()
+        finally:
+            stopping.cancel()
+    log.info("the sink ended")
+
+
+async def _stop_when(stop: asyncio.Event, sink: Sink) -> None:
+    await stop.wait()
+    sink.stop()
+
+
+async def _reachable(storage: Storage, stop: asyncio.Event) -> bool:
+    """Wait for ClickHouse; False when asked to stop before."""
+    while not stop.is_set():
+        try:
+            await asyncio.to_thread(storage.query, "SELECT 1")
+        except StorageError as error:
+            log.warning("waiting for ClickHouse", reason=str(error))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), _RETRY_S)
+        else:
+            return True
+    return False
+
+
+def main() -> int:
+    try:
+        settings = load_settings()
+        configure_logs(settings)
+        asyncio.run(run(settings))
+    except MarketPrismError as error:
+        sys.stderr.write(f"marketprism sink: {error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+-- What could not be understood or stored.
+CREATE TABLE IF NOT EXISTS {database}.dead_letters
+(
+    exchange LowCardinality(String),
+    symbol LowCardinality(String),
+    local_timestamp DateTime64(6, 'UTC') CODEC(Delta, ZSTD),
+    topic LowCardinality(String) COMMENT 'where it stood, without prefix',
+    reason String CODEC(ZSTD),
+    encoding LowCardinality(String),
+    frame String CODEC(ZSTD),
+    frame_bytes UInt64 CODEC(ZSTD) COMMENT 'of the whole frame; frame may be cut',
+    source String CODEC(ZSTD),
+    _partition UInt16 CODEC(ZSTD),
+    _offset UInt64 CODEC(Delta, ZSTD),
+    _inserted DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') CODEC(Delta, ZSTD),
+    PROJECTION held
+    (
+        SELECT _partition, substringIndex(source, ':', 2), max(_offset), argMax(source, _offset)
+        GROUP BY _partition, substringIndex(source, ':', 2)
+    )
+)
+ENGINE = MergeTree
+PARTITION BY toYYYYMMDD(local_timestamp)
+ORDER BY (exchange, symbol, local_timestamp, _offset)
+SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1;
+
+CREATE VIEW IF NOT EXISTS {database}.dead_letters_held AS
+SELECT
+    _partition AS partition, substringIndex(source, ':', 2) AS origin,
+    max(_offset) AS offset, argMax(source, _offset) AS highest_source
+FROM {database}.dead_letters
+GROUP BY partition, origin;
+
+CREATE TABLE IF NOT EXISTS {database}.dead_letters_entry (value String, _partition UInt16, _offset UInt64) ENGINE = Null;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS {database}.dead_letters_parse TO {database}.dead_letters AS
+WITH JSONExtract(value, 'Tuple(
+    source Nullable(String), exchange Nullable(String), symbol Nullable(String),
+    local_timestamp Nullable(Int64),
+    topic Nullable(String), reason Nullable(String), encoding Nullable(String), frame Nullable(String),
+    frame_bytes Nullable(UInt64))') AS event
+SELECT
+    event.exchange AS exchange, event.symbol AS symbol,
+    fromUnixTimestamp64Micro(event.local_timestamp, 'UTC') AS local_timestamp,
+    event.topic AS topic, event.reason AS reason, event.encoding AS encoding, event.frame AS frame,
+    event.frame_bytes AS frame_bytes,
+    event.source AS source, _partition, _offset
+FROM {database}.dead_letters_entry
+WHERE throwIf(NOT match(value, '^[{]"source":"[^":]+:[0-9]+:[0-9]+:[0-9]+:[0-9]+"'), 'source does not stand first') = 0;

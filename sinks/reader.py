@@ -1,0 +1,87 @@
+"""Reading the embedded ClickHouse: connections that cannot write, and the queries that are let through to them.
+
+`SET readonly = 1` cannot be undone on a connection and refuses writes, changes of settings, and most table functions.
+The engine still lets some things through: the function `file()`, `INTO OUTFILE`, `KILL QUERY`, `BACKUP`, `s3()` and
+others of its kind, `USE`, several statements at once. So a query is first read back from ClickHouse's own parser
+(comments gone, literals and names in one spelling), and only what is sure to read tables is passed on.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from schemas.errors import StorageError
+from sinks.embedded import connect
+
+log = structlog.get_logger(__name__)
+
+_LIMITS = {
+    "max_execution_time": 60,  # s
+    "max_memory_usage": 2_000_000_000,
+    "max_result_rows": 1_000_000,
+    "max_result_bytes": 500_000_000,
+    "result_overflow_mode": "'throw'",
+}
+_STATEMENTS = ("SELECT", "WITH", "SHOW", "DESCRIBE", "EXPLAIN", "EXISTS")
+_FORBIDDEN = re.compile(r"\bINTO\s+OUTFILE\b|\bPARALLEL\s+WITH\b", re.IGNORECASE)
+_LITERAL = re.compile(r"'(?:[^'\\]|\\.)*'", re.DOTALL)
+_CALL = re.compile(r"`?([A-Za-z_]\w*)`?\s*\(")
+# Table functions that stay inside the engine's own tables and memory; all others reach files, networks or processes.
+_HARMLESS = frozenset(
+    {"format", "generate_series", "generaterandom", "generateseries", "merge", "mergetreeindex", "null", "numbers",
+     "numbers_mt", "primes", "values", "view", "zeros", "zeros_mt", "sqlstandardvalues", "dictionary"}
+)  # fmt: skip
+
+
+class Reader:
+    """One read-only connection; used by one thread at a time."""
+
+    def __init__(self, directory: Path, database: str) -> None:
+        self._connection = connect(directory)
+        self._outside = self._outside_functions()
+        try:
+            self._connection.query(f"USE {database}")
+        except RuntimeError:  # not migrated yet: queries may still name a database
+            log.info("the database is not there yet", database=database)
+        self._connection.query("SET " + ", ".join(f"{name} = {value}" for name, value in _LIMITS.items()))
+        self._connection.query("SET readonly = 1")
+
+    def ask(self, query: str, output: str, parameters: Mapping[str, str] | None = None) -> bytes:
+        """The answer in a ClickHouse format (the query's own FORMAT goes before); `StorageError` with `Code: N.`"""
+        try:
+            self._check(query)
+            return bytes(self._connection.query(query, output, params=dict(parameters or {})).bytes())
+        except RuntimeError as error:
+            raise StorageError(str(error)) from None
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _check(self, query: str) -> None:
+        sql = self._value("SELECT formatQuerySingleLine({query:String})", query=query).strip()
+        bare = _LITERAL.sub("''", sql)
+        if not bare.startswith(_STATEMENTS):
+            raise _refused(f"only {', '.join(_STATEMENTS)} are answered here")
+        forbidden = _FORBIDDEN.search(bare)
+        if forbidden:
+            raise _refused(f"{forbidden[0]} is not allowed here")
+        for call in _CALL.finditer(bare):
+            if call[1].lower() in self._outside:
+                raise _refused(f"the function {call[1]} reaches outside the database")
+
+    def _outside_functions(self) -> frozenset[str]:
+        names = self._value(
+            "SELECT arrayStringConcat(groupArray(lower(name)), ' ') FROM (SELECT name FROM system.table_functions "
+            "UNION ALL SELECT name FROM system.functions WHERE categories LIKE '%AI%')"
+        )
+        return frozenset(names.split()) - _HARMLESS
+
+    def _value(self, sql: str, **parameters: Any) -> str:
+        return str(self._connection.query(sql, "TSVRaw", params=parameters).bytes().decode())
+
+
+def _refused(reason: str) -> StorageError:
+    return StorageError(f"Code: 164. DB::Exception: {reason}: this connection only reads. (READONLY)")

@@ -1,0 +1,131 @@
+"""The sink: one consumer group that stores every market, signal and dead letter event in ClickHouse, each once."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
+
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError
+
+from schemas.settings import Settings
+from schemas.topics import STORED_TOPICS
+from sinks.partition_writer import PartitionWriter, Shared
+from sinks.storage import Storage
+
+GROUP = "marketprism-sink"
+TABLES = {
+    "market.trades": "trades",
+    "market.books": "books",
+    "market.quotes": "quotes",
+    "market.gaps": "gaps",
+    "market.quality": "quality",
+    "signals.arbitrage": "signals",
+    "dead_letters": "dead_letters",
+}
+assert set(TABLES) == set(STORED_TOPICS)
+_COMMIT_S = 1.0  # s between commits; the offsets tell the lag, ClickHouse tells where to go on
+_INSERTS = 4  # that run side by side
+
+log = structlog.get_logger(__name__)
+
+
+class Sink(ConsumerRebalanceListener):  # type: ignore[misc]
+    """`run` until `stop`. The tables must be there (`sinks.migrations.migrate`)."""
+
+    def __init__(self, settings: Settings, storage: Storage) -> None:
+        self._settings = settings
+        self._storage = storage
+        self._topics = {settings.topic(name): name for name in STORED_TOPICS}
+        self._writers: dict[TopicPartition, PartitionWriter] = {}
+        self._committed: dict[TopicPartition, int] = {}
+        self._commit_due = 0.0
+        self._stop = asyncio.Event()
+
+    def stop(self) -> None:
+        """Ask it to store what it has in hand and return."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Store until `stop`; `StorageError` where the topics cannot belong to what ClickHouse holds."""
+        consumer = AIOKafkaConsumer(
+            bootstrap_servers=self._settings.kafka,
+            group_id=self._settings.topic(GROUP),
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            metadata_max_age_ms=10_000,  # partitions that are added are found within this time
+        )
+        producer = AIOKafkaProducer(bootstrap_servers=self._settings.kafka, acks="all", max_request_size=4_194_304)
+        threads = ThreadPoolExecutor(_INSERTS, thread_name_prefix="insert")
+        self._shared = Shared(self._settings, self._storage, consumer, producer, threads)
+        consumer.subscribe(list(self._topics), listener=self)
+        async with contextlib.AsyncExitStack() as stack:
+            stack.callback(threads.shutdown)
+            for client in (producer, consumer):
+                stack.push_async_callback(client.stop)
+                if not await self._started(client):
+                    return
+            try:
+                while not self._stop.is_set():
+                    await self._step(consumer)
+            finally:
+                await self._close(list(self._writers))
+
+    async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        self._shared.consumer.pause(*assigned)  # until the writer knows where to begin
+        for partition in assigned:
+            name = self._topics[partition.topic]
+            self._writers[partition] = PartitionWriter(partition, name, TABLES[name], self._shared)
+        log.info("partitions assigned", partitions=len(assigned))
+
+    async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
+        await self._close(revoked)
+
+    async def _started(self, client: AIOKafkaConsumer | AIOKafkaProducer) -> bool:
+        """Wait for the broker; False when `stop` came first."""
+        while not self._stop.is_set():
+            try:
+                await client.start()
+            except (KafkaError, OSError) as error:
+                log.warning("waiting for the broker", kafka=self._settings.kafka, reason=str(error))
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), 1.0)
+            else:
+                return True
+        return False
+
+    async def _step(self, consumer: AIOKafkaConsumer) -> None:
+        for partition, records in (await consumer.getmany(timeout_ms=200)).items():
+            writer = self._writers.get(partition)
+            if writer is not None:
+                writer.add(records)
+        for writer in self._writers.values():
+            writer.check()
+        if time.monotonic() >= self._commit_due:
+            self._commit_due = time.monotonic() + _COMMIT_S
+            await self._commit(self._writers)
+
+    async def _close(self, partitions: Collection[TopicPartition]) -> None:
+        closing = [partition for partition in partitions if partition in self._writers]
+        results = await asyncio.gather(*(self._writers[each].close() for each in closing), return_exceptions=True)
+        await self._commit(closing)
+        for partition in closing:
+            del self._writers[partition]
+            self._committed.pop(partition, None)
+        for result in results:
+            if isinstance(result, BaseException):
+                log.error("a partition was left", reason=str(result))
+
+    async def _commit(self, partitions: Collection[TopicPartition]) -> None:
+        offsets = {each: stored for each in partitions if (stored := self._writers[each].stored) >= 0}
+        new = {each: stored for each, stored in offsets.items() if self._committed.get(each) != stored}
+        if not new:
+            return
+        try:
+            await self._shared.consumer.commit(new)
+        except KafkaError as error:  # nothing is lost by it: ClickHouse tells where to go on
+            log.warning("offsets not committed", reason=str(error))
+        else:
+            self._committed |= new

@@ -1,0 +1,119 @@
+"""What the sink asks of ClickHouse, whichever way it is reached."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from schemas.errors import StorageError
+from schemas.settings import Settings
+
+ENTRY_COLUMNS = [("value", "String"), ("_partition", "UInt16"), ("_offset", "UInt64")]
+
+# What the rows themselves are to blame for; any other error is ClickHouse's, and passes or needs an operator.
+_REFUSALS = frozenset(
+    {
+        6,  # CANNOT_PARSE_TEXT
+        25,  # CANNOT_PARSE_ESCAPE_SEQUENCE
+        26,  # CANNOT_PARSE_QUOTED_STRING
+        27,  # CANNOT_PARSE_INPUT_ASSERTION_FAILED
+        32,  # ATTEMPT_TO_READ_AFTER_EOF
+        38,  # CANNOT_PARSE_DATE
+        41,  # CANNOT_PARSE_DATETIME
+        53,  # TYPE_MISMATCH
+        69,  # ARGUMENT_OUT_OF_BOUND
+        70,  # CANNOT_CONVERT_TYPE
+        72,  # CANNOT_PARSE_NUMBER
+        117,  # INCORRECT_DATA
+        131,  # TOO_LARGE_STRING_SIZE
+        321,  # VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE
+        349,  # CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN
+        395,  # FUNCTION_THROW_IF_VALUE_IS_NON_ZERO
+        407,  # DECIMAL_OVERFLOW
+        467,  # CANNOT_PARSE_BOOL
+        469,  # VIOLATED_CONSTRAINT
+        252,  # TOO_MANY_PARTS: the block spans days (`max_partitions_per_insert_block` is 1), its halves less so
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Records of one topic partition, in order: values as they stand in the topic, and their offsets."""
+
+    partition: int
+    values: list[bytes]
+    offsets: list[int]
+
+    def halves(self) -> tuple["Block", "Block"]:
+        middle = len(self.values) // 2
+        return self.part(0, middle), self.part(middle, len(self.values))
+
+    def part(self, start: int, end: int) -> "Block":
+        return Block(self.partition, self.values[start:end], self.offsets[start:end])
+
+    def after(self, offset: int) -> "Block":
+        """The records above an offset."""
+        kept = sum(1 for each in self.offsets if each > offset)
+        return self.part(len(self.offsets) - kept, len(self.offsets))
+
+    def columns(self) -> list[Any]:
+        """In the order of `ENTRY_COLUMNS`."""
+        return [self.values, [self.partition] * len(self.values), self.offsets]
+
+    def token(self, topic: str) -> str:
+        """Names the block for `insert_deduplication_token`: a second insert of it is ignored."""
+        return f"{topic}:{self.partition}:{self.offsets[0]}-{self.offsets[-1]}"
+
+
+class Refusal(NamedTuple):
+    """ClickHouse's answer to rows that it cannot take."""
+
+    code: int
+    reason: str
+
+
+class Storage(Protocol):
+    """One ClickHouse. Every method may be called from any thread and blocks it.
+
+    `StorageError` means that ClickHouse is away or unable: the same call may succeed later.
+    """
+
+    def insert(self, table: str, block: Block, token: str) -> Refusal | None:
+        """Store a block through the entry table of `database.table`, whole or not at all."""
+
+    def query(self, sql: str) -> Sequence[Sequence[Any]]:
+        """The rows of a SELECT."""
+
+    def execute(self, sql: str) -> None:
+        """A statement without an answer."""
+
+    def close(self) -> None: ...
+
+
+def insert_settings(token: str) -> dict[str, Any]:
+    """One part a block (so that a crash leaves all of it or nothing), stored once."""
+    return {
+        "insert_deduplicate": 1,
+        "insert_deduplication_token": token,
+        "deduplicate_blocks_in_dependent_materialized_views": 1,
+        "max_partitions_per_insert_block": 1,
+        "async_insert": 0,
+    }
+
+
+def refusal_or_raise(code: int, text: str) -> Refusal:
+    """Tell rows that cannot be stored from a ClickHouse that cannot store."""
+    if code in _REFUSALS:
+        return Refusal(code, text)
+    raise StorageError(text)
+
+
+def open_storage(settings: Settings) -> Storage:
+    """The ClickHouse that the settings name."""
+    if settings.clickhouse.startswith("chdb://"):
+        from sinks.embedded import EmbeddedStorage  # the engine is 400 MB that a server's client need not load
+
+        return EmbeddedStorage(settings)
+    from sinks.server import ServerStorage
+
+    return ServerStorage(settings)

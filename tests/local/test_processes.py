@@ -1,0 +1,224 @@
+"""Child processes: checks, restarts, stopping, and that nothing stays behind."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from itertools import pairwise
+from pathlib import Path
+
+import psutil
+import pytest
+
+from local import processes
+from local.broker import free_port
+from local.processes import Check, Child, Supervisor, listens, responds, says
+from schemas.errors import StackError
+
+READY_THEN_WAIT = "print('ready', flush=True); import time; time.sleep(60)"
+DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + READY_THEN_WAIT
+POLITE = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: (print('bye'), sys.exit())); " + READY_THEN_WAIT
+
+
+def python(folder: Path, code: str, name: str = "child", check: Check | None = None) -> Child:
+    return Child(name, [sys.executable, "-c", code], folder / f"{name}.log", check or says("ready"), timeout=20)
+
+
+@pytest.fixture
+async def supervisor() -> AsyncIterator[Supervisor]:
+    async with Supervisor() as running:
+        yield running
+
+
+async def until(condition: Callable[[], bool], seconds: float = 15) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.05)
+
+
+def gone(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
+def soon_gone(pid: int) -> bool:
+    deadline = time.monotonic() + 10
+    while not gone(pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return gone(pid)
+
+
+@pytest.mark.parametrize("check", [listens, responds])
+def test_a_child_is_started_when_its_port_answers(tmp_path: Path, check: Callable[[int], Check]) -> None:
+    """`start` comes back when the port is open, or answers HTTP, and not before."""
+    port = free_port()
+    server = Child("web", [sys.executable, "-m", "http.server", str(port)], tmp_path / "web.log", check(port))
+    assert not check(port)(server)
+    with server:
+        assert check(port)(server)
+    assert not check(port)(server)
+
+
+def test_what_an_earlier_life_said_is_not_a_sign_of_this_one(tmp_path: Path) -> None:
+    """The check of a line looks only at what was written since the start; the log keeps both."""
+    log = tmp_path / "child.log"
+    log.write_text("ready, once\n")
+    child = python(tmp_path, "import time; time.sleep(0.5); " + READY_THEN_WAIT)
+    began = time.monotonic()
+    with child:
+        assert time.monotonic() - began > 0.5
+    assert log.read_text() == "ready, once\nready\n"
+
+
+def test_a_child_that_ends_at_its_start_says_why(tmp_path: Path) -> None:
+    """The error has the exit code and what the child wrote last."""
+    with pytest.raises(StackError, match=r"(?s)exit code 3.*no such luck"):
+        python(tmp_path, "import sys; print('no such luck'); sys.exit(3)").start()
+
+
+def test_a_child_that_is_never_ready_is_ended(tmp_path: Path) -> None:
+    """Past its time the error says so, and the process is gone."""
+    pids: list[int | None] = []
+
+    def never(child: Child) -> bool:
+        pids.append(child.pid)
+        return False
+
+    child = python(tmp_path, "import time; time.sleep(60)", check=never)
+    child.timeout = 0.3
+    with pytest.raises(StackError, match="not ready within"):
+        child.start()
+    assert pids[0]
+    assert gone(pids[0])
+
+
+def test_a_command_that_does_not_exist_is_told(tmp_path: Path) -> None:
+    """The error names the child."""
+    with pytest.raises(StackError, match="ghost cannot be started"):
+        Child("ghost", ["/no/such/command"], tmp_path / "log", says("x")).start()
+
+
+def test_stopping_lets_a_child_finish(tmp_path: Path) -> None:
+    """A child is asked with SIGTERM and has the time to say goodbye."""
+    with python(tmp_path, POLITE) as child:
+        pass
+    assert child.output() == "ready\nbye\n"
+
+
+def test_what_a_child_started_goes_with_it(tmp_path: Path) -> None:
+    """Also a deaf grandchild is gone after `stop`."""
+    code = f"import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', {DEAF!r}]).pid); " + READY_THEN_WAIT
+    with python(tmp_path, code) as child:
+        grandchild = int(child.output().split()[0])
+        assert not gone(grandchild)
+    assert soon_gone(grandchild)
+
+
+async def test_what_dies_is_restarted_and_counted(tmp_path: Path, supervisor: Supervisor) -> None:
+    """A killed child comes back as another process; the others are left alone."""
+    await supervisor.start(python(tmp_path, READY_THEN_WAIT, "steady"))
+    await supervisor.start(python(tmp_path, READY_THEN_WAIT, "victim"))
+    steady, victim = supervisor.statuses
+    before = (steady.child.pid, victim.child.pid)
+    assert before[1]
+    os.kill(before[1], signal.SIGKILL)
+    await until(lambda: victim.state == "restarting")
+    await until(lambda: victim.state == "running")
+    assert (victim.restarts, steady.restarts) == (1, 0)
+    assert steady.child.pid == before[0]
+    assert victim.child.alive()
+    assert victim.child.pid != before[1]
+
+
+async def test_a_child_that_keeps_dying_is_tried_again_later_each_time(
+    tmp_path: Path, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each restart waits longer than the one before, and the supervisor goes on."""
+    monkeypatch.setattr(processes, "_BACK_OFF", (0.2, 10.0))
+    code = "import time; print(time.time(), 'ready', flush=True); time.sleep(0.3)"
+    await supervisor.start(python(tmp_path, code, "weak"))
+    [weak] = supervisor.statuses
+    await until(lambda: weak.restarts == 3)
+    await until(lambda: weak.state == "running" or weak.restarts > 3)
+    starts = [float(line.split()[0]) for line in weak.child.log.read_text().splitlines()]
+    pauses = [later - earlier for earlier, later in pairwise(starts)]
+    assert pauses[0] < pauses[1] < pauses[2]
+
+
+async def test_a_child_that_does_not_come_up_is_an_error(tmp_path: Path, supervisor: Supervisor) -> None:
+    """The first start does not retry: the caller hears of it."""
+    with pytest.raises(StackError, match="broken ended at its start"):
+        await supervisor.start(python(tmp_path, "1 / 0", "broken"))
+
+
+async def test_stopping_goes_backwards(tmp_path: Path) -> None:
+    """The last one started ends first."""
+    order = tmp_path / "order"
+    async with Supervisor() as supervisor:
+        for name in ("first", "second", "third"):
+            code = POLITE.replace("print('bye')", f"open({str(order)!r}, 'a').write('{name} ')")
+            await supervisor.start(python(tmp_path, code, name))
+    assert order.read_text() == "third second first "
+    assert {status.state for status in supervisor.statuses} == {"stopped"}
+
+
+async def test_the_deaf_do_not_hold_up_the_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With children that ignore SIGTERM the whole stop keeps to its time, and the others end in order."""
+    monkeypatch.setattr(processes, "STOP_WITHIN", 2.0)
+    async with Supervisor() as supervisor:
+        await supervisor.start(python(tmp_path, POLITE, "polite"))
+        for name in ("deaf1", "deaf2", "deaf3"):
+            await supervisor.start(python(tmp_path, DEAF, name))
+        pids = [status.child.pid for status in supervisor.statuses]
+        began = time.monotonic()
+    assert time.monotonic() - began < 3
+    assert all(pid and gone(pid) for pid in pids)
+    assert "bye" in (tmp_path / "polite.log").read_text()
+
+
+async def test_a_stop_during_a_restart_leaves_nothing(tmp_path: Path) -> None:
+    """Stopped while a child is being started again: that child ends too, and nobody starts it once more."""
+    once = tmp_path / "once"
+    code = f"import os, time; again = os.path.exists({str(once)!r}); open({str(once)!r}, 'w'); "
+    code += "time.sleep(60 if again else 0); " + READY_THEN_WAIT
+    async with Supervisor() as supervisor:
+        await supervisor.start(python(tmp_path, code))
+        [status] = supervisor.statuses
+        assert status.child.pid
+        os.kill(status.child.pid, signal.SIGKILL)
+        await until(lambda: status.restarts == 1 and status.child.alive())
+        pid = status.child.pid
+    assert pid
+    assert gone(pid)
+    await asyncio.sleep(1)
+    assert not status.child.alive()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux kills children with their parent")
+def test_a_killed_supervisor_leaves_nothing(tmp_path: Path) -> None:
+    """SIGKILL to the supervising process: its children are gone, the deaf one as well."""
+    code = f"""
+import asyncio, sys
+from pathlib import Path
+from tests.local.test_processes import DEAF, READY_THEN_WAIT, python
+from local.processes import Supervisor
+async def main():
+    async with Supervisor() as supervisor:
+        for name, code in (("deaf", DEAF), ("plain", READY_THEN_WAIT)):
+            await supervisor.start(python(Path({str(tmp_path)!r}), code, name))
+        print(*(status.child.pid for status in supervisor.statuses), flush=True)
+        await asyncio.sleep(60)
+asyncio.run(main())
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        pids = [int(pid) for pid in process.stdout.readline().split()]
+        assert len(pids) == 2
+        assert not any(gone(pid) for pid in pids)
+        process.kill()
+    assert all(soon_gone(pid) for pid in pids)

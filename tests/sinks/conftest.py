@@ -1,0 +1,25 @@
+"""An embedded ClickHouse for each test, migrated."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from schemas.settings import Settings, load_settings
+from sinks.embedded import EmbeddedStorage
+from sinks.migrations import migrate
+
+
+@pytest.fixture
+def engine_settings(tmp_path: Path) -> Settings:
+    """Settings that name a directory of their own; there is no broker."""
+    return load_settings(clickhouse=f"chdb://{tmp_path}/clickhouse", sql_address="127.0.0.1:0", database="prism")
+
+
+@pytest.fixture
+def storage(engine_settings: Settings) -> Iterator[EmbeddedStorage]:
+    """An embedded ClickHouse with all tables."""
+    opened = EmbeddedStorage(engine_settings)
+    migrate(opened, engine_settings)
+    yield opened
+    opened.close()

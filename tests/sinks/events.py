@@ -1,0 +1,107 @@
+"""Events of every kind, as their topics carry them."""
+
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from schemas.events import EVENTS
+
+DAY = 1_723_075_200_000_000  # 2024-08-08 00:00 UTC, in microseconds
+
+SIDE = {
+    "exchange": "binance",
+    "source": "binance:0:7:1:0",
+    "origin": "book",
+    "sequence": 9_007_199_254_740_993,
+    "book": "live",
+    "price": "60000.123456789012345678",
+    "average_price": "60000.2",
+    "timestamp": DAY + 1,
+    "local_timestamp": DAY + 2,
+    "age": 15,
+    "fee_bps": 10.0,
+}
+BODIES: dict[str, dict[str, Any]] = {
+    "market.trades": {
+        "id": "123:x",
+        "price": "0.000000000000000001",
+        "amount": "99999999999999999999.5",
+        "side": "sell",
+        "kind": "normal",
+    },
+    "market.books": {
+        "type": "snapshot",
+        "sequence": 12,
+        "previous": -1,
+        "bids": [["1.50", "2"], ["1.4", "0"]],
+        "asks": [["1.60", "0.000000000000000001"]],
+    },
+    "market.quotes": {"origin": "bbo", "sequence": 3, "bids": [["1.5", "2"]], "asks": []},
+    "market.gaps": {"type": "closed", "id": "g1", "cause": "sequence", "expected": 5, "received": 9, "duration": 77},
+    "market.quality": {
+        "type": "difference",
+        "compared": 3,
+        "agreed": 2,
+        "differed": 1,
+        "sequence": 8,
+        "bbo": ["1.5", "2", "", ""],
+        "book": ["1.5", "2", "1.6", "3"],
+    },
+    "signals.arbitrage": {
+        "id": "BTC-USDT:binance:okx:1",
+        "type": "closed",
+        "reason": "spread_gone",
+        "opened_at": DAY,
+        "lifetime": 3,
+        "buy": SIDE,
+        "sell": SIDE | {"exchange": "okx", "source": "okx:1:2:3:4"},
+        "gross_bps": 12.25,
+        "net_bps": -0.5,
+        "amount": "0.1",
+        "profit": "-0.25",
+        "peak_net_bps": 3.5,
+        "peak_amount": "1",
+        "peak_profit": "2",
+        "spread_mean_bps": 0.125,
+        "spread_stdev_bps": 1e-05,
+        "spread_zscore": 2.5,
+        "spread_count": 40,
+    },
+    "dead_letters": {
+        "topic": "raw.binance",
+        "reason": "no JSON",
+        "encoding": "text",
+        "frame": 'a\tb"\\\n"bids":[ "1.1234567890123456789012"',
+        "frame_bytes": 40,
+    },
+}
+_WITHOUT = {"signals.arbitrage": ("exchange",), "dead_letters": ("timestamp",)}
+
+
+def event(topic: str, source: str = "binance:0:1:0:0", **changes: Any) -> dict[str, Any]:
+    """A valid event of a topic, its source first."""
+    head = {
+        "source": source,
+        "exchange": "binance",
+        "symbol": "BTC-USDT",
+        "timestamp": DAY + 1_000_001,
+        "local_timestamp": DAY + 1_000_002,
+    }
+    body = {name: value for name, value in head.items() if name not in _WITHOUT.get(topic, ())}
+    body |= BODIES[topic] | changes
+    EVENTS[topic].model_validate(body)
+    return body
+
+
+def encoded(topic: str, source: str = "binance:0:1:0:0", **changes: Any) -> bytes:
+    return orjson.dumps(event(topic, source, **changes))
+
+
+def trade(number: int, **changes: Any) -> bytes:
+    """The trade that stands at an offset of its topic partition: raw records of four lines."""
+    price = f"{Decimal(60_000) + Decimal(number % 97) / 10}"
+    source = f"binance:0:{number // 4}:{number % 4}:0"
+    stamp = DAY + number * 1000
+    fields = {"timestamp": stamp, "local_timestamp": stamp + 7, "id": str(number), "price": price, "amount": "0.5"}
+    return encoded("market.trades", source, **(fields | changes))

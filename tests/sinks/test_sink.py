@@ -1,0 +1,195 @@
+"""The sink between a real broker and the real engine."""
+
+import asyncio
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from schemas.errors import StorageError
+from schemas.events import EVENTS, DeadLetter
+from schemas.settings import Settings
+from sinks.embedded import EmbeddedStorage
+from sinks.migrations import migrate
+from sinks.sink import GROUP, TABLES, Sink
+from sinks.sql import run_query
+from tests.sinks.events import BODIES, DAY, encoded, trade
+from tests.sinks.stack import consume, produce, rows, running, start_process, until
+
+
+@pytest.fixture
+def store(settings: Settings) -> Iterator[EmbeddedStorage]:
+    opened = EmbeddedStorage(settings)
+    migrate(opened, settings)
+    yield opened
+    opened.close()
+
+
+async def count(store: EmbeddedStorage, table: str = "trades") -> int:
+    return int((await rows(store, f"SELECT count() FROM marketprism.{table}"))[0][0])
+
+
+async def reaches(store: EmbeddedStorage, wanted: int, table: str = "trades") -> None:
+    async def enough() -> bool:
+        return await count(store, table) >= wanted
+
+    await until(enough)
+    assert await count(store, table) == wanted
+
+
+async def committed(settings: Settings, topic: str) -> int | None:
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka, group_id=settings.topic(GROUP))
+    await consumer.start()
+    try:
+        found: int | None = await consumer.committed(TopicPartition(settings.topic(topic), 0))
+        return found
+    finally:
+        await consumer.stop()
+
+
+async def test_every_topic_reaches_its_table(settings: Settings, store: EmbeddedStorage) -> None:
+    """One event of each kind in each partition is one row in its table, and the offsets are committed at the stop."""
+    for topic in EVENTS:
+        for partition in range(2):
+            await produce(settings, topic, [encoded(topic, f"binance:{partition}:1:0:0")], partition)
+    async with running(settings, store):
+        for topic in EVENTS:
+            await reaches(store, 2, TABLES[topic])
+    assert [await committed(settings, topic) for topic in EVENTS] == [1] * len(EVENTS)
+    assert set(BODIES) == set(TABLES)
+
+
+async def test_repeated_events_are_dropped(settings: Settings, store: EmbeddedStorage) -> None:
+    """Events published again after a crash, in one block, across blocks and across a restart, are stored once."""
+    await produce(settings, "market.trades", [trade(n) for n in [*range(10), *range(4, 12), 0, 11]])
+    async with running(settings, store):
+        await reaches(store, 12)
+        await produce(settings, "market.trades", [trade(n) for n in range(8, 20)])
+        await reaches(store, 20)
+    await produce(settings, "market.trades", [trade(n) for n in range(15, 30)])
+    async with running(settings, store):
+        await reaches(store, 30)
+    assert await rows(store, "SELECT count(), uniqExact(id), uniqExact(source) FROM marketprism.trades") == [
+        [30, 30, 30]
+    ]
+
+
+async def test_refused_rows_are_isolated(settings: Settings, store: EmbeddedStorage) -> None:
+    """Bad rows go to dead_letters with the reason, the row and where it stood; all others are stored."""
+    bad: dict[int, bytes | None] = {
+        3: b"\xff rubbish",
+        17: trade(17).replace(b'"0.5"', b'"many"'),
+        18: None,
+        40: b"{}",
+    }
+    await produce(settings, "market.trades", [bad.get(n, trade(n)) for n in range(41)])
+    async with running(settings, store):
+        await reaches(store, 37)
+        await reaches(store, 4, "dead_letters")
+    letters = [DeadLetter.model_validate_json(value) for value in await consume(settings, "dead_letters")]
+    assert [letter.source for letter in letters] == [f"sink-market.trades:0:{offset}:0:0" for offset in bad]
+    assert all(letter.reason.startswith("refused by ClickHouse: Code: ") for letter in letters)
+    assert [letter.encoding for letter in letters] == ["base64", "text", "text", "text"]
+    assert letters[1].frame.encode() == bad[17]
+    assert "amount" in letters[1].reason
+    assert (letters[1].exchange, letters[1].symbol, letters[1].topic) == ("binance", "BTC-USDT", "market.trades")
+    stored = "SELECT arraySort(groupArray(toUInt32(id))) FROM marketprism.trades"
+    assert await rows(store, stored) == [[[n for n in range(41) if n not in bad]]]
+
+
+async def test_a_bad_dead_letter_becomes_a_good_one(settings: Settings, store: EmbeddedStorage) -> None:
+    """What is refused in dead_letters itself comes back as a dead letter that can be stored, once."""
+    await produce(settings, "dead_letters", [b"no dead letter"])
+    async with running(settings, store):
+        await reaches(store, 1, "dead_letters")
+        await asyncio.sleep(1.5)
+    assert await rows(store, "SELECT source, topic, frame FROM marketprism.dead_letters") == [
+        ["sink-dead_letters:0:0:0:0", "dead_letters", "no dead letter"]
+    ]
+
+
+async def test_midnight_is_a_cut(settings: Settings, store: EmbeddedStorage) -> None:
+    """Events of two days in one topic partition are all stored, each day's in its own partition of the table."""
+    midnight = [trade(n, local_timestamp=DAY + (n - 30) * 10) for n in range(100)]
+    await produce(settings, "market.trades", midnight)
+    async with running(settings, store):
+        await reaches(store, 100)
+    days = "SELECT toDate(local_timestamp), count() FROM marketprism.trades GROUP BY 1 ORDER BY 1"
+    assert await rows(store, days) == [["2024-08-07", 30], ["2024-08-08", 70]]
+
+
+async def test_another_topic_under_the_same_name_is_noticed(settings: Settings, store: EmbeddedStorage) -> None:
+    """Rows held from offsets that the topic does not have, or has other events at, stop the sink with what to do."""
+    await produce(settings, "market.trades", [trade(n) for n in range(10)])
+    async with running(settings, store):
+        await reaches(store, 10)
+    for source, offset, finding in (("binance:0:9:0:0", 10, "ends at offset 10"), ("binance:0:99:0:0", 9, "has ")):
+        database = f"other{offset}"
+        other = settings.model_copy(update={"database": database})
+        await asyncio.to_thread(migrate, store, other)
+        block = encoded("market.trades", source).decode()
+        store.execute(f"INSERT INTO {database}.trades_entry VALUES ('{block}', 0, {offset})")
+        with pytest.raises(StorageError, match=f"{finding}.*was made anew.*setting `database`"):
+            await asyncio.wait_for(Sink(other, store).run(), 30)
+        assert await rows(store, f"SELECT count() FROM {database}.trades") == [[1]]
+
+
+async def test_a_new_database_is_filled_from_the_topics(settings: Settings, store: EmbeddedStorage) -> None:
+    """What the broker still has goes into a database that holds nothing, whatever the group has committed."""
+    await produce(settings, "market.trades", [trade(n) for n in range(10)])
+    async with running(settings, store):
+        await reaches(store, 10)
+    other = settings.model_copy(update={"database": "second"})
+    await asyncio.to_thread(migrate, store, other)
+    async with running(other, store):
+
+        async def filled() -> bool:
+            return bool(await rows(store, "SELECT count() FROM second.trades") == [[10]])
+
+        await until(filled)
+
+
+def ask(settings: Settings, sql: str) -> Any:
+    try:
+        return orjson.loads(run_query(settings, sql, "JSONCompactEachRow").splitlines()[0])
+    except StorageError:  # not up yet
+        return None
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_kill_in_mid_stream_leaves_exact_counts(settings: Settings, tmp_path: Path, seed: int) -> None:
+    """The sink process is killed again and again while events arrive, some of them twice: every event is one row."""
+    chance = random.Random(seed)
+    total, next_one = 60_000, 0
+    log = tmp_path / "sink.log"
+    process = start_process(settings, log)
+    try:
+        while next_one < total:
+            again = max(0, next_one - chance.randrange(200))
+            until_one = min(total, next_one + chance.randrange(4_000, 12_000))
+            await produce(settings, "market.trades", [trade(n) for n in range(again, until_one)], partition=1)
+            next_one = until_one
+            await asyncio.sleep(chance.random() * 1.5)
+            process.kill()
+            await asyncio.to_thread(process.wait)
+            process = start_process(settings, log)
+
+        async def complete() -> bool:
+            found = await asyncio.to_thread(ask, settings, "SELECT count() FROM trades")
+            return found is not None and found[0] >= total
+
+        await until(complete, 120)
+        wanted = "SELECT count(), uniqExact(id), uniqExact(_offset), max(toUInt32(id)) FROM trades"
+        assert await asyncio.to_thread(ask, settings, wanted) == [total, total, total, total - 1]
+        process.terminate()
+        assert await asyncio.to_thread(process.wait, 30) == 0, log.read_text()[-3000:]
+        assert not (tmp_path / "clickhouse" / "sql_address").exists()
+        assert await asyncio.to_thread(ask, settings, "SELECT count() FROM trades") == [total]
+    finally:
+        process.kill()
+        process.wait()

@@ -1,0 +1,143 @@
+"""What the entry tables make of events, on the real engine."""
+
+from decimal import Decimal
+from typing import Any
+
+import orjson
+import pytest
+
+from schemas.events import EVENTS
+from sinks.embedded import EmbeddedStorage
+from sinks.sink import TABLES
+from sinks.storage import Block, Refusal
+from tests.sinks.events import BODIES, DAY, encoded, event, trade
+
+DECIMALS = {"price", "amount", "average_price", "profit", "peak_amount", "peak_profit"}
+TIMES = {"timestamp", "local_timestamp", "opened_at"}
+
+
+def insert(storage: EmbeddedStorage, topic: str, *values: bytes, first: int = 0) -> Refusal | None:
+    block = Block(3, list(values), list(range(first, first + len(values))))
+    return storage.insert(f"prism.{TABLES[topic]}", block, block.token(topic))
+
+
+def columns_of(body: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The columns that an event must become: column or expression, and its value."""
+    columns: dict[str, Any] = {}
+    for name, value in body.items():
+        if name in ("buy", "sell"):
+            columns |= columns_of(value, f"{name}_")
+        elif name in ("bids", "asks"):
+            columns[f"{name}.price"] = [Decimal(price) for price, _ in value]
+            columns[f"{name}.amount"] = [Decimal(amount) for _, amount in value]
+        elif name in DECIMALS:
+            columns[prefix + name] = Decimal(value)
+        elif name in ("bbo", "book") and isinstance(value, list):
+            columns[name] = [Decimal(text) if text else None for text in value]
+        else:
+            columns[prefix + name] = value
+    return columns
+
+
+def stored(storage: EmbeddedStorage, table: str, columns: dict[str, Any]) -> dict[str, Any]:
+    """One row's columns, decimals and times taken out exactly."""
+    found: dict[str, Any] = {}
+    for name, wanted in columns.items():
+        decimal = isinstance(wanted, Decimal | list)
+        column = f"`{name}`"
+        if name.removeprefix("buy_").removeprefix("sell_") in TIMES:
+            column = f"toUnixTimestamp64Micro({column})"
+        text = f"arrayMap(x -> toString(x), {column})" if isinstance(wanted, list) else f"toString({column})"
+        value = storage.query(f"SELECT {text if decimal else column} FROM prism.{table}")[0][0]
+        if isinstance(wanted, list):
+            value = [None if each is None else Decimal(each) for each in value]
+        found[name] = Decimal(value) if isinstance(wanted, Decimal) else value
+    return found
+
+
+@pytest.mark.parametrize("topic", EVENTS)
+def test_every_field_arrives_exactly(storage: EmbeddedStorage, topic: str) -> None:
+    """Each event kind becomes typed columns without losing a digit or a microsecond."""
+    body = event(topic)
+    assert insert(storage, topic, orjson.dumps(body), first=41) is None
+    columns = columns_of(body)
+    assert stored(storage, TABLES[topic], columns) == columns
+    places = f"SELECT _partition, _offset, _inserted > now() - 60 FROM prism.{TABLES[topic]}"
+    assert storage.query(places) == [[3, 41, 1]]
+
+
+@pytest.mark.parametrize("topic", EVENTS)
+def test_every_missing_field_is_refused(storage: EmbeddedStorage, topic: str) -> None:
+    """An event without one of its fields never becomes a row of defaults."""
+    for name in EVENTS[topic].model_fields:
+        body = {key: value for key, value in event(topic).items() if key != name}
+        if name in ("bbo", "book"):
+            continue  # a report has none to compare
+        assert insert(storage, topic, orjson.dumps(body)) is not None, name
+    assert storage.query(f"SELECT count() FROM prism.{TABLES[topic]}") == [[0]]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"no JSON",
+        b"\xff\xfe",
+        b"[]",
+        trade(1).replace(b'"0.5"', b'"abc"'),
+        trade(1).replace(b'"0.5"', b'"0.1234567890123456789"'),
+        trade(1).replace(b'"0.5"', b'"123456789012345678901"'),
+        trade(1).replace(b'"source":"binance:0:', b'"source":"binance:x:'),
+        b'{"exchange":"x",' + trade(1)[1:],
+        trade(1).replace(b'"timestamp":', b'"timestamp":"x'),
+    ],
+)
+def test_what_is_no_event_is_refused(storage: EmbeddedStorage, value: bytes) -> None:
+    """Rubbish, decimals beyond the column, and sources that cannot be read: the block is refused as a whole."""
+    assert isinstance(insert(storage, "market.trades", trade(0), value, trade(2)), Refusal)
+    assert storage.query("SELECT count() FROM prism.trades") == [[0]]
+
+
+def test_a_level_that_is_no_level_is_refused(storage: EmbeddedStorage) -> None:
+    """A book level without an amount, or with a word for a price, does not become a level of zero."""
+    for level in (b'["1.50"]', b'["x","2"]', b"[]"):
+        assert insert(storage, "market.books", encoded("market.books").replace(b'["1.50","2"]', level)) is not None
+
+
+def test_an_empty_side_has_no_best_price(storage: EmbeddedStorage) -> None:
+    """A quote's best levels also stand in plain columns; an empty side is NULL, not 0."""
+    insert(storage, "market.quotes", encoded("market.quotes"))
+    row = storage.query("SELECT toString(bid_price), toString(bid_amount), ask_price, ask_amount FROM prism.quotes")
+    assert row == [["1.5", "2", None, None]]
+
+
+def test_the_same_block_counts_once(storage: EmbeddedStorage) -> None:
+    """A block inserted again under its token is ignored, as after an answer that was lost."""
+    for _ in range(3):
+        assert insert(storage, "market.trades", trade(0), trade(1)) is None
+    assert storage.query("SELECT count() FROM prism.trades") == [[2]]
+
+
+def test_a_block_lies_in_one_day(storage: EmbeddedStorage) -> None:
+    """A block over UTC midnight is refused, so that it is cut there; each part is then whole or absent."""
+    before, after = trade(0, local_timestamp=DAY - 1), trade(1, local_timestamp=DAY)
+    refusal = insert(storage, "market.trades", before, after)
+    assert refusal is not None
+    assert refusal.code == 252
+    assert insert(storage, "market.trades", before) is None
+    assert insert(storage, "market.trades", after, first=1) is None
+    days = "SELECT partition FROM system.parts WHERE database = 'prism' AND table = 'trades' AND active ORDER BY 1"
+    assert storage.query(days) == [["20240807"], ["20240808"]]
+
+
+def test_held_names_the_highest_source_by_number(storage: EmbeddedStorage) -> None:
+    """The point to go on from is read from a projection, compares numbers as numbers, and is told per origin."""
+    sources = ["binance:0:9:9:9", "okx:0:5:0:0", "binance:0:10:2:0", "binance:0:10:10:0"]
+    values = [encoded("market.trades", source) for source in sources]
+    insert(storage, "market.trades", *values[:2], first=100)
+    insert(storage, "market.trades", *values[2:], first=102)
+    held = "SELECT origin, offset, highest_source FROM prism.trades_held WHERE partition = 3 ORDER BY origin"
+    assert storage.query(held) == [["binance:0", 103, "binance:0:10:10:0"], ["okx:0", 101, "okx:0:5:0:0"]]
+    plan = "\n".join(str(row[0]) for row in storage.query(f"EXPLAIN {held}"))
+    assert "ReadFromMergeTree (held)" in plan
+    assert set(TABLES) == set(BODIES)
