@@ -2,6 +2,7 @@
 PYTHON ?= python3
 DURATION ?= 0
 BIN := .venv/bin
+PIP := $(BIN)/pip --disable-pip-version-check
 
 .PHONY: help setup demo test lint bench lock clean
 
@@ -11,12 +12,16 @@ help:  ## what there is
 setup: .venv/ready  ## the environment (.venv) and the broker's jars
 
 .venv/ready: requirements.lock pyproject.toml local/kafka.lock
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "MarketPrism needs Python 3.11 or later; set PYTHON=")'
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/pip install --disable-pip-version-check --no-deps --no-build-isolation --quiet -e .
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "MarketPrism needs Python 3.11 or later: make PYTHON=python3.11")'
+	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	@# The lock's own uv is many times quicker than pip; where it cannot reach the registry that pip is set to, pip does it.
+	sed -n '/^uv==/,/# via/p' requirements.lock >.venv/uv.txt
+	$(PIP) install --require-hashes -r .venv/uv.txt
+	$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements.lock \
+		|| $(PIP) install --require-hashes -r requirements.lock
+	$(PIP) install --no-deps --no-build-isolation --quiet -e .
 	$(BIN)/python -m local.jars
-	touch $@
+	@touch $@
 
 demo: setup  ## the whole system on this machine with simulated exchanges; DURATION=60 stops after a minute
 	$(BIN)/marketprism demo --duration $(DURATION)
@@ -33,9 +38,8 @@ bench: setup  ## ours beside its floor
 	$(BIN)/python -m bench
 
 lock: setup  ## requirements.lock anew from pyproject.toml
-	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet pyproject.toml --extra dev --generate-hashes --no-emit-index-url --universal \
 		--python-version 3.11 -o requirements.lock
 
-clean:  ## the environment and what runs left behind
-	rm -rf .venv data bench/out
+clean:  ## remove the environment and benchmark results; data/ stays
+	rm -rf .venv bench/out

@@ -221,7 +221,7 @@ class Supervisor:
 
     def __init__(self) -> None:
         self.statuses: list[Status] = []
-        self._keepers: list[asyncio.Task[None]] = []
+        self._keepers: dict[str, asyncio.Task[None]] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -238,29 +238,30 @@ class Supervisor:
         child.spawn()
         await _ready(child)
         status.state = "running"
-        self._keepers.append(asyncio.create_task(self._keep(status), name=f"keep {child.name}"))
+        self._keepers[child.name] = asyncio.create_task(self._keep(status), name=f"keep {child.name}")
 
     async def retire(self, name: str) -> None:
-        """Stop one child for good."""
-        for status, keeper in zip(self.statuses, self._keepers, strict=True):
-            if status.name == name:
-                keeper.cancel()
-                await asyncio.gather(keeper, return_exceptions=True)
-                await asyncio.to_thread(status.child.stop)
-                status.state = "stopped"
+        """Stop one child for good; the others go on."""
+        [status] = [status for status in self.statuses if status.name == name]
+        await self._release(status)
+        await asyncio.to_thread(status.child.stop)
+        status.state = "stopped"
 
     async def stop(self) -> None:
         """Stop all in reverse order, within 10 seconds in all, whatever they do."""
-        for keeper in self._keepers:
-            keeper.cancel()
-        await asyncio.gather(*self._keepers, return_exceptions=True)
-        self._keepers.clear()
+        for status in self.statuses:
+            await self._release(status)
         deadline = time.monotonic() + STOP_WITHIN
         reserved = STOP_WITHIN / 2 / max(1, len(self.statuses))  # s for each, however long those before it take
         for left, status in reversed(list(enumerate(self.statuses))):
             grace = max(reserved, deadline - time.monotonic() - left * reserved)
             await asyncio.to_thread(status.child.stop, grace)
             status.state = "stopped"
+
+    async def _release(self, status: Status) -> None:
+        if keeper := self._keepers.pop(status.name, None):
+            keeper.cancel()
+            await asyncio.wait([keeper])
 
     async def _keep(self, status: Status) -> None:
         pause, longest = _BACK_OFF

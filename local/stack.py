@@ -61,11 +61,11 @@ class Stack:
         """Simulated exchanges; the settings' endpoints become theirs."""
         options = ["--seed", str(seed), "--arbitrage-every", str(arbitrage_every)]
         feeds = [part for feed in self.settings.feeds for part in ("--feed", feed)]
-        child = await self._start("simulator", "-m", "local.simulator", *options, *feeds, ready='"endpoints"')
-        found = [line for line in child.output().splitlines() if line.startswith("{") and '"endpoints"' in line]
+        child = await self._start("simulator", "-m", "local.simulator", *options, *feeds, ready='"ws"')
+        found = [line for line in child.output().splitlines() if line.startswith("{") and '"ws"' in line]
         if not found:
             raise StackError(f"the simulator tells no endpoints; its log is {child.log}")
-        self._set(endpoints=json.loads(found[-1])["endpoints"])
+        self._set(endpoints=json.loads(found[-1]))
 
     async def stop_one(self, name: str) -> None:
         """Stop one process for good and go on with the others."""

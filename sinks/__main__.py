@@ -33,7 +33,7 @@ async def run(settings: Settings) -> None:
         if settings.clickhouse.startswith("chdb://"):
             from sinks.sql_server import SqlServer
 
-            server = SqlServer(settings)
+            server = SqlServer(settings, storage)
             stack.push_async_callback(server.stop)
             await server.start()
         sink = Sink(settings, storage)

@@ -25,6 +25,7 @@ _LIMITS = {
     "max_result_bytes": 500_000_000,
     "result_overflow_mode": "'throw'",
 }
+_ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"})
 _STATEMENTS = ("SELECT", "WITH", "SHOW", "DESCRIBE", "EXPLAIN", "EXISTS")
 _FORBIDDEN = re.compile(r"\bINTO\s+OUTFILE\b|\bPARALLEL\s+WITH\b", re.IGNORECASE)
 _LITERAL = re.compile(r"'(?:[^'\\]|\\.)*'", re.DOTALL)
@@ -61,7 +62,9 @@ class Reader:
         self._connection.close()
 
     def _check(self, query: str) -> None:
-        sql = self._value("SELECT formatQuerySingleLine({query:String})", query=query).strip()
+        # A parameter is read in the escaped form of TabSeparated: a query of several lines has to be written so.
+        escaped = query.translate(_ESCAPES)
+        sql = self._value("SELECT formatQuerySingleLine({query:String})", query=escaped).strip()
         bare = _LITERAL.sub("''", sql)
         if not bare.startswith(_STATEMENTS):
             raise _refused(f"only {', '.join(_STATEMENTS)} are answered here")

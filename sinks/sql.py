@@ -9,11 +9,15 @@ from schemas.errors import StorageError
 from schemas.settings import Settings
 from sinks.embedded import directory_of
 from sinks.reader import Reader
-from sinks.sql_server import running_address
+from sinks.sql_server import DATA_HEADER, running_address
 
 _TIMEOUT = 70.0  # s; the engine ends a query after 60
 _START_TIMEOUT = 10.0  # s that a sink may take from owning the directory to answering
 _HTTP_PORTS = {"clickhouse": 8123, "clickhouses": 8443}  # ClickHouse's own
+
+
+class _Misdirected(Exception):
+    """Who answers owns other data."""
 
 
 def run_query(settings: Settings, query: str, output: str = "TabSeparated") -> bytes:
@@ -46,9 +50,10 @@ def _ask_owner(directory: Path, query: str, output: str) -> bytes | None:
     address = running_address(directory)
     if not address:
         return None
+    connection = http.client.HTTPConnection(address, timeout=_TIMEOUT)
     try:
-        return _post(http.client.HTTPConnection(address, timeout=_TIMEOUT), {"default_format": output}, query, {})
-    except ConnectionError:  # its owner was killed: nobody removed the file
+        return _post(connection, {"default_format": output}, query, {DATA_HEADER: str(directory.resolve())})
+    except (ConnectionError, _Misdirected):  # its owner was killed: nobody removed the file
         return None
 
 
@@ -73,6 +78,8 @@ def _post(
         answer = response.read()
     finally:
         connection.close()
+    if response.status == 421:
+        raise _Misdirected
     if response.status != 200:
         raise StorageError(answer.decode(errors="replace").strip())
     return answer

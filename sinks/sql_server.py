@@ -17,8 +17,10 @@ from schemas.errors import StorageError
 from schemas.settings import Settings
 from sinks.embedded import directory_of
 from sinks.reader import Reader
+from sinks.storage import Storage
 
 ADDRESS_FILE = "sql_address"
+DATA_HEADER = "X-MarketPrism-Data"  # the directory that a client means: an old address may lead to another's
 _QUERIES = 4  # that run side by side; more wait
 _MAX_QUERY = 1 << 20  # bytes
 _STATUS = {62: 400, 60: 404, 81: 404, 46: 404, 47: 404, 164: 403, 159: 408}  # ClickHouse's own; else 500
@@ -31,8 +33,9 @@ log = structlog.get_logger(__name__)
 class SqlServer:
     """Answers on `settings.sql_address`, or another port where that is taken; `DIR/sql_address` says where."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, storage: Storage) -> None:
         self._settings = settings
+        self._storage = storage
         self._directory = directory_of(settings)
         self._threads = ThreadPoolExecutor(_QUERIES, thread_name_prefix="sql")
         self._local = threading.local()
@@ -59,6 +62,7 @@ class SqlServer:
 
     async def stop(self) -> None:
         (self._directory / ADDRESS_FILE).unlink(missing_ok=True)
+        await asyncio.to_thread(self._storage.execute, "KILL QUERY WHERE 1")  # a long one would hold up the stop
         if self._runner is not None:
             await self._runner.cleanup()
         await asyncio.to_thread(self._threads.shutdown)
@@ -75,11 +79,13 @@ class SqlServer:
         return web.Response(text="Ok.\n")
 
     async def _query(self, request: web.Request) -> web.Response:
+        wanted = request.headers.get(DATA_HEADER)
+        if wanted and wanted != str(self._directory.resolve()):
+            return web.Response(status=421, text=f"this is the ClickHouse of {self._directory.resolve()}\n")
         query = "\n".join(part for part in (request.query.get("query", ""), await request.text()) if part)
         if not query.strip():
             return web.Response(text="Ok.\n")
-        wanted = request.query.get("default_format") or request.headers.get("X-ClickHouse-Format")
-        output = wanted or "TabSeparated"
+        output = request.query.get("default_format") or request.headers.get("X-ClickHouse-Format") or "TabSeparated"
         parameters = {
             name.removeprefix("param_"): value for name, value in request.query.items() if name.startswith("param_")
         }

@@ -27,6 +27,7 @@ class SymbolJoin:
         self.open: dict[Pair, Opportunity] = {}
         self.statistics: dict[Pair, SpreadStatistics] = {}
         self.seen: dict[str, list[int]] = {}
+        self.now = 0  # of all quotes so far: one exchange's may arrive after a later one of another
         self._settings = settings
         self._window = settings.arbitrage_window_ms * 1000
         self._least = settings.arbitrage_min_bps
@@ -45,11 +46,12 @@ class SymbolJoin:
         """A quote of one exchange; signal bodies without source."""
         exchange = body["exchange"]
         mine = self.quotes[exchange] = PairQuote(exchange, state, body, self._fee(exchange))
+        self.now = max(self.now, mine.at)
         signals = []
         for name, other in self.quotes.items():
             if name != exchange:
-                signals += self._pair(mine.at, mine, other)
-                signals += self._pair(mine.at, other, mine)
+                signals += self._pair(self.now, mine, other)
+                signals += self._pair(self.now, other, mine)
         return signals
 
     def on_state(self, state: str, notice: dict[str, Any]) -> list[dict[str, Any]]:
@@ -110,7 +112,8 @@ class SymbolJoin:
     def _close(self, now: int, pair: Pair, reason: str) -> dict[str, Any]:
         opportunity = self.open.pop(pair)
         opportunity.refresh(self.quotes[pair[0]], self.quotes[pair[1]])
-        return opportunity.signal("closed", reason, max(now, opportunity.opened_at), self._statistics(pair))
+        self.now = max(self.now, now)
+        return opportunity.signal("closed", reason, self.now, self._statistics(pair))
 
     def _statistics(self, pair: Pair) -> SpreadStatistics:
         return self.statistics.setdefault(pair, SpreadStatistics())
@@ -125,6 +128,7 @@ class SymbolJoin:
             {
                 "covered": self.covered,
                 "seen": self.seen,
+                "now": self.now,
                 "quotes": [[quote.state, quote.body] for quote in self.quotes.values()],
                 "open": [[*pair, opportunity.dump()] for pair, opportunity in self.open.items()],
                 "statistics": [[*pair, statistics.dump()] for pair, statistics in self.statistics.items()],
@@ -133,7 +137,7 @@ class SymbolJoin:
 
     def load(self, dump: bytes) -> None:
         state = orjson.loads(dump)
-        self.covered, self.seen = state["covered"], state["seen"]
+        self.covered, self.seen, self.now = state["covered"], state["seen"], state["now"]
         for book_state, body in state["quotes"]:
             exchange = body["exchange"]
             self.quotes[exchange] = PairQuote(exchange, book_state, body, self._fee(exchange))

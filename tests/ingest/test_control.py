@@ -1,0 +1,31 @@
+"""Requests to ingest."""
+
+import orjson
+import pytest
+
+from ingest.control import MAX_AGE, understood
+
+NOW = 1_790_000_000_000_000
+
+
+def request(**changes: object) -> bytes:
+    body = {"request": "snapshot", "exchange": "okx", "symbol": "BTC-USDT", "reason": "sequence", "timestamp": NOW}
+    return orjson.dumps(body | changes)
+
+
+def test_recent() -> None:
+    """A recent request is obeyed, with the time of its cause."""
+    assert understood(request(), NOW - 1, NOW) == ("okx:BTC-USDT", NOW)
+
+
+@pytest.mark.parametrize("timestamp", [NOW - MAX_AGE - 1, NOW - 60_000_001])
+def test_old(timestamp: int) -> None:
+    """A replay's requests, and those from before our start, are not obeyed."""
+    assert understood(request(timestamp=timestamp), NOW - 60_000_000, NOW) is None
+    assert understood(request(), NOW + 1, NOW + 1) is None
+
+
+@pytest.mark.parametrize("value", [None, b"", b"[]", b"{}", request(request="dance"), request(timestamp="soon")])
+def test_rubbish(value: bytes | None) -> None:
+    """What is no request is told and passed over."""
+    assert understood(value, 0, NOW) is None

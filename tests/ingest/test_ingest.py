@@ -1,0 +1,243 @@
+"""Ingest against the simulated exchanges and a real broker."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+
+import orjson
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from ingest.exchanges.binance import BinanceSpot
+from ingest.exchanges.okx import Okx
+from local.simulator import Simulators
+from local.simulator.faults import RUBBISH, Kind
+from schemas.raw import RawLine
+from schemas.settings import Settings, load_settings
+from schemas.topics import CONTROL
+from streams.output import Output
+from streams.raw_partition import RawPartition
+from tests.ingest.reading import ingesting, kinds, read_lines, read_records, until
+
+SYMBOLS = ("BTC-USDT", "BTC-USDT-PERP", "NOWHERE-USDT")
+SPOT, PERP, OKX_PERP = "binance:BTC-USDT", "binance:BTC-USDT-PERP", "okx:BTC-USDT-PERP"
+FEEDS = ("binance-spot", "binance-usdm", "okx")
+
+
+@pytest.fixture
+async def simulators() -> AsyncIterator[Simulators]:
+    async with Simulators() as running:
+        yield running
+
+
+@pytest.fixture
+def here(settings: Settings, simulators: Simulators) -> Settings:
+    """The test's settings with the simulated exchanges as endpoints."""
+    return with_endpoints(settings, simulators)
+
+
+def with_endpoints(settings: Settings, simulators: Simulators) -> Settings:
+    return load_settings(**settings.model_dump() | {"endpoints": simulators.endpoints, "symbols": SYMBOLS})
+
+
+def first(found: list[str], kind: str) -> int:
+    return found.index(kind)
+
+
+async def processed(settings: Settings, exchange: str) -> list[Output]:
+    """What the streams make of a raw topic."""
+    outputs = []
+    for number, records in (await read_records(settings, exchange)).items():
+        partition = RawPartition(exchange, number, settings)
+        outputs += [partition.process(offset, value) for offset, value in records]
+    return outputs
+
+
+def events(outputs: list[Output], topic: str) -> list[dict[str, object]]:
+    return [orjson.loads(record.value) for output in outputs for record in output.records if record.topic == topic]
+
+
+async def test_raw_topics_are_whole(here: Settings) -> None:
+    """Definition, connection, subscription, frames and snapshot stand in order, and make live books without a gap."""
+    async with ingesting(here, *FEEDS):
+        for exchange, key in (("binance", SPOT), ("binance", PERP), ("okx", OKX_PERP)):
+            await until(here, exchange, key, lambda found: found.count("frame") > 60)
+    for exchange, key in (("binance", SPOT), ("binance", PERP), ("okx", OKX_PERP)):
+        found = kinds((await read_lines(here, exchange))[key])
+        assert found[:3] == ["instrument", "connected", "subscribed"]
+        assert found[-1] == "disconnected"
+        if exchange == "binance":
+            assert first(found, "frame") < first(found, "snapshot")
+    for exchange, books in (("binance", 2), ("okx", 2)):
+        outputs = await processed(here, exchange)
+        assert events(outputs, "dead_letters") == []
+        assert [gap["cause"] for gap in events(outputs, "market.gaps")] == ["disconnected"] * books
+        snapshots = {event["symbol"] for event in events(outputs, "market.books") if event["type"] == "snapshot"}
+        assert snapshots == {"BTC-USDT", "BTC-USDT-PERP"}
+
+
+async def test_definitions(here: Settings) -> None:
+    """Definitions come from the exchange, contract sizes among them."""
+    async with ingesting(here, "okx", "binance-spot"):
+        perp = await until(here, "okx", OKX_PERP, lambda found: "instrument" in found)
+        spot = await until(here, "binance", SPOT, lambda found: "instrument" in found)
+    contract, plain = orjson.loads(perp[0].frame), orjson.loads(spot[0].frame)
+    assert (contract["exchange_symbol"], contract["contract_size"], contract["inverse"]) == (
+        "BTC-USDT-SWAP",
+        "0.01",
+        False,
+    )
+    assert (plain["exchange_symbol"], plain["base"], plain["status"]) == ("BTCUSDT", "BTC", "trading")
+    assert float(plain["tick_size"]) > 0
+    assert float(contract["lot_size"]) > 0
+
+
+async def test_ticks_reach_every_partition(here: Settings) -> None:
+    """Each second every partition gets a tick."""
+    async with ingesting(here, "okx"):
+        await asyncio.sleep(3.2)
+    for records in (await read_records(here, "okx")).values():
+        assert sum(value.count(b'"tick"') for _, value in records) >= 2
+
+
+SHUTDOWN = b'{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1790000000000}}'
+
+
+@pytest.mark.parametrize(
+    ("kind", "details", "reason"),
+    [
+        ("disconnect", {}, "closed"),
+        ("abort", {}, "closed"),
+        ("malformed", {"payload": SHUTDOWN}, "serverShutdown"),
+        ("stall", {"seconds": 6.0}, "silent"),
+    ],
+)
+async def test_reconnects(
+    here: Settings,
+    simulators: Simulators,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: Kind,
+    details: dict[str, object],
+    reason: str,
+) -> None:
+    """A connection that breaks, is announced to end or falls silent is replaced, and the book seeded anew."""
+    monkeypatch.setattr(BinanceSpot, "silence", 1.5)
+    async with ingesting(here, "binance-spot"):
+        await until(here, "binance", SPOT, lambda found: "snapshot" in found)
+        await simulators.fault(kind, "binance-spot", **details)
+        await until(here, "binance", SPOT, lambda found: found.count("snapshot") > 1)
+    lines = (await read_lines(here, "binance"))[SPOT]
+    found = kinds(lines)
+    gone = found.index("disconnected")
+    assert found[gone + 1 : gone + 4] == ["instrument", "connected", "subscribed"]
+    assert reason in orjson.loads(lines[gone].frame)["reason"]
+    assert [line.local_timestamp for line in lines] == sorted(line.local_timestamp for line in lines)
+
+
+@pytest.mark.parametrize("form", RUBBISH)
+async def test_rubbish_is_passed_on(here: Settings, simulators: Simulators, form: str) -> None:
+    """A rubbish frame stands in the raw topic as it came, or described, and the connection stays."""
+    async with ingesting(here, "binance-spot"):
+        await until(here, "binance", SPOT, lambda found: "snapshot" in found)
+        await simulators.fault("malformed", "binance-spot", payload=RUBBISH[form])
+        before = kinds((await read_lines(here, "binance"))[SPOT]).count("frame")
+        await until(here, "binance", SPOT, lambda found: found.count("frame") > before + 20)
+        lines = await read_lines(here, "binance")
+    assert "disconnected" not in kinds(lines[SPOT])
+    everything = [line.frame for found in lines.values() for line in found]
+    if form == "oversized":
+        assert [orjson.loads(frame)["bytes"] for frame in everything if b'"oversized"' in frame] == [len(RUBBISH[form])]
+    else:
+        assert everything.count(RUBBISH[form]) == 1
+
+
+@pytest.mark.parametrize(("feed", "key"), [("binance-spot", SPOT), ("binance-usdm", PERP), ("okx", OKX_PERP)])
+async def test_snapshot_on_request(here: Settings, feed: str, key: str) -> None:
+    """A request in control.ingest brings one fresh snapshot, of that instrument only, however often it is repeated."""
+    exchange, symbol = key.split(":")
+
+    def snapshots(lines: list[RawLine]) -> int:
+        return sum(line.frame.startswith(b'{"lastUpdateId"') or b'"action":"snapshot"' in line.frame for line in lines)
+
+    async with ingesting(here, feed):
+        lines = await until(here, exchange, key, lambda found: found.count("frame") > 20)
+        await asyncio.sleep(1)
+        assert snapshots(lines) == 1
+        body = {"request": "snapshot", "exchange": exchange, "symbol": symbol, "reason": "sequence"}
+        stamp = time.time_ns() // 1000
+        async with AIOKafkaProducer(bootstrap_servers=here.kafka) as producer:
+            for old in (0, 0, 0, 60_000_000):
+                request = orjson.dumps(body | {"timestamp": stamp - old})
+                await producer.send_and_wait(here.topic(CONTROL), request, key=key.encode())
+        await asyncio.sleep(3)
+    found = await read_lines(here, exchange)
+    assert snapshots(found[key]) == 2
+    outputs = await processed(here, exchange)
+    assert {gap["cause"] for gap in events(outputs, "market.gaps")} == {"disconnected"}
+
+
+async def test_stream_that_was_not_taken(here: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Binance acknowledges a stream of another path and stays silent: its own list of subscriptions tells."""
+    monkeypatch.setattr("ingest.exchanges.binance._STREAMS", ("depth@100ms", "aggTrade"))
+    async with ingesting(here, "binance-usdm"):
+        lines = await until(here, "binance", PERP, lambda found: "refused" in found)
+    assert orjson.loads(lines[kinds(lines).index("refused")].frame)["channels"] == ["aggTrade"]
+
+
+async def test_rate_limit_is_obeyed(here: Settings, simulators: Simulators, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A 429 is waited out as long as the exchange says; the snapshot comes then."""
+    monkeypatch.setattr(simulators.exchanges["binance-spot"], "weight_limit", 0)
+    async with ingesting(here, "binance-spot"):
+        await until(here, "binance", SPOT, lambda found: "frame" in found)
+        await asyncio.sleep(0.5)
+        refused_at = time.monotonic()
+        monkeypatch.setattr(simulators.exchanges["binance-spot"], "weight_limit", 6000)
+        await until(here, "binance", SPOT, lambda found: "snapshot" in found)
+    assert time.monotonic() - refused_at > 0.4
+
+
+async def test_refused_subscription(here: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the exchange refuses is marked and the rest goes on."""
+    monkeypatch.setattr("ingest.exchanges.okx._ARGUMENTS", ("trades", "books", "nonsense"))
+    async with ingesting(here, "okx"):
+        lines = await until(here, "okx", OKX_PERP, lambda found: "refused" in found and "frame" in found)
+    refused = orjson.loads(lines[kinds(lines).index("refused")].frame)
+    assert refused["channels"] == ["nonsense"]
+    assert refused["reason"]
+
+
+async def test_text_ping(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An idle OKX connection is kept alive by `ping`, and the answers stay out of the raw topic."""
+    monkeypatch.setattr(Okx, "ping_after", 0.3)
+    monkeypatch.setattr(Okx, "silence", 2.0)
+    async with Simulators(["okx"], interval=60) as quiet:
+        here = with_endpoints(settings, quiet)
+        async with ingesting(here, "okx"):
+            await until(here, "okx", OKX_PERP, lambda found: "frame" in found)
+            await asyncio.sleep(4)
+            lines = (await read_lines(here, "okx"))[OKX_PERP]
+    assert "disconnected" not in kinds(lines)
+    assert not [line for line in lines if b"pong" in line.frame]
+
+
+async def test_process_ends_in_order(here: Settings) -> None:
+    """`python -m ingest` says on SIGTERM that its connections are gone, and ends with 0."""
+    command = [sys.executable, "-m", "ingest", "--feed", "okx"]
+    process = await asyncio.create_subprocess_exec(*command, env=os.environ | here.environment())
+    await until(here, "okx", OKX_PERP, lambda found: found.count("frame") > 5)
+    process.send_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(process.wait(), 10) == 0
+    assert kinds((await read_lines(here, "okx"))[OKX_PERP])[-1] == "disconnected"
+
+
+async def test_misspelt_feed() -> None:
+    """A feed that does not exist is refused with the names of those that do."""
+    command = [sys.executable, "-m", "ingest", "--feed", "binnce"]
+    process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+    _, text = await process.communicate()
+    assert process.returncode == 1
+    assert b"binance-spot" in text
+    assert b"Traceback" not in text
