@@ -23,7 +23,7 @@ Frame = tuple[int, str, bytes]  # receipt ns, key, frame
 def load_frames(most: int) -> tuple[str, list[Frame]]:
     """Where the frames are from, and up to `most` of them, of all instruments in turn of receipt."""
     if not RECORDINGS.is_dir():
-        return "made frames", list(_made(most))
+        return "made frames", list(made_frames(most))
     frames = [frame for name, key in _FILES.items() for frame in _recorded(RECORDINGS / name, key, most // len(_FILES))]
     return "Binance recordings", sorted(frames, key=lambda frame: frame[0])
 
@@ -35,7 +35,7 @@ def _recorded(path: Path, key: str, most: int) -> Iterator[Frame]:
             yield int(stamp), key, frame
 
 
-def _made(most: int) -> Iterator[Frame]:
+def made_frames(most: int) -> Iterator[Frame]:
     """Binance spot: four BBOs to each trade and each depth update of eight levels; a seed first."""
     chance, now, update = random.Random(1), 1_790_000_000_000_000_000, 1_000
     sides = [[[f"{50_000 + sign * (i + 1) * 0.5:.2f}", "1.50000000"] for i in range(500)] for sign in (-1, 1)]

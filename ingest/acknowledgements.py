@@ -30,7 +30,7 @@ class Acknowledgements:
             self._open[request.id] = _Open(set(request.routes), now + PATIENCE, "no acknowledgement came")
 
     def acknowledge(self, request_id: str, routes: Iterable[Route] = ()) -> list[Route]:
-        """What this acknowledges anew, in the order asked; without `routes` the whole request."""
+        """What this acknowledges anew, sorted; without `routes` the whole request."""
         request = self._open.get(request_id)
         meant = set(routes) or (set(request.routes) if request else set())
         if request is not None:

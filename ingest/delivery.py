@@ -36,6 +36,22 @@ def producer_of(settings: Settings) -> AIOKafkaProducer:
     )
 
 
+async def partition_counts(producer: AIOKafkaProducer, topics: Iterable[str]) -> dict[str, int]:
+    """The number of partitions by topic; 0 where there is no such topic."""
+    cluster = await producer.client.fetch_all_metadata()
+    return {topic: len(cluster.partitions_for_topic(topic) or ()) for topic in topics}
+
+
+def check_partitions(found: dict[str, int], settings: Settings) -> None:
+    """`StackError` for the first topic that is missing or has another number of partitions than the settings."""
+    for topic, partitions in found.items():
+        if partitions != settings.partitions:
+            raise StackError(
+                f"topic {topic} has {partitions} partitions where the setting `partitions` says {settings.partitions}: "
+                "`marketprism topics --create`, or correct the setting"
+            )
+
+
 class Delivery:
     """`send` returns once the broker has the record. A dead producer is replaced and the record sent again:
     in that rare case one that was written without our hearing of it stands twice, which the books' sequence rules drop.
@@ -110,12 +126,8 @@ class Delivery:
         return producer
 
     async def _missing(self, producer: AIOKafkaProducer) -> list[str]:
-        cluster = await producer.client.fetch_all_metadata()
-        found = {topic: len(cluster.partitions_for_topic(topic) or ()) for topic in self._topics}
-        wanted = self._settings.partitions
-        for topic, partitions in found.items():
-            if partitions and partitions != wanted:
-                raise StackError(f"topic {topic} has {partitions} partitions, the setting `partitions` says {wanted}")
+        found = await partition_counts(producer, self._topics)
+        check_partitions({topic: partitions for topic, partitions in found.items() if partitions}, self._settings)
         return [topic for topic, partitions in found.items() if not partitions]
 
     async def _replace(self, producer: AIOKafkaProducer) -> None:

@@ -65,11 +65,15 @@ class Capture:
 
     def _frames(self, rows: Iterator[bytes]) -> Iterator[RawLine]:
         route, keys = EXCHANGE_FEEDS[self.feed.name].route, dict[str, str]()
+        unknown = f"{self.feed.exchange}:{UNKNOWN}"
         for row in rows:
             stamp, _, frame = row.partition(b" ")
             found = route(frame)
             if found.kind == "control":
                 self.control += 1
+                continue
+            if found.kind == "unknown":
+                yield RawLine(int(stamp), unknown, frame)
                 continue
             key = keys.get(found.symbol) or keys.setdefault(found.symbol, self._key_of(found.symbol))
             yield RawLine(int(stamp), key, frame)

@@ -48,7 +48,7 @@ def missing_jars() -> list[Jar]:
 def classpath() -> str:
     """The class path of a broker; `StackError` when jars are missing."""
     if missing_jars():
-        raise StackError("Apache Kafka's jars are not here: run `make setup` (or `python -m local.jars`)")
+        raise StackError("Apache Kafka's jars are not here: run `.venv/bin/python -m local.jars`, which fetches them")
     return str(jar_folder() / "*")
 
 

@@ -16,6 +16,7 @@ import zstandard
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from ingest.delivery import check_partitions, partition_counts
 from local.line_merger import LineMerger
 from schemas.errors import SettingsError, StackError
 from schemas.raw import EVERY, UNKNOWN
@@ -73,7 +74,7 @@ class _Recorder:
         try:
             await consumer.start()
             await producer.start()
-            await self._assign(consumer)
+            await self._assign(consumer, producer)
             log.info("recording", topics=sorted({place.topic for place in self._places}))
             while not stop.is_set() and (not duration or time.monotonic() - began < duration):
                 await self._take(consumer, producer)
@@ -86,14 +87,9 @@ class _Recorder:
         self._summary.seconds = round(time.monotonic() - began, 1)
         return self._summary
 
-    async def _assign(self, consumer: AIOKafkaConsumer) -> None:
-        for topic in {place.topic for place in self._places}:
-            found = len(consumer.partitions_for_topic(topic) or await _partitions(consumer, topic))
-            if found != self._settings.partitions:
-                raise StackError(
-                    f"topic {topic} has {found} partitions where the setting `partitions` says "
-                    f"{self._settings.partitions}: `marketprism topics --create`, or correct the setting"
-                )
+    async def _assign(self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer) -> None:
+        topics = {place.topic for place in self._places}
+        check_partitions(await partition_counts(producer, sorted(topics)), self._settings)
         consumer.assign(self._places)
         await consumer.seek_to_end()
 
@@ -130,11 +126,6 @@ class _Recorder:
         micros = int(stamp) // 1000
         body = {"request": "snapshot", "exchange": exchange, "symbol": symbol, "reason": "record", "timestamp": micros}
         await producer.send_and_wait(self._settings.topic(CONTROL), orjson.dumps(body), key=key)
-
-
-async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
-    await consumer.topics()  # fetches the metadata of all
-    return consumer.partitions_for_topic(topic) or set()
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from ingest.delivery import producer_of
+from ingest.delivery import check_partitions, partition_counts, producer_of
 from local.replay_lines import TopicLine
 from schemas.errors import StackError
 from schemas.settings import Settings
@@ -114,14 +114,8 @@ class ReplaySender:
         return self
 
     async def _check_topics(self) -> None:
-        cluster = await self._producer.client.fetch_all_metadata()
-        for topic in {batches[0].topic for batches in self._batches.values()}:
-            found = len(cluster.partitions_for_topic(topic) or ())
-            if found != self._settings.partitions:
-                raise StackError(
-                    f"topic {topic} has {found} partitions where the setting `partitions` says "
-                    f"{self._settings.partitions}: `marketprism topics --create`, or correct the setting"
-                )
+        topics = [batches[0].topic for batches in self._batches.values()]
+        check_partitions(await partition_counts(self._producer, topics), self._settings)
 
     async def __aexit__(self, *failure: object) -> None:
         await self._producer.stop()

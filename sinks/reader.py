@@ -29,7 +29,8 @@ _ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"})
 _STATEMENTS = ("SELECT", "WITH", "SHOW", "DESCRIBE", "EXPLAIN", "EXISTS")
 _FORBIDDEN = re.compile(r"\bINTO\s+OUTFILE\b|\bPARALLEL\s+WITH\b", re.IGNORECASE)
 _LITERAL = re.compile(r"'(?:[^'\\]|\\.)*'", re.DOTALL)
-_CALL = re.compile(r"`?([A-Za-z_]\w*)`?\s*\(")
+_QUOTED = re.compile(r"`((?:[^`\\]|\\.)*)`", re.DOTALL)
+_CALL = re.compile(r"([A-Za-z_]\w*)\s*\(")
 # Table functions that stay inside the engine's own tables and memory; all others reach files, networks or processes.
 _HARMLESS = frozenset(
     {"format", "generate_series", "generaterandom", "generateseries", "merge", "mergetreeindex", "null", "numbers",
@@ -62,10 +63,13 @@ class Reader:
         self._connection.close()
 
     def _check(self, query: str) -> None:
-        # A parameter is read in the escaped form of TabSeparated: a query of several lines has to be written so.
+        if "\0" in query:
+            raise _refused("a query holds no NUL")
+        # A parameter is read in the escaped form of TabSeparated: unescaped, the text
+        # that is checked would not be the text that runs.
         escaped = query.translate(_ESCAPES)
         sql = self._value("SELECT formatQuerySingleLine({query:String})", query=escaped).strip()
-        bare = _LITERAL.sub("''", sql)
+        bare = _QUOTED.sub(_plain_name, _LITERAL.sub("''", sql))
         if not bare.startswith(_STATEMENTS):
             raise _refused(f"only {', '.join(_STATEMENTS)} are answered here")
         forbidden = _FORBIDDEN.search(bare)
@@ -84,6 +88,11 @@ class Reader:
 
     def _value(self, sql: str, **parameters: Any) -> str:
         return str(self._connection.query(sql, "TSVRaw", params=parameters).bytes().decode())
+
+
+def _plain_name(quoted: re.Match[str]) -> str:
+    """A quoted name as it would stand without quotes; one that needs them is no function's."""
+    return quoted[1] if quoted[1].isidentifier() else "quoted"
 
 
 def _refused(reason: str) -> StorageError:

@@ -45,9 +45,9 @@ class SqlServer:
 
     async def start(self) -> None:
         app = web.Application(client_max_size=_MAX_QUERY)
-        app.router.add_get("/ping", self._ping)
+        app.router.add_route("*", "/ping", self._ping)
         app.router.add_route("*", "/", self._query)
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
         await self._runner.setup()
         host, _, port = self._settings.sql_address.rpartition(":")
         try:
@@ -71,7 +71,7 @@ class SqlServer:
 
     async def _listen(self, host: str, port: int) -> int:
         assert self._runner is not None
-        site = web.TCPSite(self._runner, host, port, shutdown_timeout=2.0)
+        site = web.TCPSite(self._runner, host, port)
         await site.start()
         return int(self._runner.addresses[-1][1])
 

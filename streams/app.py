@@ -3,15 +3,19 @@
 Two agents: `books` turns raw records into events; `arbitrage` joins the quotes of all exchanges by symbol.
 """
 
+import contextlib
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import faust
+import structlog
+from faust.app import BootStrategy
 
 from schemas.errors import MarketPrismError
 from schemas.feeds import EXCHANGES
+from schemas.logs import configure_logs
 from schemas.raw import partition_of
 from schemas.settings import Settings, load_settings
 from schemas.topics import CONTROL, JOIN, SIGNALS, raw_topic
@@ -21,20 +25,36 @@ from streams.output import Output
 from streams.publisher import Publishers
 from streams.raw_partition import RawPartition
 
+log = structlog.get_logger(__name__)
+
 _BYTES = faust.Schema(key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
-_CHECKPOINT = faust.Schema(key_type=str, value_type=bytes, key_serializer="raw", value_serializer="raw")
 
 
 def _settings() -> Settings:
     try:
-        return load_settings()
+        settings = load_settings()
+        configure_logs(settings)
+        return settings
     except MarketPrismError as error:
         raise SystemExit(str(error)) from None
 
 
+class _WithoutWeb(BootStrategy):
+    """No web server: Faust's listens on all addresses, and two workers on one machine would want the same port.
+
+    The setting `web_enabled` would not do: `faust worker` turns it on again, unless told `--without-web`.
+    """
+
+    enable_web = False
+
+
+class _App(faust.App):
+    BootStrategy = _WithoutWeb
+
+
 def _faust_app(settings: Settings) -> faust.App:
     name = settings.topic("marketprism-streams")
-    return faust.App(
+    return _App(
         name,
         broker=[f"kafka://{server}" for server in settings.kafka.split(",")],
         store="memory://",
@@ -54,7 +74,6 @@ def _faust_app(settings: Settings) -> faust.App:
         producer_compression_type="lz4",
         producer_max_batch_size=1 << 20,
         producer_max_request_size=4 << 20,
-        web_enabled=False,
         autodiscover=False,
     )
 
@@ -62,13 +81,22 @@ def _faust_app(settings: Settings) -> faust.App:
 settings = _settings()
 app = _faust_app(settings)
 
+
 raw_topics = {settings.topic(raw_topic(exchange)): exchange for exchange in EXCHANGES}
 raw_channel = app.topic(*raw_topics, schema=_BYTES)
 join_channel = app.topic(settings.topic(JOIN), schema=_BYTES)
 
 _COMPACTED = {"segment.bytes": str(32 << 20), "segment.ms": "600000", "min.cleanable.dirty.ratio": "0.2"}
-books_table = app.Table("books", schema=_CHECKPOINT, partitions=settings.partitions, extra_topic_configs=_COMPACTED)
-join_table = app.Table("join", schema=_CHECKPOINT, partitions=settings.partitions, extra_topic_configs=_COMPACTED)
+
+
+def _checkpoint_table(name: str) -> Any:
+    # Bytes on both sides: of any other type a table makes JSON, whatever its schema says (`_serializer_from_type`).
+    partitions = settings.partitions
+    return app.Table(name, key_type=bytes, value_type=bytes, partitions=partitions, extra_topic_configs=_COMPACTED)
+
+
+books_table = _checkpoint_table("books")
+join_table = _checkpoint_table("join")
 
 _publishers: Publishers | None = None
 
@@ -82,8 +110,21 @@ def publishers() -> Publishers:
 
 
 def _crash(error: BaseException) -> None:
-    """Publishing failed for good: stop the worker, so that what was not published is read again."""
+    """Stop the worker, so that what was not published and checkpointed is read again.
+
+    Faust would restart a crashed agent and go on with the next record.
+    """
+    log.error("the worker goes down", error=repr(error))
     app.loop.create_task(app.crash(error))
+
+
+@contextlib.contextmanager
+def _or_down() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # whatever it is, going on without this record would be a silent loss
+        _crash(error)
+        raise
 
 
 def _raw_owner(key: str) -> tuple[str, int]:
@@ -111,21 +152,23 @@ def _publish(out: Output, partition: int) -> None:
 @app.agent(raw_channel)
 async def books(stream: Any) -> None:
     """Raw records to market events and to quotes for the join."""
-    async for event in _events(stream):
-        message = event.message
-        _publish(books_state.state(message.tp).process(message.offset, event.value), message.partition)
-        books_state.processed(event)
-        await publishers().room()
+    with _or_down():
+        async for event in _events(stream):
+            message = event.message
+            _publish(books_state.state(message.tp).process(message.offset, event.value), message.partition)
+            books_state.processed(event)
+            await publishers().room()
 
 
 @app.agent(join_channel)
 async def arbitrage(stream: Any) -> None:
     """Quotes of one symbol over all exchanges to signals."""
-    async for event in _events(stream):
-        message = event.message
-        for key, value in join_state.state(message.tp).process(message.offset, event.value):
-            publishers().put(settings.topic(SIGNALS), message.partition, key, value)
-        join_state.processed(event)
+    with _or_down():
+        async for event in _events(stream):
+            message = event.message
+            for key, value in join_state.state(message.tp).process(message.offset, event.value):
+                publishers().put(settings.topic(SIGNALS), message.partition, key, value)
+            join_state.processed(event)
 
 
 def _events(stream: Any) -> AsyncIterator[Any]:

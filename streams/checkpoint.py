@@ -58,10 +58,15 @@ class Checkpointed(Generic[S]):
         """The partition's state; restored from the table at the partition's first record."""
         state = self._states.get(tp)
         if state is None:
-            state = self._states[tp] = self._create(tp)
-            entries = [(key, dump) for key, dump in self._table.items() if self._owner(key) == (tp.topic, tp.partition)]
+            state = self._create(tp)
+            entries = [
+                (key.decode(), dump)
+                for key, dump in self._table.items()
+                if self._owner(key.decode()) == (tp.topic, tp.partition)
+            ]
             for key, dump in entries:
                 state.load(key, dump)
+            self._states[tp] = state
             log.info("state restored", topic=tp.topic, partition=tp.partition, entries=len(entries))
         return state
 
@@ -86,7 +91,7 @@ class Checkpointed(Generic[S]):
         token = _current_event.set(weakref.ref(events[-1]))
         try:
             for key, dump in entries:
-                self._table[key] = dump
+                self._table[key.encode()] = dump
         finally:
             _current_event.reset(token)
         for event in events:

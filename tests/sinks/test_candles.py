@@ -2,7 +2,7 @@
 
 import random
 from collections import defaultdict
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 
 import pytest
@@ -47,7 +47,8 @@ def brute_force(trades: list[dict[str, Any]], seconds: int) -> list[Candle]:
         prices = [Decimal(trade["price"]) for trade in ordered]
         amounts = [Decimal(trade["amount"]) for trade in ordered]
         bought = [Decimal(trade["amount"]) for trade in ordered if trade["side"] == "buy"]
-        quote = sum((price * amount for price, amount in zip(prices, amounts, strict=True)), Decimal(0))
+        with localcontext(prec=76):
+            quote = sum((price * amount for price, amount in zip(prices, amounts, strict=True)), Decimal(0))
         ohlc = (prices[0], max(prices), min(prices), prices[-1])
         volume = sum(amounts, Decimal(0))
         candles.append((exchange, symbol, start, *ohlc, volume, quote, len(ordered), sum(bought, Decimal(0))))

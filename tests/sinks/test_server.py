@@ -115,7 +115,7 @@ async def test_the_sink_waits_for_its_server(
 async def test_a_sink_can_stop_while_its_server_is_away(
     settings: Settings, store: OldServerStorage, server: ClickHouseServer
 ) -> None:
-    """Asked to stop while it waits, the sink leaves what it could not store to the broker, and its successor stores it."""
+    """Asked to stop while it waits, the sink leaves what it could not store to its successor."""
     mine = settings.model_copy(update={"clickhouse": server.url, "database": "prism"})
     async with running(mine, store):
         await produce(settings, "market.trades", [trade(n) for n in range(10)])

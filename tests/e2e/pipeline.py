@@ -1,0 +1,68 @@
+"""A whole pipeline of real processes for a test: sink, workers, and what waits until all is stored."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from local.processes import Child, Supervisor, says
+from local.progress import Progress
+from schemas.settings import Settings
+from sinks.sql import run_query
+
+_STORED_WITHIN = 90.0  # s
+
+
+class Pipeline:
+    """Starts processes under a supervisor that restarts what is killed."""
+
+    def __init__(self, settings: Settings, logs: Path) -> None:
+        self.settings = settings
+        self.supervisor = Supervisor()
+        self._logs = logs
+
+    async def __aenter__(self) -> "Pipeline":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.supervisor.stop()
+
+    async def start(self, name: str, *arguments: str, ready: str) -> Child:
+        environment = self.settings.environment() | {"PYTHONUNBUFFERED": "1"}
+        child = Child(name, [sys.executable, *arguments], self._logs / f"{name}.log", says(ready), environment)
+        await self.supervisor.start(child)
+        return child
+
+    async def sink(self) -> Child:
+        return await self.start("sink", "-m", "sinks", ready="partitions assigned")
+
+    async def worker(self, name: str = "worker") -> Child:
+        return await self.start(name, "-m", "faust", "-A", "streams.app", "worker", "-l", "info", ready="Worker ready")
+
+    async def ingest(self) -> Child:
+        return await self.start("ingest", "-m", "ingest", ready="connected")
+
+    async def stored(self) -> None:
+        """Wait until nobody has anything before him, twice in a row."""
+        quiet, deadline = 0, time.monotonic() + _STORED_WITHIN
+        async with Progress(self.settings) as progress:
+            while quiet < 3:
+                offsets = await progress.offsets()
+                quiet = quiet + 1 if offsets.total_lag == 0 else 0
+                assert time.monotonic() < deadline, f"not stored: {offsets}"
+                await asyncio.sleep(0.5)
+
+    async def ask(self, query: str) -> list[dict[str, Any]]:
+        answer = await asyncio.to_thread(run_query, self.settings, query, "JSONEachRow")
+        return [orjson.loads(row) for row in answer.splitlines()]
+
+
+def kill(child: Child) -> None:
+    """As a power cut would, the whole group."""
+    assert child.pid is not None
+    os.killpg(child.pid, signal.SIGKILL)

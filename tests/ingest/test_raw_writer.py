@@ -1,0 +1,123 @@
+"""The raw writer on a real broker, which dies."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import orjson
+import pytest
+from structlog.testing import capture_logs
+
+from ingest.raw_writer import RawWriter
+from local.broker import Broker, free_port
+from local.topics import create_topics
+from schemas.raw import MARKER, RawLine
+from schemas.settings import Settings, load_settings
+from tests.ingest.reading import read_lines, read_records
+
+KEYS = ("okx:BTC-USDT", "okx:ETH-USDT", "okx:BTC-USDT-PERP")
+
+
+@pytest.fixture(scope="module")
+def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A broker of this module's own, to be killed."""
+    with Broker(tmp_path_factory.mktemp("mortal"), free_port()) as running:
+        yield running
+
+
+@pytest.fixture
+async def own(mortal: Broker) -> Settings:
+    made = load_settings(kafka=mortal.bootstrap, topic_prefix=f"t{uuid4().hex[:8]}.", partitions=2, buffer_mb=1)
+    await create_topics(made)
+    return made
+
+
+async def revive(broker: Broker) -> None:
+    """Start a broker without blocking the loop; not in a thread, for a child dies with the thread that started it."""
+    broker.spawn()
+    while not broker.ready():
+        await asyncio.sleep(0.05)
+
+
+def frames(lines: list[RawLine]) -> list[int]:
+    return [int(line.frame.split(b" ")[0]) for line in lines if not line.frame.startswith(MARKER)]
+
+
+async def write(writer: RawWriter, numbers: range, padding: int, each: float) -> None:
+    for number in numbers:
+        for key in KEYS:
+            writer.frame(time.time_ns(), key, b"%d " % number + b"x" * padding)
+        await asyncio.sleep(each)
+
+
+async def test_records_are_batches(settings: Settings) -> None:
+    """The first frame leaves alone; those that keep coming share a record each linger, stamped with their first."""
+    async with RawWriter(settings, ["okx"]) as writer:
+        await asyncio.sleep(2.5)  # connected by now
+        await write(writer, range(1), 10, 0.1)
+        await write(writer, range(1, 1000), 10, 0.0002)
+    records = [value for found in (await read_records(settings, "okx")).values() for _, value in found]
+    counts = [value.count(b" x") for value in records if b" x" in value]
+    assert counts[0] <= len(KEYS)
+    assert sum(counts) == 3000
+    assert len(counts) < 600
+    lines = await read_lines(settings, "okx")
+    assert all(frames(lines[key]) == list(range(1000)) for key in KEYS)
+
+
+async def test_broker_away_within_the_bound(mortal: Broker, own: Settings) -> None:
+    """While the broker is away frames are held: none is lost, doubled or moved, and the log says away and back."""
+    with capture_logs() as logs:
+        async with RawWriter(own, ["okx"]) as writer:
+            await write(writer, range(100), 20, 0.01)
+            mortal.kill()
+            await write(writer, range(100, 500), 20, 0.01)
+            await revive(mortal)
+            await write(writer, range(500, 600), 20, 0.01)
+    lines = await read_lines(own, "okx")
+    for key in KEYS:
+        assert frames(lines[key]) == list(range(600))
+        assert not [line for line in lines[key] if b'"lost"' in line.frame]
+    told = [entry["event"] for entry in logs]
+    assert told.index("the broker does not answer: buffering, and trying again") < told.index("the broker is back")
+
+
+async def test_broker_away_past_the_bound(mortal: Broker, own: Settings) -> None:
+    """Past the bound frames are dropped, and each instrument's loss is told with its count where it happened."""
+    async with RawWriter(own, ["okx"]) as writer:
+        await write(writer, range(50), 1000, 0.01)
+        mortal.kill()
+        await write(writer, range(50, 650), 1000, 0.005)
+        await revive(mortal)
+        await asyncio.sleep(4)
+        await write(writer, range(650, 700), 1000, 0.005)
+    lines = await read_lines(own, "okx")
+    for key in KEYS:
+        numbers = frames(lines[key])
+        assert numbers == sorted(set(numbers))
+        assert numbers[:50] == list(range(50))
+        assert numbers[-50:] == list(range(650, 700))
+        [place] = [number for number, line in enumerate(lines[key]) if b'"lost"' in line.frame]
+        lost = orjson.loads(lines[key][place].frame)
+        before, after = frames(lines[key][:place]), frames(lines[key][place:])
+        assert lost["frames"] == 700 - len(numbers) == after[0] - before[-1] - 1
+
+
+async def test_broker_comes_late(tmp_path: Path) -> None:
+    """Without a broker, then without topics, frames wait; they are written when both are there."""
+    late = Broker(tmp_path / "kafka", free_port())
+    made = load_settings(kafka=late.bootstrap, partitions=2)
+    try:
+        with capture_logs() as logs:
+            async with RawWriter(made, ["okx"]) as writer:
+                await write(writer, range(10), 10, 0.01)
+                await revive(late)
+                await asyncio.sleep(2)
+                await create_topics(made)
+                await asyncio.sleep(2)
+        assert frames((await read_lines(made, "okx"))[KEYS[0]]) == list(range(10))
+        assert any("topics are missing" in entry["event"] for entry in logs)
+    finally:
+        late.stop()
