@@ -71,7 +71,7 @@ def _faust_app(settings: Settings) -> faust.App:
         broker_heartbeat_interval=1.0,
         stream_buffer_maxsize=64,  # records, of many frames each
         producer_acks=-1,
-        producer_compression_type="lz4",
+        producer_compression_type="zstd",
         producer_max_batch_size=1 << 20,
         producer_max_request_size=4 << 20,
         autodiscover=False,

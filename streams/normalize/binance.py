@@ -5,7 +5,7 @@ from typing import Any
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.normalize.events import Depth, Ignored, Normalized, Quote, Trade
-from streams.normalize.values import levels, micros, positive
+from streams.normalize.values import level, levels, micros, positive
 
 # Event types of channels that are known and not built.
 _NOT_BUILT = frozenset(
@@ -82,7 +82,7 @@ def _book_ticker(frame: dict[str, Any], instrument: Instrument, local_timestamp:
 
 def _side(price: str, amount: str) -> list[list[str]]:
     # An empty side is sent as zero price and amount.
-    return [] if float(price) == 0 else levels([[price, amount]])
+    return level(price, amount) if float(price) else []
 
 
 def _depth(frame: dict[str, Any], instrument: Instrument) -> list[Normalized]:

@@ -46,6 +46,13 @@ def positive(text: str) -> str:
     return plain
 
 
+def level(price: str, amount: str) -> Levels:
+    """A side of one level, checked as `levels` does."""
+    if are_plain(price + amount) and 0 < float(price) < _LARGEST and float(amount) < _LARGEST:
+        return [[price, amount]]
+    return levels([[price, amount]])
+
+
 def levels(side: Levels) -> Levels:
     """A side of a book, checked: every level a price above zero and a non-negative amount, as plain strings.
 

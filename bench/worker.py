@@ -1,0 +1,95 @@
+"""One Faust worker from raw topic to published events, against a plain aiokafka consumer of the same records.
+
+Units are frames per second of the worker process's CPU, from its first record to its last checkpoint.
+"""
+
+import asyncio
+import sys
+import tempfile
+import time
+from itertools import count
+from pathlib import Path
+
+import psutil
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from bench.cases import Result, compare
+from bench.frames import Frame
+from local.broker import Broker, free_port
+from local.processes import Child, says
+from local.progress import WORKER_GROUP, Progress
+from local.topics import create_topics
+from schemas.raw import encode_line, partition_of
+from schemas.settings import Settings, load_settings
+from schemas.topics import raw_topic
+
+_EACH = 20  # frames of a record
+_PARTITIONS = 2
+
+
+def measure(frames: list[Frame], rounds: int = 3) -> list[Result]:
+    numbers = count()
+    with tempfile.TemporaryDirectory() as folder, Broker(Path(folder) / "kafka", free_port()) as broker:
+
+        def prepared() -> Settings:
+            prefix = f"b{next(numbers)}."
+            settings = load_settings(kafka=broker.bootstrap, topic_prefix=prefix, partitions=_PARTITIONS)
+            asyncio.run(_fill(settings, frames))
+            return settings
+
+        def ours() -> float:
+            return len(frames) / _worker_cpu(prepared(), Path(folder))
+
+        def floor() -> float:
+            settings = prepared()
+            before = time.process_time()
+            asyncio.run(_consume(settings))
+            return len(frames) / (time.process_time() - before)
+
+        return [compare("worker: raw topic to events", "frames/s", ours, "plain aiokafka consumer", floor, rounds)]
+
+
+async def _fill(settings: Settings, frames: list[Frame]) -> None:
+    """The frames as raw records of `_EACH`, an instrument's in its partition."""
+    await create_topics(settings)
+    batches: dict[int, list[bytes]] = {number: [] for number in range(settings.partitions)}
+    topic = settings.topic(raw_topic("binance"))
+    async with AIOKafkaProducer(bootstrap_servers=settings.kafka, max_batch_size=1 << 20) as producer:
+        for stamp, key, frame in frames:
+            partition = partition_of(key, settings.partitions)
+            batches[partition].append(encode_line(stamp, key, frame))
+            if len(batches[partition]) == _EACH:
+                await producer.send(topic, b"".join(batches[partition]), partition=partition)
+                batches[partition] = []
+        for partition, lines in batches.items():
+            await producer.send(topic, b"".join(lines) or b"\n", partition=partition)
+        await producer.flush()
+
+
+def _worker_cpu(settings: Settings, folder: Path) -> float:
+    """CPU seconds of a worker over all records: from when it is ready until nothing is before it."""
+    command = [sys.executable, "-m", "faust", "-A", "streams.app", "worker", "-l", "info"]
+    log = folder / f"{settings.topic_prefix}log"
+    with Child("worker", command, log, says("Worker ready"), settings.environment()) as worker:
+        process = psutil.Process(worker.pid)
+        before = process.cpu_times()
+        asyncio.run(_until_done(settings))
+        after = process.cpu_times()
+    return float(after.user + after.system - before.user - before.system)
+
+
+async def _until_done(settings: Settings) -> None:
+    async with Progress(settings) as progress:
+        while (await progress.offsets()).lag[WORKER_GROUP]:
+            await asyncio.sleep(0.2)
+
+
+async def _consume(settings: Settings) -> None:
+    topic = settings.topic(raw_topic("binance"))
+    places = [TopicPartition(topic, number) for number in range(settings.partitions)]
+    async with AIOKafkaConsumer(bootstrap_servers=settings.kafka) as consumer:
+        consumer.assign(places)
+        await consumer.seek_to_beginning(*places)
+        ends = await consumer.end_offsets(places)
+        while any([await consumer.position(place) < end for place, end in ends.items()]):
+            await consumer.getmany(timeout_ms=100)
