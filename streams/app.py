@@ -48,13 +48,13 @@ class _WithoutWeb(BootStrategy):
     enable_web = False
 
 
-class _App(faust.App):
+class StreamsApp(faust.App):
     BootStrategy = _WithoutWeb
 
 
 def _faust_app(settings: Settings) -> faust.App:
     name = settings.topic("marketprism-streams")
-    return _App(
+    return StreamsApp(
         name,
         broker=[f"kafka://{server}" for server in settings.kafka.split(",")],
         store="memory://",
@@ -69,6 +69,9 @@ def _faust_app(settings: Settings) -> faust.App:
         # The least that a broker allows by default: a dead worker's partitions move after it.
         broker_session_timeout=6.0,
         broker_heartbeat_interval=1.0,
+        # Faust would wait, at a rebalance and at the end, until every record that it read is acknowledged; those that it
+        # has just dropped from its own buffers never are. What has to be safe is checkpointed on revocation instead.
+        stream_wait_empty=False,
         stream_buffer_maxsize=64,  # records, of many frames each
         producer_acks=-1,
         producer_compression_type="zstd",

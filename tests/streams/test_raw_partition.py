@@ -163,6 +163,17 @@ def test_snapshot_each_minute_and_silence() -> None:
     assert [book["type"] for book in of(found, "market.books")].count("snapshot") == 2
 
 
+def test_wrong_checksum_is_a_gap() -> None:
+    """Where OKX still sends a checksum, a book that does not match it is given up; the right one is taken."""
+    key = "okx:BTC-USDT"
+    start = line(key, frames.okx_book(-1, 5, [["3366.1", "7"]], [["3366.8", "9"]], "snapshot"))
+    right = frames.okx_book(5, 6, [["3366", "6"]], [["3368", "8"]]).replace(b'"checksum":0', b'"checksum":-1881014294')
+    wrong = frames.okx_book(6, 7, [["3365", "1"]], []).replace(b'"checksum":0', b'"checksum":12345')
+    found = run("okx", start + line(key, right, 1) + line(key, wrong, 2))
+    assert [book["sequence"] for book in of(found, "market.books")] == [5, 6]
+    assert [gap["cause"] for gap in of(found, "market.gaps")] == ["checksum"]
+
+
 def test_lost_frames_open_a_gap() -> None:
     """Ingest's own loss is a gap, with a request for a snapshot."""
     found = run("binance", live(), marker(KEY, "lost", 5, frames=7, reason="buffer full"))
