@@ -12,7 +12,8 @@ from schemas.logs import configure_logs
 from schemas.settings import Settings, load_settings
 from sinks.migrations import migrate
 from sinks.sink import Sink
-from sinks.storage import Storage, open_storage
+from sinks.storage import Storage
+from sinks.transport import open_storage
 
 _RETRY_S = 2.0  # while ClickHouse is away at the start
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from schemas.errors import StorageError
-from schemas.settings import Settings
 
 ENTRY_COLUMNS = [("value", "String"), ("_partition", "UInt16"), ("_offset", "UInt64")]
 
@@ -106,14 +105,3 @@ def refusal_or_raise(code: int, text: str) -> Refusal:
     if code in _REFUSALS:
         return Refusal(code, text)
     raise StorageError(text)
-
-
-def open_storage(settings: Settings) -> Storage:
-    """The ClickHouse that the settings name."""
-    if settings.clickhouse.startswith("chdb://"):
-        from sinks.embedded import EmbeddedStorage  # the engine is 400 MB that a server's client need not load
-
-        return EmbeddedStorage(settings)
-    from sinks.server import ServerStorage
-
-    return ServerStorage(settings)

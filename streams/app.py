@@ -69,8 +69,8 @@ def _faust_app(settings: Settings) -> faust.App:
         # The least that a broker allows by default: a dead worker's partitions move after it.
         broker_session_timeout=6.0,
         broker_heartbeat_interval=1.0,
-        # Faust would wait, at a rebalance and at the end, until all records that it read are acknowledged; those that it
-        # has just dropped from its own buffers never are. What has to be safe is checkpointed on revocation instead.
+        # Faust would wait, at a rebalance and at the end, until all records that it read are acknowledged; those that
+        # it has just dropped from its buffers never are. What has to be safe is checkpointed on revocation instead.
         stream_wait_empty=False,
         stream_buffer_maxsize=64,  # records, of many frames each
         producer_acks=-1,
