@@ -62,7 +62,9 @@ async def run_stack(settings: Settings, run: Run, console: Console) -> None:
                 await asyncio.gather(starting, return_exceptions=True)
                 text = "Stopped while starting."
         console.print(text, highlight=False, soft_wrap=True)
-        if run.data:
+        if not run.data:
+            console.print("  kept           nothing; --data DIR keeps all of it, to be asked by SQL", highlight=False)
+        else:
             console.print(
                 f'  ask it         marketprism sql --data {run.data} "SELECT …"', highlight=False, soft_wrap=True
             )
@@ -106,7 +108,7 @@ class _Session:
             finally:
                 for task in tasks:
                     task.cancel()
-            with contextlib.suppress(StackError, OSError):
+            with contextlib.suppress(StackError):
                 self._offsets = await progress.offsets()
             self._stored = await asyncio.to_thread(read_stored, self._stack.settings)
         return summary(self._picture(), time.monotonic() - began)
@@ -148,7 +150,7 @@ class _Session:
 
     async def _read(self, progress: Progress) -> None:
         while True:
-            with contextlib.suppress(StackError, OSError):
+            with contextlib.suppress(StackError):
                 self._offsets = await progress.offsets()
             self._stored = await asyncio.to_thread(read_stored, self._stack.settings)
             await asyncio.sleep(1)

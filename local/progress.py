@@ -4,8 +4,10 @@ from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError
 from aiokafka.structs import OffsetAndMetadata
 
+from schemas.errors import StackError
 from schemas.feeds import EXCHANGES
 from schemas.settings import Settings
 from schemas.topics import CONTROL, JOIN, STORED_TOPICS, TOPICS, raw_topic
@@ -48,15 +50,26 @@ class Progress:
         await self._admin.close()
 
     async def offsets(self) -> Offsets:
-        """The offsets now. Ends are read after commits, so that a lag of 0 is one."""
-        committed = {
-            group: await self._admin.list_consumer_group_offsets(self._settings.topic(group)) for group in _GROUPS
-        }
-        ends = {name: await self._ends(name) for name in TOPICS}
+        """The offsets now; `StackError` where the broker does not tell them."""
+        try:
+            committed = {group: await self._committed(group) for group in _GROUPS}
+            # After the commits, so that a lag of 0 is one.
+            ends = {name: await self._ends(name) for name in TOPICS}
+        except (KafkaError, OSError) as error:
+            raise StackError(f"the broker at {self._settings.kafka} does not tell its offsets: {error!r}") from None
         lag = {
             group: sum(_behind(ends[name], committed[group]) for name in topics) for group, topics in _GROUPS.items()
         }
         return Offsets({name: sum(found.values()) for name, found in ends.items()}, lag)
+
+    async def _committed(self, group: str) -> dict[TopicPartition, OffsetAndMetadata]:
+        try:
+            found: dict[TopicPartition, OffsetAndMetadata] = await self._admin.list_consumer_group_offsets(
+                self._settings.topic(group)
+            )
+        except GroupCoordinatorNotAvailableError:  # no group of this broker has ever committed anything
+            return {}
+        return found
 
     async def _ends(self, name: str) -> dict[TopicPartition, int]:
         partitions = 1 if name == CONTROL else self._settings.partitions
