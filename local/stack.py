@@ -65,7 +65,7 @@ class Stack:
         found = [line for line in child.output().splitlines() if line.startswith("{") and '"ws"' in line]
         if not found:
             raise StackError(f"the simulator tells no endpoints; its log is {child.log}")
-        self._set(endpoints=json.loads(found[-1]))
+        self._set(endpoints=json.loads(found[-1])["endpoints"])
 
     async def stop_one(self, name: str) -> None:
         """Stop one process for good and go on with the others."""

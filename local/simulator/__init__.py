@@ -1,5 +1,30 @@
-"""Simulated exchanges on loopback: real WebSocket and REST servers that speak the exchanges' wire protocols."""
+"""Simulated exchanges on loopback that speak the real wire protocols, with faults on command and a ground truth."""
 
-from local.simulator.simulators import Simulators
+from local.simulator.connection import Limits
+from local.simulator.faults import (
+    Arbitrage,
+    Disconnect,
+    Duplicate,
+    Gap,
+    Malformed,
+    Planted,
+    Reorder,
+    Shutdown,
+    Stall,
+)
+from local.simulator.simulators import BookView, Simulators
 
-__all__ = ["Simulators"]
+__all__ = [
+    "Arbitrage",
+    "BookView",
+    "Disconnect",
+    "Duplicate",
+    "Gap",
+    "Limits",
+    "Malformed",
+    "Planted",
+    "Reorder",
+    "Shutdown",
+    "Simulators",
+    "Stall",
+]

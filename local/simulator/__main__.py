@@ -1,97 +1,68 @@
-"""`python -m local.simulator`: simulated exchanges as a process, commanded over HTTP on the control port.
-
-Prints one JSON line with the endpoints. `GET /planted`, `POST /plant {"symbol", "buy_feed", "sell_feed", "bps",
-"duration"}`, `POST /fault {"kind", "feed", "symbol", …}`.
-"""
+"""`python -m local.simulator`: the simulated exchanges as a process. One line of JSON on stdout says where they are."""
 
 import asyncio
-import contextlib
-import random
 import signal
-import sys
 from typing import Annotated, Any
 
 import orjson
+import structlog
 import typer
-from aiohttp import web
 
-from local.simulator.simulators import EXCHANGES, Simulators
+from local.simulator.control import Control
+from local.simulator.simulators import SERVERS, Simulators
 from schemas.errors import MarketPrismError
 from schemas.logs import configure_logs
 from schemas.settings import load_settings
 
-_PAIRS = (
-    ("BTC-USDT", "binance-spot", 40.0),
-    ("BTC-USDT-PERP", "binance-usdm", 25.0),
-    ("ETH-USDT", "binance-spot", 35.0),
-)
-
-
-async def _control(simulators: Simulators, port: int) -> web.AppRunner:
-    async def plant(request: web.Request) -> web.Response:
-        return await _answer(simulators.plant(**orjson.loads(await request.read())))
-
-    async def fault(request: web.Request) -> web.Response:
-        details = orjson.loads(await request.read())
-        if "payload" in details:
-            details["payload"] = details["payload"].encode()
-        return await _answer(simulators.fault(**details))
-
-    async def planted(request: web.Request) -> web.Response:
-        return web.json_response([plant.as_dict() for plant in simulators.planted])
-
-    app = web.Application()
-    app.add_routes([web.post("/plant", plant), web.post("/fault", fault), web.get("/planted", planted)])
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    return runner
-
-
-async def _answer(done: Any) -> web.Response:
-    try:
-        return web.json_response((await done).as_dict())
-    except (MarketPrismError, TypeError) as error:
-        return web.json_response({"error": str(error)}, status=400)
-
-
-async def _plant_now_and_then(simulators: Simulators, every: float, seed: int) -> None:
-    """An arbitrage each so often, in turn, either way round."""
-    chance = random.Random(seed)
-    while True:
-        await asyncio.sleep(every * chance.uniform(0.5, 1.5))
-        symbol, feed, bps = chance.choice(_PAIRS)
-        sides = chance.sample([feed, "okx"], 2)
-        with contextlib.suppress(MarketPrismError):  # one of the feeds is not simulated, or is planted already
-            await simulators.plant(symbol, sides[0], sides[1], bps * chance.uniform(0.8, 1.5), chance.uniform(0.8, 3))
-
-
-async def _run(feeds: list[str], seed: int, interval: float, quotes: int, port: int, every: float) -> None:
-    stopped = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    async with Simulators(feeds, seed, interval, quotes) as simulators:
-        runner = await _control(simulators, port)
-        sys.stdout.write(orjson.dumps(simulators.endpoints).decode() + "\n")
-        sys.stdout.flush()
-        planting = asyncio.create_task(_plant_now_and_then(simulators, every, seed)) if every else None
-        await stopped.wait()
-        if planting:
-            planting.cancel()
-        await runner.cleanup()
+_log = structlog.get_logger(__name__)
 
 
 def main(
-    feed: Annotated[list[str] | None, typer.Option(help=f"feeds, of: {', '.join(EXCHANGES)}; all by default")] = None,
-    seed: Annotated[int, typer.Option(help="of prices, books and planted arbitrages")] = 1,
-    interval: Annotated[float, typer.Option(help="seconds between book updates of an instrument")] = 0.1,
-    quotes: Annotated[int, typer.Option(help="BBO frames to each book update")] = 3,
-    control_port: Annotated[int, typer.Option(help="port of the control server; 0 for any")] = 0,
-    arbitrage_every: Annotated[float, typer.Option(help="seconds between planted arbitrages; 0 for none")] = 0.0,
+    feed: Annotated[
+        list[str] | None, typer.Option(help=f"of: {', '.join(SERVERS)}; repeatable; all by default")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="of the random market")] = 1,
+    rate: Annotated[float, typer.Option(help="multiplies book changes and trades; 0: nothing changes")] = 1.0,
+    levels: Annotated[int, typer.Option(help="of each side of a book")] = 50,
+    control_port: Annotated[int, typer.Option(help="of the control endpoints; 0: any free one")] = 0,
+    arbitrage_every: Annotated[float, typer.Option(help="seconds between random arbitrages; 0: none")] = 0.0,
 ) -> None:
-    """Simulated exchanges on loopback."""
-    configure_logs(load_settings())
-    asyncio.run(_run(feed or list(EXCHANGES), seed, interval, quotes, control_port, arbitrage_every))
+    """Run simulated exchanges on loopback until SIGINT or SIGTERM."""
+    try:
+        configure_logs(load_settings())
+        simulators = Simulators(feed or list(SERVERS), seed=seed, rate=rate, levels=levels)
+        asyncio.run(_run(simulators, control_port, arbitrage_every, seed))
+    except MarketPrismError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+
+
+async def _run(simulators: Simulators, control_port: int, arbitrage_every: float, seed: int) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    control = Control(simulators)
+    async with simulators:
+        try:
+            port = await control.start(control_port)
+            where = {"endpoints": simulators.endpoints, "control": f"http://127.0.0.1:{port}"}
+            typer.echo(orjson.dumps(where).decode())
+            await _until(stop, simulators, arbitrage_every, seed)
+        finally:
+            await control.stop()
+
+
+async def _until(stop: asyncio.Event, simulators: Simulators, arbitrage_every: float, seed: int) -> None:
+    tasks: set[asyncio.Task[Any]] = {asyncio.create_task(stop.wait())}
+    if arbitrage_every and not simulators.arbitrage_pairs():
+        _log.warning("no two of the feeds list the same symbol: no arbitrage is planted")
+    elif arbitrage_every:
+        tasks.add(asyncio.create_task(simulators.plant_arbitrages(arbitrage_every, seed)))
+    done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    for task in done:
+        task.result()
 
 
 if __name__ == "__main__":

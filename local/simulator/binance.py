@@ -1,236 +1,288 @@
-"""Binance spot and USD-M futures as PROTOCOLS §1 and §2 have them."""
+"""Binance spot and USD-M futures (PROTOCOLS §1, §2): combined streams, control messages, REST snapshots and weights."""
 
+import asyncio
 import time
-from collections import deque
-from collections.abc import Iterable
-from typing import Any
+from functools import partial
+from typing import Any, ClassVar
 
 import orjson
-from aiohttp import WSCloseCode, web
+from aiohttp import WSMsgType, web
 
-from local.simulator.market import Changes, Listing, TrueBook
-from local.simulator.server import Client, SimulatedExchange
+from local.simulator.binance_control import ControlError, combined_property, parsed
+from local.simulator.book import Window
+from local.simulator.connection import Connection, Limits, Stream, now_ms
+from local.simulator.instrument import SimulatedInstrument, Trade
+from local.simulator.listings import Listing
+from local.simulator.market import STEP
+from local.simulator.server import ExchangeServer, text_levels
 
-_PING = 20.0  # seconds; spot's cadence, well within the futures'
+
+class _DepthStream:
+    """One speed of an instrument's diff book."""
+
+    def __init__(self, stream: Stream, window: Window, seconds: float, phase: int) -> None:
+        self.stream = stream
+        self.window = window
+        self.every = round(seconds / STEP)
+        self.phase = phase % self.every
 
 
-def _now() -> int:
-    return time.time_ns() // 1_000_000
+class _Board:
+    """An instrument with its streams."""
+
+    def __init__(self, server: "BinanceServer", instrument: SimulatedInstrument, phase: int) -> None:
+        listing = instrument.listing
+        base = listing.exchange_symbol.lower()
+        self.instrument = instrument
+        self.bbo = server.add_stream(f"{base}@bookTicker", listing)
+        self.trade = server.add_stream(f"{base}@trade", listing)
+        self.aggregated = server.add_stream(f"{base}@aggTrade", listing)
+        self.depths = [
+            _DepthStream(server.add_stream(base + name, listing, book=True), instrument.book.window(), seconds, phase)
+            for name, seconds in server.speeds.items()
+        ]
+        self.top_sent = 0
 
 
-class _Binance(SimulatedExchange):
+class BinanceServer(ExchangeServer):
+    speeds: ClassVar[dict[str, float]]  # seconds, by the end of the stream's name
+    ping_interval: float
+    pong_timeout: float
     messages_per_second: int
+    weight_per_minute: int
+    weight_window = 60  # s
     prefix: str  # of REST paths
-    weight_limit: int
+    info_weight: int
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._incoming: dict[Client, deque[float]] = {}
-        self._weights: deque[tuple[float, int]] = deque()
+    def __init__(self, feed: str, instruments: list[SimulatedInstrument], limits: Limits) -> None:
+        super().__init__(feed, instruments, limits)
+        self._boards = [_Board(self, instrument, 3 * rank) for rank, instrument in enumerate(instruments)]
+        self._weight = 0
+        self._window = 0
 
-    def routes(self) -> Iterable[web.RouteDef]:
+    # What spot and futures differ in
+
+    def stream_for(self, connection: Connection, name: str) -> Stream | None:
+        return self.streams.get(name)
+
+    def listed(self, connection: Connection) -> list[str]:
+        return list(connection.streams)
+
+    def book_ticker(self, instrument: SimulatedInstrument) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def depth_update(self, instrument: SimulatedInstrument, window: Window) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def trade(self, instrument: SimulatedInstrument, trade: Trade) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def aggregated_trade(self, instrument: SimulatedInstrument, trade: Trade) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def depth_weight(self, limit: str | None) -> tuple[int, int] | None:
+        """Levels and weight of a depth request; None: not a limit."""
+        raise NotImplementedError
+
+    def depth_times(self) -> dict[str, int]:
+        return {}
+
+    def symbol_info(self, listing: Listing) -> dict[str, Any]:
+        raise NotImplementedError
+
+    # The market
+
+    def step(self, number: int, rate: float, paused: bool) -> None:
+        self.end_stalls()
+        for board in self._boards:
+            instrument = board.instrument
+            for trade in () if paused else instrument.step(rate):
+                if trade is not None:
+                    self.publish(board.trade, partial(self.trade, instrument, trade))
+                    self.publish(board.aggregated, partial(self.aggregated_trade, instrument, trade))
+                self._publish_top(board)
+            self._publish_top(board)  # what an arbitrage moved between the steps
+            for depth in board.depths:
+                if number % depth.every == depth.phase and depth.window.last:
+                    self.publish(depth.stream, partial(self.depth_update, instrument, depth.window))
+                    depth.window.restart()
+
+    def _publish_top(self, board: _Board) -> None:
+        book = board.instrument.book
+        if book.top_sequence != board.top_sent:
+            board.top_sent = book.top_sequence
+            self.publish(board.bbo, partial(self.book_ticker, board.instrument))
+
+    # WebSocket
+
+    def routes(self) -> list[web.RouteDef]:
         return [
-            web.get(f"{self.prefix}/depth", self.depth),
-            web.get(f"{self.prefix}/exchangeInfo", self.exchange_info),
-            web.get(f"{self.prefix}/time", self.server_time),
-            *[web.get(path, self.stream) for path in self.paths()],
+            *(
+                web.get(path, self.serve)
+                for root in self.roots
+                for path in (f"{root}/ws", f"{root}/ws/{{streams:.+}}", f"{root}/stream")
+            ),
+            web.get(f"{self.prefix}/ping", self._ping),
+            web.get(f"{self.prefix}/time", self._time),
+            web.get(f"{self.prefix}/exchangeInfo", self._exchange_info),
+            web.get(f"{self.prefix}/depth", self._depth),
         ]
 
-    def paths(self) -> list[str]:
-        raise NotImplementedError
+    roots: tuple[str, ...] = ("",)
 
-    def serves(self, client: Client, name: str) -> bool:
-        """Whether frames of a stream come on this client's path at all."""
-        raise NotImplementedError
+    def on_open(self, connection: Connection) -> None:
+        connection.combined = connection.path.endswith("/stream")
+        if connection.combined:
+            names = connection.query.get("streams", "")
+        else:
+            names = connection.path.partition("/ws")[2].strip("/")
+        for name in filter(None, names.split("/")):
+            self.subscribe(connection, name, self.stream_for(connection, name))
 
-    async def stream(self, request: web.Request) -> web.StreamResponse:
-        return await self.socket(request, heartbeat=_PING, idle=None)
+    async def watch(self, connection: Connection) -> None:
+        """Ping; a client whose pong does not come in time is cut off."""
+        interval = self.limits.ping_interval or self.ping_interval
+        patience = self.limits.pong_timeout or self.pong_timeout
+        sent_at = time.monotonic()
+        while True:
+            await asyncio.sleep(interval)
+            if connection.awaited_pong is None:
+                sent_at = time.monotonic()
+                connection.awaited_pong = str(now_ms()).encode()
+            elif time.monotonic() - sent_at >= patience:
+                await connection.close(1008, "Pong timeout")
+                return
+            connection.send(connection.awaited_pong, WSMsgType.PING)
 
-    def on_open(self, client: Client, request: web.Request) -> None:
-        client.wrapped = "/stream" in request.path
-        named = request.query.get("streams", "") or request.match_info.get("name", "")
-        self._subscribe(client, [name for name in named.split("/") if name])
+    async def on_frame(self, connection: Connection, kind: WSMsgType, data: bytes) -> None:
+        if not await self._refused(connection):
+            await super().on_frame(connection, kind, data)
 
-    def _subscribe(self, client: Client, names: list[str]) -> None:
-        client.names |= {name for name in names if self.serves(client, name)}
+    async def _refused(self, connection: Connection) -> bool:
+        """Pings, pongs and JSON alike count; who sends too many is cut off."""
+        if not connection.too_many(self.limits.messages_per_second or self.messages_per_second):
+            return False
+        await connection.close(1008, "Too many requests")
+        return True
 
-    async def on_message(self, client: Client, text: str) -> None:
-        if self._too_many(client):
-            await client.socket.close(code=WSCloseCode.POLICY_VIOLATION)
+    async def on_text(self, connection: Connection, text: str) -> None:
+        if await self._refused(connection):
             return
-        client.queue.put_nowait(orjson.dumps(self._answer(client, text)))
-
-    def _too_many(self, client: Client) -> bool:
-        times = self._incoming.setdefault(client, deque(maxlen=self.messages_per_second + 1))
-        times.append(time.monotonic())
-        return len(times) > self.messages_per_second and times[-1] - times[0] < 1
-
-    def _answer(self, client: Client, text: str) -> dict[str, Any]:
+        request: Any = None
         try:
-            body = orjson.loads(text)
-        except orjson.JSONDecodeError:
-            return {"code": 3, "msg": "Invalid JSON"}
-        if not isinstance(body, dict) or "method" not in body:
-            return {"code": 2, "msg": "Invalid request: request ID must be an unsigned integer"}
-        request, names = body.get("id"), body.get("params", [])
-        if body["method"] == "SUBSCRIBE":
-            self._subscribe(client, names)
-            return {"result": None, "id": request}
-        if body["method"] == "UNSUBSCRIBE":
-            client.names -= set(names)
-            return {"result": None, "id": request}
-        if body["method"] == "LIST_SUBSCRIPTIONS":
-            return {"result": sorted(client.names), "id": request}
-        return {"code": 2, "msg": f"Invalid request: unknown variant `{body['method']}`", "id": request}
+            request = parsed(text)
+            connection.answer({"result": self._obey(connection, request), "id": request.get("id")})
+        except ControlError as error:
+            number = request.get("id") if isinstance(request, dict) else None
+            connection.answer({"code": error.code, "msg": str(error)} | ({"id": number} if number is not None else {}))
 
-    # Frames
+    def _obey(self, connection: Connection, request: dict[str, Any]) -> Any:
+        method, params = request["method"], request.get("params", [])
+        if method == "LIST_SUBSCRIPTIONS":
+            return self.listed(connection)
+        if not isinstance(params, list) or not params:
+            raise ControlError(2, "Invalid request: missing field `params`")
+        if method in ("SET_PROPERTY", "GET_PROPERTY"):
+            return combined_property(connection, method, params)
+        if not all(isinstance(name, str) for name in params):
+            raise ControlError(2, "Invalid request: stream name must be a string")
+        for name in params:
+            if method == "SUBSCRIBE":
+                self.subscribe(connection, name, self.stream_for(connection, name))
+            else:
+                self.unsubscribe(connection, name)
+        return None
 
-    def _frame(self, name: str, body: dict[str, Any]) -> tuple[str, bytes]:
-        return name, orjson.dumps({"stream": name, "data": body})
+    def wrap(self, connection: Connection, stream: Stream, body: bytes) -> bytes:
+        return b'{"stream":"%b","data":%b}' % (stream.name.encode(), body) if connection.combined else body
 
-    def _name(self, book: TrueBook, stream: str) -> str:
-        return f"{book.listing.exchange_symbol.lower()}@{stream}"
+    def announce_shutdown(self, connection: Connection) -> None:
+        body: dict[str, Any] = {"e": "serverShutdown", "E": now_ms()}
+        connection.answer({"stream": "!serverShutdown", "data": body} if connection.combined else body)
 
     # REST
 
-    async def server_time(self, request: web.Request) -> web.Response:
-        return web.json_response({"serverTime": _now()})
-
-    async def depth(self, request: web.Request) -> web.Response:
-        if refused := self._weigh(50):
-            return refused
-        book = self.by_name.get(request.query.get("symbol", ""))
-        if book is None:
-            return web.json_response({"code": -1121, "msg": "Invalid symbol."}, status=400)
-        bids, asks = book.levels(int(request.query.get("limit", 100)))
-        body = {"lastUpdateId": book.sequence, **self.snapshot_times(), "bids": bids, "asks": asks}
-        return web.Response(body=orjson.dumps(body), content_type="application/json")
-
-    def snapshot_times(self) -> dict[str, int]:
-        return {}
-
     def _weigh(self, weight: int) -> web.Response | None:
-        now = time.monotonic()
-        while self._weights and now - self._weights[0][0] > 60:
-            self._weights.popleft()
-        self._weights.append((now, weight))
-        if sum(used for _, used in self._weights) <= self.weight_limit:
+        """Count a request's weight; an answer if it was too much."""
+        window, second = divmod(int(time.time()), self.weight_window)
+        self._weight = weight + (self._weight if window == self._window else 0)
+        self._window = window
+        if self._weight <= (self.limits.weight_per_minute or self.weight_per_minute):
             return None
-        return web.json_response(
-            {"code": -1003, "msg": "Too much request weight used."}, status=429, headers={"Retry-After": "1"}
-        )
+        text = "Too much request weight used; please use WebSocket Streams for live updates to avoid polling the API."
+        return self._json({"code": -1003, "msg": text}, 429, {"Retry-After": str(self.weight_window - second)})
 
-    async def exchange_info(self, request: web.Request) -> web.Response:
-        return web.json_response({"timezone": "UTC", "serverTime": _now(), "symbols": self._symbols()})
+    def _json(self, body: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+        used = {"X-MBX-USED-WEIGHT-1M": str(self._weight)} | (headers or {})
+        return web.Response(body=orjson.dumps(body), status=status, headers=used, content_type="application/json")
 
-    def _symbols(self) -> list[dict[str, Any]]:
-        return [self._symbol(book.listing) for book in self.books.values()]
+    def _error(self, code: int, text: str) -> web.Response:
+        return self._json({"code": code, "msg": text}, 400)
 
-    def _symbol(self, listing: Listing) -> dict[str, Any]:
-        base, quote = listing.symbol.split("-")[:2]
-        return {
-            "symbol": listing.exchange_symbol,
-            "status": "TRADING",
-            "baseAsset": base,
-            "quoteAsset": quote,
-            "filters": [
-                {"filterType": "PRICE_FILTER", "tickSize": f"{float(listing.tick):.8f}"},
-                {"filterType": "LOT_SIZE", "stepSize": f"{float(listing.lot):.8f}"},
-            ],
+    async def _ping(self, request: web.Request) -> web.Response:
+        return self._weigh(1) or self._json({})
+
+    async def _time(self, request: web.Request) -> web.Response:
+        return self._weigh(1) or self._json({"serverTime": now_ms()})
+
+    async def _exchange_info(self, request: web.Request) -> web.Response:
+        if refused := self._weigh(self.info_weight):
+            return refused
+        names = _wanted(request)
+        if names is not None and not set(names) <= set(self.by_name):
+            return self._error(-1121, "Invalid symbol.")
+        listings = [i.listing for name, i in self.by_name.items() if names is None or name in names]
+        limit = {
+            "rateLimitType": "REQUEST_WEIGHT",
+            "interval": "MINUTE",
+            "intervalNum": 1,
+            "limit": self.limits.weight_per_minute or self.weight_per_minute,
         }
+        symbols = [self.symbol_info(listing) for listing in listings]
+        return self._json({"timezone": "UTC", "serverTime": now_ms(), "rateLimits": [limit], "symbols": symbols})
+
+    async def _depth(self, request: web.Request) -> web.Response:
+        asked = self.depth_weight(request.query.get("limit"))
+        if asked is None:
+            return self._weigh(1) or self._error(-1130, "Data sent for parameter 'limit' is not valid.")
+        levels, weight = asked
+        if refused := self._weigh(weight):
+            return refused
+        if "symbol" not in request.query:
+            return self._error(-1102, "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed.")
+        instrument = self.by_name.get(request.query["symbol"])
+        if instrument is None:
+            return self._error(-1121, "Invalid symbol.")
+        book, listing = instrument.book, instrument.listing
+        sides = {
+            "bids": text_levels(listing, book.bids.top(levels)),
+            "asks": text_levels(listing, book.asks.top(levels)),
+        }
+        return self._json({"lastUpdateId": book.sequence} | self.depth_times() | sides)
+
+    # Faults
+
+    def frame_ids(self, payload: dict[str, Any]) -> dict[str, int]:
+        return {name: payload[name] for name in ("U", "u", "pu") if name in payload}
+
+    def sides(self, payload: dict[str, Any]) -> tuple[list[Any], list[Any]]:
+        return payload["b"], payload["a"]
+
+    def empty(self, payload: dict[str, Any]) -> None:
+        payload["b"], payload["a"] = [[]], [[]]
+
+    def unknown(self, symbol: str) -> dict[str, Any]:
+        return {"e": "mystery", "E": now_ms(), "s": self.instruments[symbol].listing.exchange_symbol}
 
 
-class BinanceSpot(_Binance):
-    feed = "binance-spot"
-    prefix = "/api/v3"
-    messages_per_second = 5
-    weight_limit = 6000
-    delay = 1
-    listings = (
-        Listing("BTC-USDT", "BTCUSDT", "0.01", "0.00001", size=0.5),
-        Listing("ETH-USDT", "ETHUSDT", "0.01", "0.0001", size=8.0),
-    )
-
-    def paths(self) -> list[str]:
-        return ["/stream", "/ws", "/ws/{name}"]
-
-    def serves(self, client: Client, name: str) -> bool:
-        return True
-
-    def advance(self, book: TrueBook) -> None:
-        book.sequence += self.random.randint(1, 4)
-
-    def book_frame(self, book: TrueBook, changes: Changes) -> tuple[str, bytes]:
-        first, self._last[book] = self._last.get(book, book.sequence - 1) + 1, book.sequence
-        body = {"e": "depthUpdate", "E": _now(), "s": book.listing.exchange_symbol, "U": first, "u": book.sequence}
-        sides = {"b": book.written(list(changes.bids.items())), "a": book.written(list(changes.asks.items()))}
-        return self._frame(self._name(book, "depth@100ms"), body | sides)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._last: dict[TrueBook, int] = {}
-
-    def quote_frame(self, book: TrueBook) -> tuple[str, bytes]:
-        ([bid], [ask]) = book.levels(1)
-        body = {"u": book.sequence, "s": book.listing.exchange_symbol}
-        return self._frame(self._name(book, "bookTicker"), body | dict(zip("bBaA", (*bid, *ask), strict=True)))
-
-    def trade_frame(self, book: TrueBook) -> tuple[str, bytes]:
-        price, amount, side = book.trade()
-        body = {"e": "trade", "E": _now(), "s": book.listing.exchange_symbol, "t": book.trade_id, "p": price}
-        more = {"q": amount, "T": _now(), "m": side == "sell", "M": True}
-        return self._frame(self._name(book, "trade"), body | more)
-
-
-class BinanceUsdm(_Binance):
-    feed = "binance-usdm"
-    prefix = "/fapi/v1"
-    messages_per_second = 10
-    weight_limit = 2400
-    delay = 2
-    listings = (
-        Listing("BTC-USDT-PERP", "BTCUSDT", "0.1", "0.001", size=2.0),
-        Listing("ETH-USDT-PERP", "ETHUSDT", "0.01", "0.001", size=20.0),
-    )
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._last: dict[TrueBook, int] = {}
-
-    def paths(self) -> list[str]:
-        return [f"/{side}/{kind}" for side in ("public", "market") for kind in ("stream", "ws", "ws/{name}")]
-
-    def serves(self, client: Client, name: str) -> bool:
-        # A stream on the wrong path, or one that does not exist, is acknowledged and stays silent.
-        public = name.split("@")[-1] in ("bookTicker", "trade") or "@depth" in name
-        return client.path.startswith("/public") == public
-
-    def advance(self, book: TrueBook) -> None:
-        book.sequence += self.random.randint(1, 60)
-
-    def snapshot_times(self) -> dict[str, int]:
-        return {"E": _now(), "T": _now()}
-
-    def _symbol(self, listing: Listing) -> dict[str, Any]:
-        extra = {"pair": listing.exchange_symbol, "contractType": "PERPETUAL", "marginAsset": "USDT"}
-        return super()._symbol(listing) | extra | {"deliveryDate": 4133404800000}
-
-    def _event(self, kind: str, book: TrueBook) -> dict[str, Any]:
-        return {"e": kind, "E": _now(), "T": _now(), "s": book.listing.exchange_symbol, "st": 1}
-
-    def book_frame(self, book: TrueBook, changes: Changes) -> tuple[str, bytes]:
-        previous, self._last[book] = self._last.get(book, book.sequence - 1), book.sequence
-        first = min(previous + 1 + self.random.randint(0, 20), book.sequence)
-        ids = {"U": first, "u": book.sequence, "pu": previous}
-        sides = {"b": book.written(list(changes.bids.items())), "a": book.written(list(changes.asks.items()))}
-        return self._frame(self._name(book, "depth@100ms"), self._event("depthUpdate", book) | ids | sides)
-
-    def quote_frame(self, book: TrueBook) -> tuple[str, bytes]:
-        ([bid], [ask]) = book.levels(1)
-        body = self._event("bookTicker", book) | {"u": book.sequence}
-        return self._frame(self._name(book, "bookTicker"), body | dict(zip("bBaA", (*bid, *ask), strict=True)))
-
-    def trade_frame(self, book: TrueBook) -> tuple[str, bytes]:
-        price, amount, side = book.trade()
-        body = {"t": book.trade_id, "p": price, "q": amount, "X": "MARKET", "m": side == "sell"}
-        return self._frame(self._name(book, "trade"), self._event("trade", book) | body)
+def _wanted(request: web.Request) -> list[str] | None:
+    """The symbols an exchangeInfo request names; None: all."""
+    if "symbol" in request.query:
+        return [request.query["symbol"]]
+    if "symbols" not in request.query:
+        return None
+    try:
+        names = orjson.loads(request.query["symbols"])
+    except orjson.JSONDecodeError:
+        return [""]
+    return [str(name) for name in names] if isinstance(names, list) else [""]

@@ -1,163 +1,285 @@
-"""OKX v5 public and business sockets as PROTOCOLS §3 has them."""
+"""OKX v5 (PROTOCOLS §3): text pings, one acknowledgement per argument, books that bring their own snapshot."""
 
+import asyncio
 import time
-from collections.abc import Iterable
+from collections import deque
+from functools import partial
 from typing import Any
 
 import orjson
 from aiohttp import web
 
-from local.simulator.market import Changes, Level, Listing, TrueBook
-from local.simulator.server import Client, SimulatedExchange
+from local.simulator.book import Levels
+from local.simulator.connection import Connection, Limits, Stream, now_ms
+from local.simulator.instrument import SimulatedInstrument
+from local.simulator.market import STEP
+from local.simulator.okx_frames import books_push, both_sides, full_push, instrument_row, trade_push
+from local.simulator.server import ExchangeServer
 
-_IDLE = 30.0  # seconds without traffic until the server cuts a connection
-_PUBLIC = {"trades", "books", "bbo-tbt"}
+_PUBLIC = ("trades", "books", "books5", "bbo-tbt")
+_BUSINESS = ("trades-all",)
+_PRIVILEGED = ("books-l2-tbt", "books50-l2-tbt")  # VIP4 and above
+_OPERATIONS_PER_HOUR = 480
+_ARGS_BYTES = 64 * 1024
+_BOOKS = round(0.1 / STEP)  # steps between two pushes of books and books5
 
 
-def _now() -> str:
-    return str(time.time_ns() // 1_000_000)
+class _ControlError(Exception):
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
 
 
-def _levels(side: list[Level]) -> list[list[str]]:
-    return [[price, amount, "0", "1"] for price, amount in side]
+class _Board:
+    """An instrument with its streams, and what each was last sent."""
+
+    def __init__(self, server: "Okx", instrument: SimulatedInstrument, phase: int) -> None:
+        listing = instrument.listing
+        self.instrument = instrument
+        self.phase = phase % _BOOKS
+        self.window = instrument.book.window()
+        self.streams = {
+            name: server.add_stream(f"{name}:{listing.exchange_symbol}", listing, book=name == "books")
+            for name in (*_PUBLIC, *_BUSINESS)
+        }
+        self.bbo_sent = 0
+        self.five_sent: tuple[Levels, Levels] = ([], [])
+        self.sent_at = dict.fromkeys(_PUBLIC, time.monotonic())
+        self.seeding: set[Connection] = set()  # subscribed to `books` since the last push: the next is a snapshot
 
 
-class Okx(SimulatedExchange):
-    feed = "okx"
-    delay = 0
-    listings = (
-        Listing("BTC-USDT", "BTC-USDT", "0.1", "0.00000001", size=0.5),
-        Listing("ETH-USDT", "ETH-USDT", "0.01", "0.000001", size=8.0),
-        Listing("BTC-USDT-PERP", "BTC-USDT-SWAP", "0.1", "0.01", "0.01", size=200.0),
-        Listing("ETH-USDT-PERP", "ETH-USDT-SWAP", "0.01", "0.01", "0.1", size=200.0),
-    )
+class Okx(ExchangeServer):
+    compress = True
+    stride, delay, most_levels = 5, 5, 400
+    idle_timeout = 30.0
+    keep_alive = 60.0
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._pushed: dict[TrueBook, int] = {}
+    def __init__(self, feed: str, instruments: list[SimulatedInstrument], limits: Limits) -> None:
+        super().__init__(feed, instruments, limits)
+        self._boards = {
+            instrument.listing.exchange_symbol: _Board(self, instrument, 3 * rank)
+            for rank, instrument in enumerate(instruments)
+        }
+        self._requests: dict[str, deque[float]] = {}
 
-    def routes(self) -> Iterable[web.RouteDef]:
+    # The market: per instrument, the exchange's order of pushes is bbo-tbt, books, books5
+
+    def step(self, number: int, rate: float, paused: bool) -> None:
+        self.end_stalls()
+        for board in self._boards.values():
+            for trade in () if paused else board.instrument.step(rate):
+                if trade is not None:
+                    self.publish(board.streams["trades"], partial(trade_push, board.instrument, trade, True))
+                    self.publish(board.streams["trades-all"], partial(trade_push, board.instrument, trade, False))
+            if board.instrument.book.top_sequence != board.bbo_sent:
+                board.bbo_sent = board.instrument.book.top_sequence
+                self._push(board, "bbo-tbt", full_push(board.instrument, "bbo-tbt", 1))
+            if number % _BOOKS == board.phase:
+                self._push_books(board)
+                self._push_five(board)
+        if number % _BOOKS == 0:
+            self._keep_alive()
+
+    def _push(self, board: _Board, channel: str, payload: dict[str, Any]) -> None:
+        board.sent_at[channel] = time.monotonic()
+        self.publish(board.streams[channel], lambda: payload)
+
+    def _push_books(self, board: _Board) -> None:
+        book, window, stream = board.instrument.book, board.window, board.streams["books"]
+        seeding = board.seeding & stream.subscribers
+        if window.last:
+            stream.subscribers -= seeding  # to them this change comes as part of the snapshot
+            sides = both_sides(board.instrument, *book.changes(window))
+            self._push(board, "books", books_push(board.instrument, "update", sides, window.previous, window.last))
+            stream.subscribers |= seeding
+            window.restart()
+        if seeding and not self.stalled(stream.symbol):
+            sides = both_sides(board.instrument, book.bids.top(len(book.bids)), book.asks.top(len(book.asks)))
+            frame = orjson.dumps(books_push(board.instrument, "snapshot", sides, -1, book.sequence))
+            for connection in seeding:
+                connection.send(frame)
+            board.seeding.clear()
+
+    def _push_five(self, board: _Board) -> None:
+        book = board.instrument.book
+        five = book.bids.top(5), book.asks.top(5)
+        if five != board.five_sent:
+            board.five_sent = five
+            self._push(board, "books5", full_push(board.instrument, "books5", 5))
+
+    def _keep_alive(self) -> None:
+        """A book that did not change for a minute says so; full pushes repeat themselves."""
+        late = time.monotonic() - (self.limits.keep_alive or self.keep_alive)
+        for board in self._boards.values():
+            sequence = board.window.previous
+            if board.sent_at["books"] < late and not board.window.last:
+                self._push(
+                    board,
+                    "books",
+                    books_push(board.instrument, "update", both_sides(board.instrument, [], []), sequence, sequence),
+                )
+            for channel, levels in (("bbo-tbt", 1), ("books5", 5)):
+                if board.sent_at[channel] < late:
+                    self._push(board, channel, full_push(board.instrument, channel, levels))
+
+    # WebSocket
+
+    def routes(self) -> list[web.RouteDef]:
         return [
-            web.get("/ws/v5/public", self.stream),
-            web.get("/ws/v5/business", self.stream),
-            web.get("/api/v5/public/instruments", self.instruments),
-            web.get("/api/v5/public/time", self.server_time),
-            web.get("/api/v5/market/books", self.rest_books),
+            web.get("/ws/v5/public", self.serve),
+            web.get("/ws/v5/business", self.serve),
+            web.get("/api/v5/public/time", self._time),
+            web.get("/api/v5/public/instruments", self._instruments),
+            web.get("/api/v5/market/books", self._market_books),
         ]
 
-    async def stream(self, request: web.Request) -> web.StreamResponse:
-        return await self.socket(request, heartbeat=None, idle=_IDLE)
+    async def watch(self, connection: Connection) -> None:
+        """A connection without a subscription, or over which nothing went, is dropped."""
+        patience = self.limits.idle_timeout or self.idle_timeout
+        while time.monotonic() - max(connection.heard_at, connection.sent_at) < patience:
+            await asyncio.sleep(min(1.0, patience / 4))
+        await connection.close(4004, "No data received in 30s.")
 
-    def on_open(self, client: Client, request: web.Request) -> None:
-        return
-
-    async def on_message(self, client: Client, text: str) -> None:
+    async def on_text(self, connection: Connection, text: str) -> None:
         if text == "ping":
-            client.queue.put_nowait(b"pong")
+            connection.send(b"pong")
             return
+        if len(text) > _ARGS_BYTES:
+            await connection.close(1009, "The request is too large")
+            return
+        request: Any = None
         try:
-            body = orjson.loads(text)
-            operation, args = body["op"], body["args"]
-        except (orjson.JSONDecodeError, KeyError, TypeError):
-            self._error(client, "", "60012", "Invalid request: malformed")
+            request = _parsed(text)
+            for arg in request["args"]:
+                self._obey(connection, request, arg)
+        except _ControlError as error:
+            self._answer(connection, request, {"event": "error", "code": error.code, "msg": str(error)})
+
+    def _answer(self, connection: Connection, request: Any, body: dict[str, Any]) -> None:
+        number = {"id": request["id"]} if isinstance(request, dict) and "id" in request else {}
+        connection.answer(number | body | {"connId": connection.id})
+
+    def _obey(self, connection: Connection, request: dict[str, Any], arg: Any) -> None:
+        if _over(connection.received, _OPERATIONS_PER_HOUR, 3600.0):
+            raise _ControlError("60014", "Requests too frequent")
+        try:
+            name = self._stream_name(connection, arg)
+        except _ControlError as error:  # the other args of the request are not concerned
+            self._answer(connection, request, {"event": "error", "code": error.code, "msg": str(error)})
             return
-        for arg in args:
-            self._operate(client, operation, arg, str(body.get("id", "")))
-
-    def _operate(self, client: Client, operation: str, arg: dict[str, str], request: str) -> None:
-        name = f"{arg.get('channel')}:{arg.get('instId')}"
-        if operation not in ("subscribe", "unsubscribe"):
-            self._error(client, request, "60019", f"Invalid op: {operation}")
-        elif (
-            arg.get("channel") not in _PUBLIC or not client.path.endswith("public") or arg["instId"] not in self.by_name
-        ):
-            self._error(client, request, "60018", f"Wrong URL or {name} doesn't exist. Please use the correct URL.")
+        self._answer(connection, request, {"event": request["op"], "arg": arg})
+        if request["op"] == "unsubscribe":
+            self.unsubscribe(connection, name)
         else:
-            client.queue.put_nowait(orjson.dumps({"id": request, "event": operation, "arg": arg, "connId": "0f1e2d3c"}))
-            if operation == "unsubscribe":
-                client.names.discard(name)
-            else:
-                self._subscribe(client, name, arg)
+            self.subscribe(connection, name, self.streams[name])
 
-    def _subscribe(self, client: Client, name: str, arg: dict[str, str]) -> None:
-        client.names.add(name)
-        if arg["channel"] == "books":
-            book = self.by_name[arg["instId"]]
-            self._pushed.setdefault(book, book.sequence)
-            client.queue.put_nowait(self._book(book, "snapshot", -1, *book.levels(400)))
+    def _stream_name(self, connection: Connection, arg: Any) -> str:
+        if not isinstance(arg, dict) or not isinstance(arg.get("channel"), str):
+            raise _ControlError("60013", f"Invalid args: {orjson.dumps(arg).decode()}")
+        channel, instrument = arg["channel"], str(arg.get("instId", ""))
+        if channel in _PRIVILEGED:
+            raise _ControlError("64003", "Your trading fee tier doesn't meet the requirement to access this channel")
+        offered = _BUSINESS if connection.path.endswith("business") else _PUBLIC
+        if channel not in offered or instrument not in self._boards:
+            raise _ControlError(
+                "60018",
+                f"Wrong URL or channel:{channel},instId:{instrument} doesn't exist. "
+                "Please use the correct URL, channel and parameters referring to API document.",
+            )
+        return f"{channel}:{instrument}"
 
-    def _error(self, client: Client, request: str, code: str, text: str) -> None:
-        client.queue.put_nowait(
-            orjson.dumps({"id": request, "event": "error", "code": code, "msg": text, "connId": "0f1e2d3c"})
-        )
+    def on_subscribed(self, connection: Connection, stream: Stream) -> None:
+        channel, _, instrument = stream.name.partition(":")
+        board = self._boards[instrument]
+        if channel == "books":
+            board.seeding.add(connection)
+        elif channel in ("bbo-tbt", "books5") and not self.stalled(stream.symbol):
+            connection.answer(full_push(board.instrument, channel, 1 if channel == "bbo-tbt" else 5))
 
-    # Frames
+    def wrap(self, connection: Connection, stream: Stream, body: bytes) -> bytes:
+        return body
 
-    def advance(self, book: TrueBook) -> None:
-        book.sequence += self.random.randint(1, 9)
-
-    def _frame(self, book: TrueBook, channel: str, row: dict[str, Any], **more: str) -> tuple[str, bytes]:
-        arg = {"channel": channel, "instId": book.listing.exchange_symbol}
-        return f"{channel}:{arg['instId']}", orjson.dumps({"arg": arg, **more, "data": [row]})
-
-    def _book(self, book: TrueBook, action: str, previous: int, bids: list[Level], asks: list[Level]) -> bytes:
-        row = {"asks": _levels(asks), "bids": _levels(bids), "ts": _now(), "checksum": 0}
-        ids = {"prevSeqId": previous, "seqId": book.sequence}
-        return self._frame(book, "books", row | ids, action=action)[1]
-
-    def book_frame(self, book: TrueBook, changes: Changes) -> tuple[str, bytes]:
-        previous, self._pushed[book] = self._pushed.get(book, book.sequence), book.sequence
-        bids, asks = book.written(list(changes.bids.items())), book.written(list(changes.asks.items()))
-        return f"books:{book.listing.exchange_symbol}", self._book(book, "update", previous, bids, asks)
-
-    def quote_frame(self, book: TrueBook) -> tuple[str, bytes]:
-        bids, asks = book.levels(1)
-        row = {"asks": _levels(asks), "bids": _levels(bids), "ts": _now(), "seqId": book.sequence}
-        return self._frame(book, "bbo-tbt", row)
-
-    def trade_frame(self, book: TrueBook) -> tuple[str, bytes]:
-        price, amount, side = book.trade()
-        row = {"instId": book.listing.exchange_symbol, "tradeId": str(book.trade_id), "px": price, "sz": amount}
-        more = {"side": side, "ts": _now(), "count": "1", "source": "0", "seqId": book.sequence}
-        return self._frame(book, "trades", row | more)
+    def announce_shutdown(self, connection: Connection) -> None:
+        text = "The connection will soon be closed for a service upgrade. Please reconnect."
+        self._answer(connection, None, {"event": "notice", "code": "64008", "msg": text})
 
     # REST
 
-    async def server_time(self, request: web.Request) -> web.Response:
-        return _data([{"ts": _now()}])
+    def _refused(self, name: str, most: int) -> web.Response | None:
+        if not _over(self._requests.setdefault(name, deque()), most, 2.0):
+            return None
+        return _json({"code": "50011", "msg": "Too Many Requests", "data": []}, 429)
 
-    async def instruments(self, request: web.Request) -> web.Response:
+    async def _time(self, request: web.Request) -> web.Response:
+        return self._refused("time", 10) or _json(_data([{"ts": str(now_ms())}]))
+
+    async def _instruments(self, request: web.Request) -> web.Response:
         kind = request.query.get("instType", "")
-        rows = [self._instrument(book.listing) for book in self.books.values()]
-        return _data([row for row in rows if row["instType"] == kind])
+        if refused := self._refused(f"instruments:{kind}", 20):
+            return refused
+        if kind not in ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION", "EVENTS"):
+            return _json({"code": "51000", "msg": "Parameter instType error", "data": []}, 400)
+        name = request.query.get("instId")
+        rows = [instrument_row(instrument.listing) for instrument in self.instruments.values()]
+        rows = [row for row in rows if row["instType"] == kind and name in (None, row["instId"])]
+        if name is not None and not rows:
+            return _json({"code": "51001", "msg": "Instrument ID doesn't exist.", "data": []})
+        return _json(_data(rows))
 
-    def _instrument(self, listing: Listing) -> dict[str, str]:
-        swap = listing.exchange_symbol.endswith("-SWAP")
-        base, quote = listing.symbol.split("-")[:2]
-        return {
-            "instType": "SWAP" if swap else "SPOT",
-            "instId": listing.exchange_symbol,
-            "uly": f"{base}-{quote}" if swap else "",
-            "baseCcy": "" if swap else base,
-            "quoteCcy": "" if swap else quote,
-            "settleCcy": quote if swap else "",
-            "ctVal": listing.contract_size if swap else "",
-            "ctMult": "1" if swap else "",
-            "ctValCcy": base if swap else "",
-            "ctType": "linear" if swap else "",
-            "tickSz": listing.tick,
-            "lotSz": listing.lot,
-            "state": "live",
-            "ruleType": "normal",
-        }
+    async def _market_books(self, request: web.Request) -> web.Response:
+        if refused := self._refused("books", 40):
+            return refused
+        board = self._boards.get(request.query.get("instId", ""))
+        if board is None:
+            return _json({"code": "51001", "msg": "Instrument ID doesn't exist.", "data": []})
+        size = request.query.get("sz", "1")
+        if not size.isdigit() or not 1 <= int(size) <= 400:
+            return _json({"code": "51000", "msg": "Parameter sz error", "data": []}, 400)
+        book = board.instrument.book
+        sides = both_sides(board.instrument, book.bids.top(int(size)), book.asks.top(int(size)))
+        return _json(_data([sides | {"ts": str(now_ms()), "seqId": book.sequence}]))
 
-    async def rest_books(self, request: web.Request) -> web.Response:
-        book = self.by_name.get(request.query.get("instId", ""))
-        if book is None:
-            return web.json_response({"code": "51001", "msg": "Instrument ID does not exist", "data": []})
-        bids, asks = book.levels(int(request.query.get("sz", 1)))
-        return _data([{"asks": _levels(asks), "bids": _levels(bids), "ts": _now(), "seqId": book.sequence}])
+    # Faults
+
+    def frame_ids(self, payload: dict[str, Any]) -> dict[str, int]:
+        return {name: payload["data"][0][name] for name in ("prevSeqId", "seqId")}
+
+    def sides(self, payload: dict[str, Any]) -> tuple[list[Any], list[Any]]:
+        return payload["data"][0]["bids"], payload["data"][0]["asks"]
+
+    def empty(self, payload: dict[str, Any]) -> None:
+        payload["data"] = []
+
+    def unknown(self, symbol: str) -> dict[str, Any]:
+        return {"arg": {"channel": "mystery", "instId": self.instruments[symbol].listing.exchange_symbol}, "data": []}
 
 
-def _data(rows: list[Any]) -> web.Response:
-    return web.json_response({"code": "0", "msg": "", "data": rows})
+def _over(times: deque[float], most: int, seconds: float) -> bool:
+    """Count one more; whether there were more than `most` within so many seconds."""
+    now = time.monotonic()
+    times.append(now)
+    while now - times[0] > seconds:
+        times.popleft()
+    return len(times) > most
+
+
+def _json(body: dict[str, Any], status: int = 200) -> web.Response:
+    return web.Response(body=orjson.dumps(body), status=status, content_type="application/json")
+
+
+def _data(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"code": "0", "msg": "", "data": rows}
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    try:
+        request = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        raise _ControlError("60012", f"Invalid request: {text}") from None
+    if not isinstance(request, dict) or "op" not in request or not isinstance(request.get("args"), list):
+        raise _ControlError("60012", f"Invalid request: {text}")
+    if request["op"] not in ("subscribe", "unsubscribe"):
+        raise _ControlError("60019", f"Invalid OP: {request['op']}")
+    if not request["args"]:
+        raise _ControlError("60013", "Invalid args")
+    return request

@@ -1,138 +1,219 @@
-"""All simulated exchanges together: one hidden price, planted arbitrages, faults; as a context manager."""
+"""The simulated exchanges together: one market, one driver, one ground truth."""
 
 import asyncio
-import time
-from collections.abc import Iterable
-from itertools import count
+from collections.abc import Sequence
+from random import Random
 from types import TracebackType
-from typing import Any
 
 import structlog
+from pydantic import BaseModel
 
-from local.simulator.binance import BinanceSpot, BinanceUsdm
-from local.simulator.faults import Fault, Kind
-from local.simulator.market import HiddenPrice, TrueBook
+from local.simulator.arbitrage import Arbitrages
+from local.simulator.binance_feeds import BinanceSpot, BinanceUsdm
+from local.simulator.connection import Limits
+from local.simulator.faults import Arbitrage, BookFault, Disconnect, GroundTruth, Plan, Planted, Stall
+from local.simulator.instrument import SimulatedInstrument
+from local.simulator.listings import LISTINGS, listings_of
+from local.simulator.market import STEP, Market
 from local.simulator.okx import Okx
-from local.simulator.planted import Planted, expected
-from local.simulator.server import SimulatedExchange
+from local.simulator.server import ExchangeServer
 from schemas.errors import StackError
-from schemas.feeds import FEEDS
+from schemas.feeds import feed_named
 from schemas.settings import load_settings
 
-log = structlog.get_logger(__name__)
+_log = structlog.get_logger(__name__)
 
-EXCHANGES: dict[str, type[SimulatedExchange]] = {kind.feed: kind for kind in (BinanceSpot, BinanceUsdm, Okx)}
-_PRICES = {"BTC": 86_750.0, "ETH": 2_680.0}
+SERVERS: dict[str, type[ExchangeServer]] = {"binance-spot": BinanceSpot, "binance-usdm": BinanceUsdm, "okx": Okx}
+
+_LATE = 0.5  # s that the driver catches up with; what it is later, the market stood still
+
+
+class BookView(BaseModel):
+    """A true book in the exchange's own text and units (contracts, where there are contracts); best levels first."""
+
+    feed: str
+    symbol: str
+    sequence: int
+    bids: list[tuple[str, str]]
+    asks: list[tuple[str, str]]
 
 
 class Simulators:
-    """`interval`: seconds between book updates of an instrument; `quotes`: BBO frames to each of them."""
+    """Simulated exchanges on loopback, one address per feed.
+
+    `rate` multiplies book changes and trades (1: about 40 a second an instrument; 0: nothing changes), `levels` is
+    the depth of each side. Arbitrage between exchanges needs them in one `Simulators`: they share its hidden prices.
+    """
 
     def __init__(
         self,
-        feeds: Iterable[str] = tuple(EXCHANGES),
+        feeds: Sequence[str] = tuple(SERVERS),
         seed: int = 1,
-        interval: float = 0.1,
-        quotes: int = 3,
-        depth: int = 50,
+        rate: float = 1.0,
+        levels: int = 50,
+        limits: Limits | None = None,
     ) -> None:
-        self._hidden = {base: HiddenPrice(price, seed * 1000 + n) for n, (base, price) in enumerate(_PRICES.items())}
-        self._interval = interval
-        self._settings = load_settings()
-        self.exchanges = {feed: self._exchange(feed, n, seed, quotes, depth) for n, feed in enumerate(feeds)}
-        self.planted: list[Planted] = []
-        self.faults: list[Fault] = []
-        self._ids = count(1)
-        self._tasks: list[asyncio.Task[None]] = []
-        self._plants: set[asyncio.Task[None]] = set()
+        if levels < 10 or rate < 0 or 0 < rate < 0.1:
+            raise StackError("levels must be 10 or more, rate 0 or at least 0.1 (slower books would drift apart)")
+        self.rate = rate
+        self.paused = False
+        self._market = Market(seed)
+        self._arbitrages = Arbitrages(self._market)
+        self._truth = GroundTruth()
+        self._driver: asyncio.Task[None] | None = None
+        self._servers: dict[str, ExchangeServer] = {}
+        for feed in dict.fromkeys(feeds):
+            kind = _server_of(feed)
+            instruments = [
+                SimulatedInstrument(listing, self._market, seed, min(levels, kind.most_levels), kind.delay, kind.stride)
+                for listing in listings_of(feed)
+            ]
+            self._servers[feed] = kind(feed, instruments, limits or Limits())
 
-    def _exchange(self, feed: str, number: int, seed: int, quotes: int, depth: int) -> SimulatedExchange:
-        if feed not in EXCHANGES:
-            raise StackError(f"no simulator for {feed}: there are {', '.join(EXCHANGES)}")
-        kind = EXCHANGES[feed]
-        books = {
-            listing.symbol: TrueBook(
-                listing,
-                self._hidden[listing.symbol.split("-")[0]],
-                kind.delay,
-                depth,
-                seed * 7919 + number * 101 + place,
-            )
-            for place, listing in enumerate(kind.listings)
+    @property
+    def endpoints(self) -> dict[str, dict[str, str]]:
+        """By feed: `{"ws": "ws://127.0.0.1:port", "rest": "http://127.0.0.1:port"}`, as the settings take them."""
+        return {
+            feed: {"ws": f"ws://127.0.0.1:{server.port}", "rest": f"http://127.0.0.1:{server.port}"}
+            for feed, server in self._servers.items()
         }
-        return kind(books, self._interval, quotes, seed + number)
+
+    @property
+    def planted(self) -> list[Planted]:
+        """The ground truth: everything that was planted, in order."""
+        return self._truth.planted
+
+    def true_book(self, feed: str, symbol: str) -> BookView:
+        """The book as it is now."""
+        instrument = self._instrument(feed, symbol)
+        book, listing = instrument.book, instrument.listing
+        bids, asks = (
+            [(listing.price_text(price), listing.amount_text(amount)) for price, amount in side.top(len(side))]
+            for side in (book.bids, book.asks)
+        )
+        return BookView(feed=feed, symbol=symbol, sequence=book.sequence, bids=bids, asks=asks)
+
+    def pause(self) -> None:
+        """No further change or trade; what has changed is still sent, within the slowest stream's interval (1 s)."""
+        self.paused = True
+
+    def resume(self) -> None:
+        self.paused = False
+
+    async def plant(self, plan: Plan) -> Planted:
+        """Plant a fault or an arbitrage; `StackError` if it names what is not there. See `Planted.over`."""
+        if isinstance(plan, Arbitrage):
+            plan = _with_fees(plan)
+            if plan.buy == plan.sell:
+                raise StackError("an arbitrage takes two feeds")
+            buy, sell = self._instrument(plan.buy, plan.symbol), self._instrument(plan.sell, plan.symbol)
+            if plan.symbol in self._arbitrages.held:
+                raise StackError(f"{plan.symbol} is held apart by another arbitrage: wait until it is over")
+            planted = self._truth.add(plan)
+            self._arbitrages.plant(planted, buy, sell)
+            return planted
+        server = self._server(plan.feed)
+        if isinstance(plan, BookFault) or (isinstance(plan, Disconnect | Stall) and plan.symbol):
+            self._instrument(plan.feed, plan.symbol)
+        planted = self._truth.add(plan)
+        server.plant(planted)
+        return planted
+
+    def arbitrage_pairs(self) -> list[tuple[str, str, str]]:
+        """Symbol, buying and selling feed of each arbitrage that can be planted."""
+        return [
+            (listing.symbol, listing.feed, other.feed)
+            for listing in LISTINGS
+            for other in LISTINGS
+            if listing.symbol == other.symbol and listing.feed != other.feed
+            if listing.feed in self._servers and other.feed in self._servers
+        ]
+
+    async def plant_arbitrages(self, every: float, seed: int = 1) -> None:
+        """Plant random arbitrages for ever, one each `every` seconds or so, 2 to 15 bps after fees, for 1 to 4 s."""
+        random = Random(f"{seed}:arbitrages")
+        pairs = self.arbitrage_pairs()
+        if not pairs:
+            raise StackError("arbitrage takes two feeds that list the same symbol")
+        while True:
+            await asyncio.sleep(every * random.uniform(0.5, 1.5))
+            symbol, buy, sell = random.choice(pairs)
+            if symbol in self._arbitrages.held:
+                continue
+            bps = sum(_taker_fee(feed, symbol) for feed in (buy, sell)) + random.uniform(2.0, 15.0)
+            await self.plant(
+                Arbitrage(symbol=symbol, buy=buy, sell=sell, bps=round(bps, 2), seconds=random.uniform(1.0, 4.0))
+            )
+
+    async def start(self, ports: dict[str, int] | None = None) -> None:
+        """Listen (any free port where none is named) and let the market run."""
+        try:
+            for feed, server in self._servers.items():
+                await server.start((ports or {}).get(feed, 0))
+        except StackError:
+            await self.stop()
+            raise
+        self._driver = asyncio.create_task(self._drive())
+        _log.info("simulated exchanges listen", endpoints=self.endpoints)
+
+    async def stop(self) -> None:
+        if self._driver is not None:
+            self._driver.cancel()
+            await asyncio.wait([self._driver])
+        await asyncio.gather(*(server.stop() for server in self._servers.values()))
 
     async def __aenter__(self) -> "Simulators":
-        for exchange in self.exchanges.values():
-            await exchange.start()
-            self._tasks.append(asyncio.create_task(exchange.run()))
-        self._tasks.append(asyncio.create_task(self._walk()))
+        await self.start()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
-        for task in [*self._tasks, *self._plants]:
-            task.cancel()
-        for exchange in self.exchanges.values():
-            await exchange.stop()
+        await self.stop()
 
-    async def _walk(self) -> None:
+    async def _drive(self) -> None:
+        loop = asyncio.get_running_loop()
+        due, number = loop.time(), 0
         while True:
-            for hidden in self._hidden.values():
-                hidden.step()
-            await asyncio.sleep(self._interval)
+            self._step(number)
+            number += 1
+            due = max(due + STEP, loop.time() - _LATE)
+            await asyncio.sleep(max(0.0, due - loop.time()))
 
-    @property
-    def endpoints(self) -> dict[str, dict[str, str]]:
-        """Per feed `ws` and `rest`, for the setting `endpoints`."""
-        return {feed: exchange.endpoint for feed, exchange in self.exchanges.items()}
+    def _step(self, number: int) -> None:
+        self._arbitrages.step()
+        if not self.paused:
+            self._market.step()
+        for server in self._servers.values():
+            server.step(number, self.rate, self.paused)
 
-    def true_book(self, feed: str, symbol: str) -> TrueBook:
-        return self._exchange_of(feed).book_of(symbol)
+    def _server(self, feed: str) -> ExchangeServer:
+        if feed not in self._servers:
+            raise StackError(f"{feed!r} is not simulated here: there are {', '.join(self._servers)}")
+        return self._servers[feed]
 
-    def _exchange_of(self, feed: str) -> SimulatedExchange:
-        try:
-            return self.exchanges[feed]
-        except KeyError:
-            raise StackError(f"{feed} is not simulated here: {', '.join(self.exchanges)} are") from None
+    def _instrument(self, feed: str, symbol: str) -> SimulatedInstrument:
+        instruments = self._server(feed).instruments
+        if symbol not in instruments:
+            raise StackError(f"{feed} has no {symbol!r}: it lists {', '.join(instruments)}")
+        return instruments[symbol]
 
-    async def fault(self, kind: Kind, feed: str, symbol: str = "", **details: Any) -> Fault:
-        """Plant a fault now; see `Fault` for the details."""
-        fault = Fault(next(self._ids), kind, feed, symbol, time.time_ns(), **details)
-        self.faults.append(fault)
-        await self._exchange_of(feed).fault(fault)
-        return fault
 
-    async def plant(
-        self, symbol: str, buy_feed: str, sell_feed: str, bps: float, duration: float, levels: int = 5
-    ) -> Planted:
-        """Shift two books apart until selling at the one's bid over buying at the other's ask grosses `bps`.
+def _server_of(feed: str) -> type[ExchangeServer]:
+    if feed not in SERVERS:
+        raise StackError(f"no simulated exchange for feed {feed!r}: there are {', '.join(SERVERS)}")
+    return SERVERS[feed]
 
-        Both books stand still meanwhile (their deep levels go on changing), so that what it earns is well-defined.
-        """
-        buy, sell = self.true_book(buy_feed, symbol), self.true_book(sell_feed, symbol)
-        if buy.frozen_mid or sell.frozen_mid:
-            raise StackError(f"an arbitrage in {symbol} is planted there already")
-        middle = (buy.mid + sell.mid) / 2
-        shift = (bps + 2 * 0.8) / 2 / 10_000  # both half spreads have to be crossed first
-        buy.frozen_mid, sell.frozen_mid = middle * (1 - shift), middle * (1 + shift)
-        for feed, book in ((buy_feed, buy), (sell_feed, sell)):
-            self._exchange_of(feed).step(book)
-        fees = tuple(self._settings.taker_fee_bps(FEEDS[feed].exchange, symbol) for feed in (buy_feed, sell_feed))
-        amount, profit = expected(buy, sell, (fees[0], fees[1]), levels)
-        planted = Planted(
-            next(self._ids), symbol, buy_feed, sell_feed, bps, duration, time.time_ns(), str(amount), str(profit)
-        )
-        self.planted.append(planted)
-        log.info("arbitrage planted", **planted.as_dict())
-        task = asyncio.create_task(self._remove(planted, buy, sell))
-        self._plants.add(task)
-        task.add_done_callback(self._plants.discard)
-        return planted
 
-    async def _remove(self, planted: Planted, buy: TrueBook, sell: TrueBook) -> None:
-        await asyncio.sleep(planted.duration)
-        buy.frozen_mid = sell.frozen_mid = 0.0
-        planted.removed_at = time.time_ns()
-        log.info("arbitrage removed", id=planted.id, symbol=planted.symbol)
+def _taker_fee(feed: str, symbol: str) -> float:
+    return load_settings().taker_fee_bps(feed_named(feed).exchange, symbol)
+
+
+def _with_fees(plan: Arbitrage) -> Arbitrage:
+    buy, sell = plan.buy_fee_bps, plan.sell_fee_bps
+    return plan.model_copy(
+        update={
+            "buy_fee_bps": _taker_fee(plan.buy, plan.symbol) if buy is None else buy,
+            "sell_fee_bps": _taker_fee(plan.sell, plan.symbol) if sell is None else sell,
+        }
+    )

@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 
-from local.simulator import Simulators
-from local.simulator.faults import RUBBISH
-from local.simulator.planted import Planted
+from local.simulator import Arbitrage, Planted, Simulators
 from schemas.feeds import FEEDS
 from schemas.settings import Settings
 from tests.e2e.pipeline import Pipeline
+from tests.rubbish import RUBBISH, rubbish
 
 # Symbol, buying feed, selling feed, gross bps, seconds. Fees take 20 bps on spot and 10 bps on perpetuals.
 ROUNDS = [
@@ -62,13 +61,14 @@ async def test_planted_arbitrages_are_found(settings: Settings, tmp_path: Path) 
             await pipeline.ingest()
             await asyncio.sleep(3)
             for plants in ROUNDS:
-                await asyncio.gather(*(simulators.plant(*plant) for plant in plants))
-                await asyncio.sleep(max(plant[4] for plant in plants) + 1.0)
+                await plant_all(simulators, plants)
+                await asyncio.sleep(1.0)
             expected = list(simulators.planted)
-            await asyncio.gather(*(simulators.plant(*plant) for plant in BELOW_FEES))
-            for payload in RUBBISH.values():
-                await simulators.fault("malformed", "binance-spot", payload=payload)
-            await asyncio.sleep(2)
+            for form in RUBBISH:
+                await simulators.plant(rubbish(form))
+            await plant_all(simulators, BELOW_FEES)
+            await asyncio.gather(*(planted.over() for planted in simulators.planted))
+            await asyncio.sleep(1)
             await pipeline.supervisor.retire("ingest")
             await pipeline.stored()
             signals = await pipeline.ask(
@@ -86,6 +86,15 @@ async def test_planted_arbitrages_are_found(settings: Settings, tmp_path: Path) 
     assert int(quality[0]["differed"]) == 0
 
 
+async def plant_all(simulators: Simulators, plants: list[tuple[str, str, str, float, float]]) -> None:
+    """Plant arbitrages at once, and wait until all are over."""
+    planted = [
+        await simulators.plant(Arbitrage(symbol=symbol, buy=buy, sell=sell, bps=bps, seconds=seconds))
+        for symbol, buy, sell, bps, seconds in plants
+    ]
+    await asyncio.gather(*(each.over() for each in planted))
+
+
 def _check(planted: list[Planted], signals: list[dict[str, Any]]) -> None:
     found: dict[int, list[dict[str, Any]]] = {plant.id: [] for plant in planted}
     for signal in signals:
@@ -98,16 +107,22 @@ def _check(planted: list[Planted], signals: list[dict[str, Any]]) -> None:
         assert events, f"not found: {plant}"
         assert events[0]["type"] == "opened"
         assert events[-1]["type"] == "closed"
-        tolerance = Decimal(TICKS[plant.symbol]) * Decimal(plant.amount)
-        off = min(abs(Decimal(event["profit"]) - Decimal(plant.profit)) for event in events)
-        assert off <= tolerance, f"profit {plant.profit} was planted, found {[event['profit'] for event in events]}"
+        tolerance = Decimal(TICKS[_plan(plant).symbol]) * Decimal(plant.result["amount"])
+        profit = Decimal(plant.result["profit"])
+        off = min(abs(Decimal(event["profit"]) - profit) for event in events)
+        assert off <= tolerance, f"profit {profit} was planted, found {[event['profit'] for event in events]}"
 
 
-def _belongs(signal: dict[str, Any], plant: Planted) -> bool:
+def _plan(planted: Planted) -> Arbitrage:
+    assert isinstance(planted.plan, Arbitrage)
+    return planted.plan
+
+
+def _belongs(signal: dict[str, Any], planted: Planted) -> bool:
+    plan, at = _plan(planted), int(signal["at"]) * 1000
     sides = signal["buy_exchange"], signal["sell_exchange"]
-    at = int(signal["at"]) * 1000
     return (
-        signal["symbol"] == plant.symbol
-        and sides == (FEEDS[plant.buy_feed].exchange, FEEDS[plant.sell_feed].exchange)
-        and plant.planted_at - 300_000_000 < at < plant.removed_at + 700_000_000
+        signal["symbol"] == plan.symbol
+        and sides == (FEEDS[plan.buy].exchange, FEEDS[plan.sell].exchange)
+        and planted.started_at - 1_000_000 < at < planted.ended_at + 700_000_000
     )

@@ -6,22 +6,24 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator
-from typing import Any
 
+import aiohttp
 import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
 
 from ingest.exchanges.binance import BinanceSpot
 from ingest.exchanges.okx import Okx
-from local.simulator import Simulators
-from local.simulator.faults import RUBBISH, Kind
+from local.simulator import Disconnect, Limits, Shutdown, Simulators, Stall
+from local.simulator.binance_feeds import BinanceSpot as SimulatedSpot
+from local.simulator.faults import Plan
 from schemas.raw import RawLine
 from schemas.settings import Settings, load_settings
 from schemas.topics import CONTROL
 from streams.output import Output
 from streams.raw_partition import RawPartition
 from tests.ingest.reading import ingesting, kinds, read_lines, read_records, until
+from tests.rubbish import RUBBISH, rubbish
 
 SYMBOLS = ("BTC-USDT", "BTC-USDT-PERP", "NOWHERE-USDT")
 SPOT, PERP, OKX_PERP = "binance:BTC-USDT", "binance:BTC-USDT-PERP", "okx:BTC-USDT-PERP"
@@ -104,31 +106,24 @@ async def test_ticks_reach_every_partition(here: Settings) -> None:
         assert sum(value.count(b'"tick"') for _, value in records) >= 2
 
 
-SHUTDOWN = b'{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1790000000000}}'
-
-
 @pytest.mark.parametrize(
-    ("kind", "details", "reason"),
+    ("plan", "reason"),
     [
-        ("disconnect", {}, "closed"),
-        ("abort", {}, "closed"),
-        ("malformed", {"payload": SHUTDOWN}, "serverShutdown"),
-        ("stall", {"seconds": 6.0}, "silent"),
+        (Disconnect(feed="binance-spot"), "closed"),
+        (Disconnect(feed="binance-spot", close_frame=False), "closed"),
+        (Shutdown(feed="binance-spot", seconds=6.0), "serverShutdown"),
+        (Stall(feed="binance-spot", seconds=2.5), "silent"),
     ],
+    ids=["disconnect", "abort", "shutdown", "stall"],
 )
 async def test_reconnects(
-    here: Settings,
-    simulators: Simulators,
-    monkeypatch: pytest.MonkeyPatch,
-    kind: Kind,
-    details: dict[str, Any],
-    reason: str,
+    here: Settings, simulators: Simulators, monkeypatch: pytest.MonkeyPatch, plan: Plan, reason: str
 ) -> None:
     """A connection that breaks, is announced to end or falls silent is replaced, and the book seeded anew."""
     monkeypatch.setattr(BinanceSpot, "silence", 1.5)
     async with ingesting(here, "binance-spot"):
         await until(here, "binance", SPOT, lambda found: "snapshot" in found)
-        await simulators.fault(kind, "binance-spot", **details)
+        await simulators.plant(plan)
         await until(here, "binance", SPOT, lambda found: found.count("snapshot") > 1)
     lines = (await read_lines(here, "binance"))[SPOT]
     found = kinds(lines)
@@ -143,7 +138,7 @@ async def test_rubbish_is_passed_on(here: Settings, simulators: Simulators, form
     """A rubbish frame stands in the raw topic as it came, or described, and the connection stays."""
     async with ingesting(here, "binance-spot"):
         await until(here, "binance", SPOT, lambda found: "snapshot" in found)
-        await simulators.fault("malformed", "binance-spot", payload=RUBBISH[form])
+        await (await simulators.plant(rubbish(form))).over()
         before = kinds((await read_lines(here, "binance"))[SPOT]).count("frame")
         await until(here, "binance", SPOT, lambda found: found.count("frame") > before + 20)
         lines = await read_lines(here, "binance")
@@ -188,17 +183,30 @@ async def test_stream_that_was_not_taken(here: Settings, monkeypatch: pytest.Mon
     assert orjson.loads(lines[kinds(lines).index("refused")].frame)["channels"] == ["aggTrade"]
 
 
-async def test_rate_limit_is_obeyed(here: Settings, simulators: Simulators, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A 429 is waited out as long as the exchange says; the snapshot comes then."""
-    monkeypatch.setattr(simulators.exchanges["binance-spot"], "weight_limit", 0)
+async def test_rate_limit_is_obeyed(here: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others at the address used up the budget: a 429 is waited out as long as it says; the snapshot comes then."""
+    window = 4  # s, instead of a minute
+    monkeypatch.setattr(SimulatedSpot, "weight_window", window)
+    await asyncio.sleep(window - time.time() % window)
+    end = (time.time() // window + 1) * window
+    await use_weight(here, 5950)  # of 6000; exchangeInfo takes 20 or 40, a snapshot 50
     async with ingesting(here, "binance-spot"):
         await until(here, "binance", SPOT, lambda found: "frame" in found)
-        await asyncio.sleep(0.3)
-        monkeypatch.setattr(simulators.exchanges["binance-spot"], "weight_limit", 6000)
+        assert time.time() < end
         lines = await until(here, "binance", SPOT, lambda found: "snapshot" in found)
-    found = kinds(lines)
-    waited = lines[found.index("snapshot")].local_timestamp - lines[found.index("frame")].local_timestamp
-    assert waited > 1_000_000_000  # the simulated exchange says `Retry-After: 1`
+    came = lines[kinds(lines).index("snapshot")].local_timestamp / 1e9
+    assert end - 0.01 <= came < end + window
+
+
+async def use_weight(settings: Settings, weight: int) -> None:
+    """Ask for depth until so much of Binance spot's request weight is used."""
+    async with aiohttp.ClientSession() as http:
+        for limit, each in ((5000, 250), (1000, 50)):
+            for _ in range(weight // each):
+                query = f"/api/v3/depth?symbol=ETHUSDT&limit={limit}"
+                async with http.get(settings.endpoints["binance-spot"].rest + query) as answer:
+                    assert answer.status == 200
+            weight %= each
 
 
 async def test_refused_subscription(here: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,7 +223,7 @@ async def test_text_ping(settings: Settings, monkeypatch: pytest.MonkeyPatch) ->
     """An idle OKX connection is kept alive by `ping`, and the answers stay out of the raw topic."""
     monkeypatch.setattr(Okx, "ping_after", 0.3)
     monkeypatch.setattr(Okx, "silence", 2.0)
-    async with Simulators(["okx"], interval=60) as quiet:
+    async with Simulators(["okx"], rate=0, limits=Limits(idle_timeout=2.0)) as quiet:
         here = with_endpoints(settings, quiet)
         async with ingesting(here, "okx"):
             await until(here, "okx", OKX_PERP, lambda found: "frame" in found)

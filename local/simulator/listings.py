@@ -1,0 +1,90 @@
+"""What the simulated exchanges list: each feed's instruments with their real tick, lot and contract sizes."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from schemas.errors import StackError
+from schemas.symbols import parse_symbol, to_exchange
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One instrument of one feed. Prices count in ticks, amounts in lots (of contracts, where there are contracts).
+
+    `price_decimals`/`amount_decimals`: digits after the point as the exchange writes them; -1: no trailing zeros.
+    `typical`: what usually stands on one level, base units.
+    """
+
+    feed: str
+    symbol: str
+    tick: Decimal
+    lot: Decimal
+    typical: float
+    contract: Decimal = Decimal(1)
+    price_decimals: int = -1
+    amount_decimals: int = -1
+
+    @property
+    def exchange_symbol(self) -> str:
+        return to_exchange(self.feed, self.symbol)
+
+    @property
+    def underlying(self) -> str:
+        return parse_symbol(self.symbol).base
+
+    @property
+    def quote(self) -> str:
+        return parse_symbol(self.symbol).quote
+
+    @property
+    def typical_lots(self) -> float:
+        return self.typical / float(self.lot * self.contract)
+
+    def price_text(self, ticks: int) -> str:
+        return _text(ticks * self.tick, self.price_decimals)
+
+    def amount_text(self, lots: int) -> str:
+        return _text(lots * self.lot, self.amount_decimals)
+
+    def price(self, ticks: int) -> Decimal:
+        return ticks * self.tick
+
+    def base_amount(self, lots: int) -> Decimal:
+        return lots * self.lot * self.contract
+
+
+def _text(value: Decimal, decimals: int) -> str:
+    if decimals >= 0:
+        return f"{value:.{decimals}f}"
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _spot(symbol: str, lot: str, typical: float) -> Listing:
+    return Listing("binance-spot", symbol, Decimal("0.01"), Decimal(lot), typical, price_decimals=8, amount_decimals=8)
+
+
+def _usdm(symbol: str, tick: str, typical: float) -> Listing:
+    return Listing(
+        "binance-usdm", symbol, Decimal(tick), Decimal("0.001"), typical, price_decimals=2, amount_decimals=3
+    )
+
+
+LISTINGS: tuple[Listing, ...] = (
+    _spot("BTC-USDT", "0.00001", 0.6),
+    _spot("ETH-USDT", "0.0001", 9.0),
+    _usdm("BTC-USDT-PERP", "0.1", 2.5),
+    _usdm("ETH-USDT-PERP", "0.01", 40.0),
+    Listing("okx", "BTC-USDT", Decimal("0.1"), Decimal("0.00000001"), 0.4),
+    Listing("okx", "ETH-USDT", Decimal("0.01"), Decimal("0.000001"), 6.0),
+    Listing("okx", "BTC-USDT-PERP", Decimal("0.1"), Decimal("0.01"), 1.8, Decimal("0.01")),
+    Listing("okx", "ETH-USDT-PERP", Decimal("0.01"), Decimal("0.01"), 30.0, Decimal("0.1")),
+)
+
+
+def listings_of(feed: str) -> list[Listing]:
+    found = [listing for listing in LISTINGS if listing.feed == feed]
+    if not found:
+        known = ", ".join(dict.fromkeys(listing.feed for listing in LISTINGS))
+        raise StackError(f"no simulated exchange for feed {feed!r}: there are {known}")
+    return found

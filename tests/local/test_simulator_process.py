@@ -1,0 +1,81 @@
+"""The simulators as a process: one line of JSON, commands over HTTP, a clean end on either signal."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import orjson
+import pytest
+
+
+@asynccontextmanager
+async def process(*arguments: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, dict[str, Any]]]:
+    started = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "local.simulator",
+        *arguments,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert started.stdout is not None
+    try:
+        async with asyncio.timeout(20):
+            yield started, orjson.loads(await started.stdout.readline())
+    finally:
+        if started.returncode is None:
+            started.kill()
+        await started.wait()
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+async def test_commands_and_clean_end(how: signal.Signals) -> None:
+    """Plant and read back, read a book, be told of mistakes; with a client connected the signal ends it with 0."""
+    async with process("--feed", "okx", "--feed", "binance-spot", "--seed", "5") as (running, where):
+        assert set(where["endpoints"]) == {"okx", "binance-spot"}
+        control = where["control"] + "/_control/"
+        async with aiohttp.ClientSession() as http, http.ws_connect(where["endpoints"]["okx"]["ws"] + "/ws/v5/public"):
+            plan = {"kind": "arbitrage", "symbol": "BTC-USDT", "buy": "okx", "sell": "binance-spot"}
+            async with http.post(control + "plant", json=plan | {"bps": 40, "seconds": 0.2}) as answer:
+                planted = await answer.json()
+            assert (answer.status, planted["plan"]["buy_fee_bps"]) == (200, 10.0)
+            for wrong in ({"kind": "nonsense"}, {"kind": "gap", "feed": "okx", "symbol": "DOGE-USDT"}):
+                async with http.post(control + "plant", json=wrong) as answer:
+                    assert answer.status == 400
+                    assert (await answer.json())["error"]
+            await asyncio.sleep(0.5)
+            async with http.get(f"{control}planted/{planted['id']}") as answer:
+                assert (await answer.json())["ended_at"] > planted["started_at"] > 0
+            async with http.get(control + "planted") as answer:
+                assert len(await answer.json()) == 1
+            await http.post(control + "pause")
+            async with http.get(control + "book", params={"feed": "okx", "symbol": "BTC-USDT"}) as answer:
+                assert len((await answer.json())["bids"]) == 50
+            running.send_signal(how)
+            assert await running.wait() == 0
+        assert running.stderr is not None
+        assert b"Traceback" not in await running.stderr.read()
+
+
+async def test_random_arbitrages() -> None:
+    """`--arbitrage-every` plants them by itself."""
+    async with process("--arbitrage-every", "0.2") as (_, where), aiohttp.ClientSession() as http:
+        while True:
+            async with http.get(where["control"] + "/_control/planted") as answer:
+                if len(await answer.json()) >= 2:
+                    return
+            await asyncio.sleep(0.1)
+
+
+async def test_an_unknown_feed_is_told() -> None:
+    """The names that there are, and exit code 1."""
+    started = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "local.simulator", "--feed", "mtgox", stderr=asyncio.subprocess.PIPE
+    )
+    _, errors = await started.communicate()
+    assert started.returncode == 1
+    assert b"binance-spot" in errors
