@@ -19,7 +19,8 @@ INSTRUMENTS = [
 async def test_the_documented_procedure_gives_the_true_book(feed: str, symbol: str) -> None:
     """All levels of both sides are equal, without a gap; BBO frames that share their id with a book's have its top."""
     async with Simulators([feed], seed=4, levels=120) as sims, following(sims, feed, symbol) as client:
-        tops, shared = client.book.tops, []
+        tops = client.book.tops
+        shared: list[tuple[int, tuple[str, ...]]] = []
         async with asyncio.timeout(8):
             while len(shared) < 3 or len(tops) < 8:
                 await asyncio.sleep(0.05)
