@@ -28,10 +28,11 @@ class FeedWatch:
         consumer = AIOKafkaConsumer(*self._topics, bootstrap_servers=self._kafka, auto_offset_reset="earliest")
         async with consumer:
             async for message in consumer:
-                self._take(message.value)
+                self.take(message.value)
                 await asyncio.sleep(0)
 
-    def _take(self, record: bytes) -> None:
+    def take(self, record: bytes) -> None:
+        """Count one raw record."""
         for line in decode_record(record):
             if line.key.endswith(EVERY):
                 continue

@@ -22,10 +22,11 @@ _GROUPS = {
 
 @dataclass(frozen=True)
 class Offsets:
-    """`records` by topic; `lag` by consumer group: records not yet acknowledged by it."""
+    """`records` by topic; `lag` by consumer group, `behind` by topic: what their reader has not acknowledged."""
 
     records: dict[str, int] = field(default_factory=dict)
     lag: dict[str, int] = field(default_factory=dict)
+    behind: dict[str, int] = field(default_factory=dict)
 
     @property
     def total_lag(self) -> int:
@@ -57,10 +58,9 @@ class Progress:
             ends = {name: await self._ends(name) for name in TOPICS}
         except (KafkaError, OSError) as error:
             raise StackError(f"the broker at {self._settings.kafka} does not tell its offsets: {error!r}") from None
-        lag = {
-            group: sum(_behind(ends[name], committed[group]) for name in topics) for group, topics in _GROUPS.items()
-        }
-        return Offsets({name: sum(found.values()) for name, found in ends.items()}, lag)
+        behind = {name: _behind(ends[name], committed[group]) for group, topics in _GROUPS.items() for name in topics}
+        lag = {group: sum(behind[name] for name in topics) for group, topics in _GROUPS.items()}
+        return Offsets({name: sum(found.values()) for name, found in ends.items()}, lag, behind)
 
     async def _committed(self, group: str) -> dict[TopicPartition, OffsetAndMetadata]:
         try:

@@ -12,7 +12,9 @@ from local.feed_watch import FeedWatch
 from local.processes import Status
 from local.progress import SINK_GROUP, WORKER_GROUP, Offsets
 from local.stored import Stored
+from schemas.feeds import FEEDS
 from schemas.settings import Settings
+from schemas.topics import raw_topic
 
 _EVENTS = ("market.trades", "market.books", "market.quotes", "market.gaps", "market.quality", "signals.arbitrage",
            "dead_letters")  # fmt: skip
@@ -76,18 +78,20 @@ def _table(*columns: tuple[str, str]) -> Table:
 
 
 def _feeds(picture: Picture) -> Panel:
-    table = _table(
-        ("feed", ""), ("connection", ""), ("frames/s", "right"), ("frames", "right"), ("books live", "right")
-    )
+    figures = ("frames/s", "frames", "books live", "lag")
+    table = _table(("feed", ""), ("connection", ""), *((name, "right") for name in figures))
     watch = picture.watch
     for feed in sorted({*picture.settings.feeds, *watch.frames}):
         up = len(watch.connected.get(feed, ()))
         wanted = len(picture.settings.symbols_of(feed)) if feed in picture.settings.feeds else 0
         state = Text("● connected", style="green") if up else Text("○ not connected", style="red")
         live = f"{picture.stored.live.get(feed, 0)}/{max(wanted, up)}"
-        table.add_row(feed, state, f"{picture.rates.get(feed, 0):,.0f}", f"{watch.frames[feed]:,}", live)
-    lag = picture.offsets.lag
-    behind = f"lag   worker {lag.get(WORKER_GROUP, 0):,}   sink {lag.get(SINK_GROUP, 0):,}"
+        frames = f"{picture.rates.get(feed, 0):,.0f}", f"{watch.frames[feed]:,}"
+        exchange = FEEDS[feed].exchange if feed in FEEDS else feed  # frames of no instrument count for their exchange
+        lag = picture.offsets.behind.get(raw_topic(exchange), 0)
+        table.add_row(feed, state, *frames, live, f"{lag:,}")
+    groups = picture.offsets.lag
+    behind = f"lag in records: worker {groups.get(WORKER_GROUP, 0):,}   sink {groups.get(SINK_GROUP, 0):,}"
     return Panel(Group(table, Text(behind, style="dim")), title="feeds", title_align="left", border_style="blue")
 
 

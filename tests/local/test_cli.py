@@ -106,6 +106,8 @@ async def test_progress_counts_what_is_before_each_group(settings: Settings) -> 
         offsets = await progress.offsets()
     assert offsets.records["market.trades"] == 1
     assert offsets.lag == {WORKER_GROUP: 1, SINK_GROUP: 1}
+    assert offsets.behind["raw.binance"] == 1
+    assert offsets.behind["raw.okx"] == 0
 
 
 async def test_doctor(settings: Settings) -> None:
