@@ -7,6 +7,7 @@ import orjson
 from schemas.feeds import feed_of
 from schemas.instruments import Instrument, assumed_instrument
 from schemas.settings import Settings
+from streams.book import Side
 from streams.continuity import RULES
 from streams.normalize import parse
 from streams.normalize.amounts import base_levels
@@ -89,15 +90,20 @@ class InstrumentStream:
             if quote.sequence:
                 self._compared(out, now, self.check.on_bbo(now, quote.sequence, top_of(bids, asks)))
             if fresh:
-                bids = bids and bids[:1] + self._behind(orders.book.bids.top(self._levels), float(bids[0][0]), 1)
-                asks = asks and asks[:1] + self._behind(orders.book.asks.top(self._levels), float(asks[0][0]), -1)
+                bids = self._with_depth(bids, orders.book.bids)
+                asks = self._with_depth(asks, orders.book.asks)
         value = self._publish_quote(out, now, "bbo", quote.timestamp, quote.sequence, bids, asks)
         if fresh:  # one that the book has passed must not step the join back
             out.join(self.instrument.symbol, orders.state.encode() + b"\t" + value)
 
-    def _behind(self, top: Levels, best: float, sign: int) -> Levels:
-        """The book's levels that are worse than the exchange's best price."""
-        return [level for level in top if sign * float(level[0]) < sign * best][: self._levels - 1]
+    def _with_depth(self, best: Levels, side: Side) -> Levels:
+        """The exchange's best level, with the book's levels behind it while both have the same best price.
+
+        After a move the book is up to one update behind the BBO: its levels then are not those behind that price.
+        """
+        if not best or not side.keys or side.sign * float(best[0][0]) != side.keys[-1]:
+            return best
+        return best + side.top(self._levels)[1:]
 
     def _publish_quote(
         self, out: Output, now: int, origin: str, timestamp: int, sequence: int, bids: Levels, asks: Levels

@@ -97,12 +97,12 @@ def test_no_quote_from_a_book_that_is_not_live() -> None:
 
 
 def test_quote_carries_the_levels_behind_it() -> None:
-    """The exchange's best prices stand before the live book's worse ones."""
+    """Behind the exchange's best price stand the live book's levels, while both agree on that price."""
     deep = line(KEY, frames.spot_snapshot(100, [["10", "1"], ["9", "2"]], [["11", "1"], ["12", "2"]]))
-    found = run("binance", deep, line(KEY, frames.spot_quote(101, "9.5", "7", "11", "3"), 5))
+    found = run("binance", deep, line(KEY, frames.spot_quote(101, "9.5", "7", "11.0", "3"), 5))
     quote = of(found, "market.quotes")[-1]
-    assert quote["bids"] == [["9.5", "7"], ["9", "2"]]
-    assert quote["asks"] == [["11", "3"], ["12", "2"]]
+    assert quote["bids"] == [["9.5", "7"]]
+    assert quote["asks"] == [["11.0", "3"], ["12", "2"]]
 
 
 def test_truth_check_agrees_and_differs() -> None:
