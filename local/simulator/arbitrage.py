@@ -1,16 +1,20 @@
-"""Planted arbitrage: two true books moved apart, held there, and what exactly that is worth."""
+"""Planted arbitrage: one true book is moved away from another, both are held there, and what exactly that is worth.
+
+A client's books lag by up to a depth stream's interval, and a join may still pair what is half a second old. So the
+book that stays is held for a while before and after: no frames that can meet pay more than what is told.
+"""
 
 import time
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
 from local.simulator.faults import Arbitrage, Planted
 from local.simulator.instrument import SimulatedInstrument
 from local.simulator.market import Market
-from schemas.errors import StackError
 
 LEVELS = 5  # a side, that the expected result walks
+SETTLE = 0.65  # s, before and after: a window of 500 ms and a depth interval of 100 ms
 _BPS = Decimal(10_000)
 
 Side = list[tuple[Decimal, Decimal]]  # price, base amount; best first
@@ -43,12 +47,26 @@ def expected(asks: Side, bids: Side, buy_fee_bps: float, sell_fee_bps: float) ->
     }
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Open:
+    """`mover` is the one of `buy` and `sell` that is moved, `stayer` the other; `due`: when the next phase begins."""
+
     planted: Planted
+    plan: Arbitrage
     buy: SimulatedInstrument
     sell: SimulatedInstrument
-    until: float
+    due: float
+
+    @property
+    def mover(self) -> SimulatedInstrument:
+        return self.sell if self.planted.id % 2 else self.buy
+
+    @property
+    def stayer(self) -> SimulatedInstrument:
+        return self.buy if self.planted.id % 2 else self.sell
+
+    def hold(self, instrument: SimulatedInstrument) -> None:
+        instrument.held = instrument.book.asks if instrument is self.buy else instrument.book.bids
 
 
 class Arbitrages:
@@ -58,37 +76,45 @@ class Arbitrages:
         self._market = market
         self._open: list[_Open] = []
 
-    def plant(self, planted: Planted, buy: SimulatedInstrument, sell: SimulatedInstrument) -> None:
-        """Move the books apart, at once; the fees are those of the plan, which must be set."""
-        plan = planted.plan
-        assert isinstance(plan, Arbitrage)
-        assert plan.buy_fee_bps is not None
-        assert plan.sell_fee_bps is not None
-        for instrument in (buy, sell):
-            if instrument.held is not None:
-                raise StackError(f"{plan.symbol} of {instrument.listing.feed} is held by another arbitrage: wait")
+    def plant(self, planted: Planted, plan: Arbitrage, buy: SimulatedInstrument, sell: SimulatedInstrument) -> None:
+        """Hold one book now, and move the other away from it `SETTLE` seconds later; the plan's fees must be set."""
+        arbitrage = _Open(planted, plan, buy, sell, time.monotonic() + SETTLE)
         self._market.hold(buy.listing.underlying)
-        _part(buy, sell, plan.bps)
-        buy.held, sell.held = buy.book.asks, sell.book.bids
-        self._open.append(_Open(planted, buy, sell, time.monotonic() + plan.seconds))
-        planted.result |= expected(_base(buy, buy.book.asks), _base(sell, sell.book.bids), *_fees(plan))
-        planted.start()
+        arbitrage.hold(arbitrage.stayer)
+        self._open.append(arbitrage)
 
     def step(self) -> None:
-        """Let go of those whose time is over: both books return to where their exchange sees the price."""
+        """Move, return, and let go those whose time has come."""
         now = time.monotonic()
-        for arbitrage in [each for each in self._open if now >= each.until]:
-            self._open.remove(arbitrage)
-            self._market.release(arbitrage.buy.listing.underlying)
-            for instrument in (arbitrage.buy, arbitrage.sell):
-                instrument.held = None
-                instrument.requote()
-            arbitrage.planted.end()
+        for arbitrage in [each for each in self._open if now >= each.due]:
+            if not arbitrage.planted.started_at:
+                self._begin(arbitrage, now)
+            elif not arbitrage.planted.ended_at:
+                self._return(arbitrage, now)
+            else:
+                self._open.remove(arbitrage)
+                self._market.release(arbitrage.buy.listing.underlying)
+                arbitrage.stayer.held = None
 
     @property
     def held(self) -> set[str]:
-        """The symbols that are held apart."""
-        return {each.buy.listing.symbol for each in self._open}
+        """The symbols that are held apart, or are about to be, or were just now."""
+        return {each.plan.symbol for each in self._open}
+
+    def _begin(self, arbitrage: _Open, now: float) -> None:
+        plan, buy, sell = arbitrage.plan, arbitrage.buy, arbitrage.sell
+        _part(arbitrage)
+        arbitrage.hold(arbitrage.mover)
+        arbitrage.due = now + plan.seconds
+        arbitrage.planted.result |= expected(_base(buy, buy.book.asks), _base(sell, sell.book.bids), *_fees(plan))
+        arbitrage.planted.start()
+
+    def _return(self, arbitrage: _Open, now: float) -> None:
+        """The moved book goes back to where its exchange sees the price."""
+        arbitrage.mover.held = None
+        arbitrage.mover.requote()
+        arbitrage.due = now + SETTLE
+        arbitrage.planted.end()
 
 
 def _plain(value: Decimal) -> str:
@@ -104,11 +130,15 @@ def _base(instrument: SimulatedInstrument, side: Any) -> Side:
     return [(listing.price(price), listing.base_amount(amount)) for price, amount in side.top(LEVELS)]
 
 
-def _part(buy: SimulatedInstrument, sell: SimulatedInstrument, bps: float) -> None:
-    """Both books move by half; the sell side's best bid is the lowest that makes the gross spread at least `bps`."""
-    middle = (buy.mid * float(buy.listing.tick) + sell.mid * float(sell.listing.tick)) / 2
-    ask = round(middle * (1 - bps / 20_000) / float(buy.listing.tick))
-    lowest = buy.listing.price(ask) * (1 + Decimal(str(bps)) / _BPS) / sell.listing.tick
-    bid = int(lowest.to_integral_value(ROUND_CEILING))
-    buy.move(ask - 1, ask)
-    sell.move(bid, bid + 1)
+def _part(arbitrage: _Open) -> None:
+    """Move the mover's best price by the least that makes the gross spread `bps` or more."""
+    ask, bid = arbitrage.buy.listing, arbitrage.sell.listing
+    factor = 1 + Decimal(str(arbitrage.plan.bps)) / _BPS
+    if arbitrage.mover is arbitrage.sell:
+        lowest = ask.price(arbitrage.buy.book.asks.at(0)) * factor / bid.tick
+        best = int(lowest.to_integral_value(ROUND_CEILING))
+        arbitrage.sell.move(best, best + 1)
+    else:
+        highest = bid.price(arbitrage.sell.book.bids.at(0)) / factor / ask.tick
+        best = int(highest.to_integral_value(ROUND_FLOOR))
+        arbitrage.buy.move(best - 1, best)

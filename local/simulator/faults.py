@@ -95,9 +95,10 @@ class Stall(_Plan):
 
 
 class Arbitrage(_Plan):
-    """Two exchanges' books are moved apart until the gross spread is `bps`, for so many seconds.
+    """One exchange's book is moved until the gross spread to another's is `bps`, and back after so many seconds.
 
-    `buy` and `sell` are feeds. Fees in basis points; the settings' taker fees where none are given.
+    It starts a moment after it was planted, see `arbitrage.SETTLE`. `buy` and `sell` are feeds. Fees in basis points;
+    the settings' taker fees where none are given.
     """
 
     kind: Literal["arbitrage"] = "arbitrage"

@@ -110,7 +110,7 @@ class Simulators:
             if plan.symbol in self._arbitrages.held:
                 raise StackError(f"{plan.symbol} is held apart by another arbitrage: wait until it is over")
             planted = self._truth.add(plan)
-            self._arbitrages.plant(planted, buy, sell)
+            self._arbitrages.plant(planted, plan, buy, sell)
             return planted
         server = self._server(plan.feed)
         if isinstance(plan, BookFault) or (isinstance(plan, Disconnect | Stall) and plan.symbol):

@@ -109,8 +109,10 @@ def _check(planted: list[Planted], signals: list[dict[str, Any]]) -> None:
         assert events[-1]["type"] == "closed"
         tolerance = Decimal(TICKS[_plan(plant).symbol]) * Decimal(plant.result["amount"])
         profit = Decimal(plant.result["profit"])
-        off = min(abs(Decimal(event["profit"]) - profit) for event in events)
-        assert off <= tolerance, f"profit {profit} was planted, found {[event['profit'] for event in events]}"
+        most = max(Decimal(event["profit"]) for event in events)
+        assert abs(most - profit) <= tolerance, (
+            f"profit {profit} was planted, found {[event['profit'] for event in events]}"
+        )
 
 
 def _plan(planted: Planted) -> Arbitrage:
