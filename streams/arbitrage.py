@@ -65,14 +65,15 @@ class SymbolJoin:
             self._close(now, pair, "book_not_live") for pair in list(self.open) if exchange in pair and state != "live"
         ]
 
-    def on_time(self, times: dict[str, int]) -> list[dict[str, Any]]:
-        """Stream time, per exchange: opportunities of which one quote has become too old are closed.
+    def on_time(self, times: dict[tuple[str, int], int]) -> list[dict[str, Any]]:
+        """Stream time, per exchange and raw partition: opportunities of which one quote has become too old are closed.
 
-        The slower exchange's time counts: while one is still being caught up with, its quotes are not old.
+        Of each quote its own partition's time counts, and of the two the slower: while a partition is still being
+        caught up with, its quotes are not old.
         """
         signals = []
         for pair in list(self.open):
-            now = min(times.get(exchange, 0) for exchange in pair)
+            now = min(times.get((exchange, self.seen[exchange][0]), 0) for exchange in pair)
             if now - min(self.quotes[exchange].at for exchange in pair) > self._window:
                 signals.append(self._close(now, pair, "quote_too_old"))
         return signals
@@ -154,7 +155,7 @@ class JoinPartition:
         self.offset = -1
         self._settings = settings
         self._changed: set[str] = set()
-        self._times: dict[str, int] = {}
+        self._times: dict[tuple[str, int], int] = {}
 
     def process(self, offset: int, value: bytes) -> Sent:
         """One record of the topic."""
@@ -180,8 +181,8 @@ class JoinPartition:
         return join.on_quote(state, quote) if "origin" in quote else join.on_state(state, quote)
 
     def _on_tick(self, offset: int, body: bytes) -> list[dict[str, Any]]:
-        exchange, _, stamp = body.decode().partition("\t")
-        self._times[exchange] = max(self._times.get(exchange, 0), int(stamp))
+        exchange, partition, stamp = body.decode().split("\t")
+        self._times[exchange, int(partition)] = int(stamp)
         signals = []
         for join in self.symbols.values():
             if join.open and offset > join.covered:

@@ -45,7 +45,7 @@ class Opportunity:
             "sell": _side(sell, sell.bids[0][0], plain(execution.sell_price)),
         }
         self.peak_net = max(self.peak_net, net)
-        if execution.profit <= Decimal(self.peak_profit):
+        if Decimal(self.profit) <= Decimal(self.peak_profit):  # both as published: rounded alike
             return False
         self.peak_amount, self.peak_profit = self.amount, self.profit
         return True

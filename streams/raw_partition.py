@@ -116,7 +116,7 @@ class RawPartition:
             if offset > stream.covered:
                 self._changed.add(key)
                 stream.on_tick(out, now)
-        out.join_all(b"tick\t%s\t%d" % (self.exchange.encode(), now))
+        out.join_all(b"tick\t%s\t%d\t%d" % (self.exchange.encode(), self.partition, now))
 
     # Checkpoint
 

@@ -51,8 +51,8 @@ class Join:
         }  # fmt: skip
         return self.line(state.encode() + b"\t" + orjson.dumps(body))
 
-    def tick(self, exchange: str, millis: float) -> list[dict[str, Any]]:
-        return self.line(b"tick\t%s\t%d" % (exchange.encode(), T0 + int(millis * 1000)))
+    def tick(self, exchange: str, millis: float, partition: int = 0) -> list[dict[str, Any]]:
+        return self.line(b"tick\t%s\t%d\t%d" % (exchange.encode(), partition, T0 + int(millis * 1000)))
 
 
 def opened() -> Join:
@@ -89,6 +89,14 @@ def test_a_new_peak_is_told_and_a_lesser_one_is_not() -> None:
     assert closed["id"] == update["id"]
 
 
+def test_the_same_profit_is_no_new_peak() -> None:
+    """A profit that only rounding tells from the peak is not told again."""
+    join = Join()
+    join.quote("binance", 0, [["99", "1"]], [["100.000000000001", "0.3333333333333"]])
+    assert len(join.quote("okx", 10, [["101.000000000007", "7"]], [["102", "1"]])) == 1
+    assert join.quote("okx", 20, [["101.000000000007", "7"]], [["102", "1"]]) == []
+
+
 def test_fees_decide() -> None:
     """A gross spread below both fees is no signal."""
     join = Join()
@@ -110,6 +118,7 @@ def test_too_old_a_quote_closes() -> None:
     join = opened()
     assert join.tick("binance", 900) == []
     assert join.tick("okx", 300) == []
+    assert join.tick("okx", 900, partition=1) == []  # of another partition, whose quotes these are not
     [closed] = join.tick("okx", 600)
     assert closed["reason"] == "quote_too_old"
 
