@@ -63,6 +63,10 @@ class Pipeline:
 
 
 def kill(child: Child) -> None:
-    """As a power cut would, the whole group."""
+    """As a power cut would, the whole group; one that is just being restarted is waited for."""
+    deadline = time.monotonic() + 20
+    while not child.alive():
+        assert time.monotonic() < deadline, f"{child.name} is not there to be killed"
+        time.sleep(0.05)
     assert child.pid is not None
     os.killpg(child.pid, signal.SIGKILL)
