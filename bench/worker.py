@@ -17,11 +17,11 @@ from bench.cases import Result, compare
 from bench.frames import Frame
 from local.broker import Broker, free_port
 from local.processes import Child, says
-from local.progress import WORKER_GROUP, Progress
+from local.progress import Progress
 from local.topics import create_topics
 from schemas.raw import encode_line, partition_of
 from schemas.settings import Settings, load_settings
-from schemas.topics import raw_topic
+from schemas.topics import WORKER_GROUP, raw_topic
 
 _EACH = 20  # frames of a record
 _PARTITIONS = 2

@@ -127,7 +127,7 @@ class _Session:
             return
         await until(self._stop, self._run.duration)
         if not self._stop.is_set():
-            await self._stack.stop_one("ingest")
+            await self._stack.supervisor.retire("ingest")
 
     def _on_replay(self, done: ReplaySummary, read: int, size: int) -> None:
         self._note = f"replayed {read / size:.0%}  {done.frames:,} frames at {done.frames / done.seconds:,.0f}/s"
@@ -163,15 +163,12 @@ class _Session:
 
     @contextlib.asynccontextmanager
     async def _drawing(self) -> AsyncIterator[None]:
-        if not self._console.is_terminal:
-            task = asyncio.create_task(self._print_lines())
-            try:
-                yield
-            finally:
-                task.cancel()
-            return
-        with Live(console=self._console, auto_refresh=False, screen=True) as live:
-            task = asyncio.create_task(self._draw(live))
+        with contextlib.ExitStack() as screen:
+            if self._console.is_terminal:
+                live = screen.enter_context(Live(console=self._console, auto_refresh=False, screen=True))
+                task = asyncio.create_task(self._draw(live))
+            else:
+                task = asyncio.create_task(self._print_lines())
             try:
                 yield
             finally:

@@ -10,10 +10,8 @@ from aiokafka.structs import OffsetAndMetadata
 from schemas.errors import StackError
 from schemas.feeds import EXCHANGES
 from schemas.settings import Settings
-from schemas.topics import CONTROL, JOIN, STORED_TOPICS, TOPICS, raw_topic
+from schemas.topics import CONTROL, JOIN, SINK_GROUP, STORED_TOPICS, TOPICS, WORKER_GROUP, raw_topic
 
-WORKER_GROUP = "marketprism-streams"
-SINK_GROUP = "marketprism-sink"
 _GROUPS = {
     WORKER_GROUP: (*(raw_topic(exchange) for exchange in EXCHANGES), JOIN),
     SINK_GROUP: STORED_TOPICS,

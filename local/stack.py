@@ -67,10 +67,6 @@ class Stack:
             raise StackError(f"the simulator tells no endpoints; its log is {child.log}")
         self._set(endpoints=json.loads(found[-1])["endpoints"])
 
-    async def stop_one(self, name: str) -> None:
-        """Stop one process for good and go on with the others."""
-        await self.supervisor.retire(name)
-
     async def _start(self, name: str, *arguments: str, ready: str) -> Child:
         command = [sys.executable, *arguments]
         environment = self.settings.environment() | {"PYTHONUNBUFFERED": "1"}

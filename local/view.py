@@ -10,11 +10,11 @@ from rich.text import Text
 
 from local.feed_watch import FeedWatch
 from local.processes import Status
-from local.progress import SINK_GROUP, WORKER_GROUP, Offsets
+from local.progress import Offsets
 from local.stored import Stored
 from schemas.feeds import FEEDS
 from schemas.settings import Settings
-from schemas.topics import raw_topic
+from schemas.topics import SINK_GROUP, WORKER_GROUP, raw_topic
 
 _EVENTS = ("market.trades", "market.books", "market.quotes", "market.gaps", "market.quality", "signals.arbitrage",
            "dead_letters")  # fmt: skip

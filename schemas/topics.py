@@ -18,6 +18,10 @@ CONTROL = "control.ingest"
 JOIN = "join.quotes"
 STORED_TOPICS = (*MARKET_TOPICS, SIGNALS, DEAD_LETTERS)
 
+# Consumer groups; like topics, the setting `topic_prefix` goes before them.
+WORKER_GROUP = "marketprism-streams"
+SINK_GROUP = "marketprism-sink"
+
 
 @dataclass(frozen=True, slots=True)
 class Topic:

@@ -11,11 +11,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListen
 from aiokafka.errors import KafkaError
 
 from schemas.settings import Settings
-from schemas.topics import STORED_TOPICS
+from schemas.topics import SINK_GROUP, STORED_TOPICS
 from sinks.partition_writer import PartitionWriter, Shared
 from sinks.storage import Storage
 
-GROUP = "marketprism-sink"
 TABLES = {
     "market.trades": "trades",
     "market.books": "books",
@@ -52,7 +51,7 @@ class Sink(ConsumerRebalanceListener):  # type: ignore[misc]
         """Store until `stop`; `StorageError` where the topics cannot belong to what ClickHouse holds."""
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._settings.kafka,
-            group_id=self._settings.topic(GROUP),
+            group_id=self._settings.topic(SINK_GROUP),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             metadata_max_age_ms=10_000,  # partitions that are added are found within this time

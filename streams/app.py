@@ -18,7 +18,7 @@ from schemas.feeds import EXCHANGES
 from schemas.logs import configure_logs
 from schemas.raw import partition_of
 from schemas.settings import Settings, load_settings
-from schemas.topics import CONTROL, JOIN, SIGNALS, raw_topic
+from schemas.topics import CONTROL, JOIN, SIGNALS, WORKER_GROUP, raw_topic
 from streams.arbitrage import JoinPartition
 from streams.checkpoint import Checkpointed
 from streams.output import Output
@@ -53,7 +53,7 @@ class StreamsApp(faust.App):
 
 
 def _faust_app(settings: Settings) -> faust.App:
-    name = settings.topic("marketprism-streams")
+    name = settings.topic(WORKER_GROUP)
     return StreamsApp(
         name,
         broker=[f"kafka://{server}" for server in settings.kafka.split(",")],

@@ -11,7 +11,7 @@ from streams.book import Side
 from streams.continuity import RULES
 from streams.normalize import parse
 from streams.normalize.amounts import base_levels
-from streams.normalize.events import Depth, Ignored, Levels, Quote, Trade
+from streams.normalize.events import Depth, Levels, Quote, Trade
 from streams.order_book import Broken, OrderBook
 from streams.output import Output
 from streams.truth_check import TruthCheck, top_of
@@ -61,8 +61,6 @@ class InstrumentStream:
                 self._on_trade(out, now, event)
             elif type(event) is Depth:
                 self._on_depth(out, now, event)
-            elif type(event) is Ignored:
-                continue
 
     def _head(self, out: Output, timestamp: int, now: int) -> dict[str, Any]:
         return {

@@ -8,11 +8,12 @@ from typer.testing import CliRunner
 
 from local.cli import app
 from local.doctor import examine
-from local.progress import SINK_GROUP, WORKER_GROUP, Progress
+from local.progress import Progress
 from local.trace import trace
 from schemas.errors import MarketPrismError
 from schemas.raw import encode_line
 from schemas.settings import Settings, load_settings
+from schemas.topics import SINK_GROUP, WORKER_GROUP
 
 COMMANDS = (
     "demo",

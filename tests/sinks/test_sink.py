@@ -13,9 +13,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from schemas.errors import StorageError
 from schemas.events import EVENTS, DeadLetter
 from schemas.settings import Settings
+from schemas.topics import SINK_GROUP
 from sinks.embedded import EmbeddedStorage
 from sinks.migrations import migrate
-from sinks.sink import GROUP, TABLES, Sink
+from sinks.sink import TABLES, Sink
 from sinks.sql import run_query
 from tests.sinks.events import BODIES, DAY, encoded, trade
 from tests.sinks.stack import consume, produce, rows, running, start_process, until
@@ -42,7 +43,7 @@ async def reaches(store: EmbeddedStorage, wanted: int, table: str = "trades") ->
 
 
 async def committed(settings: Settings, topic: str) -> int | None:
-    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka, group_id=settings.topic(GROUP))
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka, group_id=settings.topic(SINK_GROUP))
     await consumer.start()
     try:
         found: int | None = await consumer.committed(TopicPartition(settings.topic(topic), 0))
