@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import aiohttp
 import structlog
 
-from ingest.control import obey
+from ingest.control import Request, SnapshotRequest, obey
 from ingest.exchanges import EXCHANGE_FEEDS
 from ingest.feed import FeedManager
 from ingest.raw_writer import RawWriter
@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 async def ingest(settings: Settings, feeds: Iterable[str] | None = None) -> None:
     """Run until cancelled; then the connections are marked as gone and everything buffered is handed over."""
-    exchanges = [EXCHANGE_FEEDS[name] for name in feeds or settings.feeds]
+    exchanges = [EXCHANGE_FEEDS[name](settings.channels, settings.depth) for name in feeds or settings.feeds]
     async with (
         aiohttp.ClientSession(trust_env=True) as session,
         RawWriter(settings, (exchange.feed.exchange for exchange in exchanges)) as writer,
@@ -27,12 +27,15 @@ async def ingest(settings: Settings, feeds: Iterable[str] | None = None) -> None
     ):
         managers = [FeedManager(exchange, settings, writer, session) for exchange in exchanges]
 
-        def request_snapshot(key: str, caused_at: int) -> None:
+        def on_request(request: Request) -> None:
             for manager in managers:
-                manager.request_snapshot(key, caused_at)
+                if isinstance(request, SnapshotRequest):
+                    manager.request_snapshot(request.key, request.caused_at)
+                elif manager.name in request.feeds:
+                    manager.reconnect()
 
         tasks.create_task(writer.failed())
-        tasks.create_task(obey(settings, request_snapshot))
+        tasks.create_task(obey(settings, on_request))
         for manager in managers:
             tasks.create_task(manager.run())
 

@@ -1,19 +1,21 @@
-"""One socket from its opening to its end: subscribe, stamp and pass on every frame, watch that it lives."""
+"""One socket from its opening to its end: stamp and pass on every frame, answer the exchange, watch that it lives."""
 
 import asyncio
-import itertools
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from typing import Any
 
 import structlog
-from aiolimiter import AsyncLimiter
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
-from ingest.acknowledgements import Acknowledgements
-from ingest.exchanges.base import Control, ExchangeFeed, Request, Route
+from ingest.exchanges.base import ExchangeFeed, Route
+from ingest.handover import Handover
 from ingest.raw_writer import RawWriter
+from ingest.stream import Stream
+from ingest.subscriptions import Subscriptions
+from ingest.watch import Watch
 from schemas.errors import SymbolError
 from schemas.instruments import Instrument
 from schemas.raw import UNKNOWN
@@ -22,48 +24,48 @@ from schemas.symbols import from_exchange
 log = structlog.get_logger(__name__)
 
 MAX_SIZE = 32 << 20  # bytes of one frame
+_PING = 20.0  # s between WebSocket pings, and for their answer
 _WATCH = 0.25  # s between looks at the connection
-_SILENT_STREAM = 60.0  # s after which an acknowledged stream that never sent is told
-
-
-class Stream:
-    """One subscribed channel of one instrument: what is known of it on this connection."""
-
-    __slots__ = ("acknowledged_at", "channel", "heard", "key", "symbol", "told")
-
-    def __init__(self, key: str, route: Route) -> None:
-        self.key, self.symbol, self.channel = key, route.symbol, route.channel
-        self.acknowledged_at = 0.0
-        self.heard = False
-        self.told = False
 
 
 class Connection:
-    """`run` lives as long as the socket and returns why it ended. `on_books(key)`: a books stream is known to flow."""
+    """`run` lives as long as the socket and returns why it ended. `on_books(key)`: a book flows that needs a snapshot.
+
+    `leave` is done, with the reason, when the socket should be changed for another; `flowing` when every stream flows
+    and has been taken over from `predecessor`, if there is one. Who takes over is its `successor`.
+    """
 
     def __init__(
         self,
         exchange: ExchangeFeed,
         address: str,
+        path: str,
         instruments: Iterable[Instrument],
         writer: RawWriter,
+        watch: Watch,
         on_books: Callable[[str], None],
+        predecessor: "Connection | None" = None,
     ) -> None:
+        loop = asyncio.get_running_loop()
         self.instruments = {instrument.exchange_symbol: instrument for instrument in instruments}
+        self.channels = [channel for channel in exchange.paths[path] if channel in exchange.channels]
         self.frames = 0
+        self.leave: asyncio.Future[str] = loop.create_future()
+        self.flowing: asyncio.Future[None] = loop.create_future()
+        self.successor: Connection | None = None
         self._exchange = exchange
-        self._address = address + exchange.path
+        self._address = address + path
         self._writer = writer
         self._on_books = on_books
-        self._streams: dict[Route, Stream] = {}
-        self._acknowledgements = Acknowledgements()
-        self._ids = itertools.count(1)
-        self._limiter = AsyncLimiter(*exchange.messages)
+        self._predecessor = predecessor
+        chained = exchange.snapshots != "stream"
+        self._handover = Handover(predecessor.subscriptions.streams, chained, writer.frame) if predecessor else None
+        self.subscriptions: Subscriptions = Subscriptions(
+            exchange, self.instruments, self.channels, writer, watch, self._handover, self._send, self._books_flow
+        )
         self._socket: ClientConnection | None = None
         self._reason = ""
-        self._controls = 0
-        self._listed = False
-        self._log = log.bind(feed=exchange.name, exchange=exchange.feed.exchange)
+        self._log = log.bind(feed=exchange.name, exchange=exchange.feed.exchange, path=path)
 
     @property
     def open(self) -> bool:
@@ -75,8 +77,8 @@ class Connection:
                 self._address,
                 max_size=MAX_SIZE,
                 compression=self._exchange.compression,
-                ping_interval=20,
-                ping_timeout=20,
+                ping_interval=_PING,
+                ping_timeout=_PING,
                 close_timeout=1,
             ) as socket:
                 return await self._live(socket)
@@ -89,19 +91,40 @@ class Connection:
         if self._socket is not None:
             await self._socket.close()
 
-    async def resubscribe_books(self, symbol: str) -> None:
+    def change(self, reason: str) -> None:
+        """Have the socket changed for another without a break."""
+        if not self.leave.done():
+            self.leave.set_result(reason)
+
+    async def request_snapshot(self, symbol: str) -> None:
         """Have the exchange send a fresh book snapshot of its instrument `symbol`."""
         instrument = self.instruments[symbol]
         self._writer.marker(time.time_ns(), instrument.key, "instrument", **instrument.model_dump())
-        await self._ask(self._exchange.resubscribe_books(symbol, self._ids))
+        await self.subscriptions.request_snapshot(symbol)
+
+    def take_over(self) -> None:
+        """The predecessor is gone: what it still had is ours."""
+        if self._handover is not None:
+            self._handover.finish(self.subscriptions.streams)
+
+    def give_back(self) -> None:
+        """The predecessor stays after all."""
+        if self._handover is not None:
+            self._handover.undo()
+
+    def mark(self, kind: str, **fields: Any) -> None:
+        """A marker for each instrument."""
+        now = time.time_ns()
+        for instrument in self.instruments.values():
+            self._writer.marker(now, instrument.key, kind, **fields)
 
     async def _live(self, socket: ClientConnection) -> str:
         self._socket = socket
-        self._mark_each("connected")
+        self._mark_begin()
         self._log.info("connected", address=self._address, instruments=len(self.instruments))
         try:
             async with asyncio.TaskGroup() as tasks:
-                helpers = [tasks.create_task(self._subscribe()), tasks.create_task(self._watch())]
+                helpers = [tasks.create_task(self.subscriptions.subscribe()), tasks.create_task(self._watch())]
                 await self._read(socket)
                 for helper in helpers:
                     helper.cancel()
@@ -110,38 +133,62 @@ class Connection:
             raise
         finally:
             self._socket = None
-            self._mark_each("disconnected", reason=self._reason or "ended by an error of our own")
+            self._mark_end(self._reason or "ended by an error of our own")
         return self._reason
 
-    def _mark_each(self, kind: str, **fields: str) -> None:
-        now = time.time_ns()
+    def _mark_begin(self) -> None:
+        now, kind = time.time_ns(), "renewing" if self._joins_another() else "connected"
         for instrument in self.instruments.values():
-            if kind == "connected":
-                self._writer.marker(now, instrument.key, "instrument", **instrument.model_dump())
-            self._writer.marker(now, instrument.key, kind, **fields)
+            self._writer.marker(now, instrument.key, "instrument", **instrument.model_dump())
+            self._writer.marker(now, instrument.key, kind, channels=self.channels)
+
+    def _mark_end(self, reason: str) -> None:
+        """Tell what is not carried any more: nothing, while another connection carries it."""
+        if self._joins_another():
+            return
+        now = time.time_ns()
+        for symbol, instrument in self.instruments.items():
+            if lost := [channel for channel in self.channels if not self._carried_on(symbol, channel)]:
+                self._writer.marker(now, instrument.key, "disconnected", channels=lost, reason=reason)
+                if self.successor is not None and self.successor.open:
+                    self._writer.marker(now, instrument.key, "connected", channels=lost)
+
+    def _takes_over(self) -> bool:
+        return self._handover is not None and not self._handover.over
+
+    def _joins_another(self) -> bool:
+        return self._predecessor is not None and self._predecessor.open
+
+    def _carried_on(self, symbol: str, channel: str) -> bool:
+        """Whether the successor had this stream in time."""
+        if self.successor is None or not self.successor.open:
+            return False
+        stream = self.successor.subscriptions.streams.get(Route("data", symbol, channel))
+        return stream is not None and stream.acknowledged_at > 0
 
     # Reading
 
     async def _read(self, socket: ClientConnection) -> None:
-        receive, route, write, clock = socket.recv, self._exchange.route, self._writer.frame, time.time_ns
-        streams = self._streams
+        receive, decode, route, clock = socket.recv, self._exchange.decode, self._exchange.route, time.time_ns
+        streams = self.subscriptions.streams
         try:
             while True:
                 # Bytes, not text: a text frame that is no UTF-8 goes on as it is, and is seen as rubbish there.
-                frame = await receive(decode=False)
+                received = await receive(decode=False)
                 stamp = clock()
+                frame = decode(received)
                 self.frames += 1
                 found = route(frame)
                 stream = streams.get(found)
                 if stream is not None:
-                    write(stamp, stream.key, frame)
-                    if not stream.heard:
-                        self._first_frame(stream)
+                    stream.write(stamp, stream.key, frame)
+                    if not stream.heard_at:
+                        self.subscriptions.first_frame(stream)
+                    stream.heard_at = stamp
                 elif found.kind == "control":
-                    self._controls += 1
-                    self._on_control(frame)
+                    await self._on_control(frame)
                 else:
-                    write(stamp, self._key_of(found), frame)
+                    self._writer.frame(stamp, self._key_of(found), frame)
         except ConnectionClosed as error:
             self._reason = self._reason or f"closed: {error}"
 
@@ -155,66 +202,33 @@ class Connection:
         except SymbolError:
             return f"{exchange}:{UNKNOWN}"
 
-    def _first_frame(self, stream: Stream) -> None:
-        stream.heard = True
-        if stream.told:
-            self._log.info("a silent stream sends again", symbol=stream.symbol, channel=stream.channel)
-        if stream.channel == "books" and stream.acknowledged_at:
+    def _books_flow(self, stream: Stream) -> None:
+        """A book that goes on from the predecessor's needs no snapshot, nor one that brings its own."""
+        if self._exchange.snapshots != "stream" and not self._takes_over():
             self._on_books(stream.key)
 
-    # Subscriptions
-
-    async def _subscribe(self) -> None:
-        await self._ask(self._exchange.subscribe(self.instruments, self._ids))
-
-    async def _ask(self, requests: list[Request]) -> None:
-        for request in requests:
-            for route in request.routes:
-                self._streams.setdefault(route, Stream(self.instruments[route.symbol].key, route))
-            await self._limiter.acquire()
-            self._acknowledgements.ask(request, time.monotonic())
-            await self._send(request.text)
+    async def _on_control(self, frame: bytes) -> None:
+        control = self._exchange.control(frame)
+        if control.answer:
+            await self._send(control.answer)
+        if control.kind == "acknowledged":
+            self.subscriptions.acknowledged(control)
+        elif control.kind == "refused":
+            self.subscriptions.refused(control)
+        elif control.kind == "listing":
+            self.subscriptions.listed(control)
+        elif control.kind in ("closing", "notice"):
+            self._log.warning("the exchange announces", kind=control.kind, reason=control.reason)
+            self.mark("notice", reason=control.reason)
+            if control.kind == "closing":
+                self.change(control.reason)
+        elif control.kind == "unknown":
+            self._log.warning("unknown control frame", frame=frame[:300].decode(errors="replace"))
 
     async def _send(self, text: str) -> None:
         if self._socket is not None:
             with suppress(ConnectionClosed):  # the reader sees it as well, and tells
                 await self._socket.send(text)
-
-    def _on_control(self, frame: bytes) -> None:
-        control = self._exchange.control(frame)
-        if control.kind == "acknowledged":
-            self._on_acknowledged(control)
-        elif control.kind == "refused":
-            if not self._acknowledgements.refuse(control.id, control.reason, time.monotonic()):
-                self._log.warning("the exchange reports an error", reason=control.reason)
-        elif control.kind == "listing":
-            reason = "acknowledged, but not among the subscriptions that the exchange lists"
-            self._on_refused([(route, reason) for route in self._acknowledgements.missing(control.routes)])
-        elif control.kind == "closing":
-            self._log.info("the exchange announces that it closes the connection", reason=control.reason)
-            self._reason = self._reason or control.reason
-        elif control.kind == "unknown":
-            self._log.warning("unknown control frame", frame=frame[:300].decode(errors="replace"))
-
-    def _on_acknowledged(self, control: Control) -> None:
-        now, channels = time.monotonic(), dict[str, list[str]]()
-        for route in self._acknowledgements.acknowledge(control.id, control.routes):
-            stream = self._streams[route]
-            stream.acknowledged_at = now
-            channels.setdefault(stream.key, []).append(stream.channel)
-        for key, names in channels.items():
-            self._writer.marker(time.time_ns(), key, "subscribed", channels=names)
-            if "books" in names and any(
-                s.heard for s in self._streams.values() if (s.key, s.channel) == (key, "books")
-            ):
-                self._on_books(key)
-
-    def _on_refused(self, refused: list[tuple[Route, str]]) -> None:
-        for route, reason in refused:
-            stream = self._streams[route]
-            stream.acknowledged_at = 0.0
-            self._writer.marker(time.time_ns(), stream.key, "refused", channels=[stream.channel], reason=reason)
-            self._log.error("subscription refused", symbol=stream.symbol, channel=stream.channel, reason=reason)
 
     # Watching
 
@@ -224,35 +238,21 @@ class Connection:
         while True:
             await asyncio.sleep(_WATCH)
             now = time.monotonic()
-            self._on_refused(self._acknowledgements.overdue(now))
-            await self._list(now - opened)
             if self.frames != heard:
                 heard, heard_at, pinged = self.frames, now, False
             if exchange.ping and not pinged and now - heard_at >= exchange.ping_after:
                 pinged = True
                 await self._send(exchange.ping)
-            if reason := self._reason or self._old_or_silent(now - opened, now - heard_at):
-                await self.end(reason)
+            if now - heard_at >= exchange.silence:
+                await self.end(f"silent for {now - heard_at:.0f} s")
                 return
-            self._tell_silent_streams(now)
+            if now - opened >= exchange.lifetime:
+                self.change("renewed before the exchange's limit")
+            await self._look_after_streams()
 
-    def _old_or_silent(self, age: float, silent: float) -> str:
-        if silent >= self._exchange.silence:
-            return f"silent for {silent:.0f} s"
-        return "renewed before the exchange's limit" if age >= self._exchange.lifetime else ""
-
-    async def _list(self, age: float) -> None:
-        """Once all is acknowledged: have the exchange list what it took."""
-        if self._listed or not self._acknowledgements.acknowledged or not self._acknowledgements.settled:
-            return
-        self._listed = True
-        if request := self._exchange.listing_request():
-            await self._limiter.acquire()
-            await self._send(request)
-
-    def _tell_silent_streams(self, now: float) -> None:
-        for stream in self._streams.values():
-            waiting = stream.acknowledged_at and not stream.heard and not stream.told
-            if waiting and now - stream.acknowledged_at > _SILENT_STREAM:
-                stream.told = True
-                self._log.warning("subscribed but silent", symbol=stream.symbol, channel=stream.channel)
+    async def _look_after_streams(self) -> None:
+        await self.subscriptions.look_after()
+        if not self.flowing.done() and self.subscriptions.flow():
+            self.flowing.set_result(None)
+        if not self._takes_over() and (reason := await self.subscriptions.mend()):
+            self.change(reason)

@@ -1,9 +1,9 @@
-"""The topic `control.ingest`: what the streams ask of ingest."""
+"""The topic `control.ingest`: what the streams, and the operator, ask of ingest."""
 
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import structlog
@@ -19,8 +19,24 @@ MAX_AGE = 10_000_000  # µs: older ones are of a replay, or come from streams th
 _RETRY = 2.0  # s
 
 
-async def obey(settings: Settings, request_snapshot: Callable[[str, int], None]) -> None:
-    """Pass each recent snapshot request on as `(exchange:symbol, µs of its cause)`. Never returns by itself."""
+class SnapshotRequest(NamedTuple):
+    """Fetch the book of `exchange:symbol` anew, for what happened at `caused_at` (µs since the epoch)."""
+
+    key: str
+    caused_at: int
+
+
+class ReconnectRequest(NamedTuple):
+    """Move the connections of these feeds to new sockets."""
+
+    feeds: tuple[str, ...]
+
+
+Request = SnapshotRequest | ReconnectRequest
+
+
+async def obey(settings: Settings, on_request: Callable[[Request], None]) -> None:
+    """Pass each recent request on. Never returns by itself."""
     started = time.time_ns() // 1000
     while True:
         consumer = AIOKafkaConsumer(
@@ -30,8 +46,8 @@ async def obey(settings: Settings, request_snapshot: Callable[[str, int], None])
             await consumer.start()
             async for record in consumer:
                 if request := understood(record.value, started, time.time_ns() // 1000):
-                    log.info("snapshot asked for", key=request[0])
-                    request_snapshot(*request)
+                    log.info("asked for", request=type(request).__name__, **request._asdict())
+                    on_request(request)
         except (KafkaError, OSError) as error:
             log.warning("control.ingest cannot be read: trying again", kafka=settings.kafka, error=str(error))
         finally:
@@ -39,14 +55,20 @@ async def obey(settings: Settings, request_snapshot: Callable[[str, int], None])
         await asyncio.sleep(_RETRY)
 
 
-def understood(value: bytes | None, started: int, now: int) -> tuple[str, int] | None:
-    """The key and cause time (µs) of a snapshot request that is recent and younger than `started`, else nothing."""
+def understood(value: bytes | None, started: int, now: int) -> Request | None:
+    """The request, if it is recent and younger than `started`; times in µs since the epoch."""
     try:
         body: Any = orjson.loads(value or b"")
-        if body["request"] != "snapshot":
-            raise ValueError(f"unknown request {body['request']!r}")
-        key, caused_at = f"{body['exchange']}:{body['symbol']}", int(body["timestamp"])
+        request, caused_at = _parsed(body), int(body["timestamp"])
     except (ValueError, KeyError, TypeError) as error:
         log.warning("a record of control.ingest is no request", error=repr(error), value=repr(value)[:200])
         return None
-    return (key, caused_at) if max(started, now - MAX_AGE) <= caused_at else None
+    return request if max(started, now - MAX_AGE) <= caused_at else None
+
+
+def _parsed(body: Any) -> Request:
+    if body["request"] == "snapshot":
+        return SnapshotRequest(f"{body['exchange']}:{body['symbol']}", int(body["timestamp"]))
+    if body["request"] == "reconnect":
+        return ReconnectRequest(tuple(map(str, body["feeds"])))
+    raise ValueError(f"unknown request {body['request']!r}")

@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 import time
+from collections.abc import Callable
 
 import aiohttp
 import stamina
@@ -36,8 +37,17 @@ def _backoff(error: Exception) -> bool | dt.timedelta:
 class Rest:
     """GETs against one base address. `weight` counts against the budget of a minute."""
 
-    def __init__(self, feed: str, base: str, weight_per_minute: float, session: aiohttp.ClientSession) -> None:
+    def __init__(
+        self,
+        feed: str,
+        base: str,
+        weight_per_minute: float,
+        session: aiohttp.ClientSession,
+        on_rate_limit: Callable[[int, float], None] = lambda status, seconds: None,
+    ) -> None:
+        """`on_rate_limit(status, seconds)` is told when the exchange makes us wait."""
         self._feed = feed
+        self._on_rate_limit = on_rate_limit
         self._base = base.rstrip("/")
         self._session = session
         self._free_at = 0.0  # monotonic: no request before it
@@ -80,4 +90,5 @@ class Rest:
         seconds = float(after) if after.isdigit() else _BAN
         self._free_at = max(self._free_at, time.monotonic() + seconds)
         log.warning("rate limit: waiting", feed=self._feed, status=response.status, seconds=seconds)
+        self._on_rate_limit(response.status, seconds)
         return _Busy(seconds)

@@ -64,7 +64,7 @@ class Capture:
                 yield RawLine(int(stamp), name, frame)
 
     def _frames(self, rows: Iterator[bytes]) -> Iterator[RawLine]:
-        route, keys = EXCHANGE_FEEDS[self.feed.name].route, dict[str, str]()
+        route, keys = EXCHANGE_FEEDS[self.feed.name]().route, dict[str, str]()
         unknown = f"{self.feed.exchange}:{UNKNOWN}"
         for row in rows:
             stamp, _, frame = row.partition(b" ")
@@ -109,7 +109,7 @@ class Capture:
 
     def _look_at_frames(self, head: list[bytes]) -> None:
         self.exchanges = (self.feed.exchange,)
-        route = EXCHANGE_FEEDS[self.feed.name].route
+        route = EXCHANGE_FEEDS[self.feed.name]().route
         names = dict.fromkeys(
             found.symbol for row in head if (found := route(row.partition(b" ")[2])).kind == "data" and found.symbol
         )

@@ -1,21 +1,23 @@
 """`marketprism doctor`: what is needed, whether it is there, and what to do where it is not."""
 
-import time
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from aiohttp import ClientError, ClientSession, ClientTimeout
+from aiohttp import ClientSession
 
+from ingest.clock import compare_clock
 from ingest.exchanges import EXCHANGE_FEEDS
+from ingest.rest import Rest
 from local.broker import java, java_version
 from local.jars import missing_jars
 from local.topics import admin
-from schemas.errors import MarketPrismError
+from schemas.errors import ExchangeError, MarketPrismError
 from schemas.settings import Endpoint, Settings
 from schemas.topics import TOPICS
 from sinks.sql import run_query
 
-_CLOCK_PATHS = {"binance-spot": "/api/v3/time", "binance-usdm": "/fapi/v1/time", "okx": "/api/v5/public/time"}
+_CLOCK_WITHIN = 5.0  # s
 _FAST_CLOCK = 1.0  # s off from which times in events mislead
 
 
@@ -78,23 +80,15 @@ async def _clickhouse(settings: Settings) -> Finding:
 
 
 async def _clock(settings: Settings) -> Finding:
-    """This machine's clock against an exchange's: offset = server time + half the round trip - local time."""
-    feed = settings.feeds[0]
-    base = settings.endpoints.get(feed, Endpoint()).rest or EXCHANGE_FEEDS[feed].rest
+    """This machine's clock against an exchange's."""
+    exchange = EXCHANGE_FEEDS[settings.feeds[0]]()
+    base = settings.endpoints.get(exchange.name, Endpoint()).rest or exchange.rest
     try:
-        async with ClientSession(timeout=ClientTimeout(total=5), trust_env=True) as http:
-            samples = [await _offset(http, base + _CLOCK_PATHS[feed]) for _ in range(3)]
-    except (ClientError, TimeoutError, OSError) as error:
-        return Finding("clock", None, f"{feed} cannot be reached, so the clock is not compared: {error or 'timeout'}")
-    _, offset = min(samples)
+        async with asyncio.timeout(_CLOCK_WITHIN), ClientSession(trust_env=True) as http:
+            rest = Rest(exchange.name, base, exchange.weight_per_minute, http)
+            offset = (await compare_clock(exchange, rest)).offset / 1e6
+    except (ExchangeError, TimeoutError) as error:
+        text = f"{exchange.name} cannot be reached, so the clock is not compared: {error or 'timeout'}"
+        return Finding("clock", None, text)
     ok = abs(offset) < _FAST_CLOCK
-    return Finding("clock", ok, f"{offset * 1000:+.0f} ms against {feed}" + ("" if ok else ": set it by NTP"))
-
-
-async def _offset(http: ClientSession, url: str) -> tuple[float, float]:
-    sent = time.time()
-    async with http.get(url) as answer:
-        body = await answer.json()
-    trip = time.time() - sent
-    stamp = body["serverTime"] if "serverTime" in body else int(body["data"][0]["ts"])
-    return trip, stamp / 1000 - (sent + trip / 2)
+    return Finding("clock", ok, f"{-offset * 1000:+.0f} ms against {exchange.name}" + ("" if ok else ": set it by NTP"))

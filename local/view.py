@@ -83,7 +83,7 @@ def _feeds(picture: Picture) -> Panel:
     watch = picture.watch
     for feed in sorted({*picture.settings.feeds, *watch.frames}):
         up = len(watch.connected.get(feed, ()))
-        wanted = len(picture.settings.symbols_of(feed)) if feed in picture.settings.feeds else 0
+        wanted = len(picture.settings.selection_of(feed).exact) if feed in picture.settings.feeds else 0
         state = Text("● connected", style="green") if up else Text("○ not connected", style="red")
         live = f"{picture.stored.live.get(feed, 0)}/{max(wanted, up)}"
         frames = f"{picture.rates.get(feed, 0):,.0f}", f"{watch.frames[feed]:,}"

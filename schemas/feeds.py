@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from schemas.errors import SymbolError
 from schemas.symbols import Kind, parse_symbol
 
+CHANNELS = ("trades", "books", "quotes")
+
 
 @dataclass(frozen=True, slots=True)
 class Feed:

@@ -16,10 +16,11 @@ from pydantic_settings import (
 )
 
 from schemas.errors import SettingsError, SymbolError
-from schemas.feeds import FEEDS, feed_named, feed_of
-from schemas.symbols import parse_symbol
+from schemas.feeds import CHANNELS, FEEDS, feed_named, feed_of
+from schemas.symbols import Selection, is_pattern, parse_symbol
 
 PREFIX = "MARKETPRISM_"
+_SILENT_S = {"trades": 600.0, "books": 75.0, "quotes": 75.0}  # a quiet book is repeated each 60 s at most (OKX)
 R = TypeVar("R")
 
 
@@ -65,7 +66,11 @@ class Settings(BaseSettings):
     feeds: Names = Field(tuple(FEEDS), description=f"feeds to ingest, of: {', '.join(FEEDS)}")
     symbols: Names = Field(
         ("BTC-USDT", "ETH-USDT", "BTC-USDT-PERP", "ETH-USDT-PERP"),
-        description="canonical symbols to ingest; each feed takes those of its kinds",
+        description="canonical symbols to ingest, or patterns (*-USDT, BTC-*-PERP); each feed takes what it has",
+    )
+    channels: Names = Field(CHANNELS, description=f"channels to ingest, of: {', '.join(CHANNELS)}")
+    depth: Annotated[int, Field(ge=1, le=5000)] = Field(
+        400, description="levels a side of a book: each feed takes the least of its own that is enough, else its most"
     )
     endpoints: dict[str, Endpoint] = Field(
         default_factory=dict,
@@ -73,6 +78,11 @@ class Settings(BaseSettings):
     )
     linger_ms: Annotated[float, Field(ge=0, le=1000)] = Field(5.0, description="most a frame waits for its raw record")
     buffer_mb: Annotated[int, Field(ge=1)] = Field(64, description="frames ingest holds while the broker is away, MB")
+
+    silent_s: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        default_factory=lambda: dict(_SILENT_S),
+        description="seconds without a frame until a channel is subscribed anew, and again until it is reconnected",
+    )
 
     checkpoint_s: Annotated[float, Field(gt=0, le=60)] = Field(1.0, description="seconds between book checkpoints")
     snapshot_s: Annotated[float, Field(gt=0)] = Field(60.0, description="seconds between book snapshots published")
@@ -103,7 +113,21 @@ class Settings(BaseSettings):
     @field_validator("symbols")
     @classmethod
     def _known_symbols(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(str(_checked(parse_symbol, text.upper())) for text in symbols)
+        names = [text.upper() for text in symbols]
+        return tuple(name if is_pattern(name) else str(_checked(parse_symbol, name)) for name in names)
+
+    @field_validator("channels")
+    @classmethod
+    def _known_channels(cls, channels: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [name for name in channels if name not in CHANNELS]:
+            raise ValueError(f"no channel is called {', '.join(unknown)}: known are {', '.join(CHANNELS)}")
+        return channels
+
+    @field_validator("silent_s")
+    @classmethod
+    def _every_channel(cls, seconds: dict[str, float]) -> dict[str, float]:
+        cls._known_channels(tuple(seconds))
+        return _SILENT_S | seconds
 
     @field_validator("endpoints")
     @classmethod
@@ -132,10 +156,10 @@ class Settings(BaseSettings):
         """A topic's (or group's) full name: the prefix before it."""
         return self.topic_prefix + name
 
-    def symbols_of(self, feed: str) -> tuple[str, ...]:
-        """The configured symbols that a feed can carry."""
+    def selection_of(self, feed: str) -> Selection:
+        """The configured symbols that a feed can carry, and all patterns."""
         kinds = FEEDS[feed].kinds
-        return tuple(symbol for symbol in self.symbols if parse_symbol(symbol).kind in kinds)
+        return Selection(text for text in self.symbols if is_pattern(text) or parse_symbol(text).kind in kinds)
 
     def taker_fee_bps(self, exchange: str, symbol: str) -> float:
         """The taker fee of an instrument in basis points."""
@@ -146,7 +170,7 @@ class Settings(BaseSettings):
         """These settings as environment variables, for child processes."""
         values = self.model_dump(mode="json")
         return {
-            PREFIX + name.upper(): ",".join(value) if name in ("feeds", "symbols") else _text(value)
+            PREFIX + name.upper(): ",".join(value) if name in ("feeds", "symbols", "channels") else _text(value)
             for name, value in values.items()
         }
 

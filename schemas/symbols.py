@@ -6,8 +6,9 @@ dated future, `BTC-USD-261225-76000-C` option. The quote is the currency of the 
 Multiplied tickers keep their multiplier in the base (`1000SHIB-USDT-PERP`), as on the exchange.
 """
 
+import fnmatch
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -64,6 +65,28 @@ def _unknown(text: str) -> SymbolError:
         f"{text!r} is not a symbol: write BTC-USDT (spot), BTC-USDT-PERP, BTC-USDT-261225 (dated) "
         "or BTC-USD-261225-76000-C (option)"
     )
+
+
+class Selection:
+    """Canonical symbols and patterns of them (`*-USDT`, `BTC-*-PERP`), in upper case."""
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        named = tuple(patterns)
+        self.exact = tuple(each for each in named if not is_pattern(each))
+        self.patterns = tuple(each for each in named if is_pattern(each))
+        self._chosen = re.compile("|".join(map(fnmatch.translate, self.patterns)) or r"(?!)")
+        self._named = frozenset(self.exact)
+
+    def __bool__(self) -> bool:
+        return bool(self.exact or self.patterns)
+
+    def __contains__(self, symbol: str) -> bool:
+        return symbol in self._named or self._chosen.match(symbol) is not None
+
+
+def is_pattern(text: str) -> bool:
+    """Whether a symbol of the settings stands for several."""
+    return any(sign in text for sign in "*?[")
 
 
 # Binance writes no separator. Metadata decides where there is any; this table serves replays, which have none.

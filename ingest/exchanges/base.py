@@ -5,10 +5,9 @@ from collections.abc import Iterable, Iterator
 from typing import ClassVar, Literal, NamedTuple
 
 from ingest.rest import Rest
-from schemas.feeds import FEEDS, Feed
+from schemas.feeds import CHANNELS, FEEDS, Feed
 from schemas.instruments import Instrument
-
-CHANNELS = ("trades", "books", "quotes")
+from schemas.symbols import Selection
 
 
 class Route(NamedTuple):
@@ -29,17 +28,19 @@ UNKNOWN_FRAME = Route("unknown")
 class Control(NamedTuple):
     """A control frame, understood. `routes` empty: the whole request `id` is meant.
 
-    `listing`: the answer to `listing_request`; `closing`: it will cut the connection; `heard`: nothing to do.
+    `listing`: the answer to `listing_request`; `closing`: it will cut the connection; `notice`: it announces something
+    else; `heard`: nothing to do but to send `answer` back, if there is one.
     """
 
-    kind: Literal["acknowledged", "refused", "listing", "closing", "heard", "unknown"]
+    kind: Literal["acknowledged", "refused", "listing", "closing", "notice", "heard", "unknown"]
     id: str = ""
     routes: tuple[Route, ...] = ()
     reason: str = ""
+    answer: str = ""
 
 
 class Request(NamedTuple):
-    """One message to the exchange and what it asks for."""
+    """One message to the exchange and what it asks for; without `routes` no acknowledgement is awaited."""
 
     id: str
     text: str
@@ -47,12 +48,16 @@ class Request(NamedTuple):
 
 
 class ExchangeFeed(ABC):
-    """One feed of an exchange: addresses, names, messages, limits. Without state; rates are (count, seconds)."""
+    """One feed of an exchange: addresses, names, messages, limits. Without state; rates are (count, seconds).
+
+    `depth`: levels a side that its books should have: a feed takes the least of its own that is enough, or its most.
+    """
 
     name: ClassVar[str]
     ws: ClassVar[str]
     rest: ClassVar[str]
-    path: ClassVar[str]
+    paths: ClassVar[dict[str, tuple[str, ...]]]  # the channels that each WebSocket path serves: a socket for each
+    snapshots: ClassVar[Literal["stream", "message", "rest"]]  # where a book's snapshot comes from
     compression: ClassVar[Literal["deflate"] | None] = None
     connects: ClassVar[tuple[float, float]]
     messages: ClassVar[tuple[float, float]]
@@ -62,19 +67,29 @@ class ExchangeFeed(ABC):
     silence: ClassVar[float] = 30.0  # s without any frame until a connection is given up
     ping: ClassVar[str] = ""  # text sent when idle; empty where WebSocket pings do
     ping_after: ClassVar[float] = 20.0  # s
-    snapshots_by_rest: ClassVar[bool] = False
+
+    def __init__(self, channels: Iterable[str] = CHANNELS, depth: int = 400) -> None:
+        self.channels = tuple(channels)
+        self.depth = depth
 
     @property
     def feed(self) -> Feed:
         return FEEDS[self.name]
 
-    @abstractmethod
-    def subscribe(self, symbols: Iterable[str], ids: Iterator[int]) -> list[Request]:
-        """The messages that subscribe all channels of these instruments (the exchange's names)."""
+    def decode(self, frame: bytes) -> bytes:
+        """The text of a frame as it came over the wire; what cannot be decoded as it came."""
+        return frame
 
     @abstractmethod
-    def resubscribe_books(self, symbol: str, ids: Iterator[int]) -> list[Request]:
-        """The messages that make the exchange send a fresh book snapshot; none where REST gives it."""
+    def subscribe(self, symbols: Iterable[str], channels: Iterable[str], ids: Iterator[int]) -> list[Request]:
+        """The messages that subscribe these channels of these instruments (the exchange's names)."""
+
+    @abstractmethod
+    def resubscribe(self, symbol: str, channel: str, ids: Iterator[int]) -> list[Request]:
+        """The messages that make the exchange forget one channel of one instrument and take it up anew.
+
+        For `books`, where `snapshots` is `stream`, this brings a fresh snapshot.
+        """
 
     def listing_request(self) -> str:
         """A message that asks what is subscribed; empty where acknowledgements say it."""
@@ -89,9 +104,17 @@ class ExchangeFeed(ABC):
         """Understand a frame that `route` calls control."""
 
     @abstractmethod
-    async def instruments(self, rest: Rest, symbols: Iterable[str]) -> dict[str, Instrument]:
-        """The definitions of those canonical symbols that the exchange has. `ExchangeError` where it gives none."""
+    async def instruments(self, rest: Rest, selection: Selection) -> dict[str, Instrument]:
+        """The definitions of what the exchange lists of a selection. `ExchangeError` where it gives none."""
+
+    @abstractmethod
+    async def server_time(self, rest: Rest) -> int:
+        """The exchange's clock, µs since the epoch."""
+
+    def snapshot_request(self, symbol: str, ids: Iterator[int]) -> Request:
+        """The message that is answered with a book snapshot. Only where `snapshots` is `message`."""
+        raise NotImplementedError
 
     async def snapshot(self, rest: Rest, symbol: str) -> bytes:
-        """The REST depth snapshot's body, as it came. Only where `snapshots_by_rest`."""
+        """The REST depth snapshot's body, as it came. Only where `snapshots` is `rest`."""
         raise NotImplementedError

@@ -9,10 +9,11 @@ import orjson
 from ingest.exchanges.base import CONTROL, UNKNOWN_FRAME, Control, ExchangeFeed, Request, Route
 from ingest.rest import Rest
 from schemas.errors import ExchangeError
+from schemas.feeds import CHANNELS
 from schemas.instruments import Instrument, assumed_instrument
-from schemas.symbols import to_exchange
+from schemas.symbols import Selection, to_exchange
 
-_STREAMS = ("trade", "depth@100ms", "bookTicker")
+_STREAMS = {"trades": "trade", "books": "depth@100ms", "quotes": "bookTicker"}
 _CHANNELS = {"trade": "trades", "bookTicker": "quotes", "depth": "books"}
 _EVENTS = {"trade": "trades", "bookTicker": "quotes", "depthUpdate": "books"}
 _STREAMS_PER_MESSAGE = 50
@@ -27,21 +28,25 @@ class _Binance(ExchangeFeed):
     lifetime: ClassVar[float] = 23.5 * 3600
     connects: ClassVar[tuple[float, float]] = (60, 300)  # of 300 in 5 min per address
     instruments_per_connection: ClassVar[int] = 60  # 3 streams each: the older page's limit is 200 streams
-    snapshots_by_rest: ClassVar[bool] = True
+    snapshots: ClassVar[Literal["stream", "message", "rest"]] = "rest"
     depth_path: ClassVar[str]
-    depth_weight: ClassVar[int]
+    depth_weights: ClassVar[dict[int, int]]  # by levels a side
+    time_path: ClassVar[str]
     info_path: ClassVar[str]
     info_weight: ClassVar[int]
 
-    def subscribe(self, symbols: Iterable[str], ids: Iterator[int]) -> list[Request]:
-        streams = [f"{symbol.lower()}@{stream}" for symbol in symbols for stream in _STREAMS]
+    def subscribe(self, symbols: Iterable[str], channels: Iterable[str], ids: Iterator[int]) -> list[Request]:
+        wanted = [_STREAMS[channel] for channel in channels]
+        streams = [f"{symbol.lower()}@{stream}" for symbol in symbols for stream in wanted]
         parts = [
             streams[start : start + _STREAMS_PER_MESSAGE] for start in range(0, len(streams), _STREAMS_PER_MESSAGE)
         ]
         return [_request("SUBSCRIBE", part, next(ids)) for part in parts]
 
-    def resubscribe_books(self, symbol: str, ids: Iterator[int]) -> list[Request]:
-        return []
+    def resubscribe(self, symbol: str, channel: str, ids: Iterator[int]) -> list[Request]:
+        stream = [f"{symbol.lower()}@{_STREAMS[channel]}"]
+        forget = _request("UNSUBSCRIBE", stream, next(ids))._replace(routes=())
+        return [forget, _request("SUBSCRIBE", stream, next(ids))]
 
     def listing_request(self) -> str:
         # Every request is acknowledged, also for streams that do not exist: so ask what was taken.
@@ -61,19 +66,15 @@ class _Binance(ExchangeFeed):
             return Control("closing", reason="serverShutdown")
         return _answer(body)
 
-    async def instruments(self, rest: Rest, symbols: Iterable[str]) -> dict[str, Instrument]:
-        wanted = {to_exchange(self.name, symbol): symbol for symbol in symbols}
-        info = await self._info(rest, list(wanted))
+    async def instruments(self, rest: Rest, selection: Selection) -> dict[str, Instrument]:
+        info = await self._info(rest, selection)
         for limit in info.get("rateLimits", ()):
             if limit["rateLimitType"] == "REQUEST_WEIGHT" and limit["interval"] == "MINUTE":
                 rest.allow(limit["limit"] / limit["intervalNum"])
-        return {
-            symbol: self._instrument(symbol, entry)
-            for entry in info["symbols"]
-            if (symbol := wanted.get(entry["symbol"])) is not None
-        }
+        entries = ((_canonical(entry), entry) for entry in info["symbols"])
+        return {symbol: self._instrument(symbol, entry) for symbol, entry in entries if symbol in selection}
 
-    async def _info(self, rest: Rest, names: list[str]) -> Any:
+    async def _info(self, rest: Rest, selection: Selection) -> Any:
         return orjson.loads(await rest.get(self.info_path, self.info_weight))
 
     def _instrument(self, symbol: str, entry: Any) -> Instrument:
@@ -81,8 +82,6 @@ class _Binance(ExchangeFeed):
         return assumed_instrument(self.name, "binance", symbol).model_copy(
             update={
                 "exchange_symbol": entry["symbol"],
-                "base": entry["baseAsset"],
-                "quote": entry["quoteAsset"],
                 "settle": entry.get("marginAsset", ""),
                 "tick_size": _plain(filters.get("PRICE_FILTER", {}).get("tickSize", "")),
                 "lot_size": _plain(filters.get("LOT_SIZE", {}).get("stepSize", "")),
@@ -90,31 +89,36 @@ class _Binance(ExchangeFeed):
             }
         )
 
+    async def server_time(self, rest: Rest) -> int:
+        return int(orjson.loads(await rest.get(self.time_path, 1))["serverTime"]) * 1000
+
     async def snapshot(self, rest: Rest, symbol: str) -> bytes:
-        return await rest.get(self.depth_path, self.depth_weight, symbol=symbol, limit="1000")
+        levels = min((each for each in self.depth_weights if each >= self.depth), default=max(self.depth_weights))
+        return await rest.get(self.depth_path, self.depth_weights[levels], symbol=symbol, limit=str(levels))
 
 
 class BinanceSpot(_Binance):
     name: ClassVar[str] = "binance-spot"
     ws: ClassVar[str] = "wss://stream.binance.com:9443"
     rest: ClassVar[str] = "https://api.binance.com"
-    path: ClassVar[str] = "/stream"
+    paths: ClassVar[dict[str, tuple[str, ...]]] = {"/stream": CHANNELS}
     messages: ClassVar[tuple[float, float]] = (2, 1)  # of 5 a second, of which pongs and our pings count too
     weight_per_minute: ClassVar[int] = 6000
     depth_path: ClassVar[str] = "/api/v3/depth"
-    depth_weight: ClassVar[int] = 50  # 1000 levels; 5000 would cost 250
+    depth_weights: ClassVar[dict[int, int]] = {100: 5, 500: 25, 1000: 50, 5000: 250}
+    time_path: ClassVar[str] = "/api/v3/time"
     info_path: ClassVar[str] = "/api/v3/exchangeInfo"
     info_weight: ClassVar[int] = 20
 
-    async def _info(self, rest: Rest, names: list[str]) -> Any:
+    async def _info(self, rest: Rest, selection: Selection) -> Any:
         # All symbols are some 10 MB. But one unknown name among `symbols` makes it refuse all of them.
-        if len(names) <= 100:
-            listed = orjson.dumps(names).decode()
+        if len(selection.exact) <= 100 and not selection.patterns:
+            listed = orjson.dumps([to_exchange(self.name, symbol) for symbol in selection.exact]).decode()
             try:
                 return orjson.loads(await rest.get(self.info_path, self.info_weight, symbols=listed))
             except ExchangeError:
                 pass
-        return await super()._info(rest, names)
+        return await super()._info(rest, selection)
 
 
 class BinanceUsdm(_Binance):
@@ -122,11 +126,12 @@ class BinanceUsdm(_Binance):
     ws: ClassVar[str] = "wss://fstream.binance.com"
     rest: ClassVar[str] = "https://fapi.binance.com"
     # Trades, depth and BBO are all served here; a stream asked for on the wrong path is acknowledged and silent.
-    path: ClassVar[str] = "/public/stream"
+    paths: ClassVar[dict[str, tuple[str, ...]]] = {"/public/stream": CHANNELS}
     messages: ClassVar[tuple[float, float]] = (4, 1)  # of 10 a second
     weight_per_minute: ClassVar[int] = 2400
     depth_path: ClassVar[str] = "/fapi/v1/depth"
-    depth_weight: ClassVar[int] = 20
+    depth_weights: ClassVar[dict[int, int]] = {50: 2, 100: 5, 500: 10, 1000: 20}
+    time_path: ClassVar[str] = "/fapi/v1/time"
     info_path: ClassVar[str] = "/fapi/v1/exchangeInfo"
     info_weight: ClassVar[int] = 1
 
@@ -182,6 +187,14 @@ def _answer(body: dict[str, Any]) -> Control:
     if "result" in body and body["result"] is None:
         return Control("acknowledged", number)
     return Control("unknown", number)
+
+
+def _canonical(entry: Any) -> str:
+    """The canonical symbol of a listed instrument; perpetuals and dated contracts have a `contractType`."""
+    pair, kind = f"{entry['baseAsset']}-{entry['quoteAsset']}", entry.get("contractType", "")
+    if kind.endswith("PERPETUAL"):  # TRADIFI_PERPETUAL as well
+        return f"{pair}-PERP"
+    return f"{pair}-{entry['symbol'].rpartition('_')[2]}" if kind else pair
 
 
 def _plain(number: str) -> str:

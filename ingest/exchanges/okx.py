@@ -9,11 +9,12 @@ import orjson
 
 from ingest.exchanges.base import CONTROL, UNKNOWN_FRAME, Control, ExchangeFeed, Request, Route
 from ingest.rest import Rest
-from schemas.errors import ExchangeError
+from schemas.errors import ExchangeError, SymbolError
+from schemas.feeds import CHANNELS
 from schemas.instruments import Instrument, assumed_instrument
-from schemas.symbols import Kind, parse_symbol, to_exchange
+from schemas.symbols import Selection, from_exchange, is_pattern
 
-_ARGUMENTS = ("trades", "books", "bbo-tbt")
+_ARGUMENTS = {"trades": "trades", "books": "books", "quotes": "bbo-tbt"}
 _CHANNELS = {
     "trades": "trades",
     "books": "books",
@@ -21,7 +22,6 @@ _CHANNELS = {
     "books50-l2-tbt": "books",
     "bbo-tbt": "quotes",
 }
-_TYPES: dict[Kind, str] = {"spot": "SPOT", "perp": "SWAP", "future": "FUTURES", "option": "OPTION"}
 _HEAD = b'{"arg":'
 _UPGRADE = "64008"
 
@@ -30,7 +30,8 @@ class Okx(ExchangeFeed):
     name: ClassVar[str] = "okx"
     ws: ClassVar[str] = "wss://ws.okx.com:8443"
     rest: ClassVar[str] = "https://www.okx.com"
-    path: ClassVar[str] = "/ws/v5/public"
+    paths: ClassVar[dict[str, tuple[str, ...]]] = {"/ws/v5/public": CHANNELS}
+    snapshots: ClassVar[Literal["stream", "message", "rest"]] = "stream"
     compression: ClassVar[Literal["deflate"] | None] = "deflate"
     connects: ClassVar[tuple[float, float]] = (1, 1)  # of 3 a second per address
     # 480 an hour and connection: a bucket of half of it, which refills by as much in an hour, never exceeds it.
@@ -41,12 +42,13 @@ class Okx(ExchangeFeed):
     ping: ClassVar[str] = "ping"
     ping_after: ClassVar[float] = 20.0
 
-    def subscribe(self, symbols: Iterable[str], ids: Iterator[int]) -> list[Request]:
+    def subscribe(self, symbols: Iterable[str], channels: Iterable[str], ids: Iterator[int]) -> list[Request]:
         # One message per instrument: an error names only the request's id.
-        return [_request("subscribe", symbol, _ARGUMENTS, next(ids)) for symbol in symbols]
+        names = [_ARGUMENTS[channel] for channel in channels]
+        return [_request("subscribe", symbol, names, next(ids)) for symbol in symbols]
 
-    def resubscribe_books(self, symbol: str, ids: Iterator[int]) -> list[Request]:
-        return [_request(op, symbol, ("books",), next(ids)) for op in ("unsubscribe", "subscribe")]
+    def resubscribe(self, symbol: str, channel: str, ids: Iterator[int]) -> list[Request]:
+        return [_request(op, symbol, (_ARGUMENTS[channel],), next(ids)) for op in ("unsubscribe", "subscribe")]
 
     def route(self, frame: bytes) -> Route:
         if frame.startswith(_HEAD):
@@ -68,14 +70,20 @@ class Okx(ExchangeFeed):
             return Control("closing", number, reason=f"{_UPGRADE}: {body.get('msg', '')}")
         return Control("heard" if event == "channel-conn-count" else "unknown", number)
 
-    async def instruments(self, rest: Rest, symbols: Iterable[str]) -> dict[str, Instrument]:
-        wanted = {to_exchange(self.name, symbol): symbol for symbol in symbols}
+    async def instruments(self, rest: Rest, selection: Selection) -> dict[str, Instrument]:
         found = {}
-        for query in sorted({_query(symbol) for symbol in wanted.values()}):
-            for entry in await self._listed(rest, dict(query)):
-                if (symbol := wanted.get(entry["instId"])) is not None:
+        for query in _queries(selection):
+            for entry in await self._listed(rest, query):
+                try:
+                    symbol = from_exchange(self.name, entry["instId"])
+                except SymbolError:
+                    continue  # a kind of instrument that has no canonical name
+                if symbol in selection:
                     found[symbol] = _instrument(symbol, entry)
         return found
+
+    async def server_time(self, rest: Rest) -> int:
+        return int(orjson.loads(await rest.get("/api/v5/public/time", 1))["data"][0]["ts"]) * 1000
 
     async def _listed(self, rest: Rest, query: dict[str, str]) -> list[Any]:
         body = orjson.loads(await rest.get("/api/v5/public/instruments", 1, **query))
@@ -93,10 +101,15 @@ def _request(op: str, symbol: str, channels: Iterable[str], number: int) -> Requ
     return Request(str(number), text, routes)
 
 
-def _query(symbol: str) -> tuple[tuple[str, str], ...]:
-    parts = parse_symbol(symbol)
-    query: tuple[tuple[str, str], ...] = (("instType", _TYPES[parts.kind]),)
-    return (*query, ("instFamily", f"{parts.base}-{parts.quote}")) if parts.kind == "option" else query
+def _queries(selection: Selection) -> list[dict[str, str]]:
+    """What to ask for: all of a kind at once; options only by family, of those that the selection names."""
+    families = {
+        "-".join(parts[:2])
+        for parts in (text.split("-") for text in (*selection.exact, *selection.patterns))
+        if len(parts) == 5 and not any(map(is_pattern, parts[:2]))
+    }
+    plain: list[dict[str, str]] = [{"instType": kind} for kind in ("SPOT", "SWAP", "FUTURES")]
+    return plain + [{"instType": "OPTION", "instFamily": family} for family in sorted(families)]
 
 
 @lru_cache(maxsize=65536)

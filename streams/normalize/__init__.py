@@ -8,6 +8,7 @@ list of `Trade`, `Depth`, `Quote` or `Ignored`. It raises `FrameError` with the 
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import orjson
 
 from schemas.errors import FrameError
@@ -19,14 +20,19 @@ Normalizer = Callable[[Any, Instrument, int], list[Normalized]]
 
 NORMALIZERS: dict[str, Normalizer] = {"binance": binance.normalize, "okx": okx.normalize}
 
+# For exchanges that send prices as JSON numbers: as text, since a float keeps some 16 of their digits.
+EXACT = msgspec.json.Decoder(float_hook=str).decode
+
+DECODERS: dict[str, Callable[[bytes], Any]] = {}  # by exchange; orjson for all others
+
 _MALFORMED = (KeyError, TypeError, ValueError, IndexError, AttributeError)
 
 
 def parse(frame: bytes, instrument: Instrument, local_timestamp: int) -> list[Normalized]:
     """A raw frame to normalized events; `FrameError` says why it is none."""
     try:
-        data = orjson.loads(frame)
-    except orjson.JSONDecodeError as error:
+        data = DECODERS.get(instrument.exchange, orjson.loads)(frame)
+    except ValueError as error:  # orjson's and msgspec's are both ones
         raise FrameError(f"not JSON: {error}") from None
     try:
         return NORMALIZERS[instrument.exchange](data, instrument, local_timestamp)

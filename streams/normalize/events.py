@@ -6,7 +6,10 @@ Levels = list[list[str]]  # [price, amount, …] as the exchange sent them, best
 
 
 class Trade(NamedTuple):
-    """`timestamp` µs; `amount` base units; `side` of the taker."""
+    """`timestamp` µs; `amount` base units; `side` of the taker.
+
+    `exchange_amount`: in the exchange's own unit, where that is not base units (contracts, USD).
+    """
 
     timestamp: int
     id: str
@@ -14,6 +17,7 @@ class Trade(NamedTuple):
     amount: str
     side: str
     kind: str = "normal"
+    exchange_amount: str = ""
 
 
 class Depth(NamedTuple):

@@ -38,6 +38,11 @@ def decimal(text: str) -> str:
     return format(value, "f")
 
 
+def number(value: str | int) -> str:
+    """A number of exactly decoded JSON (`normalize.EXACT`: text, or an int) as `decimal` has it."""
+    return str(value) if type(value) is int and value >= 0 else decimal(value)  # type: ignore[arg-type]
+
+
 def positive(text: str) -> str:
     """A decimal string above zero: a trade's price or amount."""
     plain = decimal(text)

@@ -7,6 +7,7 @@ import pytest
 
 from ingest.exchanges.base import CONTROL, UNKNOWN_FRAME, Route
 from ingest.exchanges.binance import BinanceSpot, BinanceUsdm
+from schemas.feeds import CHANNELS
 
 SPOT, USDM = BinanceSpot(), BinanceUsdm()
 
@@ -58,7 +59,7 @@ def test_rubbish(frame: bytes) -> None:
 
 def test_subscribe() -> None:
     """All channels of all instruments are asked for, few enough streams a message; the listing names them the same."""
-    requests = USDM.subscribe([f"A{number}USDT" for number in range(40)], count(1))
+    requests = USDM.subscribe([f"A{number}USDT" for number in range(40)], CHANNELS, count(1))
     bodies = [orjson.loads(request.text) for request in requests]
     names = [name for body in bodies for name in body["params"]]
     assert len(names) == 120

@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from ingest.control import MAX_AGE, understood
+from ingest.control import MAX_AGE, ReconnectRequest, SnapshotRequest, understood
 
 NOW = 1_790_000_000_000_000
 
@@ -15,7 +15,13 @@ def request(**changes: object) -> bytes:
 
 def test_recent() -> None:
     """A recent request is obeyed, with the time of its cause."""
-    assert understood(request(), NOW - 1, NOW) == ("okx:BTC-USDT", NOW)
+    assert understood(request(), NOW - 1, NOW) == SnapshotRequest("okx:BTC-USDT", NOW)
+
+
+def test_reconnect() -> None:
+    """The operator's request names feeds."""
+    body = orjson.dumps({"request": "reconnect", "feeds": ["okx", "deribit"], "timestamp": NOW})
+    assert understood(body, NOW - 1, NOW) == ReconnectRequest(("okx", "deribit"))
 
 
 @pytest.mark.parametrize("timestamp", [NOW - MAX_AGE - 1, NOW - 60_000_001])

@@ -12,8 +12,8 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from ingest.exchanges.binance import BinanceSpot
-from ingest.exchanges.okx import Okx
+from ingest.exchanges.binance import BinanceSpot, BinanceUsdm
+from ingest.exchanges.okx import _ARGUMENTS, _CHANNELS, Okx
 from local.simulator import Disconnect, Limits, Shutdown, Simulators, Stall
 from local.simulator.binance_feeds import BinanceSpot as SimulatedSpot
 from local.simulator.faults import Plan
@@ -111,15 +111,14 @@ async def test_ticks_reach_every_partition(here: Settings) -> None:
     [
         (Disconnect(feed="binance-spot"), "closed"),
         (Disconnect(feed="binance-spot", close_frame=False), "closed"),
-        (Shutdown(feed="binance-spot", seconds=6.0), "serverShutdown"),
         (Stall(feed="binance-spot", seconds=2.5), "silent"),
     ],
-    ids=["disconnect", "abort", "shutdown", "stall"],
+    ids=["disconnect", "abort", "stall"],
 )
 async def test_reconnects(
     here: Settings, simulators: Simulators, monkeypatch: pytest.MonkeyPatch, plan: Plan, reason: str
 ) -> None:
-    """A connection that breaks, is announced to end or falls silent is replaced, and the book seeded anew."""
+    """A connection that breaks or falls silent is replaced, and the book seeded anew."""
     monkeypatch.setattr(BinanceSpot, "silence", 1.5)
     async with ingesting(here, "binance-spot"):
         await until(here, "binance", SPOT, lambda found: "snapshot" in found)
@@ -131,6 +130,22 @@ async def test_reconnects(
     assert found[gone + 1 : gone + 4] == ["instrument", "connected", "subscribed"]
     assert reason in orjson.loads(lines[gone].frame)["reason"]
     assert [line.local_timestamp for line in lines] == sorted(line.local_timestamp for line in lines)
+
+
+async def test_announced_end(here: Settings, simulators: Simulators) -> None:
+    """A connection whose end is announced is left for another before; no frame is missing, no book seeded anew."""
+    async with ingesting(here, "binance-spot"):
+        await until(here, "binance", SPOT, lambda found: "snapshot" in found)
+        await simulators.plant(Shutdown(feed="binance-spot", seconds=6.0))
+        await until(here, "binance", SPOT, lambda found: "renewed" in found)
+        before = kinds((await read_lines(here, "binance"))[SPOT]).count("frame")
+        await until(here, "binance", SPOT, lambda found: found.count("frame") > before + 20)
+        found = kinds((await read_lines(here, "binance"))[SPOT])
+    assert [kind for kind in found if kind not in ("frame", "clock")] == [
+        "instrument", "connected", "subscribed", "instrument", "snapshot",
+        "notice", "instrument", "renewing", "subscribed", "renewed",
+    ]  # fmt: skip
+    assert {gap["cause"] for gap in events(await processed(here, "binance"), "market.gaps")} == {"disconnected"}
 
 
 @pytest.mark.parametrize("form", RUBBISH)
@@ -177,10 +192,10 @@ async def test_snapshot_on_request(here: Settings, feed: str, key: str) -> None:
 
 async def test_stream_that_was_not_taken(here: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Binance acknowledges a stream of another path and stays silent: its own list of subscriptions tells."""
-    monkeypatch.setattr("ingest.exchanges.binance._STREAMS", ("depth@100ms", "aggTrade"))
+    monkeypatch.setattr(BinanceUsdm, "paths", {"/market/stream": ("quotes",)})
     async with ingesting(here, "binance-usdm"):
         lines = await until(here, "binance", PERP, lambda found: "refused" in found)
-    assert orjson.loads(lines[kinds(lines).index("refused")].frame)["channels"] == ["aggTrade"]
+    assert orjson.loads(lines[kinds(lines).index("refused")].frame)["channels"] == ["quotes"]
 
 
 async def test_rate_limit_is_obeyed(here: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,11 +226,12 @@ async def use_weight(settings: Settings, weight: int) -> None:
 
 async def test_refused_subscription(here: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the exchange refuses is marked and the rest goes on."""
-    monkeypatch.setattr("ingest.exchanges.okx._ARGUMENTS", ("trades", "books", "nonsense"))
+    monkeypatch.setitem(_ARGUMENTS, "quotes", "nonsense")
+    monkeypatch.setitem(_CHANNELS, "nonsense", "quotes")
     async with ingesting(here, "okx"):
         lines = await until(here, "okx", OKX_PERP, lambda found: "refused" in found and "frame" in found)
     refused = orjson.loads(lines[kinds(lines).index("refused")].frame)
-    assert refused["channels"] == ["nonsense"]
+    assert refused["channels"] == ["quotes"]
     assert refused["reason"]
 
 

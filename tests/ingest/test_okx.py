@@ -7,6 +7,7 @@ import pytest
 
 from ingest.exchanges.base import CONTROL, UNKNOWN_FRAME, Route
 from ingest.exchanges.okx import Okx
+from schemas.feeds import CHANNELS
 
 OKX = Okx()
 
@@ -53,8 +54,8 @@ def test_rubbish(frame: bytes) -> None:
 def test_subscribe() -> None:
     """One message an instrument, so that an error's id names it; books are renewed by re-subscribing."""
     ids = count(1)
-    requests = OKX.subscribe(["BTC-USDT", "BTC-USDT-SWAP"], ids)
+    requests = OKX.subscribe(["BTC-USDT", "BTC-USDT-SWAP"], CHANNELS, ids)
     assert [orjson.loads(request.text)["args"][1]["instId"] for request in requests] == ["BTC-USDT", "BTC-USDT-SWAP"]
     assert {route.channel for route in requests[0].routes} == {"trades", "books", "quotes"}
-    operations = [orjson.loads(request.text)["op"] for request in OKX.resubscribe_books("BTC-USDT", ids)]
+    operations = [orjson.loads(request.text)["op"] for request in OKX.resubscribe("BTC-USDT", "books", ids)]
     assert operations == ["unsubscribe", "subscribe"]

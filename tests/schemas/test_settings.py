@@ -28,8 +28,8 @@ def test_names_are_canonical(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MARKETPRISM_SYMBOLS", "btc-usdt,eth-usdt-perp")
     settings = load_settings()
     assert settings.feeds == ("okx", "binance-spot")
-    assert settings.symbols_of("binance-spot") == ("BTC-USDT",)
-    assert settings.symbols_of("okx") == ("BTC-USDT", "ETH-USDT-PERP")
+    assert settings.selection_of("binance-spot").exact == ("BTC-USDT",)
+    assert settings.selection_of("okx").exact == ("BTC-USDT", "ETH-USDT-PERP")
 
 
 @pytest.mark.parametrize(
