@@ -175,6 +175,21 @@ def _until_interrupted(work: Callable[[], Any]) -> None:
         console.print(asyncio.run(work()), highlight=False)
 
 
+feeds_app = typer.Typer(no_args_is_help=True, help="The feeds of a running ingest.")
+app.add_typer(feeds_app, name="feeds")
+
+
+@feeds_app.command()
+def reconnect(feed: FeedOption = None) -> None:
+    """Move connections to new sockets: the new ones flow before the old ones close, so no book is interrupted."""
+    from local.feeds import ask_to_reconnect
+
+    with _told():
+        settings = _settings(feed)
+        asyncio.run(ask_to_reconnect(settings, settings.feeds))
+        console.print(f"asked ingest to reconnect {', '.join(settings.feeds)}", highlight=False)
+
+
 @app.command()
 def sql(
     query: Annotated[str, typer.Argument(help="a SELECT; `-` reads it from standard input")],

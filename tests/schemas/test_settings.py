@@ -32,11 +32,35 @@ def test_names_are_canonical(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.selection_of("okx").exact == ("BTC-USDT", "ETH-USDT-PERP")
 
 
+def test_patterns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Symbols may be patterns; which instruments they choose is told by each feed's listing."""
+    monkeypatch.setenv("MARKETPRISM_SYMBOLS", "*-usdt,btc-*-perp,SOL-USDC")
+    chosen = load_settings().selection_of("binance-usdm")
+    assert chosen.exact == ()
+    assert [symbol in chosen for symbol in ("ETH-USDT", "BTC-USDC-PERP", "ETH-USDT-PERP", "SOL-USDC")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert "SOL-USDC" in load_settings().selection_of("binance-spot")
+
+
+def test_silence_by_channel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One channel's limit is set and the others keep theirs."""
+    monkeypatch.setenv("MARKETPRISM_SILENT_S", '{"trades": 30}')
+    assert load_settings().silent_s == {"trades": 30.0, "books": 75.0, "quotes": 75.0}
+
+
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
         ("FEEDS", "mtgox", "known are binance-spot"),
         ("SYMBOLS", "BITCOIN", "write BTC-USDT"),
+        ("CHANNELS", "trades,candles", "no channel is called candles: known are trades, books, quotes"),
+        ("SILENT_S", '{"candles": 3}', "no channel is called candles"),
+        ("SILENT_S", '{"books": 0}', "greater than 0"),
+        ("DEPTH", "0", "levels a side of a book"),
         ("PARTITIONS", "0", "partitions of every partitioned topic"),
         ("CLICKHOUSE", "http://x", "chdb://DIRECTORY"),
         ("ENDPOINTS", '{"mtgox": {}}', "known are binance-spot"),

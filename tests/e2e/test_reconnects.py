@@ -1,0 +1,70 @@
+"""Reconnects under load, planned and not: what is lost, what comes twice, how long a book is away."""
+
+import os
+from collections import Counter
+from statistics import median
+
+import pytest
+
+from local.feeds import ask_to_reconnect
+from local.simulator import Disconnect, Simulators
+from local.simulator.listings import LISTINGS
+from schemas.feeds import FEEDS
+from schemas.settings import Settings, load_settings
+from tests.e2e.lab import Lab, settled
+
+_ROUNDS = int(os.environ.get("MARKETPRISM_TEST_ROUNDS", "4"))  # each reconnects every feed once
+_BOOKS = {feed: [each.symbol for each in LISTINGS if each.feed == feed] for feed in FEEDS}
+_KEYS = {f"{FEEDS[feed].exchange}:{symbol}": feed for feed, symbols in _BOOKS.items() for symbol in symbols}
+
+
+def here(settings: Settings, simulators: Simulators) -> Settings:
+    symbols = sorted({symbol for symbols in _BOOKS.values() for symbol in symbols})
+    return load_settings(**settings.model_dump() | {"endpoints": simulators.endpoints, "symbols": symbols})
+
+
+async def live(lab: Lab) -> None:
+    await lab.until(lambda: all(map(lab.live, _KEYS)), "every book is live")
+
+
+async def test_planned(settings: Settings) -> None:
+    """Asked for by the operator while data flows: no gap, no trade lost or doubled, books true afterwards."""
+    async with Simulators(rate=3.0) as simulators, Lab(here(settings, simulators), simulators) as lab:
+        await live(lab)
+        for number in range(1, _ROUNDS + 1):
+            await ask_to_reconnect(settings, settings.feeds)
+            await lab.until(lambda n=number: all(lab.markers[key, "renewed"] >= n for key in _KEYS), "all moved", 30)  # type: ignore[misc]
+        await settled(lab, _BOOKS)
+        assert [event for topic, event in lab.events if topic in ("market.gaps", "dead_letters")] == []
+        assert not any(lab.markers[key, "disconnected"] for key in _KEYS)
+        for key in _KEYS:
+            ids = [trade["id"] for trade in lab.told("market.trades", key)]
+            assert ids
+            assert max(Counter(ids).values()) == 1
+            numbers = sorted(int(each.rpartition("-")[2]) for each in ids)
+            assert numbers == list(range(numbers[0], numbers[-1] + 1))
+
+
+async def test_unplanned(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sockets are cut while data flows: each gap is told, each book is soon live again, and true."""
+    monkeypatch.setattr("ingest.carrier._HEALTHY", 1.0)  # s, so that each reconnect is like a first one
+    away: list[float] = []
+    async with Simulators(rate=3.0) as simulators, Lab(here(settings, simulators), simulators) as lab:
+        await live(lab)
+        for number in range(_ROUNDS):
+            seen = len(lab.events)
+            for feed in _BOOKS:
+                await simulators.plant(Disconnect(feed=feed, close_frame=bool(number % 2)))
+            await lab.until(
+                lambda since=seen: all(len(lab.told("market.gaps", key, since)) == 2 for key in _KEYS),  # type: ignore[misc]
+                "each gap is opened and closed",
+            )
+            for key in _KEYS:
+                opened, closed = lab.told("market.gaps", key, seen)
+                assert (opened["type"], opened["cause"], closed["type"]) == ("opened", "disconnected", "closed")
+                assert opened["id"] == closed["id"]
+                away.append(closed["duration"] / 1e6)
+            await live(lab)
+        await settled(lab, _BOOKS)
+        assert [event for topic, event in lab.events if topic == "dead_letters"] == []
+    assert median(away) < 3.0
