@@ -2,23 +2,25 @@
 
 import asyncio
 from collections import Counter
+from typing import Any
 
 import orjson
 from aiokafka import AIOKafkaConsumer
 
 from schemas.errors import SymbolError
-from schemas.feeds import EXCHANGES, feed_of
+from schemas.feeds import CHANNELS, EXCHANGES, feed_of
 from schemas.raw import EVERY, MARKER, decode_record
 from schemas.settings import Settings
 from schemas.topics import raw_topic
 
 
 class FeedWatch:
-    """`frames` by feed since the start; `connected`: instruments by feed whose connection is up."""
+    """By feed: `frames` since the start; `instruments` that ingest follows; `connected`, their channels that are up."""
 
     def __init__(self, settings: Settings) -> None:
         self.frames: Counter[str] = Counter()
-        self.connected: dict[str, set[str]] = {}
+        self.instruments: dict[str, set[str]] = {}
+        self.connected: dict[str, set[tuple[str, str]]] = {}
         self._topics = [settings.topic(raw_topic(exchange)) for exchange in EXCHANGES]
         self._kafka = settings.kafka
         self._feeds: dict[str, str] = {}
@@ -38,7 +40,7 @@ class FeedWatch:
                 continue
             feed = self._feed(line.key)
             if line.frame.startswith(MARKER):
-                self._marker(feed, line.key, orjson.loads(line.frame)["marketprism"])
+                self._marker(feed, line.key, orjson.loads(line.frame))
             else:
                 self.frames[feed] += 1
 
@@ -51,10 +53,13 @@ class FeedWatch:
                 self._feeds[key] = exchange
         return self._feeds[key]
 
-    def _marker(self, feed: str, key: str, kind: str) -> None:
-        if kind == "connected":
-            self.connected.setdefault(feed, set()).add(key)
+    def _marker(self, feed: str, key: str, marker: dict[str, Any]) -> None:
+        kind, channels = marker["marketprism"], marker.get("channels", CHANNELS)
+        if kind == "instrument":
+            self.instruments.setdefault(feed, set()).add(key)
+        elif kind == "connected":
+            self.connected.setdefault(feed, set()).update((key, channel) for channel in channels)
         elif kind == "disconnected":
-            self.connected.setdefault(feed, set()).discard(key)
+            self.connected.setdefault(feed, set()).difference_update((key, channel) for channel in channels)
         elif kind in ("frame", "oversized"):
             self.frames[feed] += 1

@@ -82,10 +82,9 @@ def _feeds(picture: Picture) -> Panel:
     table = _table(("feed", ""), ("connection", ""), *((name, "right") for name in figures))
     watch = picture.watch
     for feed in sorted({*picture.settings.feeds, *watch.frames}):
-        up = len(watch.connected.get(feed, ()))
-        wanted = len(picture.settings.selection_of(feed).exact) if feed in picture.settings.feeds else 0
+        up, wanted = watch.connected.get(feed), len(watch.instruments.get(feed, ()))
         state = Text("● connected", style="green") if up else Text("○ not connected", style="red")
-        live = f"{picture.stored.live.get(feed, 0)}/{max(wanted, up)}"
+        live = f"{picture.stored.live.get(feed, 0)}/{wanted}"
         frames = f"{picture.rates.get(feed, 0):,.0f}", f"{watch.frames[feed]:,}"
         exchange = FEEDS[feed].exchange if feed in FEEDS else feed  # frames of no instrument count for their exchange
         lag = picture.offsets.behind.get(raw_topic(exchange), 0)

@@ -19,7 +19,9 @@ SIGNAL = {
 
 def picture() -> Picture:
     watch = FeedWatch(load_settings())
-    lines = encode_marker(1, "okx:BTC-USDT", "connected") + encode_line(2, "okx:BTC-USDT", b"{}")
+    symbols = ("BTC-USDT", "ETH-USDT", "BTC-USDT-PERP", "ETH-USDT-PERP")
+    lines = b"".join(encode_marker(1, f"okx:{symbol}", "instrument") for symbol in symbols)
+    lines += encode_marker(1, "okx:BTC-USDT", "connected") + encode_line(2, "okx:BTC-USDT", b"{}")
     watch.take(lines + encode_line(3, "binance:?", b"rubbish") + encode_marker(4, "okx:*", "tick"))
     offsets = Offsets({"market.trades": 7, "dead_letters": 1}, {"marketprism-sink": 3}, {"raw.okx": 5})
     stored = Stored({"trades": 6}, {"okx": 4}, [SIGNAL], {"opened": 2, "closed": 1})
