@@ -54,13 +54,17 @@ class MarketEvent(Event):
 
 
 class Trade(MarketEvent):
-    """`market.trades`. `kind` is `normal`, or what the exchange marks it as (`insurance_fund`, `adl`)."""
+    """`market.trades`. `kind` is `normal`, or what the exchange marks it as (`insurance_fund`, `adl`, `liquidation`).
+
+    `exchange_amount` is in the exchange's own unit (contracts, USD), equal to `amount` where that is base units.
+    """
 
     id: str
     price: PlainDecimal
     amount: PlainDecimal
     side: Literal["buy", "sell"]
     kind: str
+    exchange_amount: PlainDecimal
 
 
 class Book(MarketEvent):
@@ -93,7 +97,7 @@ class Gap(MarketEvent):
     """`market.gaps`. `opened` when something was missed, `closed` when the book is live again.
 
     `id` ties the two. `cause`: `sequence` (ids did not follow), `disconnected`, `lost` (ingest had to drop frames),
-    `crossed` (the book contradicted itself), `malformed` (a book frame could not be read).
+    `restarted` (the exchange's ids began anew), `checksum`, `crossed` (the book contradicted itself).
     `expected`/`received`: ids at a sequence gap, else 0. `duration`: microseconds without a live book, at `closed`.
     """
 
@@ -119,6 +123,33 @@ class Quality(MarketEvent):
     sequence: int
     bbo: list[str]
     book: list[str]
+
+
+class Status(MarketEvent):
+    """`market.status`. The watch over an instrument's feed; `channels`: those that it is about, none: the connection.
+
+    `connected`, `disconnected`, `subscribed`, `refused`, `notice` (the exchange announces something), `rate_limited`;
+    `renewing` and `renewed`: the connection is changed for another without a break; `silent` (`age`: for how long;
+    `reason`: what is done about it: `resubscribe`, `reconnect`) and `resumed`; `wrong_clock`, `clock_right`: the
+    exchange's times; `report`, every 10 s and channel: `messages` since the last one, `age` of the last message.
+    Times in µs: `latency_*` from exchange time to receipt by the exchange's clock (0: it sends no times);
+    `clock_offset`: its clock minus ours, `round_trip` of asking for it. `reconnects`, `renewals`: since the start.
+    """
+
+    type: Literal[
+        "connected", "disconnected", "subscribed", "refused", "renewing", "renewed", "silent", "resumed",
+        "wrong_clock", "clock_right", "rate_limited", "notice", "report",
+    ]  # fmt: skip
+    channels: list[str]
+    reason: str
+    messages: int
+    age: int
+    latency_median: int
+    latency_max: int
+    clock_offset: int
+    round_trip: int
+    reconnects: int
+    renewals: int
 
 
 class SignalSide(BaseModel):
@@ -189,6 +220,7 @@ EVENTS: dict[str, type[Event]] = {
     "market.quotes": Quote,
     "market.gaps": Gap,
     "market.quality": Quality,
+    "market.status": Status,
     "signals.arbitrage": Signal,
     "dead_letters": DeadLetter,
 }

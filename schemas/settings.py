@@ -85,6 +85,9 @@ class Settings(BaseSettings):
     )
 
     checkpoint_s: Annotated[float, Field(gt=0, le=60)] = Field(1.0, description="seconds between book checkpoints")
+    clock_limit_ms: Annotated[int, Field(ge=1)] = Field(
+        5000, description="an exchange's times that are off by more are told as a wrong clock"
+    )
     snapshot_s: Annotated[float, Field(gt=0)] = Field(60.0, description="seconds between book snapshots published")
     silence_s: Annotated[float, Field(gt=0)] = Field(70.0, description="seconds without frames until a book is stale")
     quote_levels: Annotated[int, Field(ge=1, le=50)] = Field(5, description="levels a side that a quote carries")

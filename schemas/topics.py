@@ -11,7 +11,7 @@ from schemas.feeds import EXCHANGES
 _HOUR = 3_600_000
 _DAY = 24 * _HOUR
 
-MARKET_TOPICS = ("market.trades", "market.books", "market.quotes", "market.gaps", "market.quality")
+MARKET_TOPICS = ("market.trades", "market.books", "market.quotes", "market.gaps", "market.quality", "market.status")
 SIGNALS = "signals.arbitrage"
 DEAD_LETTERS = "dead_letters"
 CONTROL = "control.ingest"
@@ -56,6 +56,7 @@ TOPICS: dict[str, Topic] = {
         Topic("market.quotes", "exchange:symbol", "top of book, from the exchange and from the book", 2 * _DAY),
         Topic("market.gaps", "exchange:symbol", "what was missed, opened and closed", 30 * _DAY),
         Topic("market.quality", "exchange:symbol", "truth check of books against the exchange's BBO", 30 * _DAY),
+        Topic("market.status", "exchange:symbol", "data age, latency, connections, clocks", 30 * _DAY),
         Topic(SIGNALS, "symbol", "arbitrage opportunities: opened, updated, closed", 30 * _DAY),
         Topic(DEAD_LETTERS, "exchange:symbol", "what could not be understood", 30 * _DAY,
               config={"max.message.bytes": "4194304"}),

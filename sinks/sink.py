@@ -21,6 +21,7 @@ TABLES = {
     "market.quotes": "quotes",
     "market.gaps": "gaps",
     "market.quality": "quality",
+    "market.status": "status",
     "signals.arbitrage": "signals",
     "dead_letters": "dead_letters",
 }

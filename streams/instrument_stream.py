@@ -1,14 +1,17 @@
 """One instrument's way through the pipeline: its frames and markers in, its events out. State, but no I/O, no clock."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
-from schemas.feeds import feed_of
+from schemas.feeds import CHANNELS, feed_of
 from schemas.instruments import Instrument, assumed_instrument
 from schemas.settings import Settings
 from streams.book import Side
 from streams.continuity import RULES
+from streams.doubles import SeenTrades
+from streams.feed_status import FeedStatus
+from streams.gaps import Gap
 from streams.normalize import parse
 from streams.normalize.amounts import base_levels
 from streams.normalize.events import Depth, Levels, Quote, Trade
@@ -21,14 +24,6 @@ REPORT_EVERY = 10 * _SECOND  # µs between truth-check reports of an instrument
 ASK_AGAIN_AFTER = 5 * _SECOND  # µs without an answer to a snapshot request
 
 
-class Gap(NamedTuple):
-    """An open gap: its id and when it opened (µs)."""
-
-    id: str
-    cause: str
-    opened_at: int
-
-
 class InstrumentStream:
     """Normalizes, keeps the book, publishes. `covered`: the raw offset that the state holds everything up to."""
 
@@ -37,6 +32,8 @@ class InstrumentStream:
         self.key = instrument.key.encode()
         self.orders = OrderBook(RULES[instrument.feed])
         self.check = TruthCheck()
+        self.status = FeedStatus(settings.clock_limit_ms * 1000)
+        self.seen_trades = SeenTrades()
         self.top: tuple[Levels, Levels] | None = None  # the book's levels last published as a quote
         self.gap: Gap | None = None
         self.heard_at = 0
@@ -72,15 +69,20 @@ class InstrumentStream:
         }
 
     def _on_trade(self, out: Output, now: int, trade: Trade) -> None:
+        self.status.trades.heard(now, trade.timestamp)
+        if self.seen_trades and not self.seen_trades.is_new(trade.id):
+            return
         body = self._head(out, trade.timestamp, now)
         body["id"] = trade.id
         body["price"] = trade.price
         body["amount"] = trade.amount
         body["side"] = trade.side
         body["kind"] = trade.kind
+        body["exchange_amount"] = trade.exchange_amount or trade.amount
         out.event("market.trades", self.key, body)
 
     def _on_quote(self, out: Output, now: int, quote: Quote) -> None:
+        self.status.quotes.heard(now, quote.timestamp)
         orders = self.orders
         bids, asks = quote.bids, quote.asks
         fresh = quote.sequence >= orders.sequence
@@ -114,6 +116,8 @@ class InstrumentStream:
         return out.event("market.quotes", self.key, body)
 
     def _on_depth(self, out: Output, now: int, message: Depth) -> None:
+        if message.kind != "seed":
+            self.status.books.heard(now, message.timestamp)
         was_live = self.orders.state == "live"
         outcome = self.orders.take(message)
         if isinstance(outcome, Broken):
@@ -165,27 +169,14 @@ class InstrumentStream:
         self._tell_join(out, now)
         if self.gap is not None:
             return
-        body = self._head(out, now, now)
         self.gap = Gap(f"{self.instrument.key}:{now}", cause, now)
-        out.event("market.gaps", self.key, body | self._gap_fields("opened", expected, received, 0))
+        out.event("market.gaps", self.key, self._head(out, now, now) | self.gap.opened(expected, received))
 
     def _close_gap(self, out: Output, now: int) -> None:
         if self.gap is None:
             return
-        body = self._head(out, now, now)
-        out.event("market.gaps", self.key, body | self._gap_fields("closed", 0, 0, now - self.gap.opened_at))
+        out.event("market.gaps", self.key, self._head(out, now, now) | self.gap.closed(now))
         self.gap = None
-
-    def _gap_fields(self, kind: str, expected: int, received: int, duration: int) -> dict[str, Any]:
-        assert self.gap is not None
-        return {
-            "type": kind,
-            "id": self.gap.id,
-            "cause": self.gap.cause,
-            "expected": expected,
-            "received": received,
-            "duration": duration,
-        }
 
     def _ask(self, out: Output, now: int, reason: str) -> None:
         self.asked_at = now
@@ -212,6 +203,7 @@ class InstrumentStream:
 
     def _report(self, out: Output, now: int) -> None:
         self.reported_at = now
+        self._tell_status(out, now, self.status.report(now))
         agreed, differed = self.check.report()
         if not agreed + differed:
             return
@@ -226,8 +218,19 @@ class InstrumentStream:
         """A definition. Its book stays: definitions are repeated at each connection."""
         self.instrument = instrument
 
-    def on_disconnected(self, out: Output, now: int) -> None:
-        self._leave(out, now, "disconnected")
+    def on_marker(self, out: Output, now: int, kind: str, marker: dict[str, Any]) -> None:
+        """What ingest tells of the connection, the subscriptions and the clock."""
+        if kind == "renewing":
+            self.seen_trades.begin(now)
+        elif kind in ("renewed", "disconnected"):
+            self.seen_trades.end(now)
+        self._tell_status(out, now, self.status.marker(kind, marker))
+        if kind == "disconnected" and "books" in marker.get("channels", CHANNELS):
+            self._leave(out, now, "disconnected")
+
+    def _tell_status(self, out: Output, now: int, events: list[dict[str, Any]]) -> None:
+        for event in events:
+            out.event("market.status", self.key, self._head(out, now, now) | event)
 
     def on_lost(self, out: Output, now: int) -> None:
         """Ingest had to drop frames of this instrument."""
@@ -242,6 +245,8 @@ class InstrumentStream:
 
     def on_tick(self, out: Output, now: int) -> None:
         """A second of stream time: what closes, expires or is repeated by time."""
+        self.seen_trades.tick(now)
+        self._tell_status(out, now, self.status.second())
         orders = self.orders
         if orders.state == "live":
             if now - self.heard_at > self._silence:
@@ -269,6 +274,8 @@ class InstrumentStream:
                 "instrument": self.instrument.model_dump(),
                 "orders": self.orders.dump(),
                 "check": self.check.dump(),
+                "status": self.status.dump(),
+                "seen_trades": self.seen_trades.dump(),
                 "top": self.top,
                 "gap": self.gap and list(self.gap),
                 "times": [self.heard_at, self.snapshot_at, self.reported_at, self.asked_at],
@@ -282,6 +289,8 @@ class InstrumentStream:
         stream.covered = state["covered"]
         stream.orders.load(state["orders"])
         stream.check.load(state["check"])
+        stream.status.load(state["status"])
+        stream.seen_trades.load(state["seen_trades"])
         stream.top = state["top"] and (state["top"][0], state["top"][1])
         stream.gap = state["gap"] and Gap(*state["gap"])
         stream.heard_at, stream.snapshot_at, stream.reported_at, stream.asked_at = state["times"]

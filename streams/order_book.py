@@ -16,6 +16,8 @@ State = Literal["waiting", "live", "stale"]
 # Updates kept while a snapshot is awaited: at the fastest cadence (10 ms) some 40 s; older ones are of no use then.
 _BUFFERED = 4096
 
+_CLEARLY = 1_000_000  # µs by which an update is later than another for sure
+
 
 class Broken(NamedTuple):
     """The book left the live state, or did not reach it: a snapshot is needed."""
@@ -28,11 +30,12 @@ class Broken(NamedTuple):
 class OrderBook:
     """Holds the book, its state and its sequence; knows nothing of topics."""
 
-    __slots__ = ("_first", "_rule", "book", "buffer", "sequence", "state")
+    __slots__ = ("_first", "_rule", "_stamp", "book", "buffer", "sequence", "state")
 
     def __init__(self, rule: Rule) -> None:
         self._rule = rule
         self._first = True  # the next update is the first on a snapshot
+        self._stamp = 0  # exchange time of the last applied update, µs
         self.book = Book()
         self.state: State = "waiting"
         self.sequence = -1
@@ -89,7 +92,7 @@ class OrderBook:
     def _update(self, update: Depth) -> list[Depth] | Broken:
         verdict = self._rule(self.sequence, update, self._first)
         if verdict is Verdict.DROP:
-            return []
+            return self._break("restarted", update) if self._restarted(update) else []
         if verdict is Verdict.GAP:
             return self._break("sequence", update)
         self._apply(update)
@@ -98,7 +101,12 @@ class OrderBook:
         self.state = "live"
         return [update]
 
+    def _restarted(self, update: Depth) -> bool:
+        """An update with ids of old, but later than what was applied: the exchange's ids began anew."""
+        return not self._first and update.timestamp > self._stamp + _CLEARLY
+
     def _apply(self, update: Depth) -> None:
+        self._stamp = update.timestamp
         self.book.update(update.bids, update.asks)
         self.sequence = update.last
         self._first = False
@@ -114,7 +122,7 @@ class OrderBook:
         self.state = "waiting"
         self.sequence = -1
         self.buffer.clear()
-        if cause == "sequence":
+        if cause in ("sequence", "restarted"):
             self.buffer.append(message)
         return broken
 
@@ -124,6 +132,7 @@ class OrderBook:
             "state": self.state,
             "sequence": self.sequence,
             "first": self._first,
+            "stamp": self._stamp,
             "bids": self.book.bids.all(),
             "asks": self.book.asks.all(),
             "buffer": [list(update) for update in self.buffer],
@@ -132,5 +141,6 @@ class OrderBook:
     def load(self, dump: dict[str, Any]) -> None:
         """Become what was dumped."""
         self.state, self.sequence, self._first = dump["state"], dump["sequence"], dump["first"]
+        self._stamp = dump["stamp"]
         self.book.replace(dump["bids"], dump["asks"])
         self.buffer = deque((Depth(*fields) for fields in dump["buffer"]), maxlen=_BUFFERED)

@@ -100,8 +100,6 @@ class RawPartition:
         kind = marker["marketprism"]
         if kind == "instrument":
             stream.on_instrument(Instrument(**marker))
-        elif kind == "disconnected":
-            stream.on_disconnected(out, now)
         elif kind == "lost":
             stream.on_lost(out, now)
         elif kind == "frame":
@@ -110,6 +108,8 @@ class RawPartition:
             out.dead_letter(
                 self.exchange, stream.instrument.symbol, now, self._topic, _described(marker), unwrap(marker)
             )
+        else:
+            stream.on_marker(out, now, kind, marker)
 
     def _tick(self, out: Output, offset: int, now: int) -> None:
         for key, stream in self.streams.items():

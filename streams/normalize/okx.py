@@ -46,9 +46,9 @@ def _trade(row: dict[str, Any], instrument: Instrument) -> Trade:
         raise FrameError(f"not a side: {row['side']!r}")
     if not row["tradeId"] or type(row["tradeId"]) is not str:
         raise FrameError(f"not a trade id: {row['tradeId']!r}")
-    price = positive(row["px"])
-    amount = base_amount(instrument, price, positive(row["sz"]))
-    return Trade(micros(int(row["ts"])), row["tradeId"], price, amount, row["side"])
+    price, size = positive(row["px"]), positive(row["sz"])
+    amount = base_amount(instrument, price, size)
+    return Trade(micros(int(row["ts"])), row["tradeId"], price, amount, row["side"], exchange_amount=size)
 
 
 def _depth(row: dict[str, Any], action: str) -> Depth:

@@ -29,6 +29,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "amount": "99999999999999999999.5",
         "side": "sell",
         "kind": "normal",
+        "exchange_amount": "12",
     },
     "market.books": {
         "type": "snapshot",
@@ -47,6 +48,19 @@ BODIES: dict[str, dict[str, Any]] = {
         "sequence": 8,
         "bbo": ["1.5", "2", "", ""],
         "book": ["1.5", "2", "1.6", "3"],
+    },
+    "market.status": {
+        "type": "report",
+        "channels": ["books"],
+        "reason": "",
+        "messages": 90,
+        "age": 4_000,
+        "latency_median": 7_000,
+        "latency_max": 80_000,
+        "clock_offset": -1_270_000,
+        "round_trip": 3_000,
+        "reconnects": 1,
+        "renewals": 2,
     },
     "signals.arbitrage": {
         "id": "BTC-USDT:binance:okx:1",

@@ -63,3 +63,17 @@ def test_retention_follows_the_setting(storage: EmbeddedStorage, engine_settings
     for setting in (7, 7, 30, 0):
         migrate(storage, engine_settings.model_copy(update={"retention_days": setting}))
         assert days() == [str(setting) if setting else ""]
+
+
+def test_trades_of_before_have_an_exchange_amount(bare: EmbeddedStorage, engine_settings: Settings) -> None:
+    """A database from before the column keeps its trades, and takes new ones by the view that was made anew."""
+    trade = '{"source":"okx:0:%d:0:0","exchange":"okx","symbol":"BTC-USDT-PERP","timestamp":1,"local_timestamp":2,'
+    trade += '"id":"7","price":"5","amount":"0.12","side":"buy","kind":"normal"%s}'
+    insert = "INSERT INTO prism.trades_entry VALUES ('{}', 0, {})"
+    migrate(bare, engine_settings, [migration for migration in load() if migration.name < "0008"])
+    bare.execute(insert.format(trade % (1, ""), 1))
+    migrate(bare, engine_settings)
+    bare.execute(insert.format(trade % (2, ',"exchange_amount":"12"'), 2))
+    rows = bare.query("SELECT toString(amount), toString(exchange_amount) FROM prism.trades ORDER BY _offset")
+    assert rows == [["0.12", "0.12"], ["0.12", "12"]]
+    bare.close()

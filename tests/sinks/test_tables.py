@@ -12,7 +12,7 @@ from sinks.sink import TABLES
 from sinks.storage import Block, Refusal
 from tests.sinks.events import BODIES, DAY, encoded, event, trade
 
-DECIMALS = {"price", "amount", "average_price", "profit", "peak_amount", "peak_profit"}
+DECIMALS = {"price", "amount", "exchange_amount", "average_price", "profit", "peak_amount", "peak_profit"}
 TIMES = {"timestamp", "local_timestamp", "opened_at"}
 
 
@@ -32,6 +32,8 @@ def columns_of(body: dict[str, Any], prefix: str = "") -> dict[str, Any]:
             columns[f"{name}.amount"] = [Decimal(amount) for _, amount in value]
         elif name in DECIMALS:
             columns[prefix + name] = Decimal(value)
+        elif name == "channels":
+            columns[f"arrayStringConcat({name}, ',')"] = ",".join(value)
         elif name in ("bbo", "book") and isinstance(value, list):
             columns[name] = [Decimal(text) if text else None for text in value]
         else:
@@ -44,7 +46,7 @@ def stored(storage: EmbeddedStorage, table: str, columns: dict[str, Any]) -> dic
     found: dict[str, Any] = {}
     for name, wanted in columns.items():
         decimal = isinstance(wanted, Decimal | list)
-        column = f"`{name}`"
+        column = name if "(" in name else f"`{name}`"
         if name.removeprefix("buy_").removeprefix("sell_") in TIMES:
             column = f"toUnixTimestamp64Micro({column})"
         text = f"arrayMap(x -> toString(x), {column})" if isinstance(wanted, list) else f"toString({column})"

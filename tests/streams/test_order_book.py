@@ -181,3 +181,43 @@ def test_books_start_empty() -> None:
     orders = OrderBook(RULES["okx"])
     assert (orders.state, orders.book.bids.all()) == ("waiting", [])
     assert isinstance(orders.book, Book)
+
+
+@pytest.mark.parametrize("feed", FEEDS)
+def test_ids_that_start_over(feed: str) -> None:
+    """Old ids with a clearly later time are a restart, not a repetition; the next snapshot starts the new numbering."""
+    exchange = Exchange(feed)
+    orders = OrderBook(RULES[feed])
+    orders.take(exchange.snapshot())
+    applied = [exchange.step(number)._replace(timestamp=number * 1_000_000) for number in range(1, 4)]
+    for update in (*applied, *applied, applied[-1]._replace(timestamp=3_900_000)):
+        assert not isinstance(orders.take(update), Broken)
+    exchange.sequence = 3
+    restarted = exchange.step(5)._replace(timestamp=60_000_000)
+    outcome = orders.take(restarted)
+    assert isinstance(outcome, Broken)
+    # Where ids only chain, a restart may look like any gap.
+    assert outcome.cause in ("restarted", "sequence")
+    orders.take(exchange.snapshot())
+    orders.take(exchange.step(6)._replace(timestamp=61_000_000))
+    assert orders.state == "live"
+    assert orders.book.bids.all() == exchange.levels()
+
+
+@pytest.mark.parametrize("feed", ["binance-spot", "binance-usdm", "okx"])
+@given(late=st.integers(0, 12), joined=st.integers(0, 20))
+def test_two_interleaved_copies_are_one(feed: str, late: int, joined: int) -> None:
+    """A second connection's updates, some behind the first one's, change nothing: what comes twice is dropped."""
+    exchange = Exchange(feed)
+    orders = OrderBook(RULES[feed])
+    orders.take(exchange.snapshot())
+    updates = [exchange.step(number)._replace(timestamp=number * 100_000) for number in range(40)]
+    arrivals = [(number, 0, update) for number, update in enumerate(updates)]
+    # Less than a second behind: what lies further back could be a restart.
+    arrivals += [(number + min(late, 9), 1, update) for number, update in enumerate(updates) if number >= joined]
+    applied: list[Depth] = []
+    for _, _, update in sorted(arrivals, key=lambda arrival: arrival[:2]):
+        outcome = orders.take(update)
+        assert isinstance(outcome, list)
+        applied += outcome
+    assert applied == updates
