@@ -3,7 +3,7 @@
 import base64
 
 from local.simulator import Malformed
-from local.simulator.faults import INVALID_UTF8
+from local.simulator.book_faults import INVALID_UTF8
 
 _TRADE = b'{"stream":"btcusdt@trade","data":{"e":"trade","E":1790000000000,"T":1790000000000,"s":"BTCUSDT",'
 

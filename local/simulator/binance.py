@@ -8,13 +8,15 @@ from typing import Any, ClassVar
 import orjson
 from aiohttp import WSMsgType, web
 
-from local.simulator.binance_control import ControlError, combined_property, parsed
+from local.simulator.binance_control import ControlError, combined_property, parsed, wanted
 from local.simulator.book import Window
 from local.simulator.connection import Connection, Limits, Stream, now_ms
 from local.simulator.instrument import SimulatedInstrument, Trade
 from local.simulator.listings import Listing
 from local.simulator.market import STEP
 from local.simulator.server import ExchangeServer, text_levels
+
+_TOO_MANY = (1008, "Too many requests")
 
 
 class _DepthStream:
@@ -34,11 +36,11 @@ class _Board:
         listing = instrument.listing
         base = listing.exchange_symbol.lower()
         self.instrument = instrument
-        self.bbo = server.add_stream(f"{base}@bookTicker", listing)
-        self.trade = server.add_stream(f"{base}@trade", listing)
-        self.aggregated = server.add_stream(f"{base}@aggTrade", listing)
+        self.bbo = server.add_stream(f"{base}@bookTicker", listing, "quotes")
+        self.trade = server.add_stream(f"{base}@trade", listing, "trades")
+        self.aggregated = server.add_stream(f"{base}@aggTrade", listing, "trades")
         self.depths = [
-            _DepthStream(server.add_stream(base + name, listing, book=True), instrument.book.window(), seconds, phase)
+            _DepthStream(server.add_stream(base + name, listing, "books"), instrument.book.window(), seconds, phase)
             for name, seconds in server.speeds.items()
         ]
         self.top_sent = 0
@@ -51,6 +53,7 @@ class BinanceServer(ExchangeServer):
     messages_per_second: int
     weight_per_minute: int
     weight_window = 60  # s
+    heartbeat_close = (1008, "Pong timeout")
     prefix: str  # of REST paths
     info_weight: int
 
@@ -93,7 +96,6 @@ class BinanceServer(ExchangeServer):
     # The market
 
     def step(self, number: int, rate: float, paused: bool) -> None:
-        self.end_stalls()
         for board in self._boards:
             instrument = board.instrument
             for trade in () if paused else instrument.step(rate):
@@ -150,7 +152,7 @@ class BinanceServer(ExchangeServer):
                 sent_at = time.monotonic()
                 connection.awaited_pong = str(now_ms()).encode()
             elif time.monotonic() - sent_at >= patience:
-                await connection.close(1008, "Pong timeout")
+                await connection.close(*self.heartbeat_close)
                 return
             connection.send(connection.awaited_pong, WSMsgType.PING)
 
@@ -162,7 +164,7 @@ class BinanceServer(ExchangeServer):
         """Pings, pongs and JSON alike count; who sends too many is cut off."""
         if not connection.too_many(self.limits.messages_per_second or self.messages_per_second):
             return False
-        await connection.close(1008, "Too many requests")
+        await connection.close(*_TOO_MANY)
         return True
 
     async def on_text(self, connection: Connection, text: str) -> None:
@@ -171,6 +173,9 @@ class BinanceServer(ExchangeServer):
         request: Any = None
         try:
             request = parsed(text)
+            if request["method"] == "SUBSCRIBE" and self.too_frequent():
+                await connection.close(*_TOO_MANY)
+                return
             connection.answer({"result": self._obey(connection, request), "id": request.get("id")})
         except ControlError as error:
             number = request.get("id") if isinstance(request, dict) else None
@@ -186,18 +191,25 @@ class BinanceServer(ExchangeServer):
             return combined_property(connection, method, params)
         if not all(isinstance(name, str) for name in params):
             raise ControlError(2, "Invalid request: stream name must be a string")
-        for name in params:
-            if method == "SUBSCRIBE":
-                self.subscribe(connection, name, self.stream_for(connection, name))
-            else:
+        if method == "SUBSCRIBE":
+            self._subscribe(connection, params)
+        else:
+            for name in params:
                 self.unsubscribe(connection, name)
         return None
+
+    def _subscribe(self, connection: Connection, names: list[str]) -> None:
+        streams = {name: self.stream_for(connection, name) for name in names}
+        if self.refuses(*streams.values()):  # an error is the whole request's: it names no stream
+            raise ControlError(2, "Invalid request: the streams cannot be subscribed to")
+        for name, stream in streams.items():
+            self.subscribe(connection, name, stream)
 
     def wrap(self, connection: Connection, stream: Stream, body: bytes) -> bytes:
         return b'{"stream":"%b","data":%b}' % (stream.name.encode(), body) if connection.combined else body
 
     def announce_shutdown(self, connection: Connection) -> None:
-        body: dict[str, Any] = {"e": "serverShutdown", "E": now_ms()}
+        body: dict[str, Any] = {"e": "serverShutdown", "E": self.now_ms()}
         connection.answer({"stream": "!serverShutdown", "data": body} if connection.combined else body)
 
     # REST
@@ -209,8 +221,11 @@ class BinanceServer(ExchangeServer):
         self._window = window
         if self._weight <= (self.limits.weight_per_minute or self.weight_per_minute):
             return None
+        return self.rate_limited(429, self.weight_window - second)
+
+    def rate_limited(self, status: int, retry_after: int) -> web.Response:
         text = "Too much request weight used; please use WebSocket Streams for live updates to avoid polling the API."
-        return self._json({"code": -1003, "msg": text}, 429, {"Retry-After": str(self.weight_window - second)})
+        return self._json({"code": -1003, "msg": text}, status, {"Retry-After": str(retry_after)})
 
     def _json(self, body: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
         used = {"X-MBX-USED-WEIGHT-1M": str(self._weight)} | (headers or {})
@@ -228,7 +243,7 @@ class BinanceServer(ExchangeServer):
     async def _exchange_info(self, request: web.Request) -> web.Response:
         if refused := self._weigh(self.info_weight):
             return refused
-        names = _wanted(request)
+        names = wanted(request)
         if names is not None and not set(names) <= set(self.by_name):
             return self._error(-1121, "Invalid symbol.")
         listings = [i.listing for name, i in self.by_name.items() if names is None or name in names]
@@ -272,17 +287,4 @@ class BinanceServer(ExchangeServer):
         payload["b"], payload["a"] = [[]], [[]]
 
     def unknown(self, symbol: str) -> dict[str, Any]:
-        return {"e": "mystery", "E": now_ms(), "s": self.instruments[symbol].listing.exchange_symbol}
-
-
-def _wanted(request: web.Request) -> list[str] | None:
-    """The symbols an exchangeInfo request names; None: all."""
-    if "symbol" in request.query:
-        return [request.query["symbol"]]
-    if "symbols" not in request.query:
-        return None
-    try:
-        names = orjson.loads(request.query["symbols"])
-    except orjson.JSONDecodeError:
-        return [""]
-    return [str(name) for name in names] if isinstance(names, list) else [""]
+        return {"e": "mystery", "E": self.now_ms(), "s": self.instruments[symbol].listing.exchange_symbol}

@@ -1,8 +1,9 @@
-"""Binance's control messages: what is a request, and what is wrong with one that is not."""
+"""Binance's requests: what is a control message, what is wrong with one that is not, what a query names."""
 
 from typing import Any
 
 import orjson
+from aiohttp import web
 
 from local.simulator.connection import Connection
 
@@ -47,3 +48,16 @@ def combined_property(connection: Connection, method: str, params: list[Any]) ->
         raise ControlError(1, "Invalid value type: expected Boolean")
     connection.combined = params[1]
     return None
+
+
+def wanted(request: web.Request) -> list[str] | None:
+    """The symbols an exchangeInfo request names; None: all."""
+    if "symbol" in request.query:
+        return [request.query["symbol"]]
+    if "symbols" not in request.query:
+        return None
+    try:
+        names = orjson.loads(request.query["symbols"])
+    except orjson.JSONDecodeError:
+        return [""]
+    return [str(name) for name in names] if isinstance(names, list) else [""]

@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from local.simulator.binance import BinanceServer
 from local.simulator.book import Window
-from local.simulator.connection import Connection, Stream, now_ms
+from local.simulator.connection import Connection, Stream
 from local.simulator.instrument import SimulatedInstrument, Trade
 from local.simulator.listings import Listing
 from local.simulator.server import text_levels
@@ -50,7 +50,7 @@ class BinanceSpot(BinanceServer):
         # Ids count every change, so an event begins where the one before ended.
         return {
             "e": "depthUpdate",
-            "E": now_ms(),
+            "E": self.now_ms(),
             "s": instrument.listing.exchange_symbol,
             "U": window.first,
             "u": window.last,
@@ -63,7 +63,7 @@ class BinanceSpot(BinanceServer):
         return {"e": "aggTrade"} | self._trade(instrument, trade, {"a": trade.id, "f": trade.id, "l": trade.id})
 
     def _trade(self, instrument: SimulatedInstrument, trade: Trade, ids: dict[str, int]) -> dict[str, Any]:
-        listing, now = instrument.listing, now_ms()
+        listing, now = instrument.listing, self.now_ms()
         head = {"E": now, "s": listing.exchange_symbol} | ids
         value = {"p": listing.price_text(trade.price), "q": listing.amount_text(trade.amount)}
         return head | value | {"T": now, "m": trade.side == "sell", "M": True}
@@ -109,23 +109,23 @@ class BinanceUsdm(BinanceServer):
         return [name for name, stream in connection.streams.items() if stream is not None]
 
     def book_ticker(self, instrument: SimulatedInstrument) -> dict[str, Any]:
-        now = now_ms()
+        now = self.now_ms()
         head = {"e": "bookTicker", "u": instrument.book.top_sequence, "E": now, "T": now}
         return head | self._names(instrument.listing) | _top(instrument) | {"st": 1}
 
     def depth_update(self, instrument: SimulatedInstrument, window: Window) -> dict[str, Any]:
-        now = now_ms()
+        now = self.now_ms()
         ids = {"U": window.first, "u": window.last, "pu": window.previous}
         head = {"e": "depthUpdate", "E": now, "T": now}
         return head | self._names(instrument.listing) | ids | _changes(instrument, window) | {"st": 1}
 
     def trade(self, instrument: SimulatedInstrument, trade: Trade) -> dict[str, Any]:
-        now = now_ms()
+        now = self.now_ms()
         head = {"e": "trade", "E": now, "T": now, "s": instrument.listing.exchange_symbol, "t": trade.id}
         return head | self._value(instrument.listing, trade) | {"X": "MARKET", "m": trade.side == "sell"}
 
     def aggregated_trade(self, instrument: SimulatedInstrument, trade: Trade) -> dict[str, Any]:
-        now, value = now_ms(), self._value(instrument.listing, trade)
+        now, value = self.now_ms(), self._value(instrument.listing, trade)
         head = {"e": "aggTrade", "E": now, "s": instrument.listing.exchange_symbol, "a": trade.id} | value
         tail = {"f": trade.id, "l": trade.id, "T": now, "m": trade.side == "sell", "st": 1}
         return head | {"nq": value["q"]} | tail
@@ -142,7 +142,7 @@ class BinanceUsdm(BinanceServer):
         return (int(limit or 500), weight) if weight else None
 
     def depth_times(self) -> dict[str, int]:
-        now = now_ms()
+        now = self.now_ms()
         return {"E": now, "T": now}
 
     def symbol_info(self, listing: Listing) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 Levels = list[tuple[int, int]]
 
+_RESTARTED = 1  # the id that a restart begins with
+
 
 class Side:
     """One side, best level last; `sign` is 1 for bids and -1 for asks."""
@@ -92,6 +94,13 @@ class TrueBook:
         """A new window on the changes from here on."""
         self.windows.append(Window(self.sequence))
         return self.windows[-1]
+
+    def restart(self, chained: bool) -> None:
+        """Let the ids start over. Each window flushes the reset, as an update that follows the last id, if chained."""
+        self.sequence = self.top_sequence = _RESTARTED + 1
+        for window in self.windows:
+            window.previous = window.previous if chained else _RESTARTED
+            window.first = window.last = self.sequence
 
     def changes(self, window: Window) -> tuple[Levels, Levels]:
         """A window's changed levels as they are now, bids and asks, best first; 0: gone."""

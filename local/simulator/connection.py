@@ -5,12 +5,15 @@ import secrets
 import time
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 from aiohttp import ClientError, WSMsgType, web
 
 _OUTBOX = 20_000  # frames that a client may be behind
+_LOOK = 0.05  # s between two looks whether a client has hung up
+
+Channel = Literal["trades", "books", "quotes"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Connection:
         self.query = request.query
         self.streams: dict[str, Stream | None] = {}  # by name; None: acknowledged, but nothing will ever come
         self.combined = False
+        self.muted = False
         self.id = secrets.token_hex(4)
         self.awaited_pong: bytes | None = None
         self.received: deque[float] = deque()
@@ -47,6 +51,8 @@ class Connection:
         self._ready = asyncio.Event()
 
     def send(self, frame: bytes, opcode: WSMsgType = WSMsgType.TEXT) -> None:
+        if self.muted:
+            return
         self._outbox.append((frame, opcode))
         self.sent_at = time.monotonic()
         self._ready.set()
@@ -68,6 +74,8 @@ class Connection:
                     return
 
     async def close(self, code: int, reason: str = "") -> None:
+        if self.muted:
+            return
         try:
             await self._socket.close(code=code, message=reason.encode())
         except (ConnectionError, ClientError):
@@ -77,6 +85,16 @@ class Connection:
         """End it without a close frame."""
         if self._request.transport is not None:
             self._request.transport.abort()
+
+    def mute(self) -> None:
+        """Send nothing any more, not even a close frame."""
+        self.muted = True
+        self._outbox.clear()
+
+    async def gone(self) -> None:
+        """Wait until the client has hung up."""
+        while self._request.transport is not None and not self._request.transport.is_closing():
+            await asyncio.sleep(_LOOK)
 
     def too_many(self, most: int) -> bool:
         """Count a message that came in; whether there were more than `most` within a second."""
@@ -89,9 +107,12 @@ class Connection:
 
 @dataclass(eq=False)
 class Stream:
-    """One channel of one instrument, sent alike to all that subscribed to it."""
+    """One channel of one instrument, sent alike to all that subscribed to it.
+
+    `books` has the chain of updates; full pushes of the best levels are `quotes`.
+    """
 
     name: str
     symbol: str
-    book: bool = False
+    channel: Channel
     subscribers: set[Connection] = field(default_factory=set)

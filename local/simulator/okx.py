@@ -10,24 +10,26 @@ import orjson
 from aiohttp import web
 
 from local.simulator.book import Levels
-from local.simulator.connection import Connection, Limits, Stream, now_ms
+from local.simulator.connection import Channel, Connection, Limits, Stream, now_ms
 from local.simulator.instrument import SimulatedInstrument
 from local.simulator.market import STEP
+from local.simulator.okx_control import ControlError, no_such, parsed
 from local.simulator.okx_frames import books_push, both_sides, full_push, instrument_row, trade_push
 from local.simulator.server import ExchangeServer
 
+_CHANNELS: dict[str, Channel] = {
+    "trades": "trades",
+    "trades-all": "trades",
+    "books": "books",
+    "books5": "quotes",
+    "bbo-tbt": "quotes",
+}
 _PUBLIC = ("trades", "books", "books5", "bbo-tbt")
 _BUSINESS = ("trades-all",)
 _PRIVILEGED = ("books-l2-tbt", "books50-l2-tbt")  # VIP4 and above
 _OPERATIONS_PER_HOUR = 480
 _ARGS_BYTES = 64 * 1024
 _BOOKS = round(0.1 / STEP)  # steps between two pushes of books and books5
-
-
-class _ControlError(Exception):
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(text)
-        self.code = code
 
 
 class _Board:
@@ -39,8 +41,8 @@ class _Board:
         self.phase = phase % _BOOKS
         self.window = instrument.book.window()
         self.streams = {
-            name: server.add_stream(f"{name}:{listing.exchange_symbol}", listing, book=name == "books")
-            for name in (*_PUBLIC, *_BUSINESS)
+            name: server.add_stream(f"{name}:{listing.exchange_symbol}", listing, channel)
+            for name, channel in _CHANNELS.items()
         }
         self.bbo_sent = 0
         self.five_sent: tuple[Levels, Levels] = ([], [])
@@ -53,6 +55,8 @@ class Okx(ExchangeServer):
     stride, delay, most_levels = 5, 5, 400
     idle_timeout = 30.0
     keep_alive = 60.0
+    heartbeat_close = (4004, "No data received in 30s.")
+    chained_reset = True
 
     def __init__(self, feed: str, instruments: list[SimulatedInstrument], limits: Limits) -> None:
         super().__init__(feed, instruments, limits)
@@ -65,15 +69,15 @@ class Okx(ExchangeServer):
     # The market: per instrument, the exchange's order of pushes is bbo-tbt, books, books5
 
     def step(self, number: int, rate: float, paused: bool) -> None:
-        self.end_stalls()
         for board in self._boards.values():
             for trade in () if paused else board.instrument.step(rate):
                 if trade is not None:
-                    self.publish(board.streams["trades"], partial(trade_push, board.instrument, trade, True))
-                    self.publish(board.streams["trades-all"], partial(trade_push, board.instrument, trade, False))
+                    push = partial(trade_push, board.instrument, trade, self.now_ms())
+                    self.publish(board.streams["trades"], partial(push, aggregated=True))
+                    self.publish(board.streams["trades-all"], partial(push, aggregated=False))
             if board.instrument.book.top_sequence != board.bbo_sent:
                 board.bbo_sent = board.instrument.book.top_sequence
-                self._push(board, "bbo-tbt", full_push(board.instrument, "bbo-tbt", 1))
+                self._push(board, "bbo-tbt", full_push(board.instrument, "bbo-tbt", 1, self.now_ms()))
             if number % _BOOKS == board.phase:
                 self._push_books(board)
                 self._push_five(board)
@@ -90,14 +94,15 @@ class Okx(ExchangeServer):
         if window.last:
             stream.subscribers -= seeding  # to them this change comes as part of the snapshot
             sides = both_sides(board.instrument, *book.changes(window))
-            self._push(board, "books", books_push(board.instrument, "update", sides, window.previous, window.last))
+            ids = window.previous, window.last
+            self._push(board, "books", books_push(board.instrument, "update", sides, *ids, self.now_ms()))
             stream.subscribers |= seeding
             window.restart()
         if seeding and not self.stalled(stream.symbol):
             sides = both_sides(board.instrument, book.bids.top(len(book.bids)), book.asks.top(len(book.asks)))
-            frame = orjson.dumps(books_push(board.instrument, "snapshot", sides, -1, book.sequence))
+            push = books_push(board.instrument, "snapshot", sides, -1, book.sequence, self.now_ms())
             for connection in seeding:
-                connection.send(frame)
+                connection.answer(push)
             board.seeding.clear()
 
     def _push_five(self, board: _Board) -> None:
@@ -105,7 +110,7 @@ class Okx(ExchangeServer):
         five = book.bids.top(5), book.asks.top(5)
         if five != board.five_sent:
             board.five_sent = five
-            self._push(board, "books5", full_push(board.instrument, "books5", 5))
+            self._push(board, "books5", full_push(board.instrument, "books5", 5, self.now_ms()))
 
     def _keep_alive(self) -> None:
         """A book that did not change for a minute says so; full pushes repeat themselves."""
@@ -113,14 +118,12 @@ class Okx(ExchangeServer):
         for board in self._boards.values():
             sequence = board.window.previous
             if board.sent_at["books"] < late and not board.window.last:
-                self._push(
-                    board,
-                    "books",
-                    books_push(board.instrument, "update", both_sides(board.instrument, [], []), sequence, sequence),
-                )
+                nothing = both_sides(board.instrument, [], [])
+                push = books_push(board.instrument, "update", nothing, sequence, sequence, self.now_ms())
+                self._push(board, "books", push)
             for channel, levels in (("bbo-tbt", 1), ("books5", 5)):
                 if board.sent_at[channel] < late:
-                    self._push(board, channel, full_push(board.instrument, channel, levels))
+                    self._push(board, channel, full_push(board.instrument, channel, levels, self.now_ms()))
 
     # WebSocket
 
@@ -138,7 +141,7 @@ class Okx(ExchangeServer):
         patience = self.limits.idle_timeout or self.idle_timeout
         while time.monotonic() - max(connection.heard_at, connection.sent_at) < patience:
             await asyncio.sleep(min(1.0, patience / 4))
-        await connection.close(4004, "No data received in 30s.")
+        await connection.close(*self.heartbeat_close)
 
     async def on_text(self, connection: Connection, text: str) -> None:
         if text == "ping":
@@ -149,10 +152,12 @@ class Okx(ExchangeServer):
             return
         request: Any = None
         try:
-            request = _parsed(text)
+            request = parsed(text)
+            if request["op"] == "subscribe" and self.too_frequent():
+                raise ControlError("60014", "Requests too frequent")
             for arg in request["args"]:
                 self._obey(connection, request, arg)
-        except _ControlError as error:
+        except ControlError as error:
             self._answer(connection, request, {"event": "error", "code": error.code, "msg": str(error)})
 
     def _answer(self, connection: Connection, request: Any, body: dict[str, Any]) -> None:
@@ -161,10 +166,12 @@ class Okx(ExchangeServer):
 
     def _obey(self, connection: Connection, request: dict[str, Any], arg: Any) -> None:
         if _over(connection.received, _OPERATIONS_PER_HOUR, 3600.0):
-            raise _ControlError("60014", "Requests too frequent")
+            raise ControlError("60014", "Requests too frequent")
         try:
             name = self._stream_name(connection, arg)
-        except _ControlError as error:  # the other args of the request are not concerned
+            if request["op"] == "subscribe" and self.refuses(self.streams[name]):
+                raise no_such(arg)
+        except ControlError as error:  # the other args of the request are not concerned
             self._answer(connection, request, {"event": "error", "code": error.code, "msg": str(error)})
             return
         self._answer(connection, request, {"event": request["op"], "arg": arg})
@@ -175,17 +182,13 @@ class Okx(ExchangeServer):
 
     def _stream_name(self, connection: Connection, arg: Any) -> str:
         if not isinstance(arg, dict) or not isinstance(arg.get("channel"), str):
-            raise _ControlError("60013", f"Invalid args: {orjson.dumps(arg).decode()}")
+            raise ControlError("60013", f"Invalid args: {orjson.dumps(arg).decode()}")
         channel, instrument = arg["channel"], str(arg.get("instId", ""))
         if channel in _PRIVILEGED:
-            raise _ControlError("64003", "Your trading fee tier doesn't meet the requirement to access this channel")
+            raise ControlError("64003", "Your trading fee tier doesn't meet the requirement to access this channel")
         offered = _BUSINESS if connection.path.endswith("business") else _PUBLIC
         if channel not in offered or instrument not in self._boards:
-            raise _ControlError(
-                "60018",
-                f"Wrong URL or channel:{channel},instId:{instrument} doesn't exist. "
-                "Please use the correct URL, channel and parameters referring to API document.",
-            )
+            raise no_such(arg)
         return f"{channel}:{instrument}"
 
     def on_subscribed(self, connection: Connection, stream: Stream) -> None:
@@ -194,7 +197,8 @@ class Okx(ExchangeServer):
         if channel == "books":
             board.seeding.add(connection)
         elif channel in ("bbo-tbt", "books5") and not self.stalled(stream.symbol):
-            connection.answer(full_push(board.instrument, channel, 1 if channel == "bbo-tbt" else 5))
+            levels = 1 if channel == "bbo-tbt" else 5
+            connection.answer(full_push(board.instrument, channel, levels, self.now_ms()))
 
     def wrap(self, connection: Connection, stream: Stream, body: bytes) -> bytes:
         return body
@@ -208,6 +212,9 @@ class Okx(ExchangeServer):
     def _refused(self, name: str, most: int) -> web.Response | None:
         if not _over(self._requests.setdefault(name, deque()), most, 2.0):
             return None
+        return self.rate_limited(429, 1)
+
+    def rate_limited(self, status: int, retry_after: int) -> web.Response:
         return _json({"code": "50011", "msg": "Too Many Requests", "data": []}, 429)
 
     async def _time(self, request: web.Request) -> web.Response:
@@ -237,7 +244,7 @@ class Okx(ExchangeServer):
             return _json({"code": "51000", "msg": "Parameter sz error", "data": []}, 400)
         book = board.instrument.book
         sides = both_sides(board.instrument, book.bids.top(int(size)), book.asks.top(int(size)))
-        return _json(_data([sides | {"ts": str(now_ms()), "seqId": book.sequence}]))
+        return _json(_data([sides | {"ts": str(self.now_ms()), "seqId": book.sequence}]))
 
     # Faults
 
@@ -249,6 +256,9 @@ class Okx(ExchangeServer):
 
     def empty(self, payload: dict[str, Any]) -> None:
         payload["data"] = []
+
+    def level(self, price: str, amount: str) -> list[Any]:
+        return [price, amount, "0", "1"]
 
     def unknown(self, symbol: str) -> dict[str, Any]:
         return {"arg": {"channel": "mystery", "instId": self.instruments[symbol].listing.exchange_symbol}, "data": []}
@@ -269,17 +279,3 @@ def _json(body: dict[str, Any], status: int = 200) -> web.Response:
 
 def _data(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {"code": "0", "msg": "", "data": rows}
-
-
-def _parsed(text: str) -> dict[str, Any]:
-    try:
-        request = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        raise _ControlError("60012", f"Invalid request: {text}") from None
-    if not isinstance(request, dict) or "op" not in request or not isinstance(request.get("args"), list):
-        raise _ControlError("60012", f"Invalid request: {text}")
-    if request["op"] not in ("subscribe", "unsubscribe"):
-        raise _ControlError("60019", f"Invalid OP: {request['op']}")
-    if not request["args"]:
-        raise _ControlError("60013", "Invalid args")
-    return request

@@ -3,7 +3,6 @@
 from typing import Any
 
 from local.simulator.book import Levels
-from local.simulator.connection import now_ms
 from local.simulator.instrument import SimulatedInstrument, Trade
 from local.simulator.listings import Listing
 from schemas.symbols import parse_symbol
@@ -27,21 +26,21 @@ def _levels(listing: Listing, levels: Levels) -> list[list[str]]:
 
 
 def books_push(
-    instrument: SimulatedInstrument, action: str, sides: dict[str, Any], previous: int, sequence: int
+    instrument: SimulatedInstrument, action: str, sides: dict[str, Any], previous: int, sequence: int, now: int
 ) -> dict[str, Any]:
-    tail = {"ts": str(now_ms()), "checksum": 0, "prevSeqId": previous, "seqId": sequence}
+    tail = {"ts": str(now), "checksum": 0, "prevSeqId": previous, "seqId": sequence}
     return {"arg": _arg(instrument, "books"), "action": action, "data": [sides | tail]}
 
 
-def full_push(instrument: SimulatedInstrument, channel: str, levels: int) -> dict[str, Any]:
+def full_push(instrument: SimulatedInstrument, channel: str, levels: int, now: int) -> dict[str, Any]:
     book = instrument.book
     sides = both_sides(instrument, book.bids.top(levels), book.asks.top(levels))
     sequence = book.top_sequence if levels == 1 else book.sequence
     name = {"instId": instrument.listing.exchange_symbol} if channel == "books5" else {}
-    return {"arg": _arg(instrument, channel), "data": [sides | name | {"ts": str(now_ms()), "seqId": sequence}]}
+    return {"arg": _arg(instrument, channel), "data": [sides | name | {"ts": str(now), "seqId": sequence}]}
 
 
-def trade_push(instrument: SimulatedInstrument, trade: Trade, aggregated: bool) -> dict[str, Any]:
+def trade_push(instrument: SimulatedInstrument, trade: Trade, now: int, aggregated: bool) -> dict[str, Any]:
     listing = instrument.listing
     row: dict[str, Any] = {
         "instId": listing.exchange_symbol,
@@ -49,7 +48,7 @@ def trade_push(instrument: SimulatedInstrument, trade: Trade, aggregated: bool) 
         "px": listing.price_text(trade.price),
         "sz": listing.amount_text(trade.amount),
         "side": trade.side,
-        "ts": str(now_ms()),
+        "ts": str(now),
     }
     if aggregated:
         row |= {"count": "1", "source": "0", "seqId": trade.sequence}

@@ -4,19 +4,27 @@ import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
-from aiohttp import WSMsgType, web
+from aiohttp import WSMessage, WSMsgType, hdrs, web
+from aiohttp.typedefs import Handler
 
 from local.simulator.book import Levels
-from local.simulator.connection import Connection, Limits, Stream
-from local.simulator.faults import BookFault, BookFaults, Disconnect, Plan, Planted, Shutdown, Stall
+from local.simulator.book_faults import BookFaults
+from local.simulator.connection import Channel, Connection, Limits, Stream, now_ms
+from local.simulator.connection_faults import ConnectionFaults
+from local.simulator.faults import BookFault, Fault, Planted, RateLimit, Restart, SubscriptionFault, TimedFault
 from local.simulator.instrument import SimulatedInstrument
 from local.simulator.listings import Listing
+from local.simulator.rate_limits import RateLimits
+from local.simulator.subscription_faults import SubscriptionFaults
+from local.simulator.tasks import Tasks
+from local.simulator.timed_faults import TimedFaults
 from schemas.errors import StackError
 
 _CLOSE_TIMEOUT = 1.0  # s
+_CROSSED = 4  # rank of the ask at whose price a crossing bid stands
 
 
 class ExchangeServer(ABC):
@@ -26,6 +34,8 @@ class ExchangeServer(ABC):
     stride = 1  # most by which one change of a book raises its sequence
     delay = 0  # steps by which the exchange lags behind the hidden price
     most_levels = 5000  # a side, that its snapshots can show
+    heartbeat_close: ClassVar[tuple[int, str]]  # code and reason with which it ends what did not answer
+    chained_reset = False  # it documents that ids may start over without breaking the chain
 
     def __init__(self, feed: str, instruments: list[SimulatedInstrument], limits: Limits) -> None:
         self.feed = feed
@@ -35,9 +45,12 @@ class ExchangeServer(ABC):
         self.streams: dict[str, Stream] = {}
         self.connections: set[Connection] = set()
         self.port = 0
-        self._faults = BookFaults(self)
-        self._stalls: list[tuple[float, str, Planted]] = []  # until, symbol or "" for all
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
+        self._books = BookFaults(self)
+        self._subscriptions = SubscriptionFaults()
+        self._connections = ConnectionFaults(self, self._tasks)
+        self._rates = RateLimits(self._tasks)
+        self._timed = TimedFaults(self._tasks)
         self._runner: web.AppRunner | None = None
 
     # The protocol
@@ -63,7 +76,12 @@ class ExchangeServer(ABC):
     def wrap(self, connection: Connection, stream: Stream, body: bytes) -> bytes: ...
 
     @abstractmethod
-    def announce_shutdown(self, connection: Connection) -> None: ...
+    def announce_shutdown(self, connection: Connection) -> None:
+        """Tell of a planned end: an upgrade, a maintenance."""
+
+    @abstractmethod
+    def rate_limited(self, status: int, retry_after: int) -> web.Response:
+        """What a REST request gets that came too often; `retry_after` in seconds."""
 
     @abstractmethod
     def frame_ids(self, payload: dict[str, Any]) -> dict[str, int]: ...
@@ -76,6 +94,10 @@ class ExchangeServer(ABC):
 
     @abstractmethod
     def unknown(self, symbol: str) -> dict[str, Any]: ...
+
+    def level(self, price: str, amount: str) -> list[Any]:
+        """One level as the book's frames have it."""
+        return [price, amount]
 
     async def on_frame(self, connection: Connection, kind: WSMsgType, data: bytes) -> None:
         """A ping or pong."""
@@ -91,7 +113,7 @@ class ExchangeServer(ABC):
 
     async def start(self, port: int = 0) -> None:
         """Listen on loopback; `StackError` if the port is taken."""
-        app = web.Application()
+        app = web.Application(middlewares=[self._admit])
         app.add_routes(self.routes())
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CLOSE_TIMEOUT)
         await self._runner.setup()
@@ -104,8 +126,10 @@ class ExchangeServer(ABC):
         self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
+        self._tasks.cancel()
+        for connection in self.connections:
+            if connection.muted:
+                connection.abort()
         await asyncio.gather(*(connection.close(1001) for connection in list(self.connections)))
         if self._runner is not None:
             await self._runner.cleanup()
@@ -113,7 +137,7 @@ class ExchangeServer(ABC):
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
         """One WebSocket from its opening to its end."""
         socket = web.WebSocketResponse(
-            autoping=False, compress=self.compress, max_msg_size=1 << 16, timeout=_CLOSE_TIMEOUT
+            autoping=False, autoclose=False, compress=self.compress, max_msg_size=1 << 16, timeout=_CLOSE_TIMEOUT
         )
         await socket.prepare(request)
         connection = Connection(request, socket)
@@ -122,29 +146,49 @@ class ExchangeServer(ABC):
         try:
             self.on_open(connection)
             async for message in socket:
-                connection.heard_at = time.monotonic()
-                if message.type is WSMsgType.TEXT:
-                    await self.on_text(connection, message.data)
-                elif message.type in (WSMsgType.PING, WSMsgType.PONG):
-                    await self.on_frame(connection, message.type, bytes(message.data))
+                if not connection.muted:
+                    await self._on_message(connection, message)
+            if connection.muted:
+                await connection.gone()
         finally:
             for task in tasks:
                 task.cancel()
-            self.connections.discard(connection)
-            for stream in connection.streams.values():
-                if stream is not None:
-                    stream.subscribers.discard(connection)
+            self._forget(connection)
         return socket
+
+    async def _on_message(self, connection: Connection, message: WSMessage) -> None:
+        connection.heard_at = time.monotonic()
+        if message.type is WSMsgType.TEXT:
+            await self.on_text(connection, message.data)
+        elif message.type in (WSMsgType.PING, WSMsgType.PONG):
+            await self.on_frame(connection, message.type, bytes(message.data))
+
+    def _forget(self, connection: Connection) -> None:
+        self.connections.discard(connection)
+        for stream in connection.streams.values():
+            if stream is not None:
+                stream.subscribers.discard(connection)
+        self._subscriptions.on_gone(connection)
+        self._connections.on_gone(connection)
+
+    @web.middleware
+    async def _admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.headers.get(hdrs.UPGRADE, "").lower() == "websocket":
+            if self._connections.refuses_handshake():
+                raise web.HTTPServiceUnavailable
+        elif limit := self._rates.hit("rest"):
+            return self.rate_limited(*limit)
+        return await handler(request)
 
     # Streams
 
-    def add_stream(self, name: str, listing: Listing, book: bool = False) -> Stream:
-        stream = self.streams[name] = Stream(name, listing.symbol, book)
+    def add_stream(self, name: str, listing: Listing, channel: Channel) -> Stream:
+        stream = self.streams[name] = Stream(name, listing.symbol, channel)
         return stream
 
     def subscribe(self, connection: Connection, name: str, stream: Stream | None) -> None:
         connection.streams[name] = stream
-        if stream is not None:
+        if stream is not None and not self._subscriptions.silences(connection, stream):
             stream.subscribers.add(connection)
             self.on_subscribed(connection, stream)
 
@@ -157,10 +201,10 @@ class ExchangeServer(ABC):
         """Send to all subscribers what `payload` makes, with the faults that are due."""
         if not stream.subscribers or self.stalled(stream.symbol):
             return
-        if not stream.book:
+        if stream.channel != "books":
             self._send(stream, orjson.dumps(payload()), False)
             return
-        for outgoing in self._faults.apply(stream.name, stream.symbol, payload()):
+        for outgoing in self._books.apply(stream.name, stream.symbol, payload()):
             if outgoing.raw is None:
                 self._send(stream, orjson.dumps(outgoing.payload), outgoing.cut)
                 continue
@@ -174,59 +218,49 @@ class ExchangeServer(ABC):
 
     # Faults
 
-    def plant(self, planted: Planted) -> None:
-        """Arm or do what was planted; everything but arbitrage, which takes two exchanges."""
-        plan: Plan = planted.plan
-        symbol = getattr(plan, "symbol", "")
+    def plant(self, planted: Planted, plan: Fault) -> None:
+        """Arm or do what was planted."""
         if isinstance(plan, BookFault):
-            self._faults.arm(planted, symbol)
-        elif isinstance(plan, Stall):
-            planted.start()
-            self._stalls.append((time.monotonic() + plan.seconds, symbol, planted))
-        elif isinstance(plan, Disconnect):
-            self._disconnect(planted, plan)
-        elif isinstance(plan, Shutdown):
-            planted.start()
-            self._spawn(self._shut_down(planted, plan))
+            self._books.plant(planted, plan)
+        elif isinstance(plan, Restart):
+            before, after = self.restart(plan.symbol, self.chained_reset and not plan.hard)
+            planted.result |= {"before": before, "after": after}
+            planted.end()
+        elif isinstance(plan, SubscriptionFault):
+            self._subscriptions.plant(planted, plan, self.streams.values())
+        elif isinstance(plan, RateLimit):
+            self._rates.plant(planted, plan)
+        elif isinstance(plan, TimedFault):
+            self._timed.plant(planted, plan)
+        else:
+            self._connections.plant(planted, plan)
+
+    def now_ms(self) -> int:
+        """The exchange's own clock, of which the times in payloads are."""
+        return now_ms() + self._timed.clock_offset
 
     def stalled(self, symbol: str) -> bool:
-        return any(which in ("", symbol) for _, which, _ in self._stalls)
+        return self._timed.stalled(symbol)
 
-    def end_stalls(self) -> None:
-        """Called each step: let go of the stalls that are over."""
-        now = time.monotonic()
-        for stall in [stall for stall in self._stalls if now >= stall[0]]:
-            self._stalls.remove(stall)
-            stall[2].end()
+    def refuses(self, *streams: Stream | None) -> bool:
+        """Whether a request to subscribe to these streams is to be refused; counts as one request."""
+        return self._subscriptions.refuses(streams)
 
-    def _disconnect(self, planted: Planted, plan: Disconnect) -> None:
-        hit = [connection for connection in self.connections if _carries(connection, plan.symbol)]
-        planted.start()
-        planted.result["connections"] = len(hit)
-        for connection in hit:
-            if plan.close_frame:
-                self._spawn(connection.close(plan.code))
-            else:
-                connection.abort()
-        planted.end()
+    def too_frequent(self) -> bool:
+        """Whether a request to subscribe is to be answered as one too many; counts it."""
+        return self._rates.hit("ws") is not None
 
-    async def _shut_down(self, planted: Planted, plan: Shutdown) -> None:
-        told = list(self.connections)
-        for connection in told:
-            self.announce_shutdown(connection)
-        await asyncio.sleep(plan.seconds)
-        planted.result["connections"] = len(told)
-        await asyncio.gather(*(connection.close(1001) for connection in told))
-        planted.end()
+    def restart(self, symbol: str, chained: bool) -> tuple[int, int]:
+        """Let a book's ids start over, with the chain of updates intact or not; the ids before and after."""
+        book = self.instruments[symbol].book
+        before = book.sequence
+        book.restart(chained)
+        return before, book.sequence
 
-    def _spawn(self, coroutine: Any) -> None:
-        task = asyncio.get_running_loop().create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-
-def _carries(connection: Connection, symbol: str) -> bool:
-    return not symbol or any(stream is not None and stream.symbol == symbol for stream in connection.streams.values())
+    def crossing(self, symbol: str) -> tuple[str, str]:
+        """Price and amount of a bid that crosses the true book."""
+        instrument = self.instruments[symbol]
+        return instrument.listing.price_text(instrument.book.asks.at(_CROSSED)), instrument.listing.amount_text(1)
 
 
 def text_levels(listing: Listing, levels: Levels) -> list[list[str]]:

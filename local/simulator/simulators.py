@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from local.simulator.arbitrage import Arbitrages
 from local.simulator.binance_feeds import BinanceSpot, BinanceUsdm
 from local.simulator.connection import Limits
-from local.simulator.faults import Arbitrage, BookFault, Disconnect, GroundTruth, Plan, Planted, Stall
+from local.simulator.faults import Arbitrage, GroundTruth, Plan, Planted
 from local.simulator.instrument import SimulatedInstrument
 from local.simulator.listings import LISTINGS, listings_of
 from local.simulator.market import STEP, Market
@@ -113,10 +113,10 @@ class Simulators:
             self._arbitrages.plant(planted, plan, buy, sell)
             return planted
         server = self._server(plan.feed)
-        if isinstance(plan, BookFault) or (isinstance(plan, Disconnect | Stall) and plan.symbol):
-            self._instrument(plan.feed, plan.symbol)
+        if symbol := getattr(plan, "symbol", ""):
+            self._instrument(plan.feed, symbol)
         planted = self._truth.add(plan)
-        server.plant(planted)
+        server.plant(planted, plan)
         return planted
 
     def arbitrage_pairs(self) -> list[tuple[str, str, str]]:
