@@ -7,12 +7,13 @@ from typing import Any, NamedTuple, Protocol
 
 from aiohttp import WSMsgType
 
-from local.simulator.faults import BookFault, Crossed, Form, Gap, Malformed, Planted, Reorder
+from local.simulator.faults import BookFault, Crossed, Gap, Malformed, Planted, Reorder
 
 HUGE = 10_000_000  # bytes
 INVALID_UTF8 = b'{"e":"\xff\xfe\x80"}'
 
-_IN_PLACE = frozenset({"truncated", "wrong_types", "nan", "negative", "empty_arrays"})
+_AMOUNTS = {"nan": "NaN", "negative": "-1.5"}
+_IN_PLACE = frozenset({"truncated", "wrong_types", "empty_arrays", *_AMOUNTS})
 
 
 class Outgoing(NamedTuple):
@@ -91,7 +92,7 @@ class BookFaults:
 
     def _malformed(self, plan: Malformed, payload: dict[str, Any]) -> Iterator[Outgoing]:
         if plan.form in _IN_PLACE:
-            yield self._ruined(plan.form, copy.deepcopy(payload))
+            yield self._ruined(plan, copy.deepcopy(payload))
             return
         yield Outgoing(payload)
         if plan.form == "unknown_channel":
@@ -103,18 +104,16 @@ class BookFaults:
         else:
             yield _given(plan)
 
-    def _ruined(self, form: Form, payload: dict[str, Any]) -> Outgoing:
+    def _ruined(self, plan: Malformed, payload: dict[str, Any]) -> Outgoing:
+        price, _ = self._dialect.crossing(plan.symbol)
         for side in self._dialect.sides(payload):
-            price = side[0][0] if side else "1"
-            if form == "wrong_types":
+            if plan.form == "wrong_types":
                 side[:] = [[{"price": price}, None], 17]
-            elif form == "nan":
-                side.insert(0, [price, "NaN", "0", "1"])
-            elif form == "negative":
-                side.insert(0, [price, "-1.5", "0", "1"])
-        if form == "empty_arrays":
+            elif plan.form in _AMOUNTS:
+                side.insert(0, self._dialect.level(price, _AMOUNTS[plan.form]))
+        if plan.form == "empty_arrays":
             self._dialect.empty(payload)
-        return Outgoing(payload, cut=form == "truncated")
+        return Outgoing(payload, cut=plan.form == "truncated")
 
 
 def _given(plan: Malformed) -> Outgoing:

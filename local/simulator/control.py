@@ -10,8 +10,9 @@ from schemas.errors import StackError
 
 
 class Control:
-    """`POST plant` (a plan as JSON), `GET planted`, `GET planted/{id}`, `GET book?feed=&symbol=`, `GET endpoints`,
-    `POST pause`, `POST resume`. What cannot be done is answered with 400 and `{"error": …}`."""
+    """`POST plant` (a plan as JSON), `GET planted`, `GET planted/{id}`, `GET book?feed=&symbol=`,
+    `GET trades?feed=&symbol=` (the first and last id), `GET endpoints`, `POST pause`, `POST resume`, `POST rate` (a
+    number). What cannot be done is answered with 400 and `{"error": …}`."""
 
     def __init__(self, simulators: Simulators) -> None:
         self._simulators = simulators
@@ -26,9 +27,11 @@ class Control:
                 web.get("/_control/planted", self._planted),
                 web.get("/_control/planted/{id:[0-9]+}", self._one),
                 web.get("/_control/book", self._book),
+                web.get("/_control/trades", self._trades),
                 web.get("/_control/endpoints", self._endpoints),
                 web.post("/_control/pause", self._pause),
                 web.post("/_control/resume", self._resume),
+                web.post("/_control/rate", self._rate),
             ]
         )
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
@@ -68,6 +71,14 @@ class Control:
         except StackError as error:
             return _error(str(error))
 
+    async def _trades(self, request: web.Request) -> web.Response:
+        try:
+            ids = self._simulators.true_trades(request.query.get("feed", ""), request.query.get("symbol", ""))
+        except StackError as error:
+            return _error(str(error))
+        body = orjson.dumps({"first": ids.start, "last": ids.stop - 1})
+        return web.Response(body=body, content_type="application/json")
+
     async def _endpoints(self, request: web.Request) -> web.Response:
         return web.Response(body=orjson.dumps(self._simulators.endpoints), content_type="application/json")
 
@@ -77,6 +88,13 @@ class Control:
 
     async def _resume(self, request: web.Request) -> web.Response:
         self._simulators.resume()
+        return web.Response(status=204)
+
+    async def _rate(self, request: web.Request) -> web.Response:
+        try:
+            self._simulators.rate = float(await request.text())
+        except (ValueError, StackError) as error:
+            return _error(str(error))
         return web.Response(status=204)
 
 

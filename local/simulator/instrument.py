@@ -43,7 +43,7 @@ class SimulatedInstrument:
         self._noise = 0.0
         self._due = 0.0
         self._quiet = 0
-        self._trade_id = self._random.randrange(10**9, 6 * 10**9)
+        self._first_trade = self._trade_id = self._random.randrange(10**9, 6 * 10**9)
         first = self._random.randrange(10**10, 10**11)
         self.book = TrueBook(first, (lambda: 1) if stride == 1 else (lambda: self._random.randint(1, stride)))
         self._tick = float(listing.tick)
@@ -53,6 +53,11 @@ class SimulatedInstrument:
     def mid(self) -> float:
         """In ticks."""
         return (self.book.bids.at(0) + self.book.asks.at(0)) / 2
+
+    @property
+    def trade_ids(self) -> range:
+        """Of all trades so far: ids have no holes."""
+        return range(self._first_trade + 1, self._trade_id + 1)
 
     def step(self, rate: float) -> Iterator[Trade | None]:
         """One step of the market; yields after each transaction, with its trade if it was one."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from math import inf
 from random import Random
 from types import TracebackType
 
@@ -53,8 +54,8 @@ class Simulators:
         levels: int = 50,
         limits: Limits | None = None,
     ) -> None:
-        if levels < 10 or rate < 0 or 0 < rate < 0.1:
-            raise StackError("levels must be 10 or more, rate 0 or at least 0.1 (slower books would drift apart)")
+        if levels < 10:
+            raise StackError("levels must be 10 or more")
         self.rate = rate
         self.paused = False
         self._market = Market(seed)
@@ -69,6 +70,17 @@ class Simulators:
                 for listing in listings_of(feed)
             ]
             self._servers[feed] = kind(feed, instruments, limits or Limits())
+
+    @property
+    def rate(self) -> float:
+        """May be changed at any time; `StackError` if it is too low."""
+        return self._rate
+
+    @rate.setter
+    def rate(self, rate: float) -> None:
+        if rate and not 0.1 <= rate < inf:
+            raise StackError("the rate must be 0 or at least 0.1 (slower books would drift apart)")
+        self._rate = rate
 
     @property
     def endpoints(self) -> dict[str, dict[str, str]]:
@@ -92,6 +104,10 @@ class Simulators:
             for side in (book.bids, book.asks)
         )
         return BookView(feed=feed, symbol=symbol, sequence=book.sequence, bids=bids, asks=asks)
+
+    def true_trades(self, feed: str, symbol: str) -> range:
+        """The ids of all trades since the start, sent or not: they have no holes."""
+        return self._instrument(feed, symbol).trade_ids
 
     def pause(self) -> None:
         """No further change or trade; what has changed is still sent, within the slowest stream's interval (1 s)."""

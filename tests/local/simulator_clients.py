@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, NamedTuple
 
 import aiohttp
 import orjson
+import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
@@ -21,13 +22,23 @@ NAMES = {
 }
 
 
+FEEDS = [("binance-spot", "BTC-USDT"), ("binance-usdm", "BTC-USDT-PERP"), ("okx", "BTC-USDT-PERP")]
+each_feed = pytest.mark.parametrize(("feed", "symbol"), FEEDS)
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
 @asynccontextmanager
 async def opened(sims: Simulators, feed: str, path: str = "") -> AsyncIterator[ClientConnection]:
     async with connect(sims.endpoints[feed]["ws"] + (path or PATHS[feed])) as socket:
         yield socket
 
 
-async def receive(socket: ClientConnection, wanted: Callable[[Any], bool] = lambda body: True) -> Any:
+async def receive(socket: ClientConnection, wanted: Callable[[Any], object] = lambda body: True) -> Any:
     """The next frame that is wanted, parsed."""
     async with asyncio.timeout(5):
         while True:
@@ -76,6 +87,34 @@ def subscription(feed: str, symbol: str, *channels: str) -> dict[str, Any]:
         return {"op": "subscribe", "args": [{"channel": known[channel], "instId": name} for channel in channels]}
     known = {"trades": "trade", "books": "depth@100ms", "bbo": "bookTicker"}
     return {"method": "SUBSCRIBE", "params": [f"{name.lower()}@{known[channel]}" for channel in channels], "id": 1}
+
+
+CHANNELS = {
+    "trade": "trades",
+    "trades": "trades",
+    "depth": "books",
+    "books": "books",
+    "bookTicker": "quotes",
+    "bbo-tbt": "quotes",
+}
+
+
+def channel_of(frame: Any) -> str:
+    """trades, books or quotes; "": no data."""
+    if "data" not in frame:
+        return ""
+    name = frame["stream"].split("@")[1] if "stream" in frame else frame["arg"]["channel"]
+    return CHANNELS.get(name, "")
+
+
+async def listen(socket: ClientConnection, seconds: float) -> list[str]:
+    """The channels of the data that come within so many seconds."""
+    seen = []
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while True:
+                seen.append(channel_of(orjson.loads(await socket.recv())))
+    return [channel for channel in seen if channel]
 
 
 class LocalBook:

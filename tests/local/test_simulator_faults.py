@@ -2,25 +2,39 @@
 
 import asyncio
 import time
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from local.simulator import Arbitrage, Disconnect, Duplicate, Gap, Malformed, Reorder, Simulators, Stall
+from local.simulator import (
+    Arbitrage,
+    Crossed,
+    Duplicate,
+    Gap,
+    Malformed,
+    Reorder,
+    Restart,
+    Simulators,
+    Stall,
+    WrongClock,
+)
 from local.simulator.arbitrage import SETTLE, expected
 from schemas.errors import StackError
-from tests.local.simulator_clients import Follower, closed, following, opened, settled, subscription
-
-FEEDS = [("binance-spot", "BTC-USDT"), ("binance-usdm", "BTC-USDT-PERP"), ("okx", "BTC-USDT-PERP")]
-each_feed = pytest.mark.parametrize(("feed", "symbol"), FEEDS)
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.02)
+from tests.local.simulator_clients import (
+    Follower,
+    channel_of,
+    closed,
+    each_feed,
+    following,
+    get,
+    listen,
+    opened,
+    receive,
+    settled,
+    subscription,
+    until,
+)
 
 
 @each_feed
@@ -56,37 +70,6 @@ async def test_reorder(feed: str, symbol: str) -> None:
         await until(lambda: client.book.repeated)
         assert (client.book.gaps, client.book.repeated) == (1, 1)
         assert len(planted.result["frames"]) == 2
-
-
-@pytest.mark.parametrize("close_frame", [True, False])
-async def test_disconnect(close_frame: bool) -> None:
-    """With a close frame its code arrives, without one the connection just ends; other symbols' clients stay."""
-    async with Simulators(["okx"]) as sims, following(sims, "okx", "BTC-USDT") as other, opened(sims, "okx") as socket:
-        await socket.send(str(subscription("okx", "BTC-USDT-PERP", "books")).replace("'", '"'))
-        await socket.recv()
-        planted = await sims.plant(Disconnect(feed="okx", symbol="BTC-USDT-PERP", close_frame=close_frame, code=4006))
-        assert (await closed(socket)).rcvd_code == (4006 if close_frame else None)
-        assert planted.result == {"connections": 1}
-        seen = other.book.sequence
-        await until(lambda: other.book.sequence > seen)
-
-
-@pytest.mark.parametrize(("feed", "symbol"), FEEDS[1:])
-async def test_stall(feed: str, symbol: str) -> None:
-    """Nothing comes for as long as was said, then it goes on, with a gap."""
-    async with Simulators([feed]) as sims, following(sims, feed, symbol) as client:
-        planted = await sims.plant(Stall(feed=feed, symbol=symbol, seconds=0.4))
-        await asyncio.sleep(0.1)
-        before = _count(client)
-        await asyncio.sleep(0.2)
-        assert _count(client) == before
-        await planted.over()
-        assert 0.4 <= (planted.ended_at - planted.started_at) / 1e9 < 0.8
-        await until(lambda: client.book.gaps)
-
-
-def _count(client: Follower) -> int:
-    return len(client.bbos) + len(client.other) + len(client.book.tops) + client.book.gaps
 
 
 IN_PLACE = ["truncated", "wrong_types", "nan", "negative", "empty_arrays"]
@@ -198,6 +181,96 @@ async def test_planted_arbitrage(symbol: str, buy: str, sell: str) -> None:
 
 def _base(level: tuple[str, str], contract: Decimal | None) -> tuple[Decimal, Decimal]:
     return Decimal(level[0]), Decimal(level[1]) * (contract or 1)
+
+
+def _times(frame: Any) -> list[int]:
+    """All times of a frame, ms."""
+    body = frame["data"]
+    return [int(body[0]["ts"])] if isinstance(body, list) else [body[key] for key in ("E", "T") if key in body]
+
+
+@each_feed
+async def test_wrong_clock(feed: str, symbol: str) -> None:
+    """The times of data are off for a while; REST tells the right one."""
+    path = {"okx": "/api/v5/public/time", "binance-spot": "/api/v3/time", "binance-usdm": "/fapi/v1/time"}[feed]
+
+    def off(frame: Any) -> list[float]:
+        return [round((at - time.time() * 1000) / 1000) for at in _times(frame)]
+
+    async with Simulators([feed], rate=6) as sims, opened(sims, feed) as socket:
+        await socket.send(str(subscription(feed, symbol, "books", "trades", "bbo")).replace("'", '"'))
+        planted = await sims.plant(WrongClock(feed=feed, offset_ms=-5000, seconds=0.8))
+        await listen(socket, 0.05)  # what was under way
+        seen: dict[str, list[float]] = {}
+        while len(seen) < 3:
+            frame = await receive(socket, channel_of)
+            seen[channel_of(frame)] = off(frame)
+        assert {each for times in seen.values() for each in times} == {-5}
+        _, body, _ = await get(sims, feed, path)
+        right = body["serverTime"] if "serverTime" in body else int(body["data"][0]["ts"])
+        assert abs(right - time.time() * 1000) < 1000
+        await planted.over()
+        await listen(socket, 0.05)
+        assert set(off(await receive(socket, _times))) == {0}
+
+
+@each_feed
+async def test_crossed(feed: str, symbol: str) -> None:
+    """The client's book crosses by a level that the true one does not have; no id is missing."""
+    async with Simulators([feed]) as sims, following(sims, feed, symbol) as client:
+        planted = await (await sims.plant(Crossed(feed=feed, symbol=symbol))).over()
+        name = "seqId" if feed == "okx" else "u"
+        [ids] = planted.result["frames"]
+        await until(lambda: ids[name] in client.book.tops)
+        bid, _, ask, _ = client.book.tops[ids[name]]
+        assert bid == planted.result["bid"][0]
+        assert float(bid) > float(ask)
+        true = await settled(sims, feed, symbol, client.book)
+        assert float(true.bids[0][0]) < float(true.asks[0][0])
+        assert client.book.gaps == 0
+
+
+@pytest.mark.parametrize("hard", [False, True])
+@each_feed
+async def test_restart(feed: str, symbol: str, hard: bool) -> None:
+    """Ids start over: OKX's documented reset is followed, else nothing fits any more; who starts anew is right."""
+    async with Simulators([feed]) as sims, following(sims, feed, symbol) as client:
+        planted = await (await sims.plant(Restart(feed=feed, symbol=symbol, hard=hard))).over()
+        assert planted.result["after"] < 10 < planted.result["before"]
+        before = client.book.sequence
+        async with following(sims, feed, symbol) as fresh:
+            assert (fresh.book.gaps, fresh.book.sequence < before) == (0, True)
+            assert fresh.book.equals(await settled(sims, feed, symbol, fresh.book))
+            if feed == "okx" and not hard:
+                assert client.book.sequence == fresh.book.sequence
+                assert client.book.equals(sims.true_book(feed, symbol))
+                assert (client.book.gaps, client.book.repeated) == (0, 0)
+            else:
+                assert client.book.repeated > 1
+            assert fresh.bbos
+            assert all(fresh.book.tops.get(sequence, top) == top for sequence, top in fresh.bbos)
+
+
+@each_feed
+async def test_no_trade_is_lost_or_doubled(feed: str, symbol: str) -> None:
+    """What a client saw is what the market made since then, id for id, whatever the rate, which may change."""
+    async with Simulators([feed], rate=2) as sims, following(sims, feed, symbol) as client:
+        await until(lambda: _trades(client))
+        sims.rate = 20
+        await until(lambda: len(_trades(client)) > 30)
+        await settled(sims, feed, symbol, client.book)
+        true = sims.true_trades(feed, symbol)
+        await until(lambda: _trades(client)[-1] == true[-1])
+        seen = _trades(client)
+        assert seen == list(true[-len(seen) :])
+        for wrong in (0.01, -1, float("nan"), float("inf")):
+            with pytest.raises(StackError):
+                sims.rate = wrong
+
+
+def _trades(client: Follower) -> list[int]:
+    frames = [frame for frame in client.other if frame.get("e") == "trade" or "data" in frame]
+    return [int(frame["t"] if "t" in frame else frame["data"][0]["tradeId"]) for frame in frames]
 
 
 async def test_impossible_plans_are_told() -> None:

@@ -10,6 +10,9 @@ from typing import Any
 import aiohttp
 import orjson
 
+from local.simulator import Simulators
+from local.simulator.control import Control
+
 
 @asynccontextmanager
 async def process(*arguments: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, dict[str, Any]]]:
@@ -58,6 +61,44 @@ async def test_commands_and_clean_end() -> None:
             assert await running.wait() == 0
         assert running.stderr is not None
         assert b"Traceback" not in await running.stderr.read()
+
+
+PLANS: list[dict[str, object]] = [
+    {"kind": "crossed"},
+    {"kind": "restart", "hard": True},
+    {"kind": "silent", "channel": "trades", "until": "reconnect"},
+    {"kind": "refuse", "channel": "quotes", "count": 2},
+    {"kind": "heartbeat"},
+    {"kind": "mute"},
+]
+FEED_PLANS: list[dict[str, object]] = [
+    {"kind": "rate_limit", "status": 418, "seconds": 2},
+    {"kind": "rate_limit", "where": "ws"},
+    {"kind": "wrong_clock", "offset_ms": 3000, "seconds": 1},
+    {"kind": "maintenance", "seconds": 0.1},
+]
+
+
+async def test_every_fault_over_http() -> None:
+    """Each plan is taken as JSON, for an instrument or a feed; the rate changes; the trades so far are told."""
+    async with Simulators(["okx"]) as sims, aiohttp.ClientSession() as http:
+        control = Control(sims)
+        where = f"http://127.0.0.1:{await control.start()}/_control/"
+        for plan in [plan | {"symbol": "BTC-USDT"} for plan in PLANS] + FEED_PLANS:
+            async with http.post(where + "plant", json=plan | {"feed": "okx"}) as answer:
+                assert (answer.status, (await answer.json())["plan"]["kind"]) == (200, plan["kind"])
+        for rate, status in (("50", 204), ("0.01", 400), ("fast", 400)):
+            async with http.post(where + "rate", data=rate) as answer:
+                assert answer.status == status
+        assert sims.rate == 50
+        await asyncio.sleep(0.1)
+        async with http.get(where + "trades", params={"feed": "okx", "symbol": "BTC-USDT"}) as answer:
+            ids = await answer.json()
+            assert ids["first"] == sims.true_trades("okx", "BTC-USDT").start
+            assert ids["last"] > ids["first"]
+        async with http.get(where + "trades", params={"feed": "okx"}) as answer:
+            assert answer.status == 400
+        await control.stop()
 
 
 async def test_random_arbitrages() -> None:
