@@ -21,6 +21,7 @@ FEEDS: dict[str, Feed] = {
         Feed("binance-spot", "binance", ("spot",)),
         Feed("binance-usdm", "binance", ("perp", "future")),
         Feed("okx", "okx", ("spot", "perp", "future", "option")),
+        Feed("deribit", "deribit", ("spot", "perp", "future", "option")),
     )
 }
 

@@ -101,6 +101,9 @@ class Settings(BaseSettings):
             "okx:spot": 10.0,
             "okx:option": 3.0,
             "okx": 5.0,
+            "deribit:spot": 10.0,  # not published in a readable form: what others take, not to promise too much
+            "deribit:option": 3.0,
+            "deribit": 3.5,
         },
         description='taker fees, basis points, by "feed:kind" or "feed": public retail rates by default',
     )

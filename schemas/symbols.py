@@ -151,10 +151,55 @@ def _okx_symbol(name: str) -> Symbol:
     return parse_symbol(pair)
 
 
+_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+_DERIBIT_DATE = re.compile(rf"([1-9]\d?)({'|'.join(_MONTHS)})(\d\d)")
+
+
+def _deribit_name(symbol: Symbol) -> str:
+    # USD goes without saying, but for spot: there pairs are always named in full.
+    short = symbol.quote == "USD" and symbol.kind != "spot"
+    pair = symbol.base if short else f"{symbol.base}_{symbol.quote}"
+    if symbol.kind == "spot":
+        return pair
+    if symbol.kind == "perp":
+        return f"{pair}-PERPETUAL"
+    dated = f"{pair}-{_deribit_date(symbol.expiry)}"
+    return f"{dated}-{symbol.strike.replace('.', 'd')}-{symbol.option}" if symbol.kind == "option" else dated
+
+
+def _deribit_symbol(name: str) -> Symbol:
+    pair, *tail = name.split("-")
+    base, _, quote = pair.partition("_")
+    if tail == ["PERPETUAL"]:
+        tail = ["PERP"]
+    elif tail:
+        tail[0] = _deribit_expiry(tail[0])
+        tail[1:2] = [strike.replace("d", ".") for strike in tail[1:2]]
+    return parse_symbol("-".join([base, quote or ("USD" if tail else ""), *tail]))
+
+
+def _deribit_date(expiry: str) -> str:
+    """`260905` → `5SEP26`."""
+    month, day = int(expiry[2:4]), int(expiry[4:])
+    if not 1 <= month <= 12 or not day:
+        raise SymbolError(f"{expiry!r} is no date: write YYMMDD")
+    return f"{day}{_MONTHS[month - 1]}{expiry[:2]}"
+
+
+def _deribit_expiry(date: str) -> str:
+    """`5SEP26` → `260905`; a combination of instruments has something else in its place."""
+    found = _DERIBIT_DATE.fullmatch(date)
+    if found is None:
+        raise SymbolError(f"{date!r} is no expiry of deribit")
+    day, month, year = found.groups()
+    return f"{year}{_MONTHS.index(month) + 1:02}{int(day):02}"
+
+
 _MAPPINGS: dict[str, tuple[Callable[[Symbol], str], Callable[[str], Symbol]]] = {
     "binance-spot": (_binance_spot_name, _binance_spot_symbol),
     "binance-usdm": (_binance_usdm_name, _binance_usdm_symbol),
     "okx": (_okx_name, _okx_symbol),
+    "deribit": (_deribit_name, _deribit_symbol),
 }
 
 

@@ -57,4 +57,16 @@ def okx(sequence: int, update: Depth, first: bool) -> Verdict:
     return Verdict.DROP if update.previous < update.last <= sequence else Verdict.GAP
 
 
-RULES: dict[str, Rule] = {"binance-spot": binance_spot, "binance-usdm": binance_usdm, "okx": okx}
+def deribit(sequence: int, update: Depth, first: bool) -> Verdict:
+    """PROTOCOLS §6.5. Ids are shared by many instruments: they jump, only `prev_change_id` chains.
+
+    1. `prev_change_id` == sequence: apply.
+    2. `change_id` <= sequence: a repetition, drop.
+    3. Anything else is a gap.
+    """
+    if update.previous == sequence:
+        return Verdict.APPLY
+    return Verdict.DROP if update.last <= sequence else Verdict.GAP
+
+
+RULES: dict[str, Rule] = {"binance-spot": binance_spot, "binance-usdm": binance_usdm, "okx": okx, "deribit": deribit}

@@ -12,6 +12,7 @@ from streams.continuity import RULES
 from streams.doubles import SeenTrades
 from streams.feed_status import FeedStatus
 from streams.gaps import Gap
+from streams.lead import Lead
 from streams.normalize import parse
 from streams.normalize.amounts import base_levels
 from streams.normalize.events import Depth, Levels, Quote, Trade
@@ -35,6 +36,7 @@ class InstrumentStream:
         self.status = FeedStatus(settings.clock_limit_ms * 1000)
         self.seen_trades = SeenTrades()
         self.top: tuple[Levels, Levels] | None = None  # the book's levels last published as a quote
+        self.lead = Lead()
         self.gap: Gap | None = None
         self.heard_at = 0
         self.snapshot_at = 0
@@ -85,11 +87,12 @@ class InstrumentStream:
         self.status.quotes.heard(now, quote.timestamp)
         orders = self.orders
         bids, asks = quote.bids, quote.asks
-        fresh = quote.sequence >= orders.sequence
+        fresh = self.lead.has_quote(quote, orders.sequence)
         if orders.state == "live":
             if quote.sequence:
                 self._compared(out, now, self.check.on_bbo(now, quote.sequence, top_of(bids, asks)))
             if fresh:
+                self.lead.on_quote(quote)
                 bids = self._with_depth(bids, orders.book.bids)
                 asks = self._with_depth(asks, orders.book.asks)
         value = self._publish_quote(out, now, "bbo", quote.timestamp, quote.sequence, bids, asks)
@@ -125,10 +128,12 @@ class InstrumentStream:
             return
         if not outcome:
             return
+        self.lead.on_book(outcome[-1].timestamp)
         for applied in outcome:
             self._publish_book(out, now, applied)
         if not was_live or outcome[0].kind != "update":
             self.check.restart()
+            self.lead.restart()
             self._close_gap(out, now)
         sequence = self.orders.sequence
         if sequence:
@@ -154,7 +159,8 @@ class InstrumentStream:
             return
         self.top = top
         value = self._publish_quote(out, now, "book", timestamp, self.orders.sequence, *top)
-        out.join(self.instrument.symbol, b"live\t" + value)
+        if self.lead.has_book(self.orders.sequence):
+            out.join(self.instrument.symbol, b"live\t" + value)
 
     # Gaps
 
@@ -279,6 +285,7 @@ class InstrumentStream:
                 "top": self.top,
                 "gap": self.gap and list(self.gap),
                 "times": [self.heard_at, self.snapshot_at, self.reported_at, self.asked_at],
+                "lead": self.lead.dump(),
             }
         )
 
@@ -294,6 +301,7 @@ class InstrumentStream:
         stream.top = state["top"] and (state["top"][0], state["top"][1])
         stream.gap = state["gap"] and Gap(*state["gap"])
         stream.heard_at, stream.snapshot_at, stream.reported_at, stream.asked_at = state["times"]
+        stream.lead.load(state["lead"])
         return stream
 
 

@@ -13,17 +13,21 @@ import orjson
 
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
-from streams.normalize import binance, okx
+from streams.normalize import binance, deribit, okx
 from streams.normalize.events import Normalized
 
 Normalizer = Callable[[Any, Instrument, int], list[Normalized]]
 
-NORMALIZERS: dict[str, Normalizer] = {"binance": binance.normalize, "okx": okx.normalize}
+NORMALIZERS: dict[str, Normalizer] = {
+    "binance": binance.normalize,
+    "okx": okx.normalize,
+    "deribit": deribit.normalize,
+}
 
 # For exchanges that send prices as JSON numbers: as text, since a float keeps some 16 of their digits.
 EXACT = msgspec.json.Decoder(float_hook=str).decode
 
-DECODERS: dict[str, Callable[[bytes], Any]] = {}  # by exchange; orjson for all others
+DECODERS: dict[str, Callable[[bytes], Any]] = {"deribit": EXACT}  # by exchange; orjson for all others
 
 _MALFORMED = (KeyError, TypeError, ValueError, IndexError, AttributeError)
 
@@ -32,7 +36,7 @@ def parse(frame: bytes, instrument: Instrument, local_timestamp: int) -> list[No
     """A raw frame to normalized events; `FrameError` says why it is none."""
     try:
         data = DECODERS.get(instrument.exchange, orjson.loads)(frame)
-    except ValueError as error:  # orjson's and msgspec's are both ones
+    except (ValueError, RecursionError) as error:  # orjson's and msgspec's are both of the former
         raise FrameError(f"not JSON: {error}") from None
     try:
         return NORMALIZERS[instrument.exchange](data, instrument, local_timestamp)

@@ -11,8 +11,8 @@ from streams.normalize.values import level, levels, micros, positive
 _NOT_BUILT = frozenset(
     {
         "aggTrade", "blockTrade", "kline", "continuous_kline", "24hrTicker", "24hrMiniTicker", "1hTicker", "4hTicker",
-        "1dTicker", "avgPrice", "referencePrice", "markPriceUpdate", "forceOrder", "contractInfo", "compositeIndex",
-        "assetIndexUpdate", "tradingSession", "serverShutdown", "bookTicker_arr",
+        "1dTicker", "avgPrice", "referencePrice", "markPriceUpdate", "indexPriceUpdate", "forceOrder", "contractInfo",
+        "compositeIndex", "assetIndexUpdate", "tradingSession", "serverShutdown", "bookTicker_arr",
     }
 )  # fmt: skip
 
@@ -29,7 +29,9 @@ def normalize(frame: Any, instrument: Instrument, local_timestamp: int) -> list[
         return _array(frame, stream)
     kind = frame.get("e")
     if kind == "depthUpdate":
-        return _depth(frame, instrument)
+        return _other_book(stream) or _depth(frame, instrument)
+    if stream == "!bookTicker":
+        return [Ignored(stream)]
     if kind == "bookTicker" or (kind is None and "B" in frame and "u" in frame):
         return _book_ticker(frame, instrument, local_timestamp)
     if kind == "trade":
@@ -48,8 +50,10 @@ def _array(frame: Any, stream: str) -> list[Normalized]:
 def _other(frame: dict[str, Any], kind: str | None) -> list[Normalized]:
     if kind in _NOT_BUILT:
         return [Ignored(str(kind))]
-    if kind is None and "id" in frame and ("result" in frame or "code" in frame):
+    if kind is None and (("id" in frame and "result" in frame) or "code" in frame or "error" in frame):
         return [Ignored("control")]
+    if "serverTime" in frame and "symbols" in frame:  # REST, in some recordings
+        return [Ignored("exchangeInfo")]
     raise FrameError(f"unknown channel: {kind!r}")
 
 
@@ -83,6 +87,13 @@ def _book_ticker(frame: dict[str, Any], instrument: Instrument, local_timestamp:
 def _side(price: str, amount: str) -> list[list[str]]:
     # An empty side is sent as zero price and amount.
     return level(price, amount) if float(price) else []
+
+
+def _other_book(stream: str) -> list[Normalized]:
+    """Books of USD-M that have the shape of the diff book and are none: the top levels only, or with RPI orders."""
+    if stream.partition("@depth")[2][:1].isdigit():
+        return [Ignored("partial depth")]
+    return [Ignored("rpiDepth")] if "@rpiDepth" in stream else []
 
 
 def _depth(frame: dict[str, Any], instrument: Instrument) -> list[Normalized]:

@@ -12,7 +12,8 @@ _BOOKS = frozenset({"books", "books-l2-tbt", "books50-l2-tbt"})
 _NOT_BUILT = frozenset(
     {
         "tickers", "trades-all", "books5", "books-elp", "books-rpi", "mark-price", "index-tickers", "funding-rate",
-        "open-interest", "price-limit", "liquidation-orders", "estimated-price", "opt-summary", "instruments", "status",
+        "open-interest", "price-limit", "liquidation-orders", "liquidation-warning", "estimated-price", "opt-summary",
+        "instruments", "status",
     }
 )  # fmt: skip
 _NOT_BUILT_FAMILIES = ("candle", "mark-price-candle", "index-candle")
@@ -21,8 +22,10 @@ _SIDES = frozenset({"buy", "sell"})
 
 def normalize(frame: Any, instrument: Instrument, local_timestamp: int) -> list[Normalized]:
     """One frame to its events; `trades` may carry several."""
-    if "event" in frame:
+    if "event" in frame or "op" in frame:  # `op`: our own requests, which some recordings hold
         return [Ignored("control")]
+    if "table" in frame:
+        raise FrameError(f"a frame of the v3 protocol, which OKX has given up: {frame['table']}")
     arg = frame["arg"]
     channel = arg["channel"]
     if channel in _NOT_BUILT or channel.startswith(_NOT_BUILT_FAMILIES):

@@ -7,6 +7,7 @@ from streams.normalize.events import Levels
 
 _LARGEST = 1e18  # what the columns of the store hold before the point
 _LISTS = {list}
+_DIGITS = 40  # before the point, or zeros behind it: more are not written out
 _MS_MAX = 10**14  # milliseconds up to the year 5138; larger values are microseconds (Binance's timeUnit option)
 
 
@@ -35,12 +36,21 @@ def decimal(text: str) -> str:
         raise FrameError(f"not a decimal: {text!r}") from None
     if not value.is_finite() or value.is_signed():
         raise FrameError(f"not a price or amount: {text!r}")
+    if abs(value.adjusted()) > _DIGITS:
+        raise FrameError(f"beyond all measure: {text!r}")
     return format(value, "f")
 
 
 def number(value: str | int) -> str:
     """A number of exactly decoded JSON (`normalize.EXACT`: text, or an int) as `decimal` has it."""
     return str(value) if type(value) is int and value >= 0 else decimal(value)  # type: ignore[arg-type]
+
+
+def update_id(value: int) -> int:
+    """A non-negative id of at most 64 bits: JSON's integers have no bound, the store's have."""
+    if type(value) is not int or not 0 <= value < 1 << 63:
+        raise FrameError(f"not an id: {value!r:.60}")
+    return value
 
 
 def positive(text: str) -> str:

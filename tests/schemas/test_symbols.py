@@ -12,14 +12,13 @@ from schemas.symbols import Symbol, from_exchange, parse_symbol, to_exchange
 bases = st.text(st.characters(codec="utf-8", exclude_categories=("Z", "C", "P")), min_size=1, max_size=8).filter(
     lambda text: not set(text) & set("-:_/.\t") and text == text.upper()
 )
-quotes = st.sampled_from(["USDT", "USDC", "BTC", "EUR", "TRY", "FDUSD"])
+quotes = st.sampled_from(["USD", "USDT", "USDC", "BTC", "EUR", "TRY", "FDUSD"])
+strikes = st.decimals("0.0001", 10**6, places=4).map(lambda strike: f"{strike.normalize():f}")
 expiries = st.dates().map(lambda day: day.strftime("%y%m%d"))
 spots = st.builds(Symbol, bases, quotes)
 perps = st.builds(Symbol, bases, quotes, st.just("perp"))
 futures = st.builds(Symbol, bases, quotes, st.just("future"), expiries)
-options = st.builds(
-    Symbol, bases, quotes, st.just("option"), expiries, st.integers(1, 10**6).map(str), st.sampled_from(["C", "P"])
-)
+options = st.builds(Symbol, bases, quotes, st.just("option"), expiries, strikes, st.sampled_from(["C", "P"]))
 
 
 @given(spots | perps | futures | options)
@@ -55,6 +54,15 @@ def test_exchange_round_trip(feed: str, symbol: Symbol) -> None:
         ("okx", "BTC-USD-PERP", "BTC-USD-SWAP"),
         ("okx", "BTC-USD.UM-PERP", "BTC-USD_UM-SWAP"),
         ("okx", "BTC-USD-261225-76000-C", "BTC-USD-261225-76000-C"),
+        ("deribit", "BTC-USDC", "BTC_USDC"),
+        ("deribit", "BTC-USD", "BTC_USD"),
+        ("deribit", "BTC-USD-PERP", "BTC-PERPETUAL"),
+        ("deribit", "1000PEPE-USDC-PERP", "1000PEPE_USDC-PERPETUAL"),
+        ("deribit", "BTC-USD-260925", "BTC-25SEP26"),
+        ("deribit", "BTC-USD-260905", "BTC-5SEP26"),
+        ("deribit", "BTC-USDC-260925", "BTC_USDC-25SEP26"),
+        ("deribit", "BTC-USD-260925-90000-C", "BTC-25SEP26-90000-C"),
+        ("deribit", "XRP-USDC-260925-1.02-P", "XRP_USDC-25SEP26-1d02-P"),
     ],
 )
 def test_known_names(feed: str, symbol: str, name: str) -> None:
@@ -70,11 +78,28 @@ def test_no_symbol(text: str) -> None:
         parse_symbol(text)
 
 
+@pytest.mark.parametrize(
+    "name", ["BTC", "BTC-05SEP26", "BTC-5SEPT26", "BTC-FS-25SEP26_PERP", "BTC-CS-29APR22-39300_39600", "BTC-PERP"]
+)
+def test_no_deribit_instrument(name: str) -> None:
+    """Combinations, and what is no name of Deribit's at all, have no canonical symbol."""
+    with pytest.raises(SymbolError):
+        from_exchange("deribit", name)
+
+
+def test_no_date() -> None:
+    """Six digits that are no date have no name there."""
+    with pytest.raises(SymbolError, match="YYMMDD"):
+        to_exchange("deribit", "BTC-USD-261325")
+
+
 def test_feeds() -> None:
     """An exchange's symbol leads to the feed that carries it, and an assumed instrument knows its kind."""
     assert feed_of("binance", "BTC-USDT-PERP").name == "binance-usdm"
     assert feed_of("okx", "BTC-USD-261225-76000-C").name == "okx"
+    assert feed_of("deribit", "BTC-USD-261225-76000-C").name == "deribit"
     with pytest.raises(SymbolError, match="no feed"):
         feed_of("binance", "BTC-USD-261225-76000-C")
     assert assumed_instrument("okx", "okx", "BTC-USD-PERP").inverse
     assert not assumed_instrument("okx", "okx", "BTC-USDT-PERP").inverse
+    assert not assumed_instrument("deribit", "deribit", "BTC-USD-261225-76000-C").inverse

@@ -37,6 +37,7 @@ def verdicts(feed: str, sequence: int, updates: list[tuple[int, int, int]]) -> l
             [(15, 15, 10), (15, 15, 15), (3, 3, 15), (5, 5, 3), (8, 8, 6)],
             [APPLY, APPLY, APPLY, APPLY, GAP],
         ),
+        ("deribit", 500, [(731, 731, 500), (740, 740, 731), (750, 750, 745)], [APPLY, APPLY, GAP]),
     ],
 )
 def test_vectors(feed: str, sequence: int, updates: list[tuple[int, int, int]], expected: list[Verdict]) -> None:

@@ -87,7 +87,9 @@ def test_okx_trades_become_base_units() -> None:
     [spot] = parse(frames.okx_trade(), OKX_SPOT, NOW)
     [swap] = parse(frames.okx_trade(OKX_SWAP), OKX_SWAP, NOW)
     [inverse] = parse(frames.okx_trade(OKX_INVERSE, px="50000"), OKX_INVERSE, NOW)
-    assert [trade.amount for trade in (spot, swap, inverse) if isinstance(trade, Trade)] == ["12", "0.12", "0.024"]
+    trades = [trade for trade in (spot, swap, inverse) if isinstance(trade, Trade)]
+    assert [trade.amount for trade in trades] == ["12", "0.12", "0.024"]
+    assert [trade.exchange_amount for trade in trades] == ["12", "12", "12"]
 
 
 def test_okx_book() -> None:
@@ -120,7 +122,14 @@ def test_exponents_are_written_out() -> None:
         (dumps({"stream": "btcusdt@kline_1m", "data": {"e": "kline", "s": "BTCUSDT"}}), SPOT),
         (dumps({"stream": "!miniTicker@arr", "data": [{"e": "24hrMiniTicker"}]}), SPOT),
         (dumps({"e": "serverShutdown", "E": 1790000000123}), SPOT),
+        (dumps({"stream": "!bookTicker", "data": {"u": 1, "s": "BTCUSDT", "b": "1", "B": "1"}}), SPOT),
+        (dumps({"stream": "btcusdt@depth5@100ms", "data": {"e": "depthUpdate", "s": "BTCUSDT"}}), USDM),
+        (dumps({"stream": "btcusdt@rpiDepth@500ms", "data": {"e": "depthUpdate", "s": "BTCUSDT"}}), USDM),
+        (dumps({"e": "indexPriceUpdate", "i": "BTCUSD"}), USDM),
+        (dumps({"code": -1121, "msg": "Invalid symbol."}), SPOT),
+        (dumps({"timezone": "UTC", "serverTime": 1790000000123, "symbols": []}), SPOT),
         (dumps({"event": "subscribe", "arg": {"channel": "books", "instId": "BTC-USDT"}}), OKX_SPOT),
+        (dumps({"op": "subscribe", "args": []}), OKX_SPOT),
         (frames.okx("tickers", [{}]), OKX_SPOT),
         (frames.okx("candle1m", [{}]), OKX_SPOT),
     ],
@@ -157,6 +166,8 @@ RUBBISH: list[tuple[str, bytes, Instrument, str]] = [
     ("okx side", frames.okx_trade(side="up"), OKX_SPOT, "not a side"),
     ("okx price", frames.okx_trade(px="-1"), OKX_SPOT, "not a price"),
     ("okx action", frames.okx_book(1, 2, [], [], action="replace"), OKX_SPOT, "unknown book action"),
+    ("okx v3", dumps({"table": "spot/trade", "data": []}), OKX_SPOT, "v3 protocol"),
+    ("exponent of a billion", frames.okx_trade(px="1e999999999"), OKX_SPOT, "beyond"),
     ("okx without arg", dumps({"data": []}), OKX_SPOT, "malformed"),
 ]  # fmt: skip
 
@@ -171,7 +182,10 @@ def test_rubbish_has_a_reason(frame: bytes, instrument: Instrument, reason: str)
 
 
 scalars = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False) | st.text(max_size=8)
-FIELDS = "e s stream data u U b a B A arg channel instId T E p q lastUpdateId bids asks action event seqId ts px sz"
+FIELDS = (
+    "e s stream data u U b a B A arg channel instId T E p q lastUpdateId bids asks action event seqId ts px sz "
+    "method params result jsonrpc instrument_name change_id timestamp"
+)
 names = st.sampled_from(FIELDS.split())
 known = st.sampled_from(
     ["trade", "depthUpdate", "bookTicker", "BTCUSDT", "BTC-USDT", "books", "trades", "bbo-tbt", "1", "update"]

@@ -1,0 +1,120 @@
+"""Deribit v2 (PROTOCOLS §6.4): trades, L2 books, BBO. Amounts of inverse perpetuals and futures are US dollars.
+
+JSON-RPC with prices as numbers: frames are decoded by `EXACT`, so that numbers with a point arrive as their text.
+"""
+
+from typing import Any
+
+from schemas.errors import FrameError
+from schemas.instruments import Instrument
+from streams.normalize.amounts import base_amount
+from streams.normalize.events import Depth, Ignored, Levels, Normalized, Quote, Trade
+from streams.normalize.values import level, levels, micros, number, positive, update_id
+
+_NOT_BUILT = frozenset(
+    {
+        "ticker", "incremental_ticker", "perpetual", "chart", "deribit_price_index", "deribit_price_ranking",
+        "deribit_price_statistics", "deribit_volatility_index", "markprice", "estimated_expiration_price", "instrument",
+        "platform_state", "announcements",
+    }
+)  # fmt: skip
+_SIDES = frozenset({"buy", "sell"})
+_SETS = frozenset({"new", "change"})
+_LIQUIDATIONS = {"T": "liquidation_taker", "M": "liquidation_maker", "MT": "liquidation_both"}
+
+
+def normalize(frame: Any, instrument: Instrument, local_timestamp: int) -> list[Normalized]:
+    """One frame to its events; trades come several at once."""
+    if frame.get("method") != "subscription":
+        return _control(frame)
+    params = frame["params"]
+    name, data = params["channel"], params["data"]
+    channel, *rest = name.split(".")
+    if channel in _NOT_BUILT:
+        return [Ignored(channel)]
+    if channel == "trades" and len(rest) == 3:  # of all instruments of a kind and currency
+        return [Ignored("trades of a kind")]
+    if channel == "book" and len(rest) == 4:  # whole windows of the book that `book.<instrument>.100ms` has in full
+        return [Ignored("grouped book")]
+    if channel == "trades":
+        return [_trade(row, instrument) for row in data]
+    if channel == "book":
+        return [_depth(data, instrument)]
+    if channel == "quote":
+        return [_quote(data, instrument)]
+    raise FrameError(f"unknown channel: {name!r}")
+
+
+def _control(frame: dict[str, Any]) -> list[Normalized]:
+    """Answers, heartbeats, and the requests that some recordings hold."""
+    method = frame.get("method", "")
+    if method == "heartbeat" or method.startswith(("public/", "private/")):
+        return [Ignored("control")]
+    if not method and frame.get("jsonrpc") and ("result" in frame or "error" in frame):
+        return [Ignored("control")]
+    raise FrameError(f"neither a subscription nor an answer: {method!r}")
+
+
+def _check_name(row: dict[str, Any], instrument: Instrument) -> None:
+    if row["instrument_name"] != instrument.exchange_symbol:
+        raise FrameError(f"frame of {row['instrument_name']!r} among those of {instrument.exchange_symbol!r}")
+
+
+def _trade(row: dict[str, Any], instrument: Instrument) -> Trade:
+    _check_name(row, instrument)
+    if row["direction"] not in _SIDES:
+        raise FrameError(f"not a side: {row['direction']!r}")
+    if not row["trade_id"] or type(row["trade_id"]) is not str:
+        raise FrameError(f"not a trade id: {row['trade_id']!r}")
+    price, own = positive(number(row["price"])), positive(number(row["amount"]))
+    amount = base_amount(instrument, price, own)
+    return Trade(micros(row["timestamp"]), row["trade_id"], price, amount, row["direction"], _kind(row), own)
+
+
+def _kind(row: dict[str, Any]) -> str:
+    """Legs of block trades and of combinations print here too, at prices that the book never had."""
+    if mark := row.get("liquidation"):
+        return _LIQUIDATIONS.get(str(mark), "liquidation")
+    if row.get("block_trade_id"):
+        return "block"
+    return "combo" if row.get("combo_id") else "normal"
+
+
+def _depth(data: dict[str, Any], instrument: Instrument) -> Depth:
+    _check_name(data, instrument)
+    # Frames of 2020 have no `type`: there only a change names what it follows.
+    previous = update_id(data["prev_change_id"]) if "prev_change_id" in data else -1
+    kind = data.get("type", "snapshot" if previous < 0 else "change")
+    if kind not in ("snapshot", "change") or (kind == "change") != (previous >= 0):
+        raise FrameError(f"a book {kind!r} that follows {previous}")
+    last, stamp = update_id(data["change_id"]), micros(data["timestamp"])
+    bids, asks = _levels(data["bids"]), _levels(data["asks"])
+    return Depth("update" if kind == "change" else "snapshot", stamp, last, last, previous, bids, asks)
+
+
+def _levels(entries: list[list[Any]]) -> Levels:
+    """`["change", 86749.5, 4000.0]` → `["86749.5", "4000.0"]`: amounts are absolute whatever the action."""
+    side = []
+    for entry in entries:
+        if entry[0] in _SETS:
+            side.append([number(entry[1]), number(entry[2])])
+        elif entry[0] == "delete":
+            side.append([number(entry[1]), "0"])
+        else:
+            raise FrameError(f"unknown book action: {entry[0]!r}")
+    return levels(side)
+
+
+def _quote(data: dict[str, Any], instrument: Instrument) -> Quote:
+    _check_name(data, instrument)
+    bids = _side(data["best_bid_price"], data["best_bid_amount"])
+    asks = _side(data["best_ask_price"], data["best_ask_amount"])
+    return Quote(micros(data["timestamp"]), 0, bids, asks)  # it has no id
+
+
+def _side(price: Any, amount: Any) -> Levels:
+    # A side without orders is sent as zeros or nulls.
+    if price is None or amount is None:
+        return []
+    price, amount = number(price), number(amount)
+    return level(price, amount) if float(price) and float(amount) else []
