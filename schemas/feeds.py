@@ -21,6 +21,8 @@ FEEDS: dict[str, Feed] = {
         Feed("binance-spot", "binance", ("spot",)),
         Feed("binance-usdm", "binance", ("perp", "future")),
         Feed("okx", "okx", ("spot", "perp", "future", "option")),
+        Feed("htx-spot", "htx", ("spot",)),
+        Feed("htx-linear", "htx", ("perp", "future")),
         Feed("deribit", "deribit", ("spot", "perp", "future", "option")),
     )
 }

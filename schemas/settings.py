@@ -104,6 +104,8 @@ class Settings(BaseSettings):
             "deribit:spot": 10.0,  # not published in a readable form: what others take, not to promise too much
             "deribit:option": 3.0,
             "deribit": 3.5,
+            "htx-spot": 20.0,
+            "htx-linear": 6.0,
         },
         description='taker fees, basis points, by "feed:kind" or "feed": public retail rates by default',
     )

@@ -97,6 +97,25 @@ _BINANCE_QUOTES = (
 )  # fmt: skip
 
 
+_HTX_QUOTES = (
+    "USDT",
+    "USDC",
+    "USDD",
+    "HUSD",
+    "BTC",
+    "ETH",
+    "TRX",
+    "EUR",
+    "BRL",
+    "GBP",
+    "TRY",
+    "UAH",
+    "RUB",
+    "USD",
+    "HT",
+)
+
+
 def to_exchange(feed: str, symbol: str) -> str:
     """The feed's own name of a canonical symbol, as REST and payloads spell it: `BTC-USDT` → `BTCUSDT`."""
     return _mapping(feed)[0](parse_symbol(symbol))
@@ -107,8 +126,8 @@ def from_exchange(feed: str, name: str) -> str:
     return str(_mapping(feed)[1](name))
 
 
-def _split_binance(pair: str) -> tuple[str, str]:
-    for quote in _BINANCE_QUOTES:
+def _split(pair: str, quotes: tuple[str, ...]) -> tuple[str, str]:
+    for quote in quotes:
         if pair.endswith(quote) and len(pair) > len(quote):
             return pair[: -len(quote)], quote
     raise SymbolError(f"cannot tell base from quote in {pair!r}: its quote currency is not a known one")
@@ -121,7 +140,7 @@ def _binance_spot_name(symbol: Symbol) -> str:
 
 
 def _binance_spot_symbol(name: str) -> Symbol:
-    return Symbol(*_split_binance(name.upper()))
+    return Symbol(*_split(name.upper(), _BINANCE_QUOTES))
 
 
 def _binance_usdm_name(symbol: Symbol) -> str:
@@ -133,7 +152,7 @@ def _binance_usdm_name(symbol: Symbol) -> str:
 
 def _binance_usdm_symbol(name: str) -> Symbol:
     pair, _, expiry = name.upper().partition("_")
-    base, quote = _split_binance(pair)
+    base, quote = _split(pair, _BINANCE_QUOTES)
     return Symbol(base, quote, "future", expiry) if expiry else Symbol(base, quote, "perp")
 
 
@@ -195,10 +214,39 @@ def _deribit_expiry(date: str) -> str:
     return f"{year}{_MONTHS.index(month) + 1:02}{int(day):02}"
 
 
+def _htx_spot_name(symbol: Symbol) -> str:
+    if symbol.kind != "spot":
+        raise SymbolError(f"htx-spot has no {symbol.kind} instruments: {symbol}")
+    return (symbol.base + symbol.quote).lower()
+
+
+def _htx_spot_symbol(name: str) -> Symbol:
+    return Symbol(*_split(name.upper(), _HTX_QUOTES))
+
+
+def _htx_linear_name(symbol: Symbol) -> str:
+    if symbol.kind not in ("perp", "future"):
+        raise SymbolError(f"htx-linear has no {symbol.kind} instruments: {symbol}")
+    return "-".join(part for part in (symbol.base, symbol.quote, symbol.expiry) if part)
+
+
+def _htx_linear_symbol(name: str) -> Symbol:
+    # `BTC-USDT` is the perpetual here. Quoted in USD it is the coin-margined one of another market, inverse.
+    parts = name.upper().split("-")
+    if len(parts) == 2:
+        parts.append("PERP")
+    symbol = parse_symbol("-".join(parts))  # refuses the rolling aliases: BTC-USDT-CQ
+    if symbol.kind not in ("perp", "future"):
+        raise SymbolError(f"{name!r} is no contract of htx-linear")
+    return symbol
+
+
 _MAPPINGS: dict[str, tuple[Callable[[Symbol], str], Callable[[str], Symbol]]] = {
     "binance-spot": (_binance_spot_name, _binance_spot_symbol),
     "binance-usdm": (_binance_usdm_name, _binance_usdm_symbol),
     "okx": (_okx_name, _okx_symbol),
+    "htx-spot": (_htx_spot_name, _htx_spot_symbol),
+    "htx-linear": (_htx_linear_name, _htx_linear_symbol),
     "deribit": (_deribit_name, _deribit_symbol),
 }
 

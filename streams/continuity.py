@@ -57,6 +57,30 @@ def okx(sequence: int, update: Depth, first: bool) -> Verdict:
     return Verdict.DROP if update.previous < update.last <= sequence else Verdict.GAP
 
 
+def htx_spot(sequence: int, update: Depth, first: bool) -> Verdict:
+    """PROTOCOLS §4.5.
+
+    1. `seqNum` <= sequence: the book holds it, drop.
+    2. `prevSeqNum` <= sequence: follows or overlaps, apply (overlap is legal: amounts are absolute).
+    3. Anything else is a gap.
+    """
+    if update.last <= sequence:
+        return Verdict.DROP
+    return Verdict.APPLY if update.previous <= sequence else Verdict.GAP
+
+
+def htx_linear(sequence: int, update: Depth, first: bool) -> Verdict:
+    """PROTOCOLS §5.5. Versions are consecutive, and of one connection only.
+
+    1. `version` == sequence + 1: apply.
+    2. `version` <= sequence: a repetition, drop.
+    3. Anything else is a gap.
+    """
+    if update.last == sequence + 1:
+        return Verdict.APPLY
+    return Verdict.DROP if update.last <= sequence else Verdict.GAP
+
+
 def deribit(sequence: int, update: Depth, first: bool) -> Verdict:
     """PROTOCOLS §6.5. Ids are shared by many instruments: they jump, only `prev_change_id` chains.
 
@@ -69,4 +93,11 @@ def deribit(sequence: int, update: Depth, first: bool) -> Verdict:
     return Verdict.DROP if update.last <= sequence else Verdict.GAP
 
 
-RULES: dict[str, Rule] = {"binance-spot": binance_spot, "binance-usdm": binance_usdm, "okx": okx, "deribit": deribit}
+RULES: dict[str, Rule] = {
+    "binance-spot": binance_spot,
+    "binance-usdm": binance_usdm,
+    "okx": okx,
+    "htx-spot": htx_spot,
+    "htx-linear": htx_linear,
+    "deribit": deribit,
+}

@@ -13,7 +13,7 @@ import orjson
 
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
-from streams.normalize import binance, deribit, okx
+from streams.normalize import binance, deribit, htx, okx
 from streams.normalize.events import Normalized
 
 Normalizer = Callable[[Any, Instrument, int], list[Normalized]]
@@ -21,13 +21,14 @@ Normalizer = Callable[[Any, Instrument, int], list[Normalized]]
 NORMALIZERS: dict[str, Normalizer] = {
     "binance": binance.normalize,
     "okx": okx.normalize,
+    "htx": htx.normalize,
     "deribit": deribit.normalize,
 }
 
 # For exchanges that send prices as JSON numbers: as text, since a float keeps some 16 of their digits.
 EXACT = msgspec.json.Decoder(float_hook=str).decode
 
-DECODERS: dict[str, Callable[[bytes], Any]] = {"deribit": EXACT}  # by exchange; orjson for all others
+DECODERS: dict[str, Callable[[bytes], Any]] = {"htx": EXACT, "deribit": EXACT}  # by exchange; orjson for all others
 
 _MALFORMED = (KeyError, TypeError, ValueError, IndexError, AttributeError)
 

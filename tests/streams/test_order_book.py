@@ -31,7 +31,8 @@ class Exchange:
         return [[str(price), self.bids[price]] for price in sorted(self.bids, reverse=True)]
 
     def step(self, number: int) -> Depth:
-        previous, self.sequence = self.sequence, self.sequence + 1 + number % 3
+        stride = 1 if self.feed == "htx-linear" else 1 + number % 3
+        previous, self.sequence = self.sequence, self.sequence + stride
         price, amount = 880 + number * 7 % 20, str(number % 4)
         if amount == "0":
             self.bids.pop(price, None)
@@ -44,7 +45,7 @@ class Exchange:
         )
 
     def snapshot(self) -> Depth:
-        kind = "snapshot" if self.feed == "okx" else "seed"
+        kind = "snapshot" if self.feed in ("okx", "htx-linear", "deribit") else "seed"
         return Depth(kind, 0, self.sequence, self.sequence, -1, self.levels(), [["1000", "1"]])  # type: ignore[arg-type]
 
 
@@ -92,7 +93,7 @@ def test_every_lost_update_is_noticed(feed: str, steps: int, drop: int) -> None:
     assert orders.state == "waiting"
 
 
-@pytest.mark.parametrize("feed", ["binance-spot", "binance-usdm"])
+@pytest.mark.parametrize("feed", ["binance-spot", "binance-usdm", "htx-spot"])
 def test_seed_joins_the_buffer(feed: str) -> None:
     """A seed taken in the middle of buffered updates drops the old ones and applies the rest."""
     exchange = Exchange(feed)
@@ -109,7 +110,7 @@ def test_seed_joins_the_buffer(feed: str) -> None:
     assert orders.book.bids.all() == exchange.levels()
 
 
-@pytest.mark.parametrize("feed", ["binance-spot", "binance-usdm"])
+@pytest.mark.parametrize("feed", ["binance-spot", "binance-usdm", "htx-spot"])
 def test_seed_older_than_the_buffer_is_refused(feed: str) -> None:
     """A seed from before the first buffered update asks for another, and the buffer is kept for it."""
     exchange = Exchange(feed)
@@ -204,7 +205,7 @@ def test_ids_that_start_over(feed: str) -> None:
     assert orders.book.bids.all() == exchange.levels()
 
 
-@pytest.mark.parametrize("feed", ["binance-spot", "binance-usdm", "okx"])
+@pytest.mark.parametrize("feed", FEEDS)
 @given(late=st.integers(0, 12), joined=st.integers(0, 20))
 def test_two_interleaved_copies_are_one(feed: str, late: int, joined: int) -> None:
     """A second connection's updates, some behind the first one's, change nothing: what comes twice is dropped."""

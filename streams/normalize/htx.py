@@ -1,0 +1,134 @@
+"""HTX spot and linear swaps (PROTOCOLS §4.4, §5.4): trades, L2 books, BBO. Amounts of swaps are contracts.
+
+Prices are numbers, some with an exponent: frames are decoded by `EXACT`, so that numbers with a point are their text.
+"""
+
+from typing import Any
+
+from schemas.errors import FrameError
+from schemas.instruments import Instrument
+from streams.normalize.amounts import base_amount
+from streams.normalize.events import Depth, Ignored, Levels, Normalized, Quote, Trade
+from streams.normalize.values import level, levels, micros, number, positive, update_id
+
+_SIDES = frozenset({"buy", "sell"})
+# By the topic's words behind `market.<symbol>.`. Steps 0 and 6 show the book's own prices, all others merged ones.
+_WHOLE_BOOKS = frozenset({"depth.step0", "depth.step6"})
+_NOT_BUILT = ("kline", "detail", "ticker", "depth.step", "mbp.refresh", "mark_price", "index", "premium_index", "basis",
+              "estimated_rate", "etp", "iopv", "overview")  # fmt: skip
+_NOT_BUILT_PUBLIC = frozenset({"funding_rate", "liquidation_orders", "contract_info", "heartbeat"})
+_CONTROL = frozenset({"ping", "pong", "subbed", "unsubbed", "sub", "unsub", "req", "action"})
+_OPERATIONS = frozenset({"ping", "pong", "sub", "unsub", "auth", "close", "error"})
+
+
+def normalize(frame: Any, instrument: Instrument, local_timestamp: int) -> list[Normalized]:
+    """One frame to its events; trades come several at once."""
+    topic = frame.get("ch")
+    if topic is None:
+        return _other(frame, instrument)
+    tick = frame["tick"]
+    channel = _channel(topic, instrument)
+    if channel == "trade.detail":
+        return [_trade(row, instrument) for row in tick["data"]]
+    if channel == "bbo":
+        return [_spot_bbo(tick) if "seqId" in tick else _linear_bbo(tick)]
+    if channel.startswith("mbp.") and channel[4:].isdigit():
+        return [_mbp(frame["ts"], tick)]
+    if channel.startswith("depth.size_"):
+        return [_high_frequency(tick)]
+    if channel in _WHOLE_BOOKS:
+        return [_whole(tick)]
+    if channel.startswith(_NOT_BUILT):
+        return [Ignored(channel)]
+    raise FrameError(f"unknown channel: {topic!r}")
+
+
+def _channel(topic: str, instrument: Instrument) -> str:
+    """The words behind the symbol, which must be the instrument's. The case of swaps is as the client wrote it."""
+    market, symbol, channel = topic.split(".", 2)
+    if market != "market":
+        raise FrameError(f"unknown channel: {topic!r}")
+    if symbol.lower() != instrument.exchange_symbol.lower():
+        raise FrameError(f"frame of {symbol!r} among those of {instrument.exchange_symbol!r}")
+    return channel
+
+
+def _other(frame: dict[str, Any], instrument: Instrument) -> list[Normalized]:
+    """Answers, pings of both dialects, the snapshot that was asked for, the notification socket's rows."""
+    if "rep" in frame:
+        return _answer(frame, instrument)
+    if frame.get("op") == "notify":
+        channel = str(frame["topic"]).rpartition(".")[2]
+        if channel in _NOT_BUILT_PUBLIC:
+            return [Ignored(channel)]
+        raise FrameError(f"unknown channel: {frame['topic']!r}")
+    if _CONTROL & frame.keys() or frame.get("status") == "error" or frame.get("op") in _OPERATIONS:
+        return [Ignored("control")]
+    if frame.get("status") == "ok" and ("data" in frame or "ts" in frame):  # REST, in some recordings
+        return [Ignored("rest")]
+    raise FrameError("neither data nor an answer")
+
+
+def _answer(frame: dict[str, Any], instrument: Instrument) -> list[Normalized]:
+    channel = _channel(frame["rep"], instrument)
+    if not (channel.startswith("mbp.") and channel[4:].isdigit()):
+        return [Ignored(channel)]
+    data = frame.get("data")
+    if data is None:  # the symbol is not ready: it is asked for again
+        return [Ignored("empty snapshot")]
+    last = update_id(data["seqNum"])
+    return [Depth("seed", micros(frame["ts"]), last, last, -1, _levels(data["bids"]), _levels(data["asks"]))]
+
+
+def _trade(row: dict[str, Any], instrument: Instrument) -> Trade:
+    if row["direction"] not in _SIDES:
+        raise FrameError(f"not a side: {row['direction']!r}")
+    # Spot: `id` has more than 64 bits and comes as a rounded number; `tradeId` is the key.
+    trade_id = update_id(row["tradeId"] if "tradeId" in row else row["id"])
+    price, own = positive(number(row["price"])), positive(number(row["amount"]))
+    amount = base_amount(instrument, price, own)
+    return Trade(micros(row["ts"]), str(trade_id), price, amount, row["direction"], exchange_amount=own)
+
+
+def _mbp(stamp: int, tick: dict[str, Any]) -> Depth:
+    """Levels 5 and 20 leave out the side that did not change. There is no time but that of sending."""
+    previous, last = update_id(tick["prevSeqNum"]), update_id(tick["seqNum"])
+    bids, asks = _levels(tick.get("bids") or []), _levels(tick.get("asks") or [])
+    return Depth("update", micros(stamp), previous + 1, last, previous, bids, asks)
+
+
+def _high_frequency(tick: dict[str, Any]) -> Depth:
+    event, version, stamp = tick["event"], update_id(tick["version"]), micros(tick["ts"])
+    bids, asks = _levels(tick.get("bids") or []), _levels(tick.get("asks") or [])
+    if event == "snapshot":
+        return Depth("snapshot", stamp, version, version, -1, bids, asks)
+    if event != "update":
+        raise FrameError(f"unknown book event: {event!r}")
+    return Depth("update", stamp, version, version, max(version - 1, 0), bids, asks)
+
+
+def _whole(tick: dict[str, Any]) -> Depth:
+    version = update_id(tick["version"])
+    return Depth("snapshot", micros(tick["ts"]), version, version, -1, _levels(tick["bids"]), _levels(tick["asks"]))
+
+
+def _spot_bbo(tick: dict[str, Any]) -> Quote:
+    # `seqId` counts quotes: the books' ids are others.
+    bids, asks = _side(tick.get("bid"), tick.get("bidSize")), _side(tick.get("ask"), tick.get("askSize"))
+    return Quote(micros(tick["quoteTime"]), 0, bids, asks)
+
+
+def _linear_bbo(tick: dict[str, Any]) -> Quote:
+    bids, asks = _side(*(tick.get("bid") or (None, None))), _side(*(tick.get("ask") or (None, None)))
+    return Quote(micros(tick["ts"]), 0, bids, asks)
+
+
+def _side(price: Any, amount: Any) -> Levels:
+    # A side without orders is absent.
+    if price is None or amount is None:
+        return []
+    return level(number(price), number(amount))
+
+
+def _levels(side: Any) -> Levels:
+    return levels([[number(price), number(amount)] for price, amount in side])
