@@ -13,6 +13,7 @@ from tests.local.simulator_clients import (
     FEEDS,
     PATHS,
     Follower,
+    channel_of,
     closed,
     command,
     each_feed,
@@ -81,7 +82,7 @@ async def test_heartbeat(feed: str, symbol: str) -> None:
 async def test_mute(feed: str, symbol: str) -> None:
     """The socket stays open, without data, pong, answer or close frame; new connections work; it ends with the old."""
     async with Simulators([feed]) as sims:
-        async with connect(sims.endpoints[feed]["ws"] + PATHS[feed], close_timeout=0.2) as dead:
+        async with connect(sims.endpoints[feed]["ws"] + PATHS[feed], close_timeout=0.1) as dead:
             await ask(dead, feed, symbol, "books")
             await receive(dead)
             planted = await sims.plant(Mute(feed=feed))
@@ -89,12 +90,12 @@ async def test_mute(feed: str, symbol: str) -> None:
             pong = asyncio.ensure_future(await dead.ping())
             await dead.send("ping" if feed == "okx" else '{"method":"LIST_SUBSCRIPTIONS","id":1}')
             with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.3):
+                async with asyncio.timeout(0.2):
                     await dead.recv()
             assert not pong.done()
             async with opened(sims, feed) as fresh:
                 await ask(fresh, feed, symbol, "books")
-                assert "books" in await listen(fresh, 0.3)
+                assert await receive(fresh, lambda frame: channel_of(frame) == "books")
             assert not planted.ended_at
         assert dead.protocol.close_sent is not None
         assert dead.protocol.close_rcvd is None

@@ -35,12 +35,12 @@ async def subscribed(sims: Simulators, feed: str, symbol: str, *channels: str) -
 async def test_silent_until_subscribed_again(feed: str, symbol: str, channel: Any) -> None:
     """One channel of one instrument ends, the others go on; subscribing again brings it back, and that is the end."""
     others = [name for name in ASKED if name != channel]
-    async with Simulators([feed], rate=6) as sims, subscribed(sims, feed, symbol, *ASKED) as socket:
+    async with Simulators([feed], rate=15) as sims, subscribed(sims, feed, symbol, *ASKED) as socket:
         await receive(socket, lambda frame: channel_of(frame) == channel)
         planted = await sims.plant(Silent(feed=feed, symbol=symbol, channel=channel))
         assert planted.result == {"connections": 1}
         await listen(socket, 0.05)  # what was under way
-        assert set(await listen(socket, 0.5)) == set(others)
+        assert set(await listen(socket, 0.25)) == set(others)
         assert not planted.ended_at
         await command(socket, subscription(feed, symbol, ASKED[channel]))
         assert await receive(socket, lambda frame: channel_of(frame) == channel)
@@ -56,7 +56,7 @@ async def test_silent_until_reconnected(feed: str, symbol: str) -> None:
             planted = await sims.plant(plan)
             await command(socket, subscription(feed, symbol, "books"))
             await listen(socket, 0.05)
-            assert set(await listen(socket, 0.3)) == {"quotes"}
+            assert set(await listen(socket, 0.25)) == {"quotes"}
             async with subscribed(sims, feed, symbol, "books") as fresh:
                 assert await receive(fresh, lambda frame: channel_of(frame) == "books")
             assert not planted.ended_at
@@ -74,8 +74,8 @@ async def test_silent_from_the_beginning(feed: str, symbol: str) -> None:
             subscribed(sims, feed, symbol, "books", "quotes") as first,
             subscribed(sims, feed, symbol, "books") as second,
         ):
-            assert set(await listen(first, 0.3)) == {"quotes"}
-            assert set(await listen(second, 0.3)) == {"books"}
+            assert set(await listen(first, 0.25)) == {"quotes"}
+            assert set(await listen(second, 0.25)) == {"books"}
             await command(first, subscription(feed, symbol, "books"))
             assert await receive(first, lambda frame: channel_of(frame) == "books")
         assert (await planted.over()).result == {"connections": 1}
