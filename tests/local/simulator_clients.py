@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from local.simulator import BookView, Simulators
 
 PATHS = {"binance-spot": "/stream", "binance-usdm": "/public/stream", "okx": "/ws/v5/public"}
+TIMES = {"binance-spot": "/api/v3/time", "binance-usdm": "/fapi/v1/time", "okx": "/api/v5/public/time"}
 NAMES = {
     ("binance-spot", "BTC-USDT"): "BTCUSDT",
     ("binance-usdm", "BTC-USDT-PERP"): "BTCUSDT",

@@ -12,6 +12,7 @@ from local.simulator import Disconnect, Heartbeat, Maintenance, Mute, RateLimit,
 from tests.local.simulator_clients import (
     FEEDS,
     PATHS,
+    TIMES,
     Follower,
     channel_of,
     closed,
@@ -25,8 +26,6 @@ from tests.local.simulator_clients import (
     subscription,
     until,
 )
-
-REST = {"binance-spot": "/api/v3/time", "binance-usdm": "/fapi/v1/time", "okx": "/api/v5/public/time"}
 
 
 async def ask(socket: ClientConnection, feed: str, symbol: str, *channels: str) -> Any:
@@ -87,6 +86,7 @@ async def test_mute(feed: str, symbol: str) -> None:
             await receive(dead)
             planted = await sims.plant(Mute(feed=feed))
             await listen(dead, 0.05)  # what was under way
+            await sims.plant(Heartbeat(feed=feed))  # whoever is dead does not even close
             pong = asyncio.ensure_future(await dead.ping())
             await dead.send("ping" if feed == "okx" else '{"method":"LIST_SUBSCRIPTIONS","id":1}')
             with pytest.raises(TimeoutError):
@@ -148,10 +148,12 @@ async def test_rest_is_refused_so_many_times(feed: str, symbol: str) -> None:
     async with Simulators([feed]) as sims:
         planted = await sims.plant(RateLimit(feed=feed, count=2))
         for _ in range(2):
-            status, body, headers = await get(sims, feed, REST[feed])
+            status, body, headers = await get(sims, feed, TIMES[feed])
             assert (status, str(body["code"])) == (429, "50011" if feed == "okx" else "-1003")
             assert feed == "okx" or headers["Retry-After"] == "1"
-        assert (await get(sims, feed, REST[feed]))[0] == 200
+            async with opened(sims, feed) as socket:
+                assert "code" not in await ask(socket, feed, symbol, "books")
+        assert (await get(sims, feed, TIMES[feed]))[0] == 200
         assert (await planted.over()).result == {"requests": 2}
 
 
@@ -159,10 +161,10 @@ async def test_rest_is_refused_for_a_time() -> None:
     """Every request until it is over, with the time that is left; sockets are opened all the same."""
     async with Simulators(["binance-spot"]) as sims:
         planted = await sims.plant(RateLimit(feed="binance-spot", status=418, seconds=1.2))
-        answers = [await get(sims, "binance-spot", REST["binance-spot"]) for _ in range(3)]
+        answers = [await get(sims, "binance-spot", TIMES["binance-spot"]) for _ in range(3)]
         assert [status for status, _, _ in answers] == [418] * 3
         assert answers[0][2]["Retry-After"] == "2"
         async with opened(sims, "binance-spot"):
             await planted.over()
         assert planted.result == {"requests": 3}
-        assert (await get(sims, "binance-spot", REST["binance-spot"]))[0] == 200
+        assert (await get(sims, "binance-spot", TIMES["binance-spot"]))[0] == 200

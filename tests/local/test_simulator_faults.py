@@ -22,6 +22,7 @@ from local.simulator import (
 from local.simulator.arbitrage import SETTLE, expected
 from schemas.errors import StackError
 from tests.local.simulator_clients import (
+    TIMES,
     Follower,
     channel_of,
     closed,
@@ -192,7 +193,6 @@ def _times(frame: Any) -> list[int]:
 @each_feed
 async def test_wrong_clock(feed: str, symbol: str) -> None:
     """The times of data are off for a while; REST tells the right one."""
-    path = {"okx": "/api/v5/public/time", "binance-spot": "/api/v3/time", "binance-usdm": "/fapi/v1/time"}[feed]
 
     def off(frame: Any) -> list[float]:
         return [round((at - time.time() * 1000) / 1000) for at in _times(frame)]
@@ -206,7 +206,7 @@ async def test_wrong_clock(feed: str, symbol: str) -> None:
             frame = await receive(socket, channel_of)
             seen[channel_of(frame)] = off(frame)
         assert {each for times in seen.values() for each in times} == {-5}
-        _, body, _ = await get(sims, feed, path)
+        _, body, _ = await get(sims, feed, TIMES[feed])
         right = body["serverTime"] if "serverTime" in body else int(body["data"][0]["ts"])
         assert abs(right - time.time() * 1000) < 1000
         await planted.over()
@@ -249,6 +249,16 @@ async def test_restart(feed: str, symbol: str, hard: bool) -> None:
                 assert client.book.repeated > 1
             assert fresh.bbos
             assert all(fresh.book.tops.get(sequence, top) == top for sequence, top in fresh.bbos)
+
+
+async def test_restart_of_a_quiet_book() -> None:
+    """The reset is told though no level changes: an empty update that follows, a BBO of the new id."""
+    async with Simulators(["okx"]) as sims, following(sims, "okx", "BTC-USDT") as client:
+        true = await settled(sims, "okx", "BTC-USDT", client.book)
+        after = (await sims.plant(Restart(feed="okx", symbol="BTC-USDT"))).result["after"]
+        await until(lambda: client.book.sequence == client.bbos[-1][0] == after)
+        assert client.book.gaps == 0
+        assert client.book.equals(true)
 
 
 @each_feed

@@ -58,6 +58,16 @@ def test_the_same_seed_gives_the_same_states() -> None:
     assert run(7) != run(8)
 
 
+def test_trade_ids_have_no_holes() -> None:
+    """All trades since the start, in order, and none before the first."""
+    market = Market(2)
+    made = instrument(LISTINGS[0], market, 2)
+    assert list(made.trade_ids) == []
+    trades = [trade.id for _ in range(200) for trade in made.step(5.0) if trade is not None]
+    assert list(made.trade_ids) == trades
+    assert len(trades) > 5
+
+
 @pytest.mark.parametrize("rate", [0.1, 1.0])
 def test_no_arbitrage_that_nobody_planted(rate: float) -> None:
     """Quotes of one symbol never pay by 6 bps gross, even where one is half a second old (two taker fees: 10)."""

@@ -10,10 +10,12 @@ from websockets.asyncio.client import ClientConnection
 from local.simulator import RateLimit, Refuse, Silent, Simulators
 from tests.local.simulator_clients import (
     FEEDS,
+    TIMES,
     channel_of,
     closed,
     command,
     each_feed,
+    get,
     listen,
     opened,
     receive,
@@ -112,6 +114,7 @@ async def test_too_many_requests_to_subscribe(feed: str, symbol: str) -> None:
     """OKX answers 60014 and the connection lives on, Binance cuts it off with 1008; the next request is taken."""
     async with Simulators([feed]) as sims, opened(sims, feed) as socket:
         planted = await sims.plant(RateLimit(feed=feed, where="ws"))
+        assert (await get(sims, feed, TIMES[feed]))[0] == 200
         if feed == "okx":
             assert (await command(socket, subscription(feed, symbol, "books")))["code"] == "60014"
         else:
