@@ -89,6 +89,8 @@ class Subscriptions:
             stream = self.streams[route]
             stream.acknowledged_at, stream.refusals = now, 0
             channels.setdefault(stream.key, []).append(route.channel)
+        if control.reason:
+            self._acknowledgements.refuse(control.id, control.reason, time.monotonic())
         for key, names in channels.items():
             self._writer.marker(now, key, "subscribed", channels=names)
         for stream in self.streams.values():

@@ -2,9 +2,10 @@
 
 from ingest.exchanges.base import ExchangeFeed
 from ingest.exchanges.binance import BinanceSpot, BinanceUsdm
+from ingest.exchanges.deribit import Deribit
 from ingest.exchanges.htx import HtxLinear, HtxSpot
 from ingest.exchanges.okx import Okx
 
 EXCHANGE_FEEDS: dict[str, type[ExchangeFeed]] = {
-    feed.name: feed for feed in (BinanceSpot, BinanceUsdm, Okx, HtxSpot, HtxLinear)
+    feed.name: feed for feed in (BinanceSpot, BinanceUsdm, Okx, HtxSpot, HtxLinear, Deribit)
 }

@@ -28,6 +28,7 @@ UNKNOWN_FRAME = Route("unknown")
 class Control(NamedTuple):
     """A control frame, understood. `routes` empty: the whole request `id` is meant.
 
+    An acknowledgement with a `reason` is a whole answer: what it does not name of its request is refused for that.
     `listing`: the answer to `listing_request`; `closing`: it will cut the connection; `notice`: it announces something
     else; `heard`: nothing to do but to send `answer` back, if there is one.
     """
