@@ -82,11 +82,16 @@ class TrueBook:
 
     def set(self, side: Side, price: int, amount: int) -> None:
         """Change one level: absolute amount, 0 deletes."""
-        self.sequence += self._stride()
+        self.touch()
         if side.set(price, amount):
             self.top_sequence = self.sequence
         for window in self.windows:
             (window.bids if side is self.bids else window.asks).add(price)
+
+    def touch(self) -> None:
+        """A new id although nothing changed."""
+        self.sequence += self._stride()
+        for window in self.windows:
             window.first = window.first or self.sequence
             window.last = self.sequence
 

@@ -1,6 +1,7 @@
 """A client of a simulated exchange: its outbox, the streams it has, how patient the exchange is with it."""
 
 import asyncio
+import gzip
 import secrets
 import time
 from collections import deque
@@ -11,6 +12,7 @@ import orjson
 from aiohttp import ClientError, WSMsgType, web
 
 _OUTBOX = 20_000  # frames that a client may be behind
+_LEVEL = 1  # of compression
 _LOOK = 0.05  # s between two looks whether a client has hung up
 
 Channel = Literal["trades", "books", "quotes"]
@@ -35,7 +37,8 @@ def now_ms() -> int:
 class Connection:
     """One client. Frames go through an outbox, so that a slow client delays nobody else."""
 
-    def __init__(self, request: web.Request, socket: web.WebSocketResponse) -> None:
+    def __init__(self, request: web.Request, socket: web.WebSocketResponse, zipped: bool = False) -> None:
+        self.zipped = zipped  # text goes out as binary frames of one gzip member each
         self.path = request.path
         self.query = request.query
         self.streams: dict[str, Stream | None] = {}  # by name; None: acknowledged, but nothing will ever come
@@ -44,7 +47,7 @@ class Connection:
         self.id = secrets.token_hex(4)
         self.awaited_pong: bytes | None = None
         self.received: deque[float] = deque()
-        self.heard_at = self.sent_at = time.monotonic()
+        self.heard_at = self.sent_at = self.answered_at = time.monotonic()
         self._request = request
         self._socket = socket
         self._outbox: deque[tuple[bytes, WSMsgType]] = deque()
@@ -53,6 +56,8 @@ class Connection:
     def send(self, frame: bytes, opcode: WSMsgType = WSMsgType.TEXT) -> None:
         if self.muted:
             return
+        if self.zipped and opcode is WSMsgType.TEXT:
+            frame, opcode = gzip.compress(frame, _LEVEL, mtime=0), WSMsgType.BINARY
         self._outbox.append((frame, opcode))
         self.sent_at = time.monotonic()
         self._ready.set()

@@ -79,6 +79,10 @@ LISTINGS: tuple[Listing, ...] = (
     Listing("okx", "ETH-USDT", Decimal("0.01"), Decimal("0.000001"), 6.0),
     Listing("okx", "BTC-USDT-PERP", Decimal("0.1"), Decimal("0.01"), 1.8, Decimal("0.01")),
     Listing("okx", "ETH-USDT-PERP", Decimal("0.01"), Decimal("0.01"), 30.0, Decimal("0.1")),
+    Listing("htx-spot", "BTC-USDT", Decimal("0.01"), Decimal("0.000001"), 0.3),
+    Listing("htx-spot", "ETH-USDT", Decimal("0.01"), Decimal("0.0001"), 5.0),
+    Listing("htx-linear", "BTC-USDT-PERP", Decimal("0.1"), Decimal(1), 1.2, Decimal("0.001")),
+    Listing("htx-linear", "ETH-USDT-PERP", Decimal("0.01"), Decimal(1), 20.0, Decimal("0.01")),
 )
 
 

@@ -101,8 +101,7 @@ class Okx(ExchangeServer):
         if seeding and not self.stalled(stream.symbol):
             sides = both_sides(board.instrument, book.bids.top(len(book.bids)), book.asks.top(len(book.asks)))
             push = books_push(board.instrument, "snapshot", sides, -1, book.sequence, self.now_ms())
-            for connection in seeding:
-                connection.answer(push)
+            self.send_to(seeding, stream, push)
             board.seeding.clear()
 
     def _push_five(self, board: _Board) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 import orjson
@@ -31,6 +31,7 @@ class ExchangeServer(ABC):
     """One feed's exchange. A subclass speaks the protocol; the driver calls `step` a hundred times a second."""
 
     compress = False  # permessage-deflate, if the client offers it
+    zipped = False  # frames are gzip
     stride = 1  # most by which one change of a book raises its sequence
     delay = 0  # steps by which the exchange lags behind the hidden price
     most_levels = 5000  # a side, that its snapshots can show
@@ -140,7 +141,7 @@ class ExchangeServer(ABC):
             autoping=False, autoclose=False, compress=self.compress, max_msg_size=1 << 16, timeout=_CLOSE_TIMEOUT
         )
         await socket.prepare(request)
-        connection = Connection(request, socket)
+        connection = Connection(request, socket, self.zipped)
         self.connections.add(connection)
         tasks = [asyncio.create_task(connection.write()), asyncio.create_task(self.watch(connection))]
         try:
@@ -210,6 +211,12 @@ class ExchangeServer(ABC):
                 continue
             for connection in stream.subscribers:
                 connection.send(outgoing.raw, outgoing.opcode)
+
+    def send_to(self, connections: Iterable[Connection], stream: Stream, payload: dict[str, Any]) -> None:
+        """What only some of the subscribers get: the snapshot that they begin with."""
+        body = orjson.dumps(payload)
+        for connection in connections:
+            connection.send(self.wrap(connection, stream, body))
 
     def _send(self, stream: Stream, body: bytes, cut: bool) -> None:
         for connection in stream.subscribers:

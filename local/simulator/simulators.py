@@ -13,6 +13,8 @@ from local.simulator.arbitrage import Arbitrages
 from local.simulator.binance_feeds import BinanceSpot, BinanceUsdm
 from local.simulator.connection import Limits
 from local.simulator.faults import Arbitrage, GroundTruth, Plan, Planted
+from local.simulator.htx_linear import HtxLinear
+from local.simulator.htx_spot import HtxSpot
 from local.simulator.instrument import SimulatedInstrument
 from local.simulator.listings import LISTINGS, listings_of
 from local.simulator.market import STEP, Market
@@ -24,7 +26,13 @@ from schemas.settings import load_settings
 
 _log = structlog.get_logger(__name__)
 
-SERVERS: dict[str, type[ExchangeServer]] = {"binance-spot": BinanceSpot, "binance-usdm": BinanceUsdm, "okx": Okx}
+SERVERS: dict[str, type[ExchangeServer]] = {
+    "binance-spot": BinanceSpot,
+    "binance-usdm": BinanceUsdm,
+    "okx": Okx,
+    "htx-spot": HtxSpot,
+    "htx-linear": HtxLinear,
+}
 
 _LATE = 0.5  # s that the driver catches up with; what it is later, the market stood still
 
