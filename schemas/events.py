@@ -143,6 +143,7 @@ class Status(MarketEvent):
     channels: list[str]
     reason: str
     messages: int
+    repeated: int
     age: int
     latency_median: int
     latency_max: int

@@ -16,7 +16,7 @@ _NONE = 1 << 62
 class ChannelHealth:
     """One channel since its last report. Latencies, in µs, are receipt minus exchange time, by two clocks."""
 
-    __slots__ = ("fresh", "heard_at", "high", "longest", "low", "messages", "samples", "stride", "wrong")
+    __slots__ = ("fresh", "heard_at", "high", "longest", "low", "messages", "repeated", "samples", "stride", "wrong")
 
     def __init__(self) -> None:
         self.heard_at = 0
@@ -26,6 +26,7 @@ class ChannelHealth:
 
     def _restart(self) -> None:
         self.messages = 0
+        self.repeated = 0  # of them: what was held already
         self.stride = 1
         self.longest = -_NONE
         self.samples: list[int] = []
@@ -64,6 +65,7 @@ class ChannelHealth:
         known = bool(self.samples)
         figures = {
             "messages": self.messages,
+            "repeated": self.repeated,
             "age": now - self.heard_at if self.heard_at else 0,
             "latency_median": median_low(self.samples) + offset if known else 0,
             "latency_max": self.longest + offset if known else 0,
@@ -131,6 +133,7 @@ class FeedStatus:
             "channels": channels,
             "reason": reason,
             "messages": 0,
+            "repeated": 0,
             "age": 0,
             "latency_median": 0,
             "latency_max": 0,

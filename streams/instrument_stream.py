@@ -73,6 +73,7 @@ class InstrumentStream:
     def _on_trade(self, out: Output, now: int, trade: Trade) -> None:
         self.status.trades.heard(now, trade.timestamp)
         if self.seen_trades and not self.seen_trades.is_new(trade.id):
+            self.status.trades.repeated += 1
             return
         body = self._head(out, trade.timestamp, now)
         body["id"] = trade.id
@@ -127,6 +128,7 @@ class InstrumentStream:
             self._on_broken(out, now, outcome, was_live)
             return
         if not outcome:
+            self.status.books.repeated += was_live
             return
         self.lead.on_book(outcome[-1].timestamp)
         for applied in outcome:

@@ -17,6 +17,7 @@ State = Literal["waiting", "live", "stale"]
 _BUFFERED = 4096
 
 _CLEARLY = 1_000_000  # µs by which an update is later than another for sure
+_AHEAD = 9_000_000  # µs by which a snapshot that was fetched may be ahead of the stream
 
 
 class Broken(NamedTuple):
@@ -35,7 +36,7 @@ class OrderBook:
     def __init__(self, rule: Rule) -> None:
         self._rule = rule
         self._first = True  # the next update is the first on a snapshot
-        self._stamp = 0  # exchange time of the last applied update, µs
+        self._stamp = 0  # exchange time of what was applied last, µs; 0: not known
         self.book = Book()
         self.state: State = "waiting"
         self.sequence = -1
@@ -74,6 +75,7 @@ class OrderBook:
         self.book.replace(snapshot.bids, snapshot.asks)
         self.sequence = snapshot.last
         self._first = True
+        self._stamp = snapshot.timestamp if snapshot.kind == "snapshot" else 0
         applied = [snapshot]
         for update in self.buffer:
             verdict = self._rule(self.sequence, update, self._first)
@@ -102,8 +104,10 @@ class OrderBook:
         return [update]
 
     def _restarted(self, update: Depth) -> bool:
-        """An update with ids of old, but later than what was applied: the exchange's ids began anew."""
-        return not self._first and update.timestamp > self._stamp + _CLEARLY
+        """An update with ids of old, but later than what the book holds: the exchange's ids began anew."""
+        if not self._stamp:  # a seed may be ahead of the stream, and its time is another clock's
+            self._stamp = update.timestamp + _AHEAD
+        return update.timestamp > self._stamp + _CLEARLY
 
     def _apply(self, update: Depth) -> None:
         self._stamp = update.timestamp

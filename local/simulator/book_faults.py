@@ -87,7 +87,8 @@ class BookFaults:
 
     def _crossed(self, planted: Planted, plan: Crossed, payload: dict[str, Any]) -> Outgoing:
         price, amount = planted.result["bid"] = self._dialect.crossing(plan.symbol)
-        self._dialect.sides(payload)[0].insert(0, self._dialect.level(price, amount))
+        # Last, as the update itself may delete a bid at that price.
+        self._dialect.sides(payload)[0].append(self._dialect.level(price, amount))
         return Outgoing(payload)
 
     def _malformed(self, plan: Malformed, payload: dict[str, Any]) -> Iterator[Outgoing]:

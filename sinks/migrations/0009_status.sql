@@ -9,6 +9,7 @@ CREATE TABLE IF NOT EXISTS {database}.status
     channels Array(LowCardinality(String)) CODEC(ZSTD) COMMENT 'that it is about; none: the connection',
     reason String CODEC(ZSTD),
     messages Int64 CODEC(ZSTD) COMMENT 'since the last report',
+    repeated Int64 CODEC(ZSTD) COMMENT 'of them: what was held already, and left out',
     age Int64 CODEC(ZSTD) COMMENT 'microseconds since the last message; of silent and resumed: the silence',
     latency_median Int64 CODEC(ZSTD) COMMENT 'microseconds from exchange time to receipt, by the exchange clock',
     latency_max Int64 CODEC(ZSTD),
@@ -45,7 +46,7 @@ WITH JSONExtract(value, 'Tuple(
     source Nullable(String), exchange Nullable(String), symbol Nullable(String),
     timestamp Nullable(Int64), local_timestamp Nullable(Int64),
     type Nullable(String), channels Array(Nullable(String)), reason Nullable(String),
-    messages Nullable(Int64), age Nullable(Int64), latency_median Nullable(Int64), latency_max Nullable(Int64),
+    messages Nullable(Int64), repeated Nullable(Int64), age Nullable(Int64), latency_median Nullable(Int64), latency_max Nullable(Int64),
     clock_offset Nullable(Int64), round_trip Nullable(Int64),
     reconnects Nullable(Int64), renewals Nullable(Int64))') AS event
 SELECT
@@ -53,7 +54,7 @@ SELECT
     fromUnixTimestamp64Micro(event.timestamp, 'UTC') AS timestamp,
     fromUnixTimestamp64Micro(event.local_timestamp, 'UTC') AS local_timestamp,
     event.type AS type, event.channels AS channels, event.reason AS reason,
-    event.messages AS messages, event.age AS age,
+    event.messages AS messages, event.repeated AS repeated, event.age AS age,
     event.latency_median AS latency_median, event.latency_max AS latency_max,
     event.clock_offset AS clock_offset, event.round_trip AS round_trip,
     event.reconnects AS reconnects, event.renewals AS renewals,

@@ -54,6 +54,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "channels": ["books"],
         "reason": "",
         "messages": 90,
+        "repeated": 1,
         "age": 4_000,
         "latency_median": 7_000,
         "latency_max": 80_000,

@@ -205,6 +205,21 @@ def test_ids_that_start_over(feed: str) -> None:
     assert orders.book.bids.all() == exchange.levels()
 
 
+@pytest.mark.parametrize("kind", ["snapshot", "seed"])
+@pytest.mark.parametrize("feed", FEEDS)
+def test_ids_that_start_over_right_after_a_snapshot(feed: str, kind: str) -> None:
+    """No update followed the snapshot yet: one in the stream has a time; behind a fetched one it takes 10 s to tell."""
+    exchange = Exchange(feed)
+    exchange.sequence = 1000
+    orders = OrderBook(RULES[feed])
+    orders.take(exchange.snapshot()._replace(kind=kind, timestamp=50_000_000))
+    exchange.sequence = 3
+    outcomes = [orders.take(exchange.step(n)._replace(timestamp=50_500_000 + n * 1_000_000)) for n in range(12)]
+    broken = [outcome for outcome in outcomes if isinstance(outcome, Broken)]
+    assert len(broken) == 1
+    assert broken[0].cause in ("restarted", "sequence")
+
+
 @pytest.mark.parametrize("feed", FEEDS)
 @given(late=st.integers(0, 12), joined=st.integers(0, 20))
 def test_two_interleaved_copies_are_one(feed: str, late: int, joined: int) -> None:
