@@ -127,7 +127,7 @@ def _fees(plan: Arbitrage) -> tuple[float, float]:
 
 def _base(instrument: SimulatedInstrument, side: Any) -> Side:
     listing = instrument.listing
-    return [(listing.price(price), listing.base_amount(amount)) for price, amount in side.top(LEVELS)]
+    return [(listing.price(price), listing.base_amount(amount, price)) for price, amount in side.top(LEVELS)]
 
 
 def _part(arbitrage: _Open) -> None:

@@ -1,16 +1,21 @@
 """What the simulated exchanges list: each feed's instruments with their real tick, lot and contract sizes."""
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 
+from local.simulator.market import START
 from schemas.errors import StackError
 from schemas.symbols import parse_symbol, to_exchange
+
+_QUANTUM = Decimal("1e-18")  # of base amounts that are quotients: as exact as those of the pipeline's events
+_CONTEXT = Context(prec=60)
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
     """One instrument of one feed. Prices count in ticks, amounts in lots (of contracts, where there are contracts).
 
+    `contract` is what one unit of the exchange's amounts stands for: base units, or the quote currency if `inverse`.
     `price_decimals`/`amount_decimals`: digits after the point as the exchange writes them; -1: no trailing zeros.
     `typical`: what usually stands on one level, base units.
     """
@@ -21,6 +26,7 @@ class Listing:
     lot: Decimal
     typical: float
     contract: Decimal = Decimal(1)
+    inverse: bool = False
     price_decimals: int = -1
     amount_decimals: int = -1
 
@@ -38,7 +44,8 @@ class Listing:
 
     @property
     def typical_lots(self) -> float:
-        return self.typical / float(self.lot * self.contract)
+        units = self.typical * START[self.underlying] if self.inverse else self.typical
+        return units / float(self.lot * self.contract)
 
     def price_text(self, ticks: int) -> str:
         return _text(ticks * self.tick, self.price_decimals)
@@ -49,8 +56,12 @@ class Listing:
     def price(self, ticks: int) -> Decimal:
         return ticks * self.tick
 
-    def base_amount(self, lots: int) -> Decimal:
-        return lots * self.lot * self.contract
+    def base_amount(self, lots: int, ticks: int) -> Decimal:
+        """What so many lots are worth at a price, in base units."""
+        amount = lots * self.lot * self.contract
+        if not self.inverse:
+            return amount
+        return _CONTEXT.divide(amount, self.price(ticks)).quantize(_QUANTUM, context=_CONTEXT)
 
 
 def _text(value: Decimal, decimals: int) -> str:
@@ -70,6 +81,10 @@ def _usdm(symbol: str, tick: str, typical: float) -> Listing:
     )
 
 
+def _inverse(feed: str, symbol: str, tick: str, lot: str, typical: float, contract: str) -> Listing:
+    return Listing(feed, symbol, Decimal(tick), Decimal(lot), typical, Decimal(contract), inverse=True)
+
+
 LISTINGS: tuple[Listing, ...] = (
     _spot("BTC-USDT", "0.00001", 0.6),
     _spot("ETH-USDT", "0.0001", 9.0),
@@ -83,6 +98,12 @@ LISTINGS: tuple[Listing, ...] = (
     Listing("htx-spot", "ETH-USDT", Decimal("0.01"), Decimal("0.0001"), 5.0),
     Listing("htx-linear", "BTC-USDT-PERP", Decimal("0.1"), Decimal(1), 1.2, Decimal("0.001")),
     Listing("htx-linear", "ETH-USDT-PERP", Decimal("0.01"), Decimal(1), 20.0, Decimal("0.01")),
+    _inverse("okx", "BTC-USD-PERP", "0.1", "1", 1.2, "100"),
+    _inverse("okx", "ETH-USD-PERP", "0.01", "1", 20.0, "10"),
+    _inverse("deribit", "BTC-USD-PERP", "0.5", "10", 1.5, "1"),
+    _inverse("deribit", "ETH-USD-PERP", "0.05", "1", 25.0, "1"),
+    Listing("deribit", "BTC-USDC-PERP", Decimal(1), Decimal("0.0001"), 0.3),
+    Listing("deribit", "BTC-USDC", Decimal(1), Decimal("0.0001"), 0.2),
 )
 
 

@@ -6,7 +6,7 @@ from random import Random
 
 STEP = 0.01  # seconds of market time between two steps
 
-_START = {"BTC": 86_750.0, "ETH": 3_120.0}
+START = {"BTC": 86_750.0, "ETH": 3_120.0}
 _STEP_BPS = 0.1  # at most, each step: about 0.6 bps a second, an ordinary day for these
 _PULL = 2e-6  # back towards the start, each step, so that a week of it still looks like today
 _MEMORY = 64
@@ -31,7 +31,7 @@ class Market:
     """The hidden prices. Steps follow the driver, not the clock: a late driver delays the market, all of it alike."""
 
     def __init__(self, seed: int) -> None:
-        self._walks = {name: _Walk(start, Random(f"{seed}:{name}")) for name, start in _START.items()}
+        self._walks = {name: _Walk(start, Random(f"{seed}:{name}")) for name, start in START.items()}
 
     def step(self) -> None:
         for walk in self._walks.values():

@@ -57,6 +57,14 @@ def trade_push(instrument: SimulatedInstrument, trade: Trade, now: int, aggregat
     return {"arg": _arg(instrument, "trades" if aggregated else "trades-all"), "data": [row]}
 
 
+def _settlement(listing: Listing) -> str:
+    return listing.underlying if listing.inverse else listing.quote
+
+
+def _contract_currency(listing: Listing) -> str:
+    return listing.quote if listing.inverse else listing.underlying
+
+
 def instrument_row(listing: Listing) -> dict[str, Any]:
     swap = parse_symbol(listing.symbol).kind == "perp"
     pair = f"{listing.underlying}-{listing.quote}"
@@ -68,11 +76,11 @@ def instrument_row(listing: Listing) -> dict[str, Any]:
         "uly": pair if swap else "",
         "baseCcy": "" if swap else listing.underlying,
         "quoteCcy": "" if swap else listing.quote,
-        "settleCcy": listing.quote if swap else "",
+        "settleCcy": _settlement(listing) if swap else "",
         "ctVal": str(listing.contract) if swap else "",
         "ctMult": "1" if swap else "",
-        "ctValCcy": listing.underlying if swap else "",
-        "ctType": "linear" if swap else "",
+        "ctValCcy": _contract_currency(listing) if swap else "",
+        "ctType": ("inverse" if listing.inverse else "linear") if swap else "",
         "tickSz": listing.price_text(1),
         "lotSz": lot,
         "minSz": lot,

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from local.simulator.arbitrage import Arbitrages
 from local.simulator.binance_feeds import BinanceSpot, BinanceUsdm
 from local.simulator.connection import Limits
+from local.simulator.deribit import Deribit
 from local.simulator.faults import Arbitrage, GroundTruth, Plan, Planted
 from local.simulator.htx_linear import HtxLinear
 from local.simulator.htx_spot import HtxSpot
@@ -32,6 +33,7 @@ SERVERS: dict[str, type[ExchangeServer]] = {
     "okx": Okx,
     "htx-spot": HtxSpot,
     "htx-linear": HtxLinear,
+    "deribit": Deribit,
 }
 
 _LATE = 0.5  # s that the driver catches up with; what it is later, the market stood still

@@ -121,8 +121,14 @@ async def test_rest() -> None:
     """Instruments with contract values, books with their sequence, errors in the envelope, rate limit 50011."""
     async with Simulators(["okx"], rate=0) as sims:
         _, body, _ = await get(sims, "okx", "/api/v5/public/instruments", instType="SWAP")
-        values = {row["instId"]: (row["ctVal"], row["tickSz"], row["lotSz"]) for row in body["data"]}
-        assert values == {"BTC-USDT-SWAP": ("0.01", "0.1", "0.01"), "ETH-USDT-SWAP": ("0.1", "0.01", "0.01")}
+        keys = ("ctVal", "ctValCcy", "settleCcy", "ctType", "tickSz", "lotSz")
+        values = {row["instId"]: tuple(row[key] for key in keys) for row in body["data"]}
+        assert values == {
+            "BTC-USDT-SWAP": ("0.01", "BTC", "USDT", "linear", "0.1", "0.01"),
+            "ETH-USDT-SWAP": ("0.1", "ETH", "USDT", "linear", "0.01", "0.01"),
+            "BTC-USD-SWAP": ("100", "USD", "BTC", "inverse", "0.1", "1"),
+            "ETH-USD-SWAP": ("10", "USD", "ETH", "inverse", "0.01", "1"),
+        }
         _, body, _ = await get(sims, "okx", "/api/v5/public/instruments", instType="OPTION")
         assert body == {"code": "0", "msg": "", "data": []}
         _, body, _ = await get(sims, "okx", "/api/v5/market/books", instId="BTC-USDT", sz=400)
