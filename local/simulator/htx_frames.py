@@ -30,7 +30,7 @@ def spot_trade(listing: Listing, trade: Trade, now: int) -> dict[str, Any]:
 
 
 def linear_trade(listing: Listing, trade: Trade, now: int) -> dict[str, Any]:
-    coins, price = listing.base_amount(trade.amount), listing.price(trade.price)
+    coins, price = listing.base_amount(trade.amount, trade.price), listing.price(trade.price)
     row = {"id": trade.id, "ts": now, "quantity": float(coins), "trade_turnover": float(coins * price)}
     return {"id": trade.sequence, "ts": now, "data": [row | _price_amount(listing, trade)]}
 

@@ -212,7 +212,7 @@ def test_ids_that_start_over_right_after_a_snapshot(feed: str, kind: str) -> Non
     exchange = Exchange(feed)
     exchange.sequence = 1000
     orders = OrderBook(RULES[feed])
-    orders.take(exchange.snapshot()._replace(kind=kind, timestamp=50_000_000))
+    orders.take(exchange.snapshot()._replace(kind=kind, timestamp=50_000_000))  # type: ignore[arg-type]
     exchange.sequence = 3
     outcomes = [orders.take(exchange.step(n)._replace(timestamp=50_500_000 + n * 1_000_000)) for n in range(12)]
     broken = [outcome for outcome in outcomes if isinstance(outcome, Broken)]
