@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -13,17 +14,36 @@ from websockets.exceptions import ConnectionClosed
 
 from local.simulator import BookView, Simulators
 
-PATHS = {"binance-spot": "/stream", "binance-usdm": "/public/stream", "okx": "/ws/v5/public"}
-TIMES = {"binance-spot": "/api/v3/time", "binance-usdm": "/fapi/v1/time", "okx": "/api/v5/public/time"}
+PATHS = {
+    "binance-spot": "/stream",
+    "binance-usdm": "/public/stream",
+    "okx": "/ws/v5/public",
+    "deribit": "/ws/api/v2",
+}
+TIMES = {
+    "binance-spot": "/api/v3/time",
+    "binance-usdm": "/fapi/v1/time",
+    "okx": "/api/v5/public/time",
+    "deribit": "/api/v2/public/get_time",
+}
 NAMES = {
     ("binance-spot", "BTC-USDT"): "BTCUSDT",
     ("binance-usdm", "BTC-USDT-PERP"): "BTCUSDT",
     ("okx", "BTC-USDT"): "BTC-USDT",
     ("okx", "BTC-USDT-PERP"): "BTC-USDT-SWAP",
+    ("okx", "BTC-USD-PERP"): "BTC-USD-SWAP",
+    ("deribit", "BTC-USD-PERP"): "BTC-PERPETUAL",
+    ("deribit", "BTC-USDC"): "BTC_USDC",
 }
+LAST_IDS = {"binance-spot": "u", "binance-usdm": "u", "okx": "seqId", "deribit": "change_id"}
 
 
-FEEDS = [("binance-spot", "BTC-USDT"), ("binance-usdm", "BTC-USDT-PERP"), ("okx", "BTC-USDT-PERP")]
+FEEDS = [
+    ("binance-spot", "BTC-USDT"),
+    ("binance-usdm", "BTC-USDT-PERP"),
+    ("okx", "BTC-USDT-PERP"),
+    ("deribit", "BTC-USD-PERP"),
+]
 each_feed = pytest.mark.parametrize(("feed", "symbol"), FEEDS)
 
 
@@ -68,7 +88,7 @@ async def closed(socket: ClientConnection) -> Closed:
 async def command(socket: ClientConnection, body: Any) -> Any:
     """Send a control message; the answer to it."""
     await socket.send(body if isinstance(body, str) else orjson.dumps(body).decode())
-    return await receive(socket, lambda answer: "stream" not in answer and "data" not in answer and "e" not in answer)
+    return await receive(socket, lambda answer: not {"stream", "data", "e", "method"} & set(answer))
 
 
 async def get(sims: Simulators, feed: str, path: str, **query: Any) -> tuple[int, Any, Any]:
@@ -86,8 +106,16 @@ def subscription(feed: str, symbol: str, *channels: str) -> dict[str, Any]:
     if feed == "okx":
         known = {"trades": "trades", "books": "books", "bbo": "bbo-tbt"}
         return {"op": "subscribe", "args": [{"channel": known[channel], "instId": name} for channel in channels]}
+    if feed == "deribit":
+        known = {"trades": f"trades.{name}.100ms", "books": f"book.{name}.100ms", "bbo": f"quote.{name}"}
+        return rpc("subscribe", channels=[known[channel] for channel in channels])
     known = {"trades": "trade", "books": "depth@100ms", "bbo": "bookTicker"}
     return {"method": "SUBSCRIBE", "params": [f"{name.lower()}@{known[channel]}" for channel in channels], "id": 1}
+
+
+def rpc(method: str, **params: Any) -> dict[str, Any]:
+    """A request to Deribit."""
+    return {"jsonrpc": "2.0", "id": 1, "method": f"public/{method}", "params": params}
 
 
 CHANNELS = {
@@ -97,11 +125,15 @@ CHANNELS = {
     "books": "books",
     "bookTicker": "quotes",
     "bbo-tbt": "quotes",
+    "book": "books",
+    "quote": "quotes",
 }
 
 
 def channel_of(frame: Any) -> str:
     """trades, books or quotes; "": no data."""
+    if frame.get("method") == "subscription":
+        return CHANNELS.get(frame["params"]["channel"].split(".")[0], "")
     if "data" not in frame:
         return ""
     name = frame["stream"].split("@")[1] if "stream" in frame else frame["arg"]["channel"]
@@ -140,6 +172,8 @@ class LocalBook:
     def take(self, frame: Any) -> None:
         if self.feed == "okx":
             self._take_okx(frame)
+        elif self.feed == "deribit":
+            self._take_deribit(frame)
         else:
             self._take_binance(frame)
 
@@ -152,6 +186,16 @@ class LocalBook:
             self._apply(row["seqId"], row["bids"], row["asks"])
         else:
             self._broken(row["seqId"])
+
+    def _take_deribit(self, data: Any) -> None:
+        bids, asks = ([texts(*entry[1:]) for entry in data[side]] for side in ("bids", "asks"))
+        if data["type"] == "snapshot":
+            assert "prev_change_id" not in data
+            self.seed(data["change_id"], bids, asks)
+        elif data["prev_change_id"] == self.sequence:
+            self._apply(data["change_id"], bids, asks)
+        else:
+            self._broken(data["change_id"])
 
     def _take_binance(self, event: Any) -> None:
         if self._follows(event):
@@ -212,7 +256,7 @@ class Follower:
         await socket.send(
             orjson.dumps(subscription(self.book.feed, self.book.symbol, "books", "bbo", "trades")).decode()
         )
-        buffered = await self._seed(socket) if self.book.feed != "okx" else []
+        buffered = await self._seed(socket) if self.book.feed.startswith("binance") else []
         for event in buffered:
             self._on(event)
         async for frame in socket:
@@ -232,6 +276,8 @@ class Follower:
         body = frame.get("data", frame)
         if self.book.feed == "okx":
             self._on_okx(frame)
+        elif self.book.feed == "deribit":
+            self._on_deribit(frame)
         elif body.get("e") == "depthUpdate":
             self.book.take(body)
         elif "B" in body:
@@ -248,6 +294,21 @@ class Follower:
             self.bbos.append((row["seqId"], (*row["bids"][0][:2], *row["asks"][0][:2])))
         else:
             self.other.append(frame)
+
+    def _on_deribit(self, frame: Any) -> None:
+        channel, data = channel_of(frame), frame.get("params", {}).get("data")
+        if channel == "books":
+            self.book.take(data)
+        elif channel == "quotes":
+            bid, ask = (texts(data[f"best_{side}_price"], data[f"best_{side}_amount"]) for side in ("bid", "ask"))
+            self.bbos.append((-1, (*bid, *ask)))  # it has no id
+        else:
+            self.other.append(frame)
+
+
+def texts(*numbers: float) -> tuple[str, ...]:
+    """JSON numbers as an exchange that sends text would write them: `86750.0` → `86750`."""
+    return tuple(f"{Decimal(repr(number)).normalize():f}" for number in numbers)
 
 
 @asynccontextmanager

@@ -23,6 +23,7 @@ from tests.local.simulator_clients import (
     listen,
     opened,
     receive,
+    rpc,
     subscription,
     until,
 )
@@ -65,7 +66,8 @@ def _count(client: Follower) -> int:
 @each_feed
 async def test_heartbeat(feed: str, symbol: str) -> None:
     """The connections that carry the instrument end as those do that do not answer; the others stay."""
-    code, reason = {"okx": (4004, "No data received in 30s.")}.get(feed, (1008, "Pong timeout"))
+    ends = {"okx": (4004, "No data received in 30s."), "deribit": (4000, "heartbeat close")}
+    code, reason = ends.get(feed, (1008, "Pong timeout"))
     async with Simulators([feed]) as sims, opened(sims, feed) as socket, opened(sims, feed) as other:
         await ask(socket, feed, symbol, "books")
         planted = await sims.plant(Heartbeat(feed=feed, symbol=symbol))
@@ -117,9 +119,10 @@ async def test_maintenance(feed: str, symbol: str) -> None:
     """Announced, closed, and no way in until it is over."""
     async with Simulators([feed]) as sims:
         async with opened(sims, feed) as socket:
+            if feed == "deribit":
+                await command(socket, rpc("subscribe", channels=["platform_state"]))
             planted = await sims.plant(Maintenance(feed=feed, seconds=0.4))
-            notice = await receive(socket)
-            assert (notice["code"] if feed == "okx" else notice["stream"]) in ("64008", "!serverShutdown")
+            assert _told(await receive(socket)) in ("64008", "!serverShutdown", {"maintenance": True})
             assert (await closed(socket)).rcvd_code == 1001
         with pytest.raises(InvalidStatus) as refused:
             async with opened(sims, feed):
@@ -129,6 +132,10 @@ async def test_maintenance(feed: str, symbol: str) -> None:
         assert planted.result == {"connections": 1, "refused": 1}
         async with following(sims, feed, symbol) as client:
             assert client.book.gaps == 0
+
+
+def _told(notice: Any) -> Any:
+    return notice["params"]["data"] if "params" in notice else notice.get("code") or notice["stream"]
 
 
 async def test_shutdown_of_one_connection() -> None:
@@ -149,10 +156,11 @@ async def test_rest_is_refused_so_many_times(feed: str, symbol: str) -> None:
         planted = await sims.plant(RateLimit(feed=feed, count=2))
         for _ in range(2):
             status, body, headers = await get(sims, feed, TIMES[feed])
-            assert (status, str(body["code"])) == (429, "50011" if feed == "okx" else "-1003")
-            assert feed == "okx" or headers["Retry-After"] == "1"
+            code = str(body["error"]["code"] if "error" in body else body["code"])
+            assert (status, code) == (429, {"okx": "50011", "deribit": "10028"}.get(feed, "-1003"))
+            assert not feed.startswith("binance") or headers["Retry-After"] == "1"
             async with opened(sims, feed) as socket:
-                assert "code" not in await ask(socket, feed, symbol, "books")
+                assert not {"code", "error"} & set(await ask(socket, feed, symbol, "books"))
         assert (await get(sims, feed, TIMES[feed]))[0] == 200
         assert (await planted.over()).result == {"requests": 2}
 

@@ -21,7 +21,10 @@ from local.simulator import (
 )
 from local.simulator.arbitrage import SETTLE, expected
 from schemas.errors import StackError
+from schemas.instruments import assumed_instrument
+from streams.normalize.amounts import base_amount
 from tests.local.simulator_clients import (
+    LAST_IDS,
     TIMES,
     Follower,
     channel_of,
@@ -46,8 +49,7 @@ async def test_gap(feed: str, symbol: str) -> None:
         await until(lambda: client.book.gaps)
         await asyncio.sleep(0.12)
         assert client.book.gaps == 1
-        name = "seqId" if feed == "okx" else "u"
-        dropped = [ids[name] for ids in planted.result["frames"]]
+        dropped = [ids[LAST_IDS[feed]] for ids in planted.result["frames"]]
         assert len(dropped) == 3
         assert not set(dropped) & set(client.book.tops)
         assert planted.planted_at <= planted.started_at <= planted.ended_at
@@ -83,7 +85,7 @@ async def test_malformed(feed: str, symbol: str, form: str) -> None:
     marks = {
         "wrong_types": "17]",
         "nan": '"NaN"',
-        "negative": '"-1.5"',
+        "negative": "-1.5",
         "empty_arrays": '"data":[]' if feed == "okx" else "[[]]",
         "unknown_channel": "mystery",
         "given": "[1,2",
@@ -134,15 +136,16 @@ async def test_expected_profit_by_hand() -> None:
     [
         ("BTC-USDT", "binance-spot", "okx"),
         ("BTC-USDT-PERP", "okx", "binance-usdm"),
+        ("BTC-USD-PERP", "deribit", "okx"),
+        ("BTC-USD-PERP", "okx", "deribit"),
     ],
 )
 async def test_planted_arbitrage(symbol: str, buy: str, sell: str) -> None:
     """From start to end the followed books pay exactly what was said, and quotes stay young; before and after not."""
-    contract = {"okx": Decimal("0.01")} if symbol.endswith("PERP") else {}
 
     def result(buyer: Follower, seller: Follower) -> dict[str, Any]:
-        asks = [_base(level, contract.get(buy)) for level in buyer.book.levels()[1][:5]]
-        bids = [_base(level, contract.get(sell)) for level in seller.book.levels()[0][:5]]
+        asks = [_base(level, symbol, buy) for level in buyer.book.levels()[1][:5]]
+        bids = [_base(level, symbol, sell) for level in seller.book.levels()[0][:5]]
         return expected(asks, bids, 5.0, 5.0)
 
     async with (
@@ -180,14 +183,21 @@ async def test_planted_arbitrage(symbol: str, buy: str, sell: str) -> None:
             assert client.book.equals(await settled(sims, feed, symbol, client.book))
 
 
-def _base(level: tuple[str, str], contract: Decimal | None) -> tuple[Decimal, Decimal]:
-    return Decimal(level[0]), Decimal(level[1]) * (contract or 1)
+_CONTRACTS = {("okx", "BTC-USDT-PERP"): "0.01", ("okx", "BTC-USD-PERP"): "100"}
+
+
+def _base(level: tuple[str, str], symbol: str, feed: str) -> tuple[Decimal, Decimal]:
+    price, amount = level
+    instrument = assumed_instrument(feed, feed, symbol)
+    instrument = instrument.model_copy(update={"contract_size": _CONTRACTS.get((feed, symbol), "1")})
+    return Decimal(price), Decimal(base_amount(instrument, price, amount))
 
 
 def _times(frame: Any) -> list[int]:
     """All times of a frame, ms."""
-    body = frame["data"]
-    return [int(body[0]["ts"])] if isinstance(body, list) else [body[key] for key in ("E", "T") if key in body]
+    body = frame["params"]["data"] if "params" in frame else frame["data"]
+    rows = body if isinstance(body, list) else [body]
+    return [int(row[key]) for row in rows for key in ("E", "T", "ts", "timestamp") if key in row]
 
 
 @each_feed
@@ -200,17 +210,17 @@ async def test_wrong_clock(feed: str, symbol: str) -> None:
     async with Simulators([feed], rate=6) as sims, opened(sims, feed) as socket:
         await socket.send(str(subscription(feed, symbol, "books", "trades", "bbo")).replace("'", '"'))
         planted = await sims.plant(WrongClock(feed=feed, offset_ms=-5000, seconds=0.8))
-        await listen(socket, 0.05)  # what was under way
+        await listen(socket, 0.15)  # what was under way
         seen: dict[str, list[float]] = {}
         while len(seen) < 3:
             frame = await receive(socket, channel_of)
             seen[channel_of(frame)] = off(frame)
         assert {each for times in seen.values() for each in times} == {-5}
         _, body, _ = await get(sims, feed, TIMES[feed])
-        right = body["serverTime"] if "serverTime" in body else int(body["data"][0]["ts"])
+        right = body.get("serverTime") or body.get("result") or int(body["data"][0]["ts"])
         assert abs(right - time.time() * 1000) < 1000
         await planted.over()
-        await listen(socket, 0.05)
+        await listen(socket, 0.15)
         assert set(off(await receive(socket, _times))) == {0}
 
 
@@ -219,10 +229,10 @@ async def test_crossed(feed: str, symbol: str) -> None:
     """The client's book crosses by a level that the true one does not have; no id is missing."""
     async with Simulators([feed]) as sims, following(sims, feed, symbol) as client:
         planted = await (await sims.plant(Crossed(feed=feed, symbol=symbol))).over()
-        name = "seqId" if feed == "okx" else "u"
         [ids] = planted.result["frames"]
-        await until(lambda: ids[name] in client.book.tops)
-        bid, _, ask, _ = client.book.tops[ids[name]]
+        last = ids[LAST_IDS[feed]]
+        await until(lambda: last in client.book.tops)
+        bid, _, ask, _ = client.book.tops[last]
         assert bid == planted.result["bid"][0]
         assert float(bid) > float(ask)
         true = await settled(sims, feed, symbol, client.book)
@@ -279,6 +289,9 @@ async def test_no_trade_is_lost_or_doubled(feed: str, symbol: str) -> None:
 
 
 def _trades(client: Follower) -> list[int]:
+    if client.book.feed == "deribit":
+        batches = [frame["params"]["data"] for frame in client.other if channel_of(frame) == "trades"]
+        return [int(row["trade_id"]) for batch in batches for row in batch]
     frames = [frame for frame in client.other if frame.get("e") == "trade" or "data" in frame]
     return [int(frame["t"] if "t" in frame else frame["data"][0]["tradeId"]) for frame in frames]
 

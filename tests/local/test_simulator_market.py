@@ -1,5 +1,7 @@
 """The simulated market without sockets: uncrossed books of the wanted depth, repeatable, and close to each other."""
 
+from decimal import Decimal
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from local.simulator import Simulators
 from local.simulator.instrument import SimulatedInstrument
 from local.simulator.listings import LISTINGS, Listing
-from local.simulator.market import Market
+from local.simulator.market import START, Market
 from local.simulator.simulators import SERVERS
 from schemas.errors import StackError
 
@@ -101,6 +103,19 @@ def test_prices_and_amounts_are_written_as_the_exchanges_do() -> None:
     assert (spot.price_text(8675001), spot.amount_text(150)) == ("86750.01000000", "0.00150000")
     assert (usdm.price_text(867510), usdm.amount_text(3200)) == ("86751.00", "3.200")
     assert (okx.price_text(867500), okx.amount_text(14000), okx.amount_text(1)) == ("86750", "140", "0.01")
+
+
+def test_amounts_of_inverse_contracts() -> None:
+    """Contracts stand for dollars: 8 of 100 at 80,000 are 0.01 bitcoin, and a level holds about what others do."""
+    by_key = {(listing.feed, listing.symbol): listing for listing in LISTINGS}
+    okx, deribit = by_key["okx", "BTC-USD-PERP"], by_key["deribit", "BTC-USD-PERP"]
+    assert okx.base_amount(8, 800_000) == deribit.base_amount(80, 160_000) == Decimal("0.01")
+    assert okx.base_amount(1, 300_000) == Decimal("0.003333333333333333")
+    for listing in (okx, deribit):
+        ticks = round(START["BTC"] / float(listing.tick))
+        assert float(listing.base_amount(round(listing.typical_lots), ticks)) == pytest.approx(
+            listing.typical, rel=0.01
+        )
 
 
 @pytest.mark.parametrize("wrong", [{"feeds": ["mtgox"]}, {"levels": 3}, {"rate": -1}, {"rate": 0.01}])

@@ -98,6 +98,16 @@ async def test_binance_refuses_the_whole_request(feed: str, symbol: str) -> None
         assert (await planted.over()).result == {"requests": 2}
 
 
+async def test_deribit_leaves_out_what_it_refuses() -> None:
+    """The refused channel is not among those acknowledged; then both are taken."""
+    both = subscription("deribit", "BTC-USD-PERP", "books", "trades")
+    async with Simulators(["deribit"]) as sims, opened(sims, "deribit") as socket:
+        planted = await sims.plant(Refuse(feed="deribit", symbol="BTC-USD-PERP", channel="books"))
+        assert (await command(socket, both))["result"] == ["trades.BTC-PERPETUAL.100ms"]
+        assert (await planted.over()).result == {"requests": 1}
+        assert sorted((await command(socket, both))["result"]) == both["params"]["channels"]
+
+
 async def test_okx_refuses_one_argument() -> None:
     """60018 for the refused channel, an acknowledgement for the other one of the request; then both are taken."""
     both = subscription("okx", "BTC-USDT", "books", "trades")
@@ -111,14 +121,16 @@ async def test_okx_refuses_one_argument() -> None:
 
 @each_feed
 async def test_too_many_requests_to_subscribe(feed: str, symbol: str) -> None:
-    """OKX answers 60014 and the connection lives on, Binance cuts it off with 1008; the next request is taken."""
+    """OKX answers 60014 and the connection lives on, the others cut it off with 1008; the next request is taken."""
     async with Simulators([feed]) as sims, opened(sims, feed) as socket:
         planted = await sims.plant(RateLimit(feed=feed, where="ws"))
         assert (await get(sims, feed, TIMES[feed]))[0] == 200
+        await socket.send(str(subscription(feed, symbol, "books")).replace("'", '"'))
         if feed == "okx":
-            assert (await command(socket, subscription(feed, symbol, "books")))["code"] == "60014"
+            assert (await receive(socket))["code"] == "60014"
         else:
-            await socket.send(str(subscription(feed, symbol, "books")).replace("'", '"'))
+            if feed == "deribit":
+                assert (await receive(socket))["error"]["code"] == 10028
             assert (await closed(socket)).rcvd_code == 1008
         assert (await planted.over()).result == {"requests": 1}
         async with subscribed(sims, feed, symbol, "books") as fresh:
