@@ -96,10 +96,8 @@ class Deribit(ExchangeServer):
     def _push_quote(self, board: Board) -> None:
         if board.instrument.book.top_sequence != board.top_sequence:
             board.top_sequence = board.instrument.book.top_sequence
-            self._push(board.quote, frames.quote(board.instrument, board.changed_at))
-            board.new[board.quote.name].clear()
-        else:
-            self._welcome(board, board.quote, frames.quote)
+            self._update(board, board.quote, frames.quote(board.instrument, board.changed_at))
+        self._welcome(board, board.quote, frames.quote)
 
     def _push_trades(self, board: Board) -> None:
         if board.rows:
@@ -107,20 +105,22 @@ class Deribit(ExchangeServer):
             board.rows = []
 
     def _push_book(self, board: Board) -> None:
-        window, stream = board.window, board.book
-        newcomers = board.newcomers(stream)
-        if window.last:
-            stream.subscribers -= newcomers  # to them this change comes as part of the snapshot
-            self._push(stream, self._change(board))
-            stream.subscribers |= newcomers
-            window.restart()
-        self._welcome(board, stream, frames.snapshot)
+        if board.window.last:
+            self._update(board, board.book, self._change(board))
+            board.window.restart()
+        self._welcome(board, board.book, frames.snapshot)
 
     def _change(self, board: Board) -> dict[str, Any]:
         listing, window = board.instrument.listing, board.window
         changes = zip(board.instrument.book.changes(window), board.known, strict=True)
         bids, asks = (frames.entries(listing, levels, known) for levels, known in changes)
         return frames.change(listing, bids, asks, window.previous, window.last, board.changed_at)
+
+    def _update(self, board: Board, stream: Stream, data: dict[str, Any]) -> None:
+        newcomers = board.newcomers(stream)
+        stream.subscribers -= newcomers  # to them it comes as part of the state
+        self._push(stream, data)
+        stream.subscribers |= newcomers
 
     def _welcome(
         self, board: Board, stream: Stream, state: Callable[[SimulatedInstrument, int], dict[str, Any]]
