@@ -106,6 +106,7 @@ class Arbitrages:
         _part(arbitrage)
         arbitrage.hold(arbitrage.mover)
         arbitrage.due = now + plan.seconds
+        arbitrage.planted.result["moved"] = arbitrage.mover.listing.feed
         arbitrage.planted.result |= expected(_base(buy, buy.book.asks), _base(sell, sell.book.bids), *_fees(plan))
         arbitrage.planted.start()
 
