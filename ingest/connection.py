@@ -17,9 +17,9 @@ from ingest.stream import Stream
 from ingest.subscriptions import Subscriptions
 from ingest.watch import Watch
 from schemas.errors import SymbolError
+from schemas.exchange_names import from_exchange
 from schemas.instruments import Instrument
 from schemas.raw import UNKNOWN
-from schemas.symbols import from_exchange
 
 log = structlog.get_logger(__name__)
 

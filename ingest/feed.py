@@ -96,7 +96,7 @@ class FeedManager:
                 self._log.error("instrument definitions not understood: trying again", error=repr(error))
             await asyncio.sleep(delay_after(attempt))
         if missing := [symbol for symbol in self._selection.exact if symbol not in found]:
-            self._log.error("the exchange has no such symbols: going on with the rest", symbols=missing)
+            self._log.warning("not listed here: going on with the rest", symbols=missing)
         if self._selection.patterns:
             self._log.info("symbols chosen by pattern", patterns=self._selection.patterns, symbols=len(found))
         for instrument in found.values():

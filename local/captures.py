@@ -14,10 +14,10 @@ import zstandard
 
 from ingest.exchanges import EXCHANGE_FEEDS
 from schemas.errors import RawRecordError, SymbolError
+from schemas.exchange_names import from_exchange
 from schemas.feeds import Feed
 from schemas.instruments import Instrument
 from schemas.raw import EVERY, MARKER, UNKNOWN, RawLine
-from schemas.symbols import from_exchange
 
 log = structlog.get_logger(__name__)
 

@@ -16,8 +16,8 @@ from schemas.feeds import FEEDS
 from schemas.settings import Settings
 from schemas.topics import SINK_GROUP, WORKER_GROUP, raw_topic
 
-_EVENTS = ("market.trades", "market.books", "market.quotes", "market.gaps", "market.quality", "signals.arbitrage",
-           "dead_letters")  # fmt: skip
+_EVENTS = ("market.trades", "market.books", "market.quotes", "market.gaps", "market.quality", "market.status",
+           "signals.arbitrage", "dead_letters")  # fmt: skip
 _STATES = {"running": "green", "starting": "yellow", "restarting": "red", "stopped": "dim"}
 
 

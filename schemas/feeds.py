@@ -1,5 +1,6 @@
 """The registry of exchanges and feeds. A feed is one connection manager: an exchange's market with its own sockets."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from schemas.errors import SymbolError
@@ -10,20 +11,27 @@ CHANNELS = ("trades", "books", "quotes")
 
 @dataclass(frozen=True, slots=True)
 class Feed:
+    """`taker_bps`: what it trades, and the taker fee of each: public retail rates, basis points (PROTOCOLS §9)."""
+
     name: str
     exchange: str
-    kinds: tuple[Kind, ...]
+    taker_bps: Mapping[Kind, float]
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        return tuple(self.taker_bps)
 
 
 FEEDS: dict[str, Feed] = {
     feed.name: feed
     for feed in (
-        Feed("binance-spot", "binance", ("spot",)),
-        Feed("binance-usdm", "binance", ("perp", "future")),
-        Feed("okx", "okx", ("spot", "perp", "future", "option")),
-        Feed("htx-spot", "htx", ("spot",)),
-        Feed("htx-linear", "htx", ("perp", "future")),
-        Feed("deribit", "deribit", ("spot", "perp", "future", "option")),
+        Feed("binance-spot", "binance", {"spot": 10.0}),
+        Feed("binance-usdm", "binance", {"perp": 5.0, "future": 5.0}),
+        Feed("okx", "okx", {"spot": 10.0, "perp": 5.0, "future": 5.0, "option": 3.0}),
+        Feed("htx-spot", "htx", {"spot": 20.0}),
+        Feed("htx-linear", "htx", {"perp": 6.0, "future": 6.0}),
+        # Spot's is not published in a readable form: what others take, not to promise too much.
+        Feed("deribit", "deribit", {"spot": 10.0, "perp": 3.5, "future": 3.5, "option": 3.0}),
     )
 }
 

@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from schemas.symbols import Kind, Symbol, parse_symbol, to_exchange
+from schemas.exchange_names import to_exchange
+from schemas.symbols import Kind, Symbol, parse_symbol
 
 Status = Literal["trading", "halted", "closed"]
 

@@ -3,10 +3,10 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import orjson
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -65,7 +65,7 @@ class Settings(BaseSettings):
 
     feeds: Names = Field(tuple(FEEDS), description=f"feeds to ingest, of: {', '.join(FEEDS)}")
     symbols: Names = Field(
-        ("BTC-USDT", "ETH-USDT", "BTC-USDT-PERP", "ETH-USDT-PERP"),
+        ("BTC-USDT", "ETH-USDT", "BTC-USDT-PERP", "ETH-USDT-PERP", "BTC-USD-PERP", "ETH-USD-PERP"),
         description="canonical symbols to ingest, or patterns (*-USDT, BTC-*-PERP); each feed takes what it has",
     )
     channels: Names = Field(CHANNELS, description=f"channels to ingest, of: {', '.join(CHANNELS)}")
@@ -95,19 +95,8 @@ class Settings(BaseSettings):
     arbitrage_window_ms: Annotated[int, Field(ge=1)] = Field(500, description="most that two quotes may be apart")
     arbitrage_min_bps: float = Field(0.0, description="net basis points after both fees from which a signal opens")
     fees_bps: dict[str, float] = Field(
-        default_factory=lambda: {
-            "binance-spot": 10.0,
-            "binance-usdm": 5.0,
-            "okx:spot": 10.0,
-            "okx:option": 3.0,
-            "okx": 5.0,
-            "deribit:spot": 10.0,  # not published in a readable form: what others take, not to promise too much
-            "deribit:option": 3.0,
-            "deribit": 3.5,
-            "htx-spot": 20.0,
-            "htx-linear": 6.0,
-        },
-        description='taker fees, basis points, by "feed:kind" or "feed": public retail rates by default',
+        default_factory=dict,
+        description='taker fees, basis points, by "feed" or "feed:kind", where they are not the public retail rates',
     )
 
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING, ERROR")
@@ -142,12 +131,15 @@ class Settings(BaseSettings):
     def _known_endpoints(cls, endpoints: dict[str, Endpoint]) -> dict[str, Endpoint]:
         return {_checked(feed_named, name).name: endpoint for name, endpoint in endpoints.items()}
 
-    @model_validator(mode="after")
-    def _every_feed_has_a_fee(self) -> Self:
-        missing = [name for name in self.feeds if name not in self.fees_bps]
-        if missing:
-            raise ValueError(f"fees_bps has no rate for {', '.join(missing)}")
-        return self
+    @field_validator("fees_bps")
+    @classmethod
+    def _known_fees(cls, fees: dict[str, float]) -> dict[str, float]:
+        known = {
+            name for feed in FEEDS.values() for name in (feed.name, *(f"{feed.name}:{kind}" for kind in feed.kinds))
+        }
+        if unknown := sorted(set(fees) - known):
+            raise ValueError(f"no such fees: {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+        return fees
 
     @classmethod
     def settings_customise_sources(
@@ -172,7 +164,7 @@ class Settings(BaseSettings):
     def taker_fee_bps(self, exchange: str, symbol: str) -> float:
         """The taker fee of an instrument in basis points."""
         feed, kind = feed_of(exchange, symbol).name, parse_symbol(symbol).kind
-        return self.fees_bps.get(f"{feed}:{kind}", self.fees_bps.get(feed, 0.0))
+        return self.fees_bps.get(f"{feed}:{kind}", self.fees_bps.get(feed, FEEDS[feed].taker_bps[kind]))
 
     def environment(self) -> dict[str, str]:
         """These settings as environment variables, for child processes."""

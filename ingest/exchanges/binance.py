@@ -9,9 +9,10 @@ import orjson
 from ingest.exchanges.base import CONTROL, UNKNOWN_FRAME, Control, ExchangeFeed, Request, Route
 from ingest.rest import Rest
 from schemas.errors import ExchangeError
+from schemas.exchange_names import to_exchange
 from schemas.feeds import CHANNELS
 from schemas.instruments import Instrument, assumed_instrument
-from schemas.symbols import Selection, to_exchange
+from schemas.symbols import Selection
 
 _STREAMS = {"trades": "trade", "books": "depth@100ms", "quotes": "bookTicker"}
 _CHANNELS = {"trade": "trades", "bookTicker": "quotes", "depth": "books"}

@@ -10,9 +10,10 @@ import orjson
 from ingest.exchanges.base import CONTROL, UNKNOWN_FRAME, Control, ExchangeFeed, Request, Route
 from ingest.rest import Rest
 from schemas.errors import SymbolError
+from schemas.exchange_names import from_exchange
 from schemas.feeds import CHANNELS
 from schemas.instruments import Instrument, assumed_instrument
-from schemas.symbols import Selection, from_exchange
+from schemas.symbols import Selection
 
 # The interval `raw` is for those with an account.
 _SUBSCRIPTIONS = {"trades": "trades.{}.100ms", "books": "book.{}.100ms", "quotes": "quote.{}"}

@@ -12,9 +12,10 @@ import orjson
 from ingest.exchanges.base import CONTROL, UNKNOWN_FRAME, Control, ExchangeFeed, Request, Route
 from ingest.rest import Rest
 from schemas.errors import ExchangeError, SymbolError
+from schemas.exchange_names import from_exchange
 from schemas.feeds import CHANNELS
 from schemas.instruments import Instrument, Status, assumed_instrument
-from schemas.symbols import Selection, from_exchange
+from schemas.symbols import Selection
 
 _MOST = 32 << 20  # bytes of a frame, decompressed
 _GZIP = 31  # zlib's word for gzip members

@@ -10,9 +10,10 @@ import orjson
 from ingest.exchanges.base import CONTROL, UNKNOWN_FRAME, Control, ExchangeFeed, Request, Route
 from ingest.rest import Rest
 from schemas.errors import ExchangeError, SymbolError
+from schemas.exchange_names import from_exchange
 from schemas.feeds import CHANNELS
 from schemas.instruments import Instrument, assumed_instrument
-from schemas.symbols import Selection, from_exchange, is_pattern
+from schemas.symbols import Selection, is_pattern
 
 _ARGUMENTS = {"trades": "trades", "books": "books", "quotes": "bbo-tbt"}
 _CHANNELS = {

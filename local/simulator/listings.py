@@ -5,7 +5,8 @@ from decimal import Context, Decimal
 
 from local.simulator.market import START
 from schemas.errors import StackError
-from schemas.symbols import parse_symbol, to_exchange
+from schemas.exchange_names import to_exchange
+from schemas.symbols import parse_symbol
 
 _QUANTUM = Decimal("1e-18")  # of base amounts that are quotients: as exact as those of the pipeline's events
 _CONTEXT = Context(prec=60)

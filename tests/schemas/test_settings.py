@@ -97,8 +97,13 @@ def test_environment_round_trip(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_fees() -> None:
-    """A rate by feed and kind stands before one by feed."""
-    settings: Settings = load_settings()
-    assert settings.taker_fee_bps("okx", "BTC-USDT") == 10.0
-    assert settings.taker_fee_bps("okx", "BTC-USDT-PERP") == 5.0
-    assert settings.taker_fee_bps("binance", "BTC-USDT-PERP") == 5.0
+    """A rate of the settings stands before the public one, and one by feed and kind before one by feed."""
+    public = load_settings()
+    assert public.taker_fee_bps("okx", "BTC-USDT") == 10.0
+    assert public.taker_fee_bps("okx", "BTC-USDT-PERP") == 5.0
+    assert public.taker_fee_bps("binance", "BTC-USDT-PERP") == 5.0
+    own = load_settings(fees_bps={"okx": 4.0, "okx:spot": 8.0})
+    fees = [own.taker_fee_bps("okx", symbol) for symbol in ("BTC-USDT", "BTC-USDT-PERP")]
+    assert [*fees, own.taker_fee_bps("deribit", "BTC-USD-PERP")] == [8.0, 4.0, 3.5]
+    with pytest.raises(SettingsError, match="no such fees: kraken"):
+        load_settings(fees_bps={"kraken": 1.0})

@@ -5,9 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import SymbolError
+from schemas.exchange_names import from_exchange, to_exchange
 from schemas.feeds import FEEDS, feed_of
 from schemas.instruments import assumed_instrument
-from schemas.symbols import Symbol, from_exchange, parse_symbol, to_exchange
+from schemas.symbols import Symbol, parse_symbol
 
 bases = st.text(st.characters(codec="utf-8", exclude_categories=("Z", "C", "P")), min_size=1, max_size=8).filter(
     lambda text: not set(text) & set("-:_/.\t") and text == text.upper()

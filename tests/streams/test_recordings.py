@@ -8,9 +8,9 @@ from pathlib import Path
 import orjson
 import pytest
 
+from schemas.exchange_names import from_exchange
 from schemas.raw import encode_line
 from schemas.settings import load_settings
-from schemas.symbols import from_exchange
 from streams.raw_partition import RawPartition
 from tests.streams.frames import tick
 
