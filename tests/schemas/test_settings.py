@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import SettingsError
-from schemas.settings import Settings, load_settings
+from schemas.settings import load_settings
 
 
 @pytest.fixture(autouse=True)
