@@ -13,6 +13,8 @@ _BINANCE_QUOTES = (
     "AUD", "ZAR", "UAH", "PLN", "RON", "ARS", "MXN", "IDR", "COP", "CZK", "DAI", "XRP", "TRX", "DOGE", "SOL", "USD",
 )  # fmt: skip
 
+_BINANCE_EXPIRY = re.compile(r"\d{6}")
+
 # The same for HTX spot.
 _HTX_QUOTES = (
     "USDT", "USDC", "USDD", "HUSD", "BTC", "ETH", "TRX", "EUR", "BRL", "GBP", "TRY", "UAH", "RUB", "USD", "HT",
@@ -55,6 +57,9 @@ def _binance_usdm_name(symbol: Symbol) -> str:
 
 def _binance_usdm_symbol(name: str) -> Symbol:
     pair, _, expiry = name.upper().partition("_")
+    # `BTCUSD_PERP` is the coin-margined one, of another market.
+    if expiry and not _BINANCE_EXPIRY.fullmatch(expiry):
+        raise SymbolError(f"{name!r} is no contract of binance-usdm")
     base, quote = _split(pair, _BINANCE_QUOTES)
     return Symbol(base, quote, "future", expiry) if expiry else Symbol(base, quote, "perp")
 

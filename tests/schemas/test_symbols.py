@@ -87,12 +87,18 @@ def test_no_symbol(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["BTC", "BTC-05SEP26", "BTC-5SEPT26", "BTC-FS-25SEP26_PERP", "BTC-CS-29APR22-39300_39600", "BTC-PERP"]
-)
-def test_no_deribit_instrument(name: str) -> None:
-    """Combinations, and what is no name of Deribit's at all, have no canonical symbol."""
+    ("feed", "name"),
+    [
+        ("deribit", "BTC"), ("deribit", "BTC-05SEP26"), ("deribit", "BTC-5SEPT26"), ("deribit", "BTC-PERP"),
+        ("deribit", "BTC-FS-25SEP26_PERP"), ("deribit", "BTC-CS-29APR22-39300_39600"),
+        ("binance-usdm", "BTCUSD_PERP"), ("binance-usdm", "BTCUSDT_PERPETUAL"),
+        ("htx-linear", "BTC_CQ"), ("htx-linear", "BTC-USDT-CQ"), ("htx-linear", "BTC-USDT-210326-C-32000"),
+    ],
+)  # fmt: skip
+def test_no_instrument_of_a_feed(feed: str, name: str) -> None:
+    """Combinations, rolling names, and what belongs to another market have no canonical symbol."""
     with pytest.raises(SymbolError):
-        from_exchange("deribit", name)
+        from_exchange(feed, name)
 
 
 def test_no_date() -> None:
