@@ -31,7 +31,7 @@ class RawPartition:
         self._changed: set[str] = set()
         # Stands in for the instrument of frames that ingest could not tell one for.
         self._nobody = Instrument(
-            exchange=exchange, feed="", symbol=UNKNOWN, exchange_symbol=UNKNOWN, kind="spot", base="", quote=""
+            exchange=exchange, feed="", symbol=UNKNOWN, exchange_symbol="", kind="spot", base="", quote=""
         )
 
     def process(self, offset: int, value: bytes) -> Output:
@@ -83,16 +83,18 @@ class RawPartition:
             out.dead_letter(self.exchange, stream.instrument.symbol, now, self._topic, str(error), frame)
 
     def _unknown(self, out: Output, now: int, frame: bytes) -> None:
-        reason = "its instrument cannot be told"
         if frame.startswith(MARKER):
             marker = orjson.loads(frame)
-            reason, frame = _described(marker), unwrap(marker)
-        else:
-            try:
-                if all(type(event) is Ignored for event in parse(frame, self._nobody, now)):
-                    return
-            except FrameError as error:
-                reason = str(error)
+            frame = unwrap(marker)
+            if marker["marketprism"] == "oversized":
+                out.dead_letter(self.exchange, UNKNOWN, now, self._topic, _described(marker), frame)
+                return
+        try:
+            if all(type(event) is Ignored for event in parse(frame, self._nobody, now)):
+                return
+            reason = "its instrument cannot be told"
+        except FrameError as error:
+            reason = str(error)
         out.dead_letter(self.exchange, UNKNOWN, now, self._topic, reason, frame)
 
     def _marker(self, out: Output, now: int, stream: InstrumentStream, frame: bytes) -> None:
@@ -133,6 +135,4 @@ class RawPartition:
 
 
 def _described(marker: dict[str, Any]) -> str:
-    if marker["marketprism"] == "oversized":
-        return f"oversized: {marker['bytes']} bytes, sha256 {marker['sha256']}; the first KiB is kept"
-    return "malformed"
+    return f"oversized: {marker['bytes']} bytes, sha256 {marker['sha256']}; the first KiB is kept"

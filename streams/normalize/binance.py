@@ -5,7 +5,7 @@ from typing import Any
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.normalize.events import Depth, Ignored, Normalized, Quote, Trade
-from streams.normalize.values import level, levels, micros, positive
+from streams.normalize.values import check_name, level, levels, micros, positive
 
 # Event types of channels that are known and not built.
 _NOT_BUILT = frozenset(
@@ -57,13 +57,8 @@ def _other(frame: dict[str, Any], kind: str | None) -> list[Normalized]:
     raise FrameError(f"unknown channel: {kind!r}")
 
 
-def _check_symbol(frame: dict[str, Any], instrument: Instrument) -> None:
-    if frame["s"] != instrument.exchange_symbol:
-        raise FrameError(f"frame of {frame['s']!r} among those of {instrument.exchange_symbol!r}")
-
-
 def _trade(frame: dict[str, Any], instrument: Instrument) -> list[Normalized]:
-    _check_symbol(frame, instrument)
+    check_name(frame["s"], instrument)
     mark = frame.get("X", "MARKET")
     if mark == "NA":
         return [Ignored("trade X=NA")]
@@ -76,7 +71,7 @@ def _trade(frame: dict[str, Any], instrument: Instrument) -> list[Normalized]:
 
 
 def _book_ticker(frame: dict[str, Any], instrument: Instrument, local_timestamp: int) -> list[Normalized]:
-    _check_symbol(frame, instrument)
+    check_name(frame["s"], instrument)
     # Spot's BBO has no time at all; the futures' `T` is the matching time.
     stamp = micros(frame["T"]) if "T" in frame else local_timestamp
     if type(frame["u"]) is not int:
@@ -97,7 +92,7 @@ def _other_book(stream: str) -> list[Normalized]:
 
 
 def _depth(frame: dict[str, Any], instrument: Instrument) -> list[Normalized]:
-    _check_symbol(frame, instrument)
+    check_name(frame["s"], instrument)
     first, last, previous = frame["U"], frame["u"], frame.get("pu", -1)
     if not (type(first) is type(last) is type(previous) is int):
         raise FrameError(f"update ids of a wrong type: {first!r}, {last!r}, {previous!r}")

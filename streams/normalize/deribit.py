@@ -9,7 +9,7 @@ from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.normalize.amounts import base_amount
 from streams.normalize.events import Depth, Ignored, Levels, Normalized, Quote, Trade
-from streams.normalize.values import level, levels, micros, number, positive, update_id
+from streams.normalize.values import check_name, level, levels, micros, number, positive, update_id
 
 _NOT_BUILT = frozenset(
     {
@@ -55,13 +55,8 @@ def _control(frame: dict[str, Any]) -> list[Normalized]:
     raise FrameError(f"neither a subscription nor an answer: {method!r}")
 
 
-def _check_name(row: dict[str, Any], instrument: Instrument) -> None:
-    if row["instrument_name"] != instrument.exchange_symbol:
-        raise FrameError(f"frame of {row['instrument_name']!r} among those of {instrument.exchange_symbol!r}")
-
-
 def _trade(row: dict[str, Any], instrument: Instrument) -> Trade:
-    _check_name(row, instrument)
+    check_name(row["instrument_name"], instrument)
     if row["direction"] not in _SIDES:
         raise FrameError(f"not a side: {row['direction']!r}")
     if not row["trade_id"] or type(row["trade_id"]) is not str:
@@ -81,7 +76,7 @@ def _kind(row: dict[str, Any]) -> str:
 
 
 def _depth(data: dict[str, Any], instrument: Instrument) -> Depth:
-    _check_name(data, instrument)
+    check_name(data["instrument_name"], instrument)
     # Frames of 2020 have no `type`: there only a change names what it follows.
     previous = update_id(data["prev_change_id"]) if "prev_change_id" in data else -1
     kind = data.get("type", "snapshot" if previous < 0 else "change")
@@ -106,7 +101,7 @@ def _levels(entries: list[list[Any]]) -> Levels:
 
 
 def _quote(data: dict[str, Any], instrument: Instrument) -> Quote:
-    _check_name(data, instrument)
+    check_name(data["instrument_name"], instrument)
     bids = _side(data["best_bid_price"], data["best_bid_amount"])
     asks = _side(data["best_ask_price"], data["best_ask_amount"])
     return Quote(micros(data["timestamp"]), 0, bids, asks)  # it has no id

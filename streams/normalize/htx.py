@@ -9,7 +9,7 @@ from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.normalize.amounts import base_amount
 from streams.normalize.events import Depth, Ignored, Levels, Normalized, Quote, Trade
-from streams.normalize.values import level, levels, micros, number, positive, update_id
+from streams.normalize.values import check_name, level, levels, micros, number, positive, update_id
 
 _SIDES = frozenset({"buy", "sell"})
 # By the topic's words behind `market.<symbol>.`. Steps 0 and 6 show the book's own prices, all others merged ones.
@@ -26,8 +26,17 @@ def normalize(frame: Any, instrument: Instrument, local_timestamp: int) -> list[
     topic = frame.get("ch")
     if topic is None:
         return _other(frame, instrument)
+    symbol, channel = _taken_apart(topic)
+    if "status" in frame:  # REST, in some recordings
+        return [Ignored("rest")]
+    if channel.startswith(_NOT_BUILT) and channel not in _WHOLE_BOOKS:
+        return [Ignored(channel)]
+    _check_symbol(symbol, instrument)
+    return _market(frame, channel, instrument)
+
+
+def _market(frame: dict[str, Any], channel: str, instrument: Instrument) -> list[Normalized]:
     tick = frame["tick"]
-    channel = _channel(topic, instrument)
     if channel == "trade.detail":
         return [_trade(row, instrument) for row in tick["data"]]
     if channel == "bbo":
@@ -38,19 +47,21 @@ def normalize(frame: Any, instrument: Instrument, local_timestamp: int) -> list[
         return [_high_frequency(tick)]
     if channel in _WHOLE_BOOKS:
         return [_whole(tick)]
-    if channel.startswith(_NOT_BUILT):
-        return [Ignored(channel)]
-    raise FrameError(f"unknown channel: {topic!r}")
+    raise FrameError(f"unknown channel: {channel!r}")
 
 
-def _channel(topic: str, instrument: Instrument) -> str:
-    """The words behind the symbol, which must be the instrument's. The case of swaps is as the client wrote it."""
+def _taken_apart(topic: str) -> tuple[str, str]:
+    """`market.btcusdt.mbp.150` → `btcusdt`, `mbp.150`."""
     market, symbol, channel = topic.split(".", 2)
     if market != "market":
         raise FrameError(f"unknown channel: {topic!r}")
+    return symbol, channel
+
+
+def _check_symbol(symbol: str, instrument: Instrument) -> None:
+    # The case of swaps is as the client wrote it.
     if symbol.lower() != instrument.exchange_symbol.lower():
-        raise FrameError(f"frame of {symbol!r} among those of {instrument.exchange_symbol!r}")
-    return channel
+        check_name(symbol, instrument)
 
 
 def _other(frame: dict[str, Any], instrument: Instrument) -> list[Normalized]:
@@ -70,9 +81,10 @@ def _other(frame: dict[str, Any], instrument: Instrument) -> list[Normalized]:
 
 
 def _answer(frame: dict[str, Any], instrument: Instrument) -> list[Normalized]:
-    channel = _channel(frame["rep"], instrument)
+    symbol, channel = _taken_apart(frame["rep"])
     if not (channel.startswith("mbp.") and channel[4:].isdigit()):
         return [Ignored(channel)]
+    _check_symbol(symbol, instrument)
     data = frame.get("data")
     if data is None:  # the symbol is not ready: it is asked for again
         return [Ignored("empty snapshot")]

@@ -6,7 +6,7 @@ from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.normalize.amounts import base_amount
 from streams.normalize.events import Depth, Ignored, Normalized, Quote, Trade
-from streams.normalize.values import levels, micros, positive
+from streams.normalize.values import check_name, levels, micros, positive
 
 _BOOKS = frozenset({"books", "books-l2-tbt", "books50-l2-tbt"})
 _NOT_BUILT = frozenset(
@@ -33,8 +33,7 @@ def normalize(frame: Any, instrument: Instrument, local_timestamp: int) -> list[
     rows = frame["data"]
     if type(rows) is not list or not rows:
         raise FrameError(f"{channel} without data")
-    if arg["instId"] != instrument.exchange_symbol:
-        raise FrameError(f"frame of {arg['instId']!r} among those of {instrument.exchange_symbol!r}")
+    check_name(arg["instId"], instrument)
     if channel in _BOOKS:
         return [_depth(row, frame["action"]) for row in rows]
     if channel == "bbo-tbt":

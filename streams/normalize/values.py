@@ -3,12 +3,20 @@
 from decimal import Decimal, InvalidOperation
 
 from schemas.errors import FrameError
+from schemas.instruments import Instrument
 from streams.normalize.events import Levels
 
 _LARGEST = 1e18  # what the columns of the store hold before the point
 _LISTS = {list}
 _DIGITS = 40  # before the point, or zeros behind it: more are not written out
 _MS_MAX = 10**14  # milliseconds up to the year 5138; larger values are microseconds (Binance's timeUnit option)
+
+
+def check_name(name: str, instrument: Instrument) -> None:
+    """A frame must name its instrument as the exchange does: what is written to its key must be its own."""
+    if name != instrument.exchange_symbol:
+        known = instrument.exchange_symbol
+        raise FrameError(f"frame of {name!r} among those of {known!r}" if known else f"{name!r} has no canonical name")
 
 
 def micros(stamp: int) -> int:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -143,10 +144,18 @@ def test_rubbish_becomes_one_dead_letter_each() -> None:
     assert of(found, "market.gaps") == []
 
 
-def test_frame_of_no_instrument() -> None:
-    """What ingest could not route is a dead letter; known control frames are not."""
-    found = run("okx", line("okx:?", b'{"x":1}') + line("okx:?", dumps({"event": "notice", "code": "64008"})))
-    assert [letter["symbol"] for letter in of(found, "dead_letters")] == ["?"]
+@pytest.mark.parametrize("space", ["", "\n"])  # a line cannot hold a newline: such a frame comes wrapped
+def test_frame_of_no_instrument(space: str) -> None:
+    """A frame that ingest could tell no instrument for is a dead letter only if it is not a known other message."""
+
+    def letters(body: dict[str, Any]) -> list[str]:
+        frame = dumps(body)[:-1] + space.encode() + b"}"
+        return [each["reason"] for each in of(run("binance", line("binance:?", frame)), "dead_letters")]
+
+    for known in ({"e": "24hrTicker"}, {"stream": "!ticker@arr", "data": []}, {"result": None, "id": 1}):
+        assert letters(known) == []
+    assert letters({"e": "mystery"}) == ["unknown channel: 'mystery'"]
+    assert letters({"e": "trade", "s": "BTCUSD_PERP"}) == ["'BTCUSD_PERP' has no canonical name"]
 
 
 def test_broken_record_is_a_dead_letter() -> None:

@@ -1,0 +1,75 @@
+"""HTX's frames as it sends them, decompressed, made for the tests. Numbers are the text they have on the wire."""
+
+from schemas.instruments import Instrument, assumed_instrument
+
+SPOT = assumed_instrument("htx-spot", "htx", "BTC-USDT")
+LINEAR = assumed_instrument("htx-linear", "htx", "BTC-USDT-PERP").model_copy(update={"contract_size": "0.001"})
+
+MS = 1_790_000_000_000
+
+
+def push(instrument: Instrument, channel: str, tick: str, ms: int = MS) -> bytes:
+    return f'{{"ch":"market.{instrument.exchange_symbol}.{channel}","ts":{ms + 2},"tick":{tick}}}'.encode()
+
+
+def _object(fields: dict[str, str]) -> str:
+    """Values are JSON; an empty one leaves the key out."""
+    return "{" + ",".join(f'"{key}":{value}' for key, value in fields.items() if value) + "}"
+
+
+def spot_row(**changes: str) -> str:
+    fields = {
+        "id": "1.4122033445510212e+26", "ts": f"{MS + 173}", "tradeId": "104400550011", "amount": "0.0125",
+        "price": "86750.62", "direction": '"buy"',
+    }  # fmt: skip
+    return _object(fields | changes)
+
+
+def linear_row(**changes: str) -> str:
+    fields = {
+        "id": "5007009000001", "ts": f"{MS + 335}", "price": "86750.3", "amount": "2", "quantity": "0.002",
+        "trade_turnover": "173.5006", "direction": '"buy"',
+    }  # fmt: skip
+    return _object(fields | changes)
+
+
+def trades(instrument: Instrument, *rows: str) -> bytes:
+    return push(instrument, "trade.detail", f'{{"id":141220334455,"ts":{MS},"data":[{",".join(rows)}]}}')
+
+
+def spot_bbo(**changes: str) -> bytes:
+    fields = {
+        "seqId": "141220330007", "ask": "86751.02", "askSize": "0.42", "bid": "86751.01", "bidSize": "1.1",
+        "quoteTime": f"{MS}", "symbol": '"btcusdt"',
+    }  # fmt: skip
+    return push(SPOT, "bbo", _object(fields | changes))
+
+
+def linear_bbo(**changes: str) -> bytes:
+    fields = {
+        "mrid": "500700801", "id": f"{MS // 1000}", "bid": "[86750.9,12]", "ask": "[86751.9,77]", "ts": f"{MS}",
+        "version": "500700801",
+    }  # fmt: skip
+    return push(LINEAR, "bbo", _object(fields | changes))
+
+
+def mbp(sequence: int, previous: int, bids: str = "[]", asks: str = "[]", levels: int = 150) -> bytes:
+    """Sides are JSON, an empty text leaves the side out: `[[86751.1,0.75]]`."""
+    fields = {"seqNum": f"{sequence}", "prevSeqNum": f"{previous}", "bids": bids, "asks": asks}
+    return push(SPOT, f"mbp.{levels}", _object(fields))
+
+
+def mbp_snapshot(data: str, levels: int = 150) -> bytes:
+    return f'{{"id":"7","rep":"market.btcusdt.mbp.{levels}","status":"ok","ts":{MS},"data":{data}}}'.encode()
+
+
+def high_frequency(event: str, version: int, bids: str = "[]", asks: str = "[]") -> bytes:
+    fields = {
+        "mrid": "500700800", "id": "500700800", "bids": bids, "asks": asks, "ts": f"{MS}", "version": f"{version}",
+        "event": f'"{event}"',
+    }  # fmt: skip
+    return push(LINEAR, "depth.size_150.high_freq", _object(fields))
+
+
+def depth_step(instrument: Instrument, step: int, bids: str, asks: str) -> bytes:
+    return push(instrument, f"depth.step{step}", f'{{"bids":{bids},"asks":{asks},"version":99,"ts":{MS}}}')
