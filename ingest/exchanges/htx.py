@@ -208,16 +208,14 @@ def _linear_instrument(symbol: str, row: Any) -> Instrument:
             "tick_size": _plain(row["price_tick"]),
             "lot_size": "1",
             "contract_size": _plain(row["contract_size"]),
-            "status": "trading"
-            if row["contract_status"] == 1
-            else "closed"
-            if not row["contract_status"]
-            else "halted",
+            "status": _LINEAR_STATES.get(row["contract_status"], "halted"),
         }
     )
 
 
+# Of what is not here, some comes back: suspension, the stages of settlement and delivery.
 _SPOT_STATES: dict[str, Status] = {"online": "trading", "offline": "closed", "not-online": "closed"}
+_LINEAR_STATES: dict[int, Status] = {0: "closed", 1: "trading"}
 
 
 def _unit(decimals: int) -> str:
