@@ -8,7 +8,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from schemas.exchange_names import from_exchange
+from local.captures import open_capture
+from schemas.feeds import FEEDS
 from schemas.raw import encode_line
 from schemas.settings import load_settings
 from streams.raw_partition import RawPartition
@@ -65,14 +66,22 @@ def test_binance(name: str, symbol: str, trades: int, updates: int, compared: in
     assert found["market.gaps"] == found["dead_letters"] == 0
 
 
-def test_okx_checksums() -> None:
-    """A recording from the years of checksums: each book frame's CRC32 is right, nothing is a dead letter."""
-
-    def lines() -> Iterator[bytes]:
-        for stamp, frame in frames_of("okx-v5-20220406.gz"):
-            instrument = orjson.loads(frame)["arg"]["instId"]
-            yield encode_line(stamp, f"okx:{from_exchange('okx', instrument)}", frame)
-
-    found = counts("okx", lines())
-    assert found["market.books"] > 3000
+@pytest.mark.parametrize(
+    ("feed", "name", "control", "expected"),
+    [
+        # Years of checksums: each book frame's CRC32 is right.
+        ("okx", "okx-v5-20220406.gz", 60, {"trades": 19, "books": 3679, "snapshot": 20, "update": 3659}),
+        # Each change names the one before it; the 92 frames beside the books are tickers, which are not built.
+        ("deribit", "deribit-2021.gz", 1, {"books": 56, "snapshot": 10, "update": 46}),
+        # Every frame is a whole book; prices have exponents.
+        ("htx-spot", "htx-spot-2021.gz", 26, {"trades": 73, "books": 292, "snapshot": 292}),
+        ("htx-linear", "htx-swap-2022.gz", 16, {"trades": 8, "books": 1274, "snapshot": 1274}),
+    ],
+)
+def test_others(feed: str, name: str, control: int, expected: dict[str, int]) -> None:
+    """All trades and books, no gap, no dead letter."""
+    capture = open_capture(FEEDS[feed], FRAMES / name)
+    found = counts(FEEDS[feed].exchange, (encode_line(*line) for line in capture.lines()))
+    assert capture.control == control
+    assert {kind: found[f"market.{kind}"] or found[kind] for kind in expected} == expected
     assert found["market.gaps"] == found["dead_letters"] == 0
