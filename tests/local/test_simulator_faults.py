@@ -164,7 +164,7 @@ async def test_planted_arbitrage(symbol: str, buy: str, sell: str) -> None:
         ages = {id(client): (len(client.bbos), time.monotonic()) for client in (buyer, seller)}
         worst = 0.0
         while not planted.ended_at and (time.time_ns() - planted.started_at) < 0.45e9:
-            assert result(buyer, seller) == planted.result
+            assert result(buyer, seller).items() <= planted.result.items()
             for client in (buyer, seller):
                 count, since = ages[id(client)]
                 worst = max(worst, time.monotonic() - since)
