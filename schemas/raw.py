@@ -10,9 +10,14 @@ the same topic as a *marker*: a line whose frame begins with `{"marketprism":"<t
 | type | other fields | meaning |
 |---|---|---|
 | `instrument` | those of `Instrument` | the definition, before the instrument's first frame |
-| `connected` / `disconnected` | `reason` | the connection that carries the instrument came or went |
+| `connected` / `disconnected` | `channels`, `reason` | a connection that carries channels came or went |
+| `renewing` / `renewed` | `channels`, `reason` | it is being, was changed for a new one without a break |
 | `subscribed` | `channels` | the exchange acknowledged them |
 | `refused` | `channels`, `reason` | the exchange refused them |
+| `silent` / `resumed` | `channel`, `age` (µs), `step` | nothing comes on it, and what is done about it; it came again |
+| `clock` | `offset`, `round_trip` (µs) | the exchange's clock minus ours, by REST |
+| `rate_limited` | `status`, `seconds`, `where` | REST was refused and is left alone for so long |
+| `notice` | `reason` | the exchange announces something |
 | `lost` | `frames`, `reason` | frames were dropped before the broker took them: a gap |
 | `tick` | | each second, to every partition, key `<exchange>:*`: stream time |
 | `frame` | `base64` | a frame that cannot stand in a line (newlines, our own prefix) |
