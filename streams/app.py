@@ -11,7 +11,6 @@ from typing import Any
 
 import faust
 import structlog
-from faust.app import BootStrategy
 
 from schemas.errors import MarketPrismError
 from schemas.feeds import EXCHANGES
@@ -21,6 +20,7 @@ from schemas.settings import Settings, load_settings
 from schemas.topics import CONTROL, JOIN, SIGNALS, WORKER_GROUP, raw_topic
 from streams.arbitrage import JoinPartition
 from streams.checkpoint import Checkpointed
+from streams.faust_app import StreamsApp
 from streams.output import Output
 from streams.publisher import Publishers
 from streams.raw_partition import RawPartition
@@ -37,19 +37,6 @@ def _settings() -> Settings:
         return settings
     except MarketPrismError as error:
         raise SystemExit(str(error)) from None
-
-
-class _WithoutWeb(BootStrategy):
-    """No web server: Faust's listens on all addresses, and two workers on one machine would want the same port.
-
-    The setting `web_enabled` would not do: `faust worker` turns it on again, unless told `--without-web`.
-    """
-
-    enable_web = False
-
-
-class StreamsApp(faust.App):
-    BootStrategy = _WithoutWeb
 
 
 def _faust_app(settings: Settings) -> faust.App:
