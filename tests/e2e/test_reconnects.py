@@ -47,7 +47,7 @@ async def test_planned(settings: Settings) -> None:
 
 async def test_unplanned(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sockets are cut while data flows: each gap is told, each book is soon live again, and true."""
-    monkeypatch.setattr("ingest.carrier._HEALTHY", 1.0)  # s, so that each reconnect is like a first one
+    monkeypatch.setattr("ingest.carrier._HEALTHY", 0.0)  # so that each reconnect is like a first one
     away: list[float] = []
     async with Simulators(rate=3.0) as simulators, Lab(here(settings, simulators), simulators) as lab:
         await live(lab)
