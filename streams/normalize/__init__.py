@@ -1,12 +1,11 @@
 """Frames to normalized events: one file per exchange, pure functions, no clock, no I/O, no state.
 
-A normalizer takes the decoded frame, the instrument and the receipt time (µs), and returns what the frame says as a
-list of `Trade`, `Depth`, `Quote` or `Ignored`. It raises `FrameError` with the reason for a dead letter, and lets
-`KeyError`, `TypeError`, `ValueError`, `IndexError` and `AttributeError` of a malformed frame through (see `parse`).
+A normalizer takes the frame, the instrument and the receipt time (µs), and returns what the frame says as a list of
+`Trade`, `Depth`, `Quote` or `Ignored`. It raises `FrameError` with the reason for a dead letter, and lets through what
+decoding raises, and `KeyError`, `TypeError`, `ValueError`, `IndexError` and `AttributeError` of a malformed frame.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 import orjson
@@ -16,7 +15,7 @@ from schemas.instruments import Instrument
 from streams.normalize import binance, deribit, htx, okx
 from streams.normalize.events import Normalized
 
-Normalizer = Callable[[Any, Instrument, int], list[Normalized]]
+Normalizer = Callable[[bytes, Instrument, int], list[Normalized]]
 
 NORMALIZERS: dict[str, Normalizer] = {
     "binance": binance.normalize,
@@ -25,21 +24,17 @@ NORMALIZERS: dict[str, Normalizer] = {
     "deribit": deribit.normalize,
 }
 
-# For exchanges that send prices as JSON numbers: as text, since a float keeps some 16 of their digits.
-EXACT = msgspec.json.Decoder(float_hook=str).decode
-
-DECODERS: dict[str, Callable[[bytes], Any]] = {"htx": EXACT, "deribit": EXACT}  # by exchange; orjson for all others
-
+_NOT_JSON = (orjson.JSONDecodeError, msgspec.DecodeError, RecursionError, UnicodeError)
 _MALFORMED = (KeyError, TypeError, ValueError, IndexError, AttributeError)
 
 
 def parse(frame: bytes, instrument: Instrument, local_timestamp: int) -> list[Normalized]:
     """A raw frame to normalized events; `FrameError` says why it is none."""
     try:
-        data = DECODERS.get(instrument.exchange, orjson.loads)(frame)
-    except (ValueError, RecursionError) as error:  # orjson's and msgspec's are both of the former
+        return NORMALIZERS[instrument.exchange](frame, instrument, local_timestamp)
+    except msgspec.ValidationError as error:
+        raise FrameError(f"malformed: {error}") from None
+    except _NOT_JSON as error:
         raise FrameError(f"not JSON: {error}") from None
-    try:
-        return NORMALIZERS[instrument.exchange](data, instrument, local_timestamp)
     except _MALFORMED as error:
         raise FrameError(f"malformed: {type(error).__name__}: {error}") from None

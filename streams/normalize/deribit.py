@@ -1,6 +1,6 @@
 """Deribit v2 (PROTOCOLS §6.4): trades, L2 books, BBO. Amounts of inverse perpetuals and futures are US dollars.
 
-JSON-RPC with prices as numbers: frames are decoded by `EXACT`, so that numbers with a point arrive as their text.
+JSON-RPC with prices as numbers: `exact` keeps their text.
 """
 
 from typing import Any
@@ -9,7 +9,7 @@ from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.normalize.amounts import base_amount
 from streams.normalize.events import Depth, Ignored, Levels, Normalized, Quote, Trade
-from streams.normalize.values import check_name, level, levels, micros, number, positive, update_id
+from streams.normalize.values import check_name, exact, level, levels, micros, number, positive, update_id
 
 _NOT_BUILT = frozenset(
     {
@@ -23,11 +23,12 @@ _SETS = frozenset({"new", "change"})
 _LIQUIDATIONS = {"T": "liquidation_taker", "M": "liquidation_maker", "MT": "liquidation_both"}
 
 
-def normalize(frame: Any, instrument: Instrument, local_timestamp: int) -> list[Normalized]:
+def normalize(frame: bytes, instrument: Instrument, local_timestamp: int) -> list[Normalized]:
     """One frame to its events; trades come several at once."""
-    if frame.get("method") != "subscription":
-        return _control(frame)
-    params = frame["params"]
+    message = exact(frame)
+    if message.get("method") != "subscription":
+        return _control(message)
+    params = message["params"]
     name, data = params["channel"], params["data"]
     channel, *rest = name.split(".")
     if channel in _NOT_BUILT:

@@ -1,6 +1,6 @@
 """HTX spot and linear swaps (PROTOCOLS §4.4, §5.4): trades, L2 books, BBO. Amounts of swaps are contracts.
 
-Prices are numbers, some with an exponent: frames are decoded by `EXACT`, so that numbers with a point are their text.
+Prices are numbers, some with an exponent: `exact` keeps their text.
 """
 
 from typing import Any
@@ -9,7 +9,7 @@ from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.normalize.amounts import base_amount
 from streams.normalize.events import Depth, Ignored, Levels, Normalized, Quote, Trade
-from streams.normalize.values import check_name, level, levels, micros, number, positive, update_id
+from streams.normalize.values import check_name, exact, level, levels, micros, number, positive, update_id
 
 _SIDES = frozenset({"buy", "sell"})
 # By the topic's words behind `market.<symbol>.`. Steps 0 and 6 show the book's own prices, all others merged ones.
@@ -21,18 +21,19 @@ _CONTROL = frozenset({"ping", "pong", "subbed", "unsubbed", "sub", "unsub", "req
 _OPERATIONS = frozenset({"ping", "pong", "sub", "unsub", "auth", "close", "error"})
 
 
-def normalize(frame: Any, instrument: Instrument, local_timestamp: int) -> list[Normalized]:
+def normalize(frame: bytes, instrument: Instrument, local_timestamp: int) -> list[Normalized]:
     """One frame to its events; trades come several at once."""
-    topic = frame.get("ch")
+    message = exact(frame)
+    topic = message.get("ch")
     if topic is None:
-        return _other(frame, instrument)
+        return _other(message, instrument)
     symbol, channel = _taken_apart(topic)
-    if "status" in frame:  # REST, in some recordings
+    if "status" in message:  # REST, in some recordings
         return [Ignored("rest")]
     if channel.startswith(_NOT_BUILT) and channel not in _WHOLE_BOOKS:
         return [Ignored(channel)]
     _check_symbol(symbol, instrument)
-    return _market(frame, channel, instrument)
+    return _market(message, channel, instrument)
 
 
 def _market(frame: dict[str, Any], channel: str, instrument: Instrument) -> list[Normalized]:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import orjson
+
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.normalize.amounts import base_amount
@@ -20,22 +22,23 @@ _NOT_BUILT_FAMILIES = ("candle", "mark-price-candle", "index-candle")
 _SIDES = frozenset({"buy", "sell"})
 
 
-def normalize(frame: Any, instrument: Instrument, local_timestamp: int) -> list[Normalized]:
+def normalize(frame: bytes, instrument: Instrument, local_timestamp: int) -> list[Normalized]:
     """One frame to its events; `trades` may carry several."""
-    if "event" in frame or "op" in frame:  # `op`: our own requests, which some recordings hold
+    message = orjson.loads(frame)
+    if "event" in message or "op" in message:  # `op`: our own requests, which some recordings hold
         return [Ignored("control")]
-    if "table" in frame:
-        raise FrameError(f"a frame of the v3 protocol, which OKX has given up: {frame['table']}")
-    arg = frame["arg"]
+    if "table" in message:
+        raise FrameError(f"a frame of the v3 protocol, which OKX has given up: {message['table']}")
+    arg = message["arg"]
     channel = arg["channel"]
     if channel in _NOT_BUILT or channel.startswith(_NOT_BUILT_FAMILIES):
         return [Ignored(channel)]
-    rows = frame["data"]
+    rows = message["data"]
     if type(rows) is not list or not rows:
         raise FrameError(f"{channel} without data")
     check_name(arg["instId"], instrument)
     if channel in _BOOKS:
-        return [_depth(row, frame["action"]) for row in rows]
+        return [_depth(row, message["action"]) for row in rows]
     if channel == "bbo-tbt":
         return [_bbo(row) for row in rows]
     if channel == "trades":

@@ -1,10 +1,17 @@
 """Checks and conversions of single values, shared by the normalizers."""
 
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import msgspec
 
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.normalize.events import Levels
+
+exact: Callable[[bytes], Any] = msgspec.json.Decoder(float_hook=str).decode
+"""JSON with its numbers as text where they have a point: a float keeps some 16 of their digits."""
 
 _LARGEST = 1e18  # what the columns of the store hold before the point
 _LISTS = {list}
@@ -50,7 +57,7 @@ def decimal(text: str) -> str:
 
 
 def number(value: str | int) -> str:
-    """A number of exactly decoded JSON (`normalize.EXACT`: text, or an int) as `decimal` has it."""
+    """A number of exactly decoded JSON (`exact`: text, or an int) as `decimal` has it."""
     return str(value) if type(value) is int and value >= 0 else decimal(value)  # type: ignore[arg-type]
 
 

@@ -30,10 +30,11 @@ COUNTS = {
 
 REFUSED = {
     "binance": {
-        r"has no canonical name": 11,  # COIN-M futures and European options, which are other markets; one "X"
+        r"has no canonical name": 10,  # COIN-M futures and European options, which are other markets; one "X"
         r"among those of": 3,  # written by hand: the stream names another instrument than the data
         r"not a timestamp": 11,  # written by hand: times such as 1 or 123456789
-        r"malformed: KeyError": 9,  # written by hand: no symbol, or no time
+        r"malformed: Object missing": 6,  # written by hand: no symbol, or no time
+        r"malformed: Expected": 4,  # written by hand: flags and times of another type; European options' trade ids
         r"not a decimal: 'bad'": 1,  # written by hand
         r"an array that is no all-market stream": 1,  # European options
     },

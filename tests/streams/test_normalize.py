@@ -148,19 +148,20 @@ RUBBISH: list[tuple[str, bytes, Instrument, str]] = [
     ("a number", b"7", SPOT, "malformed"),
     ("unknown channel", dumps({"e": "mystery", "s": "BTCUSDT"}), SPOT, "unknown channel"),
     ("other symbol", frames.spot_trade(s="ETHUSDT"), SPOT, "ETHUSDT"),
-    ("price as a number", frames.spot_trade(p=86750.01), SPOT, "not"),
+    ("price as a number", frames.spot_trade(p=86750.01), SPOT, "Expected `str`"),
     ("NaN price", frames.spot_trade(p="NaN"), SPOT, "not a price"),
     ("negative amount", frames.spot_trade(q="-1"), SPOT, "not a price"),
     ("zero amount", frames.spot_trade(q="0.0"), SPOT, "not above zero"),
-    ("maker flag as text", frames.spot_trade(m="true"), SPOT, "wrong type"),
-    ("time as text", frames.spot_trade(T="now"), SPOT, "timestamp"),
+    ("maker flag as text", frames.spot_trade(m="true"), SPOT, "Expected `bool`"),
+    ("time as text", frames.spot_trade(T="now"), SPOT, "Expected `int`"),
+    ("time in seconds", frames.spot_trade(T=1790000000), SPOT, "timestamp"),
     ("negative level", frames.spot_depth(1, 2, [["10", "-1"]], []), SPOT, "not a price"),
     ("NaN level", frames.spot_depth(1, 2, [["NaN", "1"]], []), SPOT, "not"),
     ("level of zero price", frames.spot_depth(1, 2, [["0", "1"]], []), SPOT, "not above zero"),
-    ("level as text", frames.spot_depth(1, 2, ["12"], []), SPOT, "not a level"),  # type: ignore[list-item]
+    ("level as text", frames.spot_depth(1, 2, ["12"], []), SPOT, "Expected `array`"),  # type: ignore[list-item]
     ("two points", frames.spot_depth(1, 2, [["1.2.3", "1"]], []), SPOT, "malformed"),
     ("beyond all measure", frames.spot_depth(1, 2, [["9" * 30, "1"]], []), SPOT, "beyond"),
-    ("ids as text", frames.spot_depth("1", 2, [], []), SPOT, "wrong type"),  # type: ignore[arg-type]
+    ("ids as text", frames.spot_depth("1", 2, [], []), SPOT, "Expected `int`"),  # type: ignore[arg-type]
     ("no data", frames.okx("trades", []), OKX_SPOT, "without data"),
     ("unknown okx channel", frames.okx("mystery", [{}]), OKX_SPOT, "unknown channel"),
     ("okx side", frames.okx_trade(side="up"), OKX_SPOT, "not a side"),

@@ -155,7 +155,8 @@ def test_frame_of_no_instrument(space: str) -> None:
     for known in ({"e": "24hrTicker"}, {"stream": "!ticker@arr", "data": []}, {"result": None, "id": 1}):
         assert letters(known) == []
     assert letters({"e": "mystery"}) == ["unknown channel: 'mystery'"]
-    assert letters({"e": "trade", "s": "BTCUSD_PERP"}) == ["'BTCUSD_PERP' has no canonical name"]
+    coin = {"e": "trade", "s": "BTCUSD_PERP", "t": 1, "p": "1", "q": "1", "T": 1790000000000, "m": True}
+    assert letters(coin) == ["'BTCUSD_PERP' has no canonical name"]
 
 
 def test_broken_record_is_a_dead_letter() -> None:
