@@ -1,50 +1,74 @@
 """An L2 order book: price levels of two sides.
 
 Levels are the exchange's own lists (`[price, amount, …]`, strings as received) under a float of the price, which only
-orders and identifies them (two decimal strings of up to 15 digits never share a float). Each side's keys stand in a
-sorted list with the best level last, where nearly all changes happen; asks are keyed by the negative price.
+orders and identifies them (two decimal strings of up to 15 digits never share a float).
 """
 
 from bisect import bisect_left, insort
+from heapq import nlargest
+from math import inf
 from zlib import crc32
 
-from streams.normalize.events import Levels
+from streams.normalize.events import CheckedLevels, Levels
+
+_KEPT, _MOST = 64, 192  # keys in order: after they have been chosen, and until they are chosen anew
 
 
 class Side:
-    """One side; `sign` is 1 for bids and -1 for asks."""
+    """One side; `sign` is 1 for bids and -1 for asks. Keys are prices times `sign`: the best is the highest.
 
-    __slots__ = ("keys", "levels", "sign")
+    Only the best levels' keys stand in order (`near`, best last): nearly all that is asked of a book is its top, while
+    most of what changes lies further away, and keeping all keys in order costs more than the rest of an update.
+    """
+
+    __slots__ = ("floor", "levels", "near", "sign")
 
     def __init__(self, sign: float) -> None:
         self.sign = sign
         self.levels: dict[float, list[str]] = {}
-        self.keys: list[float] = []
+        self.near: list[float] = []
+        self.floor = -inf  # of the keys from here on all stand in `near`
 
-    def replace(self, side: Levels) -> None:
+    def replace(self, side: CheckedLevels) -> None:
         sign = self.sign
-        self.levels = {sign * float(level[0]): level for level in side if float(level[1])}
-        self.keys = sorted(self.levels)
+        entries = zip(side.prices, side.amounts, side.levels, strict=True)
+        self.levels = {sign * price: level for price, amount, level in entries if amount}
+        self._choose()
 
-    def update(self, side: Levels) -> None:
+    def update(self, side: CheckedLevels) -> None:
         """Absolute amounts: zero deletes; deleting a level that is not held is normal (every exchange says so)."""
-        sign, levels, keys = self.sign, self.levels, self.keys
-        for level in side:
-            key = sign * float(level[0])
-            if float(level[1]):
-                if key not in levels:
-                    insort(keys, key)
+        sign, levels, near, floor = self.sign, self.levels, self.near, self.floor
+        for price, amount, level in zip(side.prices, side.amounts, side.levels, strict=True):
+            key = sign * price
+            if amount:
+                if key >= floor and key not in levels:
+                    insort(near, key)
                 levels[key] = level
-            elif levels.pop(key, None) is not None:
-                del keys[bisect_left(keys, key)]
+            elif levels.pop(key, None) is not None and key >= floor:
+                del near[bisect_left(near, key)]
+        if len(near) > _MOST or (not near and levels):
+            self._choose()
+
+    def _choose(self) -> None:
+        self.near = sorted(nlargest(_KEPT, self.levels))
+        self.floor = self.near[0] if len(self.near) < len(self.levels) else -inf
+
+    def best(self) -> float | None:
+        """The best level's key, if there is one."""
+        return self.near[-1] if self.near else None
 
     def top(self, count: int) -> Levels:
         """The best levels, best first."""
         levels = self.levels
-        return [levels[key] for key in self.keys[: -count - 1 : -1]]
+        if len(self.near) < count and len(self.near) < len(levels):
+            self._choose()
+        if count > _KEPT:
+            return self.all()[:count]
+        return [levels[key] for key in self.near[: -count - 1 : -1]]
 
     def all(self) -> Levels:
-        return self.top(len(self.keys))
+        """All levels, best first."""
+        return [self.levels[key] for key in sorted(self.levels, reverse=True)]
 
 
 class Book:
@@ -56,17 +80,17 @@ class Book:
         self.bids = Side(1.0)
         self.asks = Side(-1.0)
 
-    def replace(self, bids: Levels, asks: Levels) -> None:
+    def replace(self, bids: CheckedLevels, asks: CheckedLevels) -> None:
         self.bids.replace(bids)
         self.asks.replace(asks)
 
-    def update(self, bids: Levels, asks: Levels) -> None:
+    def update(self, bids: CheckedLevels, asks: CheckedLevels) -> None:
         self.bids.update(bids)
         self.asks.update(asks)
 
     def crossed(self) -> bool:
         """Whether the best bid is at or above the best ask."""
-        bids, asks = self.bids.keys, self.asks.keys
+        bids, asks = self.bids.near, self.asks.near
         return bool(bids and asks) and bids[-1] >= -asks[-1]
 
     def checksum(self) -> int:

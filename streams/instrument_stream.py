@@ -16,6 +16,7 @@ from streams.lead import Lead
 from streams.normalize import parse
 from streams.normalize.amounts import base_levels
 from streams.normalize.events import Depth, Levels, Quote, Trade
+from streams.normalize.values import levels
 from streams.order_book import Broken, OrderBook
 from streams.output import Output
 from streams.truth_check import TruthCheck, top_of
@@ -105,7 +106,7 @@ class InstrumentStream:
 
         After a move the book is up to one update behind the BBO: its levels then are not those behind that price.
         """
-        if not best or not side.keys or side.sign * float(best[0][0]) != side.keys[-1]:
+        if not best or side.sign * float(best[0][0]) != side.best():
             return best
         return best + side.top(self._levels)[1:]
 
@@ -148,8 +149,8 @@ class InstrumentStream:
         body["type"] = "update" if message.kind == "update" else "snapshot"
         body["sequence"] = message.last
         body["previous"] = message.previous if message.previous >= 0 else max(message.first - 1, 0)
-        body["bids"] = base_levels(self.instrument, message.bids)
-        body["asks"] = base_levels(self.instrument, message.asks)
+        body["bids"] = base_levels(self.instrument, message.bids.levels)
+        body["asks"] = base_levels(self.instrument, message.asks.levels)
         out.event("market.books", self.key, body)
         if message.kind != "update":
             self.snapshot_at = now
@@ -270,7 +271,8 @@ class InstrumentStream:
 
     def _repeat_snapshot(self, out: Output, now: int) -> None:
         book, sequence = self.orders.book, self.orders.sequence
-        whole = Depth("snapshot", now, sequence, sequence, sequence, book.bids.all(), book.asks.all())
+        bids, asks = levels(book.bids.all()), levels(book.asks.all())
+        whole = Depth("snapshot", now, sequence, sequence, sequence, bids, asks)
         self._publish_book(out, now, whole)
 
     # Checkpoint

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 from streams.book import Book
 from streams.continuity import Rule, Verdict
 from streams.normalize.events import Depth
+from streams.normalize.values import levels
 
 State = Literal["waiting", "live", "stale"]
 
@@ -139,12 +140,13 @@ class OrderBook:
             "stamp": self._stamp,
             "bids": self.book.bids.all(),
             "asks": self.book.asks.all(),
-            "buffer": [list(update) for update in self.buffer],
+            "buffer": [[*held[:5], held.bids.levels, held.asks.levels, held.checksum] for held in self.buffer],
         }
 
     def load(self, dump: dict[str, Any]) -> None:
         """Become what was dumped."""
         self.state, self.sequence, self._first = dump["state"], dump["sequence"], dump["first"]
         self._stamp = dump["stamp"]
-        self.book.replace(dump["bids"], dump["asks"])
-        self.buffer = deque((Depth(*fields) for fields in dump["buffer"]), maxlen=_BUFFERED)
+        self.book.replace(levels(dump["bids"]), levels(dump["asks"]))
+        held = ([*head, levels(bids), levels(asks), crc] for *head, bids, asks, crc in dump["buffer"])
+        self.buffer = deque((Depth(*fields) for fields in held), maxlen=_BUFFERED)

@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.normalize.events import Depth, Ignored, Levels, Normalized, Quote, Trade
-from streams.normalize.values import check_name, level, levels, micros, positive
+from streams.normalize.values import best_levels, check_name, levels, micros, positive, typed_levels
 
 # Event types of channels that are known and not built.
 _NOT_BUILT = frozenset(
@@ -81,15 +81,15 @@ def _trade(trade: _Trade, instrument: Instrument, local_timestamp: int) -> Trade
 
 def _quote(ticker: _Ticker, instrument: Instrument, local_timestamp: int) -> Quote:
     check_name(ticker.s, instrument)
-    # Spot's BBO has no time at all; the futures' `T` is the matching time. An empty side is sent as zeros.
+    # Spot's BBO has no time at all; the futures' `T` is the matching time.
     stamp = micros(ticker.T) if ticker.T else local_timestamp
-    bids = level(ticker.b, ticker.B) if float(ticker.b) else []
-    return Quote(stamp, ticker.u, bids, level(ticker.a, ticker.A) if float(ticker.a) else [])
+    return Quote(stamp, ticker.u, *best_levels(ticker.b, ticker.B, ticker.a, ticker.A))
 
 
 def _depth(diff: _Diff, instrument: Instrument, local_timestamp: int) -> Depth:
     check_name(diff.s, instrument)
-    return Depth("update", micros(diff.T or diff.E), diff.U, diff.u, diff.pu, levels(diff.b), levels(diff.a))
+    bids, asks = typed_levels(diff.b), typed_levels(diff.a)
+    return Depth("update", micros(diff.T or diff.E), diff.U, diff.u, diff.pu, bids, asks)
 
 
 class _Reader(NamedTuple):

@@ -8,7 +8,7 @@ from typing import Any
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.normalize.amounts import base_amount
-from streams.normalize.events import Depth, Ignored, Levels, Normalized, Quote, Trade
+from streams.normalize.events import CheckedLevels, Depth, Ignored, Levels, Normalized, Quote, Trade
 from streams.normalize.values import check_name, exact, level, levels, micros, number, positive, update_id
 
 _NOT_BUILT = frozenset(
@@ -88,7 +88,7 @@ def _depth(data: dict[str, Any], instrument: Instrument) -> Depth:
     return Depth("update" if kind == "change" else "snapshot", stamp, last, last, previous, bids, asks)
 
 
-def _levels(entries: list[list[Any]]) -> Levels:
+def _levels(entries: list[list[Any]]) -> CheckedLevels:
     """`["change", 86749.5, 4000.0]` → `["86749.5", "4000.0"]`: amounts are absolute whatever the action."""
     side = []
     for entry in entries:

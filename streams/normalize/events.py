@@ -5,6 +5,14 @@ from typing import Literal, NamedTuple
 Levels = list[list[str]]  # [price, amount, …] as the exchange sent them, best first in snapshots
 
 
+class CheckedLevels(NamedTuple):
+    """A side of a book message, checked (`values.levels`), with its prices and amounts as floats, in the same order."""
+
+    levels: Levels
+    prices: list[float]
+    amounts: list[float]
+
+
 class Trade(NamedTuple):
     """`timestamp` µs; `amount` base units; `side` of the taker.
 
@@ -33,8 +41,8 @@ class Depth(NamedTuple):
     first: int
     last: int
     previous: int
-    bids: Levels
-    asks: Levels
+    bids: CheckedLevels
+    asks: CheckedLevels
     checksum: int = 0
 
 

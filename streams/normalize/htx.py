@@ -8,7 +8,7 @@ from typing import Any
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.normalize.amounts import base_amount
-from streams.normalize.events import Depth, Ignored, Levels, Normalized, Quote, Trade
+from streams.normalize.events import CheckedLevels, Depth, Ignored, Levels, Normalized, Quote, Trade
 from streams.normalize.values import check_name, exact, level, levels, micros, number, positive, update_id
 
 _SIDES = frozenset({"buy", "sell"})
@@ -143,5 +143,5 @@ def _side(price: Any, amount: Any) -> Levels:
     return level(number(price), number(amount))
 
 
-def _levels(side: Any) -> Levels:
+def _levels(side: Any) -> CheckedLevels:
     return levels([[number(price), number(amount)] for price, amount in side])

@@ -72,4 +72,4 @@ def _bbo(row: dict[str, Any]) -> Quote:
     sequence = row.get("seqId", 0)
     if type(sequence) is not int:
         raise FrameError(f"not a sequence id: {sequence!r}")
-    return Quote(micros(int(row["ts"])), sequence, levels(row["bids"]), levels(row["asks"]))
+    return Quote(micros(int(row["ts"])), sequence, levels(row["bids"]).levels, levels(row["asks"]).levels)

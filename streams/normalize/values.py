@@ -8,13 +8,14 @@ import msgspec
 
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
-from streams.normalize.events import Levels
+from streams.normalize.events import CheckedLevels, Levels
 
 exact: Callable[[bytes], Any] = msgspec.json.Decoder(float_hook=str).decode
 """JSON with its numbers as text where they have a point: a float keeps some 16 of their digits."""
 
 _LARGEST = 1e18  # what the columns of the store hold before the point
 _LISTS = {list}
+_PLAIN = b"0123456789."
 _DIGITS = 40  # before the point, or zeros behind it: more are not written out
 _MS_MAX = 10**14  # milliseconds up to the year 5138; larger values are microseconds (Binance's timeUnit option)
 
@@ -35,7 +36,7 @@ def micros(stamp: int) -> int:
 
 def are_plain(text: str) -> bool:
     """Whether joined decimal strings hold nothing but digits and points: no sign, no exponent, no NaN."""
-    return text.isascii() and text.replace(".", "").isdigit()
+    return not text.encode().translate(None, _PLAIN)
 
 
 def decimal(text: str) -> str:
@@ -80,10 +81,24 @@ def level(price: str, amount: str) -> Levels:
     """A side of one level, checked as `levels` does."""
     if are_plain(price + amount) and 0 < float(price) < _LARGEST and float(amount) < _LARGEST:
         return [[price, amount]]
-    return levels([[price, amount]])
+    return levels([[price, amount]]).levels
 
 
-def levels(side: Levels) -> Levels:
+def best_levels(bid: str, bid_amount: str, ask: str, ask_amount: str) -> tuple[Levels, Levels]:
+    """A BBO's two sides, checked as `levels` does; a price of zero stands for a side without orders."""
+    best_bid, best_ask = float(bid), float(ask)
+    if (
+        are_plain(bid + bid_amount + ask + ask_amount)
+        and best_bid < _LARGEST
+        and best_ask < _LARGEST
+        and float(bid_amount) < _LARGEST
+        and float(ask_amount) < _LARGEST
+    ):
+        return [[bid, bid_amount]] if best_bid else [], [[ask, ask_amount]] if best_ask else []
+    return level(bid, bid_amount) if best_bid else [], level(ask, ask_amount) if best_ask else []
+
+
+def levels(side: Levels) -> CheckedLevels:
     """A side of a book, checked: every level a price above zero and a non-negative amount, as plain strings.
 
     One look at all of a side's strings joined costs a tenth of looking at each; only a side that fails is looked
@@ -91,13 +106,19 @@ def levels(side: Levels) -> Levels:
     """
     if type(side) is not list:
         raise FrameError(f"not a list of levels: {side!r:.100}")
-    if not side:
-        return side
-    if set(map(type, side)) != _LISTS:
+    if side and set(map(type, side)) != _LISTS:
         raise FrameError(f"not a level: {side!r:.100}")
-    prices, amounts = [level[0] for level in side], [level[1] for level in side]
-    if not are_plain("".join(prices) + "".join(amounts)):
-        return [[positive(level[0]), decimal(level[1]), *level[2:]] for level in side]
-    if min(map(float, prices)) <= 0 or max(map(float, prices)) > _LARGEST or max(map(float, amounts)) > _LARGEST:
+    return typed_levels(side)
+
+
+def typed_levels(side: Levels) -> CheckedLevels:
+    """`levels`, where decoding has made sure of lists of strings."""
+    if not side:
+        return CheckedLevels(side, [], [])
+    texts, more = [level[0] for level in side], [level[1] for level in side]
+    if not are_plain("".join(texts) + "".join(more)):
+        return typed_levels([[positive(level[0]), decimal(level[1]), *level[2:]] for level in side])
+    prices, amounts = list(map(float, texts)), list(map(float, more))
+    if 0.0 in prices or sum(prices) > _LARGEST or sum(amounts) > _LARGEST:
         raise FrameError(f"a price that is not above zero, or a value beyond all measure: {side!r:.100}")
-    return side
+    return CheckedLevels(side, prices, amounts)

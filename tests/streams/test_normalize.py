@@ -11,6 +11,7 @@ from schemas.instruments import Instrument
 from streams.normalize import parse
 from streams.normalize.amounts import base_levels
 from streams.normalize.events import Depth, Ignored, Quote, Trade
+from streams.normalize.values import levels
 from tests.streams import frames
 from tests.streams.frames import OKX_INVERSE, OKX_SPOT, OKX_SWAP, SPOT, USDM, dumps
 
@@ -55,19 +56,19 @@ def test_binance_empty_side() -> None:
 
 def test_binance_depth() -> None:
     """Ids and levels of both markets' diff books."""
-    levels = [["86750.00", "0.000"]]
-    assert parse(frames.spot_depth(5, 9, levels, []), SPOT, NOW) == [
-        Depth("update", 1790000000200000, 5, 9, -1, levels, [])
+    side = [["86750.00", "0.000"]]
+    assert parse(frames.spot_depth(5, 9, side, []), SPOT, NOW) == [
+        Depth("update", 1790000000200000, 5, 9, -1, levels(side), levels([]))
     ]
-    assert parse(frames.usdm_depth(5, 9, 3, [], levels), USDM, NOW) == [
-        Depth("update", 1790000000148000, 5, 9, 3, [], levels)
+    assert parse(frames.usdm_depth(5, 9, 3, [], side), USDM, NOW) == [
+        Depth("update", 1790000000148000, 5, 9, 3, levels([]), levels(side))
     ]
 
 
 def test_binance_snapshot() -> None:
     """A REST snapshot is a seed; spot's has no time."""
     [seed] = parse(frames.spot_snapshot(7, [["10", "1"]], [["11", "1"]]), SPOT, NOW)
-    assert seed == Depth("seed", NOW, 7, 7, -1, [["10", "1"]], [["11", "1"]])
+    assert seed == Depth("seed", NOW, 7, 7, -1, levels([["10", "1"]]), levels([["11", "1"]]))
 
 
 def test_binance_placeholder_trade_is_ignored() -> None:
@@ -97,8 +98,8 @@ def test_okx_book() -> None:
     [depth] = parse(frames.okx_book(10, 15, [["10", "3"]], [], instrument=OKX_SWAP), OKX_SWAP, NOW)
     assert isinstance(depth, Depth)
     assert (depth.kind, depth.last, depth.previous) == ("update", 15, 10)
-    assert depth.bids == [["10", "3", "0", "1"]]
-    assert base_levels(OKX_SWAP, depth.bids) == [["10", "0.03"]]
+    assert depth.bids == ([["10", "3", "0", "1"]], [10.0], [3.0])
+    assert base_levels(OKX_SWAP, depth.bids.levels) == [["10", "0.03"]]
 
 
 def test_okx_bbo() -> None:
@@ -112,7 +113,7 @@ def test_exponents_are_written_out() -> None:
     """Prices stay plain decimal strings whatever notation the exchange chose."""
     [depth] = parse(frames.spot_depth(1, 1, [["2.2e3", "1E-5"]], []), SPOT, NOW)
     assert isinstance(depth, Depth)
-    assert depth.bids == [["2200", "0.00001"]]
+    assert depth.bids == ([["2200", "0.00001"]], [2200.0], [0.00001])
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.normalize import parse
 from streams.normalize.events import Depth, Ignored, Quote, Trade
+from streams.normalize.values import levels
 from tests.streams import deribit_frames as frames
 from tests.streams.deribit_frames import LINEAR, MS, OPTION, PERPETUAL, subscription
 from tests.streams.frames import dumps
@@ -59,13 +60,14 @@ def test_marked_trades(marks: dict[str, str], kind: str) -> None:
 def test_book() -> None:
     """A snapshot, a change that names what it follows; every action is an absolute amount, `delete` zero."""
     [snapshot] = parse(frames.book(500, '[["new",86749.5,4200.0]]', '[["new",86750.0,1200.0]]'), PERPETUAL, NOW)
-    assert snapshot == Depth("snapshot", MS * 1000, 500, 500, -1, [["86749.5", "4200.0"]], [["86750.0", "1200.0"]])
+    sides = levels([["86749.5", "4200.0"]]), levels([["86750.0", "1200.0"]])
+    assert snapshot == Depth("snapshot", MS * 1000, 500, 500, -1, *sides)
     asks = '[["delete",86750.0,0.0],["new",86751,300],["delete",86752.0]]'
     [change] = parse(frames.book(731, '[["change",86749.5,4e3]]', asks, previous=500), PERPETUAL, NOW)
     assert change[:5] == ("update", MS * 1000, 731, 731, 500)
     assert isinstance(change, Depth)
-    assert change.bids == [["86749.5", "4000"]]
-    assert change.asks == [["86750.0", "0"], ["86751", "300"], ["86752.0", "0"]]
+    assert change.bids.levels == [["86749.5", "4000"]]
+    assert change.asks.levels == [["86750.0", "0"], ["86751", "300"], ["86752.0", "0"]]
 
 
 def test_book_without_type() -> None:
@@ -78,7 +80,7 @@ def test_book_without_type() -> None:
 def test_book_of_an_empty_option() -> None:
     """A book that never had an order has the id zero."""
     [snapshot] = parse(frames.book(0, name=OPTION.exchange_symbol), OPTION, NOW)
-    assert snapshot == Depth("snapshot", MS * 1000, 0, 0, -1, [], [])
+    assert snapshot == Depth("snapshot", MS * 1000, 0, 0, -1, levels([]), levels([]))
 
 
 @pytest.mark.parametrize("missing", [("0.0", "0.0"), ("null", "null"), ("0", "0"), ("null", "0.0"), ("86749.5", "0.0")])

@@ -11,6 +11,7 @@ from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.normalize import parse
 from streams.normalize.events import Depth, Ignored, Quote, Trade
+from streams.normalize.values import levels
 from tests.streams import htx_frames as frames
 from tests.streams.frames import dumps
 from tests.streams.htx_frames import LINEAR, MS, SPOT, push
@@ -37,24 +38,26 @@ def test_linear_trades() -> None:
 def test_spot_book() -> None:
     """Each update names what it follows; levels 5 and 20 leave out the side that did not change."""
     [update] = parse(frames.mbp(12, 11, asks="[[86751.1,0.75],[86752,0]]"), SPOT, NOW)
-    assert update == Depth("update", (MS + 2) * 1000, 12, 12, 11, [], [["86751.1", "0.75"], ["86752", "0"]])
+    assert update == Depth(
+        "update", (MS + 2) * 1000, 12, 12, 11, levels([]), levels([["86751.1", "0.75"], ["86752", "0"]])
+    )
     [one_sided] = parse(frames.mbp(13, 12, bids="[[86750.5,1e-05]]", asks="", levels=5), SPOT, NOW)
-    assert one_sided[3:] == (13, 12, [["86750.5", "0.00001"]], [], 0)
+    assert one_sided[3:] == (13, 12, levels([["86750.5", "0.00001"]]), levels([]), 0)
 
 
 def test_spot_snapshot() -> None:
     """The answer to a pull, to be aligned with the stream by its id; an empty one is asked for again."""
     [snapshot] = parse(frames.mbp_snapshot('{"seqNum":12,"bids":[[86750.5,1.0]],"asks":[[86751.1,0.75]]}'), SPOT, NOW)
-    assert snapshot == Depth("seed", MS * 1000, 12, 12, -1, [["86750.5", "1.0"]], [["86751.1", "0.75"]])
+    assert snapshot == Depth("seed", MS * 1000, 12, 12, -1, levels([["86750.5", "1.0"]]), levels([["86751.1", "0.75"]]))
     assert parse(frames.mbp_snapshot("null"), SPOT, NOW) == [Ignored("empty snapshot")]
 
 
 def test_linear_book() -> None:
     """The stream brings the snapshot itself; versions count up by one. Sides may be null."""
     [snapshot] = parse(frames.high_frequency("snapshot", 100, "[[86750.9,12]]", "null"), LINEAR, NOW)
-    assert snapshot == Depth("snapshot", MS * 1000, 100, 100, -1, [["86750.9", "12"]], [])
+    assert snapshot == Depth("snapshot", MS * 1000, 100, 100, -1, levels([["86750.9", "12"]]), levels([]))
     [update] = parse(frames.high_frequency("update", 101, "[[86750.9,0]]"), LINEAR, NOW)
-    assert update == Depth("update", MS * 1000, 101, 101, 100, [["86750.9", "0"]], [])
+    assert update == Depth("update", MS * 1000, 101, 101, 100, levels([["86750.9", "0"]]), levels([]))
 
 
 @pytest.mark.parametrize("step", [0, 6])
@@ -62,7 +65,7 @@ def test_whole_books(step: int) -> None:
     """Unmerged steps show the book's own prices, exponents written out."""
     [book] = parse(frames.depth_step(SPOT, step, "[[9.121E-7,92730.24]]", "[[9.2E-7,66053]]"), SPOT, NOW)
     assert book[:5] == ("snapshot", MS * 1000, 99, 99, -1)
-    assert book[5:7] == ([["0.0000009121", "92730.24"]], [["0.00000092", "66053"]])
+    assert book[5:7] == (levels([["0.0000009121", "92730.24"]]), levels([["0.00000092", "66053"]]))
 
 
 def test_quotes() -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from streams.book import Book
 from streams.continuity import RULES
 from streams.normalize.events import Depth
+from streams.normalize.values import levels
 from streams.order_book import Broken, OrderBook
 
 FEEDS = sorted(RULES)
@@ -39,14 +40,14 @@ class Exchange:
         else:
             self.bids[price] = amount
         self.history[self.sequence] = self.levels()
-        change = [[str(price), amount]]
-        return Depth(
-            "update", 0, previous + 1, self.sequence, -1 if self.feed == "binance-spot" else previous, change, []
-        )
+        change = levels([[str(price), amount]])
+        named = -1 if self.feed == "binance-spot" else previous
+        return Depth("update", 0, previous + 1, self.sequence, named, change, levels([]))
 
     def snapshot(self) -> Depth:
         kind = "snapshot" if self.feed in ("okx", "htx-linear", "deribit") else "seed"
-        return Depth(kind, 0, self.sequence, self.sequence, -1, self.levels(), [["1000", "1"]])  # type: ignore[arg-type]
+        bids, asks = levels(self.levels()), levels([["1000", "1"]])
+        return Depth(kind, 0, self.sequence, self.sequence, -1, bids, asks)  # type: ignore[arg-type]
 
 
 def damaged(updates: list[Depth], steps: list[str]) -> list[Depth]:
@@ -157,7 +158,7 @@ def test_crossed_book_breaks() -> None:
     exchange = Exchange("binance-spot")
     orders = OrderBook(RULES["binance-spot"])
     orders.take(exchange.snapshot())
-    outcome = orders.take(Depth("update", 0, 101, 101, -1, [["1001", "1"]], []))
+    outcome = orders.take(Depth("update", 0, 101, 101, -1, levels([["1001", "1"]]), levels([])))
     assert isinstance(outcome, Broken)
     assert outcome.cause == "crossed"
 
