@@ -50,31 +50,33 @@ class RawPartition:
         return out
 
     def _line(self, out: Output, offset: int, line: RawLine) -> None:
-        now = line.local_timestamp // 1000
+        local_timestamp, key, frame = line
+        now = local_timestamp // 1000
+        stream = self.streams.get(key) or self._no_stream(out, offset, now, line)
+        if stream is None or offset <= stream.covered:
+            return  # after a crash: the checkpoint holds it, and its events are published
+        self._changed.add(key)
+        if frame.startswith(MARKER):
+            self._marker(out, now, stream, frame)
+        else:
+            self._frame(out, now, stream, frame)
+
+    def _no_stream(self, out: Output, offset: int, now: int, line: RawLine) -> InstrumentStream | None:
+        """What is of no instrument is done; for the first line of one its stream is made."""
         symbol = line.key.partition(":")[2]
         if symbol == EVERY:
             self._tick(out, offset, now)
-            return
+            return None
         if symbol == UNKNOWN:
             self._unknown(out, now, line.frame)
-            return
+            return None
         try:
-            stream = self.streams.get(line.key) or self._new(line.key, symbol)
+            instrument = undefined_instrument(self.exchange, symbol)
         except SymbolError as error:
             out.dead_letter(self.exchange, symbol, now, self._topic, str(error), line.frame)
-            return
-        if offset <= stream.covered:
-            return  # after a crash: the checkpoint holds it, and its events are published
-        self._changed.add(line.key)
-        if line.frame.startswith(MARKER):
-            self._marker(out, now, stream, line.frame)
-        else:
-            self._frame(out, now, stream, line.frame)
-
-    def _new(self, key: str, symbol: str) -> InstrumentStream:
-        stream = InstrumentStream(undefined_instrument(self.exchange, symbol), self._settings)
-        self.streams[key] = stream
-        return stream
+            return None
+        self.streams[line.key] = InstrumentStream(instrument, self._settings)
+        return self.streams[line.key]
 
     def _frame(self, out: Output, now: int, stream: InstrumentStream, frame: bytes) -> None:
         try:
