@@ -42,15 +42,39 @@ async def committed(settings: Settings, group: str, place: TopicPartition) -> in
         return int(await consumer.committed(place) or 0)
 
 
+def reading(settings: Settings, group: str, **more: Any) -> StreamsApp:
+    return StreamsApp(
+        group, broker=f"kafka://{settings.kafka}", store="memory://", topic_partitions=settings.partitions,
+        topic_disable_leader=True, broker_commit_interval=0.2, stream_wait_empty=False, autodiscover=False, **more,
+    )  # fmt: skip
+
+
+@pytest.mark.e2e
+async def test_a_slow_stream_gets_every_record_in_order(settings: Settings) -> None:
+    """With room for a few records only: handing over has to wait, and goes on."""
+    group, place = settings.topic("reader"), TopicPartition(settings.topic(JOIN), 0)
+    await send(settings, place, ALL)
+    app, values = reading(settings, group, stream_buffer_maxsize=4), list[int]()
+
+    @app.agent(app.topic(place.topic, value_serializer="raw"))
+    async def reader(stream: Any) -> None:
+        async for value in stream:
+            values.append(int(value))
+            if len(values) % 10 == 0:
+                await asyncio.sleep(0.005)
+
+    async with app, asyncio.timeout(30):
+        while await committed(settings, group, place) < ALL:
+            await asyncio.sleep(0.1)
+    assert values == list(range(ALL))
+
+
 @pytest.mark.e2e
 async def test_a_backlog_is_read_once_and_committed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """However long it takes, at the start, to seek to what was committed."""
     group = settings.topic("reader")
     place = await backlog(settings, group)
-    app = StreamsApp(
-        group, broker=f"kafka://{settings.kafka}", store="memory://", topic_partitions=settings.partitions,
-        topic_disable_leader=True, broker_commit_interval=0.2, stream_wait_empty=False, autodiscover=False,
-    )  # fmt: skip
+    app = reading(settings, group)
     app.Table("held", key_type=bytes, value_type=bytes, partitions=settings.partitions)
     offsets: list[int] = []
     held: list[Any] = []
@@ -76,6 +100,7 @@ async def test_a_backlog_is_read_once_and_committed(settings: Settings, monkeypa
     monkeypatch.setattr(app.consumer, "seek_to_committed", slow_seek)
     async with app, asyncio.timeout(30):
         await sought.wait()
+        assert app.consumer._thread._consumer._fetcher._fetch_max_wait_ms == 50  # not Faust's fixed 1500
         await send(settings, place, ALL - BEHIND)
         while await committed(settings, group, place) < ALL:
             await asyncio.sleep(0.1)
