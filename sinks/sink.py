@@ -55,6 +55,9 @@ class Sink(ConsumerRebalanceListener):  # type: ignore[misc]
             group_id=self._settings.topic(SINK_GROUP),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            # How long idle topics may keep busy ones waiting: aiokafka has one request under way to a broker, for those
+            # partitions only of which nothing is waiting to be taken.
+            fetch_max_wait_ms=100,
             metadata_max_age_ms=10_000,  # partitions that are added are found within this time
         )
         producer = AIOKafkaProducer(bootstrap_servers=self._settings.kafka, acks="all", max_request_size=4_194_304)
