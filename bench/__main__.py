@@ -8,10 +8,11 @@ from functools import partial
 from pathlib import Path
 
 import orjson
+import structlog
 from rich.console import Console
 from rich.table import Table
 
-from bench import normalize, sink, worker
+from bench import book, join, normalize, sink, worker
 from bench.cases import Result
 from bench.frames import load_frames
 
@@ -21,11 +22,15 @@ OUT = Path(__file__).parent / "out"
 def main() -> None:
     console = Console(width=130)
     logging.disable(logging.WARNING)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     source, frames = load_frames(100_000)
     console.print(f"{len(frames):,} frames, {source}; {platform.machine()}, {os.cpu_count()} cores; per second of CPU")
     results: list[Result] = []
     cases: dict[str, Callable[[], list[Result]]] = {
-        "normalize": partial(normalize.measure, frames),
+        "normalize and book": partial(normalize.measure, frames),
+        "events": partial(normalize.measure_events, frames),
+        "book": book.measure,
+        "join": join.measure,
         "worker": partial(worker.measure, frames),
         "sink": sink.results,
     }
@@ -40,13 +45,13 @@ def main() -> None:
 
 
 def _table(results: list[Result]) -> Table:
-    table = Table("case", "ours", "floor", "floor is", "ratio", "spread", box=None, header_style="dim")
+    table = Table("case", "ours", "other", "other is", "ratio", "spread", box=None, header_style="dim")
     for result in results:
         table.add_row(
             result.name,
             f"{result.ours:,.0f} {result.unit}",
-            f"{result.floor:,.0f}",
-            result.floor_name,
+            f"{result.other:,.0f}",
+            result.other_name + (" (rival)" if result.is_rival else ""),
             f"{result.ratio:.2f}",
             f"{result.spread[0]:.2f} to {result.spread[1]:.2f}",
         )

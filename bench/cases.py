@@ -1,8 +1,8 @@
-"""Running a case: ours and its floor in turn, several rounds, medians and the ratio of the pairs."""
+"""Running a case: ours and its rival or floor in turn, several rounds, medians and the ratio of the pairs."""
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
@@ -11,31 +11,47 @@ Timed = Callable[[], float]  # runs once and returns units per second of CPU
 
 @dataclass(frozen=True)
 class Result:
-    """`ratio` is ours / floor, the median over pairs; `spread` their lowest and highest. Rates are medians."""
+    """`ratio` is ours / other, the median over pairs; `spread` their lowest and highest. Rates are medians.
+
+    `other` is a rival, which does the same, or a floor, which does only what cannot be left out.
+    """
 
     name: str
     unit: str
-    floor_name: str
+    other_name: str
+    is_rival: bool
     ours: float
-    floor: float
+    other: float
     ratio: float
     spread: tuple[float, float]
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return {
+            "name": self.name,
+            "unit": self.unit,
+            "ours": self.ours,
+            "rival": self.other if self.is_rival else None,
+            "floor": None if self.is_rival else self.other,
+            "against": self.other_name,
+            "ratio": self.ratio,
+            "spread": self.spread,
+        }
 
 
-def compare(name: str, unit: str, ours: Timed, floor_name: str, floor: Timed, rounds: int = 5) -> Result:
-    """Run ours and the floor alternately; the first pair only warms up."""
-    ours(), floor()
-    pairs = [(ours(), floor()) for _ in range(rounds)]
-    ratios = sorted(mine / least for mine, least in pairs)
+def compare(
+    name: str, unit: str, ours: Timed, other_name: str, other: Timed, rounds: int = 5, *, is_rival: bool = False
+) -> Result:
+    """Run ours and the other alternately; the first pair only warms up."""
+    ours(), other()
+    pairs = [(ours(), other()) for _ in range(rounds)]
+    ratios = sorted(mine / theirs for mine, theirs in pairs)
     return Result(
         name,
         unit,
-        floor_name,
+        other_name,
+        is_rival,
         median(mine for mine, _ in pairs),
-        median(least for _, least in pairs),
+        median(theirs for _, theirs in pairs),
         median(ratios),
         (ratios[0], ratios[-1]),
     )

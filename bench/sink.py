@@ -24,7 +24,8 @@ _DAY = 1_723_075_200_000_000
 _LEVELS = "Array(Tuple(Decimal(38, 18), Decimal(38, 18)))"
 _HEAD = "source String, exchange String, symbol String, timestamp Int64, local_timestamp Int64"
 _STRUCTURES = {
-    "trades": f"{_HEAD}, id String, price Decimal(38, 18), amount Decimal(38, 18), side String, kind String",
+    "trades": f"{_HEAD}, id String, price Decimal(38, 18), amount Decimal(38, 18), side String, kind String, "
+    "exchange_amount Decimal(38, 18)",
     "quotes": f"{_HEAD}, origin String, sequence Int64, bids {_LEVELS}, asks {_LEVELS}",
     "books": f"{_HEAD}, type String, sequence Int64, previous Int64, bids {_LEVELS}, asks {_LEVELS}",
 }
@@ -46,7 +47,9 @@ def _event(table: str, number: int, chance: random.Random) -> bytes:
         price, amount = _levels(chance, 1)[0]
         side = chance.choice(["buy", "sell"])
         return orjson.dumps(
-            head | {"id": str(number), "price": price, "amount": amount, "side": side, "kind": "normal"}
+            head
+            | {"id": str(number), "price": price, "amount": amount, "side": side, "kind": "normal"}
+            | {"exchange_amount": amount}
         )
     depth = 5 if table == "quotes" else 34
     kind = {"origin": "book"} if table == "quotes" else {"type": "update"}
@@ -97,9 +100,3 @@ def _bulk(storage: EmbeddedStorage, table: str, values: list[bytes], directory: 
     return partial(
         storage.execute, f"INSERT INTO bench.{table}_bulk SELECT * FROM file('{file}', JSONEachRow, '{columns}')"
     )
-
-
-if __name__ == "__main__":
-    for result in results():
-        print(f"{result.name}: {result.ours:,.0f} {result.unit}, {result.floor_name} {result.floor:,.0f}, "
-              f"ratio {result.ratio:.2f} ({result.spread[0]:.2f} to {result.spread[1]:.2f})")  # fmt: skip

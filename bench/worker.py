@@ -1,5 +1,6 @@
-"""One Faust worker from raw topic to published events, against a plain aiokafka consumer of the same records.
+"""One Faust worker from raw topic to published events: books, join, checkpoints and publishing included.
 
+Against the same work in one process without Kafka and Faust, and against a plain aiokafka consumer of the same records.
 Units are frames per second of the worker process's CPU, from its first record to its last checkpoint.
 """
 
@@ -7,14 +8,15 @@ import asyncio
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
 import psutil
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from bench.cases import Result, compare
-from bench.frames import Frame
+from bench.cases import Result, compare, per_second
+from bench.frames import Frame, records
 from local.broker import Broker, free_port
 from local.processes import Child, says
 from local.progress import Progress
@@ -22,6 +24,8 @@ from local.topics import create_topics
 from schemas.raw import encode_line, partition_of
 from schemas.settings import Settings, load_settings
 from schemas.topics import WORKER_GROUP, raw_topic
+from streams.arbitrage import JoinPartition
+from streams.raw_partition import RawPartition
 
 _EACH = 20  # frames of a record
 _PARTITIONS = 2
@@ -46,7 +50,24 @@ def measure(frames: list[Frame], rounds: int = 3) -> list[Result]:
             asyncio.run(_consume(settings))
             return len(frames) / (time.process_time() - before)
 
-        return [compare("worker: raw topic to events", "frames/s", ours, "plain aiokafka consumer", floor, rounds)]
+        name, in_process = "worker: raw topic to events", per_second(len(frames), _in_process(records(frames, _EACH)))
+        return [
+            compare(name, "frames/s", ours, "the same in one process", in_process, rounds),
+            compare(name, "frames/s", ours, "plain aiokafka consumer", floor, rounds),
+        ]
+
+
+def _in_process(values: list[bytes]) -> Callable[[], None]:
+    """Both agents' work on these records."""
+    settings = load_settings(partitions=_PARTITIONS)
+
+    def run() -> None:
+        books, joins = RawPartition("binance", 0, settings), [JoinPartition(n, settings) for n in range(_PARTITIONS)]
+        for offset, value in enumerate(values):
+            for number, lines in books.process(offset, value).joins.items():
+                joins[number].process(offset, b"\n".join(lines))
+
+    return run
 
 
 async def _fill(settings: Settings, frames: list[Frame]) -> None:

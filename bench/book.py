@@ -1,0 +1,89 @@
+"""The book structure: updates of 36 levels with the best five read after each, against other structures."""
+
+import random
+from collections.abc import Callable
+from typing import Protocol
+
+from sortedcontainers import SortedDict
+
+from bench.cases import Result, compare, per_second
+from streams.book import Side
+from streams.normalize.events import CheckedLevels
+from streams.normalize.values import levels
+
+_UPDATES, _CHANGES, _TOP = 2_000, 36, 5
+_DEPTHS = (20, 400, 5_000)
+
+
+class _Structure(Protocol):
+    def update(self, side: CheckedLevels) -> None: ...
+
+    def top(self, count: int) -> object: ...
+
+
+class _Sorted:
+    """sortedcontainers, as many Python books are built."""
+
+    def __init__(self) -> None:
+        self._levels = SortedDict()
+
+    def update(self, side: CheckedLevels) -> None:
+        held = self._levels
+        for price, amount, level in zip(side.prices, side.amounts, side.levels, strict=True):
+            if amount:
+                held[price] = level
+            else:
+                held.pop(price, None)
+
+    def top(self, count: int) -> object:
+        return [self._levels.peekitem(-rank)[1] for rank in range(1, min(count, len(self._levels)) + 1)]
+
+
+class _Bare:
+    """A dictionary, which keeps no order: what any structure on top of one has to pay."""
+
+    def __init__(self) -> None:
+        self._levels: dict[float, list[str]] = {}
+
+    def update(self, side: CheckedLevels) -> None:
+        held = self._levels
+        for price, amount, level in zip(side.prices, side.amounts, side.levels, strict=True):
+            if amount:
+                held[price] = level
+            else:
+                held.pop(price, None)
+
+    def top(self, count: int) -> object:
+        return None
+
+
+def _updates(depth: int) -> list[CheckedLevels]:
+    """First all levels; then changes that are the likelier the nearer the best price, about half of them deletions."""
+    chance = random.Random(depth)
+    ranks = [min(int(chance.expovariate(6 / depth)), depth - 1) for _ in range(_UPDATES * _CHANGES)]
+    first = levels([[f"{100_000 - rank}", "1.5"] for rank in range(depth)])
+    changes = [[f"{100_000 - rank}", chance.choice(["0", "2.5"])] for rank in ranks]
+    return [first, *(levels(changes[at : at + _CHANGES]) for at in range(0, len(changes), _CHANGES))]
+
+
+def measure() -> list[Result]:
+    results = []
+    for depth in _DEPTHS:
+        updates = _updates(depth)
+
+        def work(make: Callable[[], _Structure], updates: list[CheckedLevels] = updates) -> Callable[[], None]:
+            def run() -> None:
+                structure = make()
+                for update in updates:
+                    structure.update(update)
+                    structure.top(_TOP)
+
+            return run
+
+        changes = len(updates) * _CHANGES
+        ours = per_second(changes, work(lambda: Side(1.0)))
+        name = f"book of {depth:,} levels"
+        rival = per_second(changes, work(_Sorted))
+        results.append(compare(name, "changes/s", ours, "sortedcontainers", rival, is_rival=True))
+        results.append(compare(name, "changes/s", ours, "a bare dict", per_second(changes, work(_Bare))))
+    return results
