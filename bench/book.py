@@ -29,7 +29,7 @@ class _Sorted:
 
     def update(self, side: CheckedLevels) -> None:
         held = self._levels
-        for price, amount, level in zip(side.prices, side.amounts, side.levels, strict=True):
+        for (price, amount), level in zip(side.numbers, side.levels, strict=True):
             if amount:
                 held[price] = level
             else:
@@ -47,7 +47,7 @@ class _Bare:
 
     def update(self, side: CheckedLevels) -> None:
         held = self._levels
-        for price, amount, level in zip(side.prices, side.amounts, side.levels, strict=True):
+        for (price, amount), level in zip(side.numbers, side.levels, strict=True):
             if amount:
                 held[price] = level
             else:

@@ -4,14 +4,14 @@ Levels are the exchange's own lists (`[price, amount, …]`, strings as received
 orders and identifies them (two decimal strings of up to 15 digits never share a float).
 """
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from heapq import nlargest
 from math import inf
 from zlib import crc32
 
 from streams.normalize.events import CheckedLevels, Levels
 
-_KEPT, _MOST = 64, 192  # keys in order: after they have been chosen, and until they are chosen anew
+_KEPT, _MOST = 16, 48  # keys in order: after they have been chosen or cut, and until they are cut
 
 
 class Side:
@@ -31,22 +31,30 @@ class Side:
 
     def replace(self, side: CheckedLevels) -> None:
         sign = self.sign
-        entries = zip(side.prices, side.amounts, side.levels, strict=True)
-        self.levels = {sign * price: level for price, amount, level in entries if amount}
+        entries = zip(side.numbers, side.levels, strict=True)
+        self.levels = {sign * price: level for (price, amount), level in entries if amount}
         self._choose()
 
     def update(self, side: CheckedLevels) -> None:
         """Absolute amounts: zero deletes; deleting a level that is not held is normal (every exchange says so)."""
         sign, levels, near, floor = self.sign, self.levels, self.near, self.floor
-        for price, amount, level in zip(side.prices, side.amounts, side.levels, strict=True):
+        for (price, amount), level in zip(side.numbers, side.levels, strict=True):
             key = sign * price
             if amount:
-                if key >= floor and key not in levels:
-                    insort(near, key)
                 levels[key] = level
-            elif levels.pop(key, None) is not None and key >= floor:
-                del near[bisect_left(near, key)]
-        if len(near) > _MOST or (not near and levels):
+            else:
+                levels.pop(key, None)
+            if key >= floor:
+                place = bisect_left(near, key)
+                if place == len(near) or near[place] != key:
+                    if amount:
+                        near.insert(place, key)
+                elif not amount:
+                    del near[place]
+        if len(near) > _MOST:
+            del near[:-_KEPT]
+            self.floor = near[0]
+        elif not near and levels:
             self._choose()
 
     def _choose(self) -> None:
@@ -62,7 +70,7 @@ class Side:
         levels = self.levels
         if len(self.near) < count and len(self.near) < len(levels):
             self._choose()
-        if count > _KEPT:
+        if count > len(self.near) < len(levels):
             return self.all()[:count]
         return [levels[key] for key in self.near[: -count - 1 : -1]]
 

@@ -10,12 +10,12 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import orjson
-from msgspec import Meta, Struct
+from msgspec import Meta, Raw, Struct
 
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
-from streams.normalize.events import Depth, Ignored, Levels, Normalized, Quote, Trade
-from streams.normalize.values import best_levels, check_name, levels, micros, positive, typed_levels
+from streams.normalize.events import Depth, Ignored, Normalized, Quote, Trade
+from streams.normalize.values import best_levels, check_name, decoded_levels, levels, micros, positives
 
 # Event types of channels that are known and not built.
 _NOT_BUILT = frozenset(
@@ -56,8 +56,8 @@ class _Diff(Struct, gc=False):
     s: str
     U: _Id
     u: _Id
-    b: Levels
-    a: Levels
+    b: Raw
+    a: Raw
     E: int
     T: int = 0
     pu: int = -1
@@ -76,7 +76,8 @@ def _trade(trade: _Trade, instrument: Instrument, local_timestamp: int) -> Trade
         return Ignored("trade X=NA")
     # `m`: the buyer was the maker, so the taker sold.
     side, kind = "sell" if trade.m else "buy", _TRADE_KINDS.get(trade.X) or trade.X.lower()
-    return Trade(micros(trade.T), str(trade.t), positive(trade.p), positive(trade.q), side, kind)
+    price, amount = positives(trade.p, trade.q)
+    return Trade(micros(trade.T), str(trade.t), price, amount, side, kind)
 
 
 def _quote(ticker: _Ticker, instrument: Instrument, local_timestamp: int) -> Quote:
@@ -88,34 +89,32 @@ def _quote(ticker: _Ticker, instrument: Instrument, local_timestamp: int) -> Quo
 
 def _depth(diff: _Diff, instrument: Instrument, local_timestamp: int) -> Depth:
     check_name(diff.s, instrument)
-    bids, asks = typed_levels(diff.b), typed_levels(diff.a)
+    bids, asks = decoded_levels(diff.b), decoded_levels(diff.a)
     return Depth("update", micros(diff.T or diff.E), diff.U, diff.u, diff.pu, bids, asks)
 
 
 class _Reader(NamedTuple):
-    """How one stream's frames are read."""
+    """How one kind of frame is read: in the combined wrapper, or bare."""
 
-    decode: Callable[[bytes], Any]
+    wrapped: Callable[[bytes], Any]
+    bare: Callable[[bytes], Any]
     convert: Callable[[Any, Instrument, int], Normalized]
 
 
 def _reader(data: type[Struct], convert: Callable[[Any, Instrument, int], Normalized]) -> _Reader:
     wrapper = msgspec.defstruct("_Wrapper", [("data", data)], gc=False)
-    return _Reader(msgspec.json.Decoder(wrapper).decode, convert)
+    return _Reader(msgspec.json.Decoder(wrapper).decode, msgspec.json.Decoder(data).decode, convert)
 
 
-_READERS = {
-    b"trade": _reader(_Trade, _trade),
-    b"bookTicker": _reader(_Ticker, _quote),
-    b"depth": _reader(_Diff, _depth),
-}
+_TRADE, _TICKER, _DEPTH = _reader(_Trade, _trade), _reader(_Ticker, _quote), _reader(_Diff, _depth)
+_STREAMS = {b"trade": _TRADE, b"bookTicker": _TICKER, b"depth": _DEPTH}
 _HEAD = b'{"stream":"'
 
 
 @lru_cache(maxsize=65536)
 def _reader_of(stream: bytes) -> _Reader | None:
     """By `btcusdt@depth@100ms`; none for partial books (`@depth5`), other channels, all markets (`!bookTicker`)."""
-    return _READERS.get(stream.split(b"@")[1]) if b"@" in stream else None
+    return _STREAMS.get(stream.split(b"@")[1]) if b"@" in stream else None
 
 
 def normalize(frame: bytes, instrument: Instrument, local_timestamp: int) -> list[Normalized]:
@@ -123,40 +122,45 @@ def normalize(frame: bytes, instrument: Instrument, local_timestamp: int) -> lis
     if frame.startswith(_HEAD):
         reader = _reader_of(frame[len(_HEAD) : frame.find(b'"', len(_HEAD))])
         if reader is not None:
-            return [reader.convert(reader.decode(frame).data, instrument, local_timestamp)]
-    return [_other(orjson.loads(frame), instrument, local_timestamp)]
+            return [reader.convert(reader.wrapped(frame).data, instrument, local_timestamp)]
+    return [_other(frame, instrument, local_timestamp)]
 
 
-def _other(frame: Any, instrument: Instrument, local_timestamp: int) -> Normalized:
-    stream = ""
-    if "stream" in frame:
-        stream, frame = frame["stream"], frame["data"]
-    if type(frame) is not dict:
-        if stream.startswith("!") and type(frame) is list:
+def _other(frame: bytes, instrument: Instrument, local_timestamp: int) -> Normalized:
+    stream, data = "", orjson.loads(frame)
+    if wrapped := "stream" in data:
+        stream, data = data["stream"], data["data"]
+    if type(data) is not dict:
+        if stream.startswith("!") and type(data) is list:
             return Ignored(stream)
-        raise FrameError("an array that is no all-market stream" if type(frame) is list else "not an object")
-    kind = frame.get("e")
-    if kind == "depthUpdate":
-        # Books of USD-M that have the shape of the diff book and are none: the top levels only, or with RPI orders.
-        if "@depth" in stream and stream.partition("@depth")[2][:1].isdigit():
-            return Ignored("partial depth")
-        if "@rpiDepth" in stream:
-            return Ignored("rpiDepth")
-        return _depth(msgspec.convert(frame, _Diff), instrument, local_timestamp)
+        raise FrameError("an array that is no all-market stream" if type(data) is list else "not an object")
+    found = _read_by_shape(data, stream)
+    if isinstance(found, _Reader):
+        read = found.wrapped(frame).data if wrapped else found.bare(frame)
+        return found.convert(read, instrument, local_timestamp)
+    return found or _snapshot(data, local_timestamp)
+
+
+def _read_by_shape(data: dict[str, Any], stream: str) -> _Reader | Ignored | None:
+    """How to read it, or what it is that is not read; none for a snapshot."""
+    kind = data.get("e")
+    # Books that have the shape of the diff book or of REST's snapshot and are neither: the top levels only.
+    if stream.partition("@depth")[2][:1].isdigit() and (kind == "depthUpdate" or "lastUpdateId" in data):
+        return Ignored("partial depth")
+    if "@rpiDepth" in stream:  # USD-M's, with orders of a kind that others cannot take
+        return Ignored("rpiDepth")
     if stream == "!bookTicker":
         return Ignored(stream)
-    if kind == "bookTicker" or (kind is None and "B" in frame and "u" in frame):
-        return _quote(msgspec.convert(frame, _Ticker), instrument, local_timestamp)
+    if kind == "depthUpdate":
+        return _DEPTH
+    if kind == "bookTicker" or (kind is None and "B" in data and "u" in data):
+        return _TICKER
     if kind == "trade":
-        return _trade(msgspec.convert(frame, _Trade), instrument, local_timestamp)
-    if "lastUpdateId" in frame:
-        return _snapshot(frame, stream, local_timestamp)
-    return _named(frame, kind)
+        return _TRADE
+    return None if "lastUpdateId" in data else _named(data, kind)
 
 
-def _snapshot(frame: dict[str, Any], stream: str, local_timestamp: int) -> Normalized:
-    if "@depth" in stream:  # a partial book: the same shape as the REST snapshot, but the top levels only
-        return Ignored("partial depth")
+def _snapshot(frame: dict[str, Any], local_timestamp: int) -> Normalized:
     snapshot = msgspec.convert(frame, _Snapshot)
     last, stamp = snapshot.lastUpdateId, micros(snapshot.T) if "T" in frame else local_timestamp
     return Depth("seed", stamp, last, last, -1, levels(snapshot.bids), levels(snapshot.asks))

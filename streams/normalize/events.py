@@ -6,11 +6,10 @@ Levels = list[list[str]]  # [price, amount, …] as the exchange sent them, best
 
 
 class CheckedLevels(NamedTuple):
-    """A side of a book message, checked (`values.levels`), with its prices and amounts as floats, in the same order."""
+    """A side of a book message, checked (`values.levels`), with (price, amount) of each level as floats."""
 
     levels: Levels
-    prices: list[float]
-    amounts: list[float]
+    numbers: list[tuple[float, float]]
 
 
 class Trade(NamedTuple):

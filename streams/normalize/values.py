@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta, Raw, ValidationError
 
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
@@ -14,6 +15,11 @@ exact: Callable[[bytes], Any] = msgspec.json.Decoder(float_hook=str).decode
 """JSON with its numbers as text where they have a point: a float keeps some 16 of their digits."""
 
 _LARGEST = 1e18  # what the columns of the store hold before the point
+_Price = Annotated[float, Meta(gt=0, lt=_LARGEST)]
+_Amount = Annotated[float, Meta(ge=0, lt=_LARGEST)]
+_texts = msgspec.json.Decoder(Levels).decode
+_numbers = msgspec.json.Decoder(list[tuple[_Price, _Amount]], strict=False).decode
+_SMALL_E, _LARGE_E, _MINUS = b"eE-"  # a single byte is found sooner as a number than as bytes
 _LISTS = {list}
 _PLAIN = b"0123456789."
 _DIGITS = 40  # before the point, or zeros behind it: more are not written out
@@ -77,6 +83,13 @@ def positive(text: str) -> str:
     return plain
 
 
+def positives(price: str, amount: str) -> tuple[str, str]:
+    """A trade's price and amount, each as `positive` has it."""
+    if are_plain(price + amount) and 0 < float(price) < _LARGEST and 0 < float(amount) < _LARGEST:
+        return price, amount
+    return positive(price), positive(amount)
+
+
 def level(price: str, amount: str) -> Levels:
     """A side of one level, checked as `levels` does."""
     if are_plain(price + amount) and 0 < float(price) < _LARGEST and float(amount) < _LARGEST:
@@ -111,14 +124,28 @@ def levels(side: Levels) -> CheckedLevels:
     return typed_levels(side)
 
 
+def decoded_levels(side: Raw) -> CheckedLevels:
+    """`levels`, of JSON that is not decoded yet: once as text and once as numbers, both in msgspec's hands.
+
+    What its numbers let through is plain but for an exponent and a minus before zero.
+    """
+    texts, json = _texts(side), bytes(side)
+    if _SMALL_E in json or _LARGE_E in json or _MINUS in json:
+        return typed_levels(texts)
+    try:
+        return CheckedLevels(texts, _numbers(side))
+    except ValidationError:
+        return typed_levels(texts)  # which tells what it is
+
+
 def typed_levels(side: Levels) -> CheckedLevels:
     """`levels`, where decoding has made sure of lists of strings."""
     if not side:
-        return CheckedLevels(side, [], [])
+        return CheckedLevels(side, [])
     texts, more = [level[0] for level in side], [level[1] for level in side]
     if not are_plain("".join(texts) + "".join(more)):
         return typed_levels([[positive(level[0]), decimal(level[1]), *level[2:]] for level in side])
     prices, amounts = list(map(float, texts)), list(map(float, more))
     if 0.0 in prices or sum(prices) > _LARGEST or sum(amounts) > _LARGEST:
         raise FrameError(f"a price that is not above zero, or a value beyond all measure: {side!r:.100}")
-    return CheckedLevels(side, prices, amounts)
+    return CheckedLevels(side, list(zip(prices, amounts, strict=True)))

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +13,7 @@ from schemas.instruments import Instrument
 from streams.normalize import parse
 from streams.normalize.amounts import base_levels
 from streams.normalize.events import Depth, Ignored, Quote, Trade
-from streams.normalize.values import levels
+from streams.normalize.values import decoded_levels, levels
 from tests.streams import frames
 from tests.streams.frames import OKX_INVERSE, OKX_SPOT, OKX_SWAP, SPOT, USDM, dumps
 
@@ -98,7 +100,7 @@ def test_okx_book() -> None:
     [depth] = parse(frames.okx_book(10, 15, [["10", "3"]], [], instrument=OKX_SWAP), OKX_SWAP, NOW)
     assert isinstance(depth, Depth)
     assert (depth.kind, depth.last, depth.previous) == ("update", 15, 10)
-    assert depth.bids == ([["10", "3", "0", "1"]], [10.0], [3.0])
+    assert depth.bids == ([["10", "3", "0", "1"]], [(10.0, 3.0)])
     assert base_levels(OKX_SWAP, depth.bids.levels) == [["10", "0.03"]]
 
 
@@ -113,7 +115,7 @@ def test_exponents_are_written_out() -> None:
     """Prices stay plain decimal strings whatever notation the exchange chose."""
     [depth] = parse(frames.spot_depth(1, 1, [["2.2e3", "1E-5"]], []), SPOT, NOW)
     assert isinstance(depth, Depth)
-    assert depth.bids == ([["2200", "0.00001"]], [2200.0], [0.00001])
+    assert depth.bids == ([["2200", "0.00001"]], [(2200.0, 0.00001)])
 
 
 @pytest.mark.parametrize(
@@ -216,3 +218,21 @@ def test_no_bytes_stop_a_partition(frame: bytes) -> None:
         parse(frame, SPOT, NOW)
     except FrameError:
         return
+
+
+_NUMBERS = st.one_of(
+    st.decimals(0, 10**18, allow_nan=False, places=3).map(str),
+    st.sampled_from(["0", "0.000", "-0", "-1", "1e5", "2E-3", "1e400", "nan", "inf", "+1", "", "1.2.3", " 1", "1_0"]),
+)
+
+
+@given(st.lists(st.lists(_NUMBERS, min_size=1, max_size=3), max_size=4))
+def test_levels_are_the_same_decoded_or_not(side: list[list[str]]) -> None:
+    """Reading a side straight from JSON accepts, writes out and refuses what checking its decoded lists does."""
+    try:
+        expected = levels(side)
+    except (FrameError, ValueError, IndexError) as error:
+        with pytest.raises(type(error)):
+            decoded_levels(msgspec.Raw(orjson.dumps(side)))
+    else:
+        assert decoded_levels(msgspec.Raw(orjson.dumps(side))) == expected
