@@ -9,7 +9,7 @@ import heapq
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
+from operator import attrgetter
 from pathlib import Path
 
 from local.captures import Capture, open_capture
@@ -69,7 +69,7 @@ async def replay(
 
 
 def _merged(captures: list[Capture]) -> Iterator[RawLine]:
-    return heapq.merge(*(capture.lines() for capture in captures), key=itemgetter(0))
+    return heapq.merge(*(capture.lines() for capture in captures), key=attrgetter("local_timestamp"))
 
 
 class _Report:

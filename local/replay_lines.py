@@ -34,7 +34,7 @@ class ReplayLines:
         return (self._last - self._first) / _SECOND
 
     def of(self, line: RawLine) -> Iterator[TopicLine]:
-        stamp, key, frame = line
+        stamp, key, frame = line.local_timestamp, line.key, line.frame
         if stamp // _SECOND > self._second:
             self._first = self._first or stamp
             yield from self._seconds(stamp // _SECOND)

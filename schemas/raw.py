@@ -28,10 +28,11 @@ import base64
 import hashlib
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 from aiokafka.partitioner import murmur2
+from msgspec import Struct
 
 from schemas.errors import RawRecordError
 
@@ -41,7 +42,7 @@ UNKNOWN = "?"  # the symbol of a frame whose instrument ingest cannot tell
 EVERY = "*"  # the symbol of a marker for all instruments of a partition
 
 
-class RawLine(NamedTuple):
+class RawLine(Struct, frozen=True, gc=False):
     """One line: receipt time (ns since the epoch), `exchange:symbol`, the frame's bytes."""
 
     local_timestamp: int

@@ -140,7 +140,7 @@ class OrderBook:
             "stamp": self._stamp,
             "bids": self.book.bids.all(),
             "asks": self.book.asks.all(),
-            "buffer": [[*held[:5], held.bids.levels, held.asks.levels, held.checksum] for held in self.buffer],
+            "buffer": [_as_list(held) for held in self.buffer],
         }
 
     def load(self, dump: dict[str, Any]) -> None:
@@ -150,3 +150,8 @@ class OrderBook:
         self.book.replace(levels(dump["bids"]), levels(dump["asks"]))
         held = ([*head, levels(bids), levels(asks), crc] for *head, bids, asks, crc in dump["buffer"])
         self.buffer = deque((Depth(*fields) for fields in held), maxlen=_BUFFERED)
+
+
+def _as_list(held: Depth) -> list[Any]:
+    head = [held.kind, held.timestamp, held.first, held.last, held.previous]
+    return [*head, held.bids.levels, held.asks.levels, held.checksum]

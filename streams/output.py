@@ -2,7 +2,7 @@
 
 import base64
 from collections import defaultdict
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
@@ -12,12 +12,7 @@ from schemas.topics import CONTROL, DEAD_LETTERS
 MAX_DEAD_FRAME = 262_144  # characters of a frame that a dead letter repeats; its source leads to all of it
 
 
-class Record(NamedTuple):
-    """One record to publish; topic names are without prefix."""
-
-    topic: str
-    key: bytes | None
-    value: bytes
+Record = tuple[str, bytes | None, bytes]  # topic, without its prefix, key and value of what is to be published
 
 
 class Output:
@@ -43,7 +38,7 @@ class Output:
 
     def event(self, topic: str, key: bytes, body: dict[str, Any]) -> bytes:
         value = orjson.dumps(body)
-        self.records.append(Record(topic, key, value))
+        self.records.append((topic, key, value))
         return value
 
     def join(self, symbol: str, line: bytes) -> None:
@@ -64,7 +59,7 @@ class Output:
             "reason": reason,
             "timestamp": now,
         }
-        self.records.append(Record(CONTROL, f"{exchange}:{symbol}".encode(), orjson.dumps(body)))
+        self.records.append((CONTROL, f"{exchange}:{symbol}".encode(), orjson.dumps(body)))
 
     def dead_letter(self, exchange: str, symbol: str, now: int, topic: str, reason: str, frame: bytes) -> None:
         encoding, text = _readable(frame[:MAX_DEAD_FRAME])

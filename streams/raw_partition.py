@@ -50,8 +50,7 @@ class RawPartition:
         return out
 
     def _line(self, out: Output, offset: int, line: RawLine) -> None:
-        local_timestamp, key, frame = line
-        now = local_timestamp // 1000
+        now, key, frame = line.local_timestamp // 1000, line.key, line.frame
         stream = self.streams.get(key) or self._no_stream(out, offset, now, line)
         if stream is None or offset <= stream.covered:
             return  # after a crash: the checkpoint holds it, and its events are published

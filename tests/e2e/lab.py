@@ -65,10 +65,11 @@ class Lab:
         place = exchange, message.partition
         partition = self._partitions.setdefault(place, RawPartition(exchange, message.partition, self.settings))
         for record in partition.process(message.offset, message.value).records:
-            if record.topic == "control.ingest":
+            topic, _, value = record
+            if topic == "control.ingest":
                 yield record
             else:
-                self.events.append((record.topic, orjson.loads(record.value)))
+                self.events.append((topic, orjson.loads(value)))
 
     def told(self, topic: str, key: str, since: int = 0) -> list[dict[str, Any]]:
         """The events of a topic about `exchange:symbol`, from that many on."""

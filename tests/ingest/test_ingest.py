@@ -60,7 +60,7 @@ async def processed(settings: Settings, exchange: str) -> list[Output]:
 
 
 def events(outputs: list[Output], topic: str) -> list[dict[str, object]]:
-    return [orjson.loads(record.value) for output in outputs for record in output.records if record.topic == topic]
+    return [orjson.loads(value) for output in outputs for of, _, value in output.records if of == topic]
 
 
 async def test_raw_topics_are_whole(here: Settings) -> None:

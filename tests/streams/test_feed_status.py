@@ -135,5 +135,5 @@ def test_quotes_alone_are_lost() -> None:
     partition.process(0, line(KEY, frames.okx_book(-1, 5, [["10", "1"]], [["11", "1"]], "snapshot")))
     for number, channels in enumerate((["quotes", "trades"], ["books"]), 1):
         out = partition.process(number, marker(KEY, "disconnected", number, channels=channels, reason="closed"))
-        gaps = [orjson.loads(record.value)["cause"] for record in out.records if record.topic == "market.gaps"]
+        gaps = [orjson.loads(value)["cause"] for topic, _, value in out.records if topic == "market.gaps"]
         assert gaps == (["disconnected"] if "books" in channels else [])

@@ -12,7 +12,7 @@ from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.normalize import parse
 from streams.normalize.amounts import base_levels
-from streams.normalize.events import Depth, Ignored, Quote, Trade
+from streams.normalize.events import CheckedLevels, Depth, Ignored, Quote, Trade
 from streams.normalize.values import decoded_levels, levels
 from tests.streams import frames
 from tests.streams.frames import OKX_INVERSE, OKX_SPOT, OKX_SWAP, SPOT, USDM, dumps
@@ -100,7 +100,7 @@ def test_okx_book() -> None:
     [depth] = parse(frames.okx_book(10, 15, [["10", "3"]], [], instrument=OKX_SWAP), OKX_SWAP, NOW)
     assert isinstance(depth, Depth)
     assert (depth.kind, depth.last, depth.previous) == ("update", 15, 10)
-    assert depth.bids == ([["10", "3", "0", "1"]], [(10.0, 3.0)])
+    assert depth.bids == CheckedLevels([["10", "3", "0", "1"]], [(10.0, 3.0)])
     assert base_levels(OKX_SWAP, depth.bids.levels) == [["10", "0.03"]]
 
 
@@ -115,7 +115,7 @@ def test_exponents_are_written_out() -> None:
     """Prices stay plain decimal strings whatever notation the exchange chose."""
     [depth] = parse(frames.spot_depth(1, 1, [["2.2e3", "1E-5"]], []), SPOT, NOW)
     assert isinstance(depth, Depth)
-    assert depth.bids == ([["2200", "0.00001"]], [(2200.0, 0.00001)])
+    assert depth.bids == CheckedLevels([["2200", "0.00001"]], [(2200.0, 0.00001)])
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import astuple
 
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
@@ -28,7 +29,7 @@ def test_trades_of_an_inverse_perpetual() -> None:
     first, second = parse(frame, PERPETUAL, NOW)
     stamp = (MS + 188) * 1000
     assert first == Trade(stamp, "400500600", "50000.0", "0.05", "sell", "normal", "2500.0")
-    assert second[1:6] == ("400500601", "86749.5", "0.00011527443962213", "buy", "normal")
+    assert astuple(second)[1:6] == ("400500601", "86749.5", "0.00011527443962213", "buy", "normal")
 
 
 @pytest.mark.parametrize("instrument", [LINEAR, OPTION])
@@ -64,7 +65,7 @@ def test_book() -> None:
     assert snapshot == Depth("snapshot", MS * 1000, 500, 500, -1, *sides)
     asks = '[["delete",86750.0,0.0],["new",86751,300],["delete",86752.0]]'
     [change] = parse(frames.book(731, '[["change",86749.5,4e3]]', asks, previous=500), PERPETUAL, NOW)
-    assert change[:5] == ("update", MS * 1000, 731, 731, 500)
+    assert astuple(change)[:5] == ("update", MS * 1000, 731, 731, 500)
     assert isinstance(change, Depth)
     assert change.bids.levels == [["86749.5", "4000"]]
     assert change.asks.levels == [["86750.0", "0"], ["86751", "300"], ["86752.0", "0"]]

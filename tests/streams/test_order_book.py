@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from streams.book import Book
 from streams.continuity import RULES
@@ -191,17 +192,17 @@ def test_ids_that_start_over(feed: str) -> None:
     exchange = Exchange(feed)
     orders = OrderBook(RULES[feed])
     orders.take(exchange.snapshot())
-    applied = [exchange.step(number)._replace(timestamp=number * 1_000_000) for number in range(1, 4)]
-    for update in (*applied, *applied, applied[-1]._replace(timestamp=3_900_000)):
+    applied = [replace(exchange.step(number), timestamp=number * 1_000_000) for number in range(1, 4)]
+    for update in (*applied, *applied, replace(applied[-1], timestamp=3_900_000)):
         assert not isinstance(orders.take(update), Broken)
     exchange.sequence = 3
-    restarted = exchange.step(5)._replace(timestamp=60_000_000)
+    restarted = replace(exchange.step(5), timestamp=60_000_000)
     outcome = orders.take(restarted)
     assert isinstance(outcome, Broken)
     # Where ids only chain, a restart may look like any gap.
     assert outcome.cause in ("restarted", "sequence")
     orders.take(exchange.snapshot())
-    orders.take(exchange.step(6)._replace(timestamp=61_000_000))
+    orders.take(replace(exchange.step(6), timestamp=61_000_000))
     assert orders.state == "live"
     assert orders.book.bids.all() == exchange.levels()
 
@@ -213,9 +214,9 @@ def test_ids_that_start_over_right_after_a_snapshot(feed: str, kind: str) -> Non
     exchange = Exchange(feed)
     exchange.sequence = 1000
     orders = OrderBook(RULES[feed])
-    orders.take(exchange.snapshot()._replace(kind=kind, timestamp=50_000_000))  # type: ignore[arg-type]
+    orders.take(replace(exchange.snapshot(), kind=kind, timestamp=50_000_000))
     exchange.sequence = 3
-    outcomes = [orders.take(exchange.step(n)._replace(timestamp=50_500_000 + n * 1_000_000)) for n in range(12)]
+    outcomes = [orders.take(replace(exchange.step(n), timestamp=50_500_000 + n * 1_000_000)) for n in range(12)]
     broken = [outcome for outcome in outcomes if isinstance(outcome, Broken)]
     assert len(broken) == 1
     assert broken[0].cause in ("restarted", "sequence")
@@ -228,7 +229,7 @@ def test_two_interleaved_copies_are_one(feed: str, late: int, joined: int) -> No
     exchange = Exchange(feed)
     orders = OrderBook(RULES[feed])
     orders.take(exchange.snapshot())
-    updates = [exchange.step(number)._replace(timestamp=number * 100_000) for number in range(40)]
+    updates = [replace(exchange.step(number), timestamp=number * 100_000) for number in range(40)]
     arrivals = [(number, 0, update) for number, update in enumerate(updates)]
     # Less than a second behind: what lies further back could be a restart.
     arrivals += [(number + min(late, 9), 1, update) for number, update in enumerate(updates) if number >= joined]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+from msgspec.structs import astuple
 
 from local.captures import open_capture
 from schemas.feeds import FEEDS
@@ -81,7 +82,7 @@ def test_binance(name: str, symbol: str, trades: int, updates: int, compared: in
 def test_others(feed: str, name: str, control: int, expected: dict[str, int]) -> None:
     """All trades and books, no gap, no dead letter."""
     capture = open_capture(FEEDS[feed], FRAMES / name)
-    found = counts(FEEDS[feed].exchange, (encode_line(*line) for line in capture.lines()))
+    found = counts(FEEDS[feed].exchange, (encode_line(*astuple(line)) for line in capture.lines()))
     assert capture.control == control
     assert {kind: found[f"market.{kind}"] or found[kind] for kind in expected} == expected
     assert found["market.gaps"] == found["dead_letters"] == 0

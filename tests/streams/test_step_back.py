@@ -75,7 +75,7 @@ def test_a_book_that_lags() -> None:
     ]
     partition = RawPartition("deribit", 0, SETTINGS)
     events = [record for offset, value in enumerate(records) for record in partition.process(offset, value).records]
-    quotes = [orjson.loads(event.value) for event in events if event.topic == "market.quotes"]
+    quotes = [orjson.loads(value) for topic, _, value in events if topic == "market.quotes"]
     assert [quote["bids"][0][0] for quote in quotes] == ["10.0", "10.4", "10.2", "10.4"]
 
 
