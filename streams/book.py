@@ -61,10 +61,6 @@ class Side:
         self.near = sorted(nlargest(_KEPT, self.levels))
         self.floor = self.near[0] if len(self.near) < len(self.levels) else -inf
 
-    def best(self) -> float | None:
-        """The best level's key, if there is one."""
-        return self.near[-1] if self.near else None
-
     def top(self, count: int) -> Levels:
         """The best levels, best first."""
         levels = self.levels

@@ -106,9 +106,11 @@ class InstrumentStream:
 
         After a move the book is up to one update behind the BBO: its levels then are not those behind that price.
         """
-        if not best or side.sign * float(best[0][0]) != side.best():
+        held = side.top(self._levels)
+        if not best or not held or not _same_price(best[0], held[0]):
             return best
-        return best + side.top(self._levels)[1:]
+        held[0] = best[0]
+        return held
 
     def _publish_quote(
         self, out: Output, now: int, origin: str, timestamp: int, sequence: int, bids: Levels, asks: Levels
@@ -138,11 +140,12 @@ class InstrumentStream:
             self.check.restart()
             self.lead.restart()
             self._close_gap(out, now)
-        sequence = self.orders.sequence
+        book, sequence = self.orders.book, self.orders.sequence
+        bids, asks = book.bids.top(self._levels), book.asks.top(self._levels)
         if sequence:
-            top = top_of(self.orders.book.bids.top(1), self.orders.book.asks.top(1))
-            self._compared(out, now, self.check.on_book(now, sequence, top))
-        self._publish_top(out, now, outcome[-1].timestamp)
+            self._compared(out, now, self.check.on_book(now, sequence, top_of(bids, asks)))
+        if (bids, asks) != self.top:
+            self._publish_top(out, now, outcome[-1].timestamp, bids, asks)
 
     def _publish_book(self, out: Output, now: int, message: Depth) -> None:
         body = self._head(out, message.timestamp, now)
@@ -155,13 +158,9 @@ class InstrumentStream:
         if message.kind != "update":
             self.snapshot_at = now
 
-    def _publish_top(self, out: Output, now: int, timestamp: int) -> None:
-        book = self.orders.book
-        top = book.bids.top(self._levels), book.asks.top(self._levels)
-        if top == self.top:
-            return
-        self.top = top
-        value = self._publish_quote(out, now, "book", timestamp, self.orders.sequence, *top)
+    def _publish_top(self, out: Output, now: int, timestamp: int, bids: Levels, asks: Levels) -> None:
+        self.top = bids, asks
+        value = self._publish_quote(out, now, "book", timestamp, self.orders.sequence, bids, asks)
         if self.lead.has_book(self.orders.sequence):
             out.join(self.instrument.symbol, b"live\t" + value)
 
@@ -307,6 +306,10 @@ class InstrumentStream:
         stream.heard_at, stream.snapshot_at, stream.reported_at, stream.asked_at = state["times"]
         stream.lead.load(state["lead"])
         return stream
+
+
+def _same_price(one: list[str], other: list[str]) -> bool:
+    return one[0] == other[0] or float(one[0]) == float(other[0])
 
 
 def undefined_instrument(exchange: str, symbol: str) -> Instrument:

@@ -72,8 +72,8 @@ class TruthCheck:
 
     def _expire(self, now: int, sequence: int) -> None:
         """Drop what the book has passed and what has waited too long; both dicts are in order of arrival."""
-        _drop_while(self.bbos, lambda waiting, since: waiting < sequence or now - since > WAIT)
-        _drop_while(self.books, lambda waiting, since: now - since > WAIT)
+        _drop(self.bbos, now - WAIT, sequence)
+        _drop(self.books, now - WAIT)
 
     def dump(self) -> dict[str, Any]:
         return {
@@ -94,9 +94,9 @@ def _values(top: Top) -> list[float]:
     return [float(text or -1) for text in top]
 
 
-def _drop_while(waiting: dict[int, tuple[int, Top]], done: Any) -> None:
+def _drop(waiting: dict[int, tuple[int, Top]], before: int, below: int = 0) -> None:
     while waiting:
         sequence = next(iter(waiting))
-        if not done(sequence, waiting[sequence][0]):
+        if sequence >= below and waiting[sequence][0] >= before:
             return
         del waiting[sequence]
