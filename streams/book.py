@@ -11,7 +11,7 @@ from zlib import crc32
 
 from streams.normalize.events import CheckedLevels, Levels
 
-_KEPT, _MOST = 16, 48  # keys in order: after they have been chosen or cut, and until they are cut
+_KEPT, _MOST = 32, 96  # keys in order: after they have been chosen or cut, and until they are cut
 
 
 class Side:
@@ -33,7 +33,7 @@ class Side:
         sign = self.sign
         entries = zip(side.numbers, side.levels, strict=True)
         self.levels = {sign * price: level for (price, amount), level in entries if amount}
-        self._choose()
+        self._choose(_KEPT)
 
     def update(self, side: CheckedLevels) -> None:
         """Absolute amounts: zero deletes; deleting a level that is not held is normal (every exchange says so)."""
@@ -55,19 +55,17 @@ class Side:
             del near[:-_KEPT]
             self.floor = near[0]
         elif not near and levels:
-            self._choose()
+            self._choose(_KEPT)
 
-    def _choose(self) -> None:
-        self.near = sorted(nlargest(_KEPT, self.levels))
+    def _choose(self, count: int) -> None:
+        self.near = sorted(nlargest(count, self.levels))
         self.floor = self.near[0] if len(self.near) < len(self.levels) else -inf
 
     def top(self, count: int) -> Levels:
         """The best levels, best first."""
         levels = self.levels
         if len(self.near) < count and len(self.near) < len(levels):
-            self._choose()
-        if count > len(self.near) < len(levels):
-            return self.all()[:count]
+            self._choose(max(count, _KEPT))
         return [levels[key] for key in self.near[: -count - 1 : -1]]
 
     def all(self) -> Levels:
@@ -100,6 +98,7 @@ class Book:
     def checksum(self) -> int:
         """OKX's signed CRC32 of the best 25 levels, interleaved bid, ask, as `price:amount` (PROTOCOLS §3.5)."""
         bids, asks = self.bids.top(25), self.asks.top(25)
-        parts = [f"{side[rank][0]}:{side[rank][1]}" for rank in range(25) for side in (bids, asks) if rank < len(side)]
+        parts = [f"{bid[0]}:{bid[1]}:{ask[0]}:{ask[1]}" for bid, ask in zip(bids, asks, strict=False)]
+        parts += [f"{level[0]}:{level[1]}" for level in bids[len(asks) :] + asks[len(bids) :]]
         value = crc32(":".join(parts).encode())
         return value - (1 << 32) if value >= 1 << 31 else value

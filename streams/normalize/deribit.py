@@ -9,7 +9,7 @@ from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.normalize.amounts import base_amount
 from streams.normalize.events import CheckedLevels, Depth, Ignored, Levels, Normalized, Quote, Trade
-from streams.normalize.values import check_name, exact, level, levels, micros, number, positive, update_id
+from streams.normalize.values import check_name, exact, level, micros, number, numeric_levels, positive, update_id
 
 _NOT_BUILT = frozenset(
     {
@@ -19,7 +19,7 @@ _NOT_BUILT = frozenset(
     }
 )  # fmt: skip
 _SIDES = frozenset({"buy", "sell"})
-_SETS = frozenset({"new", "change"})
+_ACTIONS = frozenset({"new", "change", "delete"})
 _LIQUIDATIONS = {"T": "liquidation_taker", "M": "liquidation_maker", "MT": "liquidation_both"}
 
 
@@ -90,15 +90,9 @@ def _depth(data: dict[str, Any], instrument: Instrument) -> Depth:
 
 def _levels(entries: list[list[Any]]) -> CheckedLevels:
     """`["change", 86749.5, 4000.0]` → `["86749.5", "4000.0"]`: amounts are absolute whatever the action."""
-    side = []
-    for entry in entries:
-        if entry[0] in _SETS:
-            side.append([number(entry[1]), number(entry[2])])
-        elif entry[0] == "delete":
-            side.append([number(entry[1]), "0"])
-        else:
-            raise FrameError(f"unknown book action: {entry[0]!r}")
-    return levels(side)
+    if not _ACTIONS.issuperset(entry[0] for entry in entries):
+        raise FrameError(f"unknown book action among {entries!r:.100}")
+    return numeric_levels((entry[1], "0" if entry[0] == "delete" else entry[2]) for entry in entries)
 
 
 def _quote(data: dict[str, Any], instrument: Instrument) -> Quote:

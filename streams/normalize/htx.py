@@ -8,8 +8,8 @@ from typing import Any
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.normalize.amounts import base_amount
-from streams.normalize.events import CheckedLevels, Depth, Ignored, Levels, Normalized, Quote, Trade
-from streams.normalize.values import check_name, exact, level, levels, micros, number, positive, update_id
+from streams.normalize.events import Depth, Ignored, Levels, Normalized, Quote, Trade
+from streams.normalize.values import check_name, exact, level, micros, number, numeric_levels, positive, update_id
 
 _SIDES = frozenset({"buy", "sell"})
 # By the topic's words behind `market.<symbol>.`. Steps 0 and 6 show the book's own prices, all others merged ones.
@@ -90,7 +90,9 @@ def _answer(frame: dict[str, Any], instrument: Instrument) -> list[Normalized]:
     if data is None:  # the symbol is not ready: it is asked for again
         return [Ignored("empty snapshot")]
     last = update_id(data["seqNum"])
-    return [Depth("seed", micros(frame["ts"]), last, last, -1, _levels(data["bids"]), _levels(data["asks"]))]
+    return [
+        Depth("seed", micros(frame["ts"]), last, last, -1, numeric_levels(data["bids"]), numeric_levels(data["asks"]))
+    ]
 
 
 def _trade(row: dict[str, Any], instrument: Instrument) -> Trade:
@@ -106,13 +108,13 @@ def _trade(row: dict[str, Any], instrument: Instrument) -> Trade:
 def _mbp(stamp: int, tick: dict[str, Any]) -> Depth:
     """Levels 5 and 20 leave out the side that did not change. There is no time but that of sending."""
     previous, last = update_id(tick["prevSeqNum"]), update_id(tick["seqNum"])
-    bids, asks = _levels(tick.get("bids") or []), _levels(tick.get("asks") or [])
+    bids, asks = numeric_levels(tick.get("bids") or []), numeric_levels(tick.get("asks") or [])
     return Depth("update", micros(stamp), previous + 1, last, previous, bids, asks)
 
 
 def _high_frequency(tick: dict[str, Any]) -> Depth:
     event, version, stamp = tick["event"], update_id(tick["version"]), micros(tick["ts"])
-    bids, asks = _levels(tick.get("bids") or []), _levels(tick.get("asks") or [])
+    bids, asks = numeric_levels(tick.get("bids") or []), numeric_levels(tick.get("asks") or [])
     if event == "snapshot":
         return Depth("snapshot", stamp, version, version, -1, bids, asks)
     if event != "update":
@@ -122,7 +124,9 @@ def _high_frequency(tick: dict[str, Any]) -> Depth:
 
 def _whole(tick: dict[str, Any]) -> Depth:
     version = update_id(tick["version"])
-    return Depth("snapshot", micros(tick["ts"]), version, version, -1, _levels(tick["bids"]), _levels(tick["asks"]))
+    return Depth(
+        "snapshot", micros(tick["ts"]), version, version, -1, numeric_levels(tick["bids"]), numeric_levels(tick["asks"])
+    )
 
 
 def _spot_bbo(tick: dict[str, Any]) -> Quote:
@@ -141,7 +145,3 @@ def _side(price: Any, amount: Any) -> Levels:
     if price is None or amount is None:
         return []
     return level(number(price), number(amount))
-
-
-def _levels(side: Any) -> CheckedLevels:
-    return levels([[number(price), number(amount)] for price, amount in side])

@@ -1,7 +1,8 @@
 """Checks and conversions of single values, shared by the normalizers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Annotated, Any
 
 import msgspec
@@ -61,6 +62,10 @@ def decimal(text: str) -> str:
     if abs(value.adjusted()) > _DIGITS:
         raise FrameError(f"beyond all measure: {text!r}")
     return format(value, "f")
+
+
+_plain = lru_cache(maxsize=65536)(decimal)
+"""For sides with exponents, as tokens of small prices have them: the same prices come again and again."""
 
 
 def number(value: str | int) -> str:
@@ -138,13 +143,18 @@ def decoded_levels(side: Raw) -> CheckedLevels:
         return typed_levels(texts)  # which tells what it is
 
 
+def numeric_levels(side: Iterable[tuple[Any, Any]]) -> CheckedLevels:
+    """`levels`, of prices and amounts that are numbers of exactly decoded JSON (`exact`: text, or an int)."""
+    return typed_levels([[str(price), str(amount)] for price, amount in side])
+
+
 def typed_levels(side: Levels) -> CheckedLevels:
     """`levels`, where decoding has made sure of lists of strings."""
     if not side:
         return CheckedLevels(side, [])
     texts, more = [level[0] for level in side], [level[1] for level in side]
     if not are_plain("".join(texts) + "".join(more)):
-        return typed_levels([[positive(level[0]), decimal(level[1]), *level[2:]] for level in side])
+        return typed_levels([[_plain(level[0]), _plain(level[1]), *level[2:]] for level in side])
     prices, amounts = list(map(float, texts)), list(map(float, more))
     if 0.0 in prices or sum(prices) > _LARGEST or sum(amounts) > _LARGEST:
         raise FrameError(f"a price that is not above zero, or a value beyond all measure: {side!r:.100}")
