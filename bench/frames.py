@@ -7,7 +7,9 @@ from pathlib import Path
 
 import orjson
 
-from schemas.raw import encode_line
+from local.captures import open_capture
+from schemas.feeds import FEEDS
+from schemas.raw import UNKNOWN, encode_line
 
 RECORDINGS = Path(__file__).parents[2] / "shared" / "frames"
 _FILES = {
@@ -15,6 +17,12 @@ _FILES = {
     "binance-spot-ethusdt-20240808.gz": "binance:ETH-USDT",
     "binance-usdm-btcusdt-20240808.gz": "binance:BTC-USDT-PERP",
     "binance-usdm-ethusdt-20240808.gz": "binance:ETH-USDT-PERP",
+}
+_OTHERS = {
+    "okx": "okx-v5-20220406.gz",
+    "htx-spot": "htx-spot-2021.gz",
+    "htx-linear": "htx-swap-2022.gz",
+    "deribit": "deribit-2021.gz",
 }
 
 Frame = tuple[int, str, bytes]  # receipt ns, key, frame
@@ -26,6 +34,17 @@ def load_frames(most: int) -> tuple[str, list[Frame]]:
         return "made frames", list(made_frames(most))
     frames = [frame for name, key in _FILES.items() for frame in _recorded(RECORDINGS / name, key, most // len(_FILES))]
     return "Binance recordings", sorted(frames, key=lambda frame: frame[0])
+
+
+def load_others() -> Iterator[tuple[str, list[Frame]]]:
+    """By feed, the short recordings of the other exchanges, where they are at hand; without frames of no instrument."""
+    for feed, name in _OTHERS.items():
+        if (RECORDINGS / name).is_file():
+            lines = open_capture(FEEDS[feed], RECORDINGS / name).lines()
+            yield (
+                feed,
+                [(line.local_timestamp, line.key, line.frame) for line in lines if not line.key.endswith(UNKNOWN)],
+            )
 
 
 def _recorded(path: Path, key: str, most: int) -> Iterator[Frame]:

@@ -1,17 +1,20 @@
 """Parse + normalize + book, frame by frame, against cryptofeed and against parsing alone; and with events out.
 
-Nothing is encoded in the first: what both hand over are objects. `events` is the worker's way of a raw record to JSON.
+Nothing is encoded in the first: what both hand over are objects. HTX's frames come zipped, and are unpacked by both.
+`events` is the worker's way of a raw record to JSON.
 """
 
+import gzip
 from collections.abc import Callable, Sequence
 
 import orjson
 
 from bench.cases import Result, compare, per_second
-from bench.frames import Frame, records
+from bench.frames import Frame, load_others, records
 from bench.rival import NAME, NoRival, cryptofeed
+from ingest.exchanges import EXCHANGE_FEEDS
 from schemas.feeds import feed_of
-from schemas.instruments import assumed_instrument
+from schemas.instruments import Instrument, assumed_instrument
 from schemas.settings import load_settings
 from streams.continuity import RULES
 from streams.normalize import parse
@@ -21,9 +24,15 @@ from streams.raw_partition import RawPartition
 
 _KINDS = {"mixed": b"", "trades": b"@trade", "BBO": b"@bookTicker", "depth": b"@depth"}
 _RIVALS = {
-    "binance:BTC-USDT": ("Binance", "BTC-USDT", "BTCUSDT"),
-    "binance:BTC-USDT-PERP": ("BinanceFutures", "BTC-USDT-PERP", "BTCUSDT"),
+    "binance-spot": "Binance",
+    "binance-usdm": "BinanceFutures",
+    "okx": "OKX",
+    "htx-spot": "Huobi",
+    "htx-linear": "HuobiSwap",
+    "deribit": "Deribit",
 }
+_SHOWN = ("binance:BTC-USDT", "binance:BTC-USDT-PERP")
+_LEAST = 10_000  # frames a run: short recordings are gone through several times
 
 
 def _of_kind(frames: Sequence[Frame], mark: bytes) -> list[Frame]:
@@ -31,18 +40,24 @@ def _of_kind(frames: Sequence[Frame], mark: bytes) -> list[Frame]:
     return [frame for frame in frames if mark in frame[2][:80] or frame[2].startswith(b'{"lastUpdateId"')]
 
 
+def _instrument(key: str) -> Instrument:
+    exchange, _, symbol = key.partition(":")
+    return assumed_instrument(feed_of(exchange, symbol).name, exchange, symbol)
+
+
 def _normalized(frames: Sequence[Frame]) -> Callable[[], None]:
-    """Every frame to its events, the book kept."""
-    exchange, _, symbol = frames[0][1].partition(":")
-    feed = feed_of(exchange, symbol).name
-    instrument, own = assumed_instrument(feed, exchange, symbol), [(stamp // 1000, frame) for stamp, _, frame in frames]
+    """Every frame to its events, the books kept."""
+    instruments = {key: _instrument(key) for key in dict.fromkeys(key for _, key, _ in frames)}
+    feed = next(iter(instruments.values())).feed
+    zipped, decode = feed.startswith("htx"), EXCHANGE_FEEDS[feed]().decode
+    own = [(stamp // 1000, key, gzip.compress(frame) if zipped else frame) for stamp, key, frame in frames]
 
     def run() -> None:
-        take = OrderBook(RULES[feed]).take
-        for now, frame in own:
-            for event in parse(frame, instrument, now):
+        books = {key: OrderBook(RULES[feed]) for key in instruments}
+        for now, key, frame in own:
+            for event in parse(decode(frame) if zipped else frame, instruments[key], now):
                 if type(event) is Depth:
-                    take(event)
+                    books[key].take(event)
 
     return run
 
@@ -57,21 +72,35 @@ def _parsed(frames: Sequence[Frame]) -> Callable[[], None]:
     return run
 
 
+def _often(work: Callable[[], None], times: int) -> Callable[[], None]:
+    def run() -> None:
+        for _ in range(times):
+            work()
+
+    return run
+
+
 def measure(frames: Sequence[Frame]) -> list[Result]:
-    """By instrument and kind of frame."""
+    """Binance by instrument and kind of frame, then the other exchanges' recordings."""
     results = []
-    for key in dict.fromkeys(frame[1] for frame in frames if frame[1] in _RIVALS):
+    for key in dict.fromkeys(key for _, key, _ in frames if key in _SHOWN):
         for kind, mark in _KINDS.items():
             chosen = _of_kind([frame for frame in frames if frame[1] == key], mark)
             results += _against_both(f"normalize + book: {key} {kind}", chosen)
+    for feed, recorded in load_others():
+        results += _against_both(f"normalize + book: {feed}", recorded)
     return results
 
 
 def _against_both(name: str, frames: Sequence[Frame]) -> list[Result]:
-    ours, floor = per_second(len(frames), _normalized(frames)), per_second(len(frames), _parsed(frames))
+    times = 1 + _LEAST // len(frames)
+    ours = per_second(times * len(frames), _often(_normalized(frames), times))
+    floor = per_second(times * len(frames), _often(_parsed(frames), times))
     results = [compare(name, "frames/s", ours, "orjson alone", floor)]
+    instruments = [_instrument(key) for key in dict.fromkeys(key for _, key, _ in frames)]
+    symbols = [instrument.exchange_symbol for instrument in instruments]
     try:
-        with cryptofeed(*_RIVALS[frames[0][1]], frames) as rival:
+        with cryptofeed(_RIVALS[instruments[0].feed], symbols, times, frames) as rival:
             return [compare(name, "frames/s", ours, NAME, rival, is_rival=True), *results]
     except NoRival:
         return results

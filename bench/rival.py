@@ -33,13 +33,13 @@ def _python() -> Path:
 
 
 @contextmanager
-def cryptofeed(kind: str, symbol: str, name: str, frames: Sequence[Frame]) -> Iterator[Timed]:
-    """A timed run of cryptofeed's `kind` over these frames: frames per second of its CPU."""
+def cryptofeed(kind: str, symbols: Sequence[str], times: int, frames: Sequence[Frame]) -> Iterator[Timed]:
+    """A timed run of cryptofeed's class `kind` over all of these frames so many times: frames per second of its CPU."""
     with tempfile.NamedTemporaryFile("wb", suffix=".frames") as file:
         for stamp, _, frame in frames:
             file.write(b"%d %s\n" % (stamp, frame))
         file.flush()
-        command = [str(_python()), str(_SCRIPT), kind, symbol, name, file.name]
+        command = [str(_python()), str(_SCRIPT), kind, file.name, str(times), *symbols]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdin is not None
             assert process.stdout is not None
@@ -51,7 +51,7 @@ def cryptofeed(kind: str, symbol: str, name: str, frames: Sequence[Frame]) -> It
                 assert process.stdout is not None
                 process.stdin.write("run\n")
                 process.stdin.flush()
-                return len(frames) / float(process.stdout.readline())
+                return times * len(frames) / float(process.stdout.readline())
 
             yield run
             process.stdin.close()
