@@ -59,7 +59,7 @@ def _faust_app(settings: Settings) -> faust.App:
         # Faust would wait, at a rebalance and at the end, until all records that it read are acknowledged; those that
         # it has just dropped from its buffers never are. What has to be safe is checkpointed on revocation instead.
         stream_wait_empty=False,
-        stream_buffer_maxsize=64,  # records, of many frames each
+        stream_buffer_maxsize=1000,  # records, of many frames each
         producer_acks=-1,
         producer_compression_type="zstd",
         producer_max_batch_size=1 << 20,

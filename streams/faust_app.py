@@ -1,6 +1,7 @@
 """Faust's app with what Faust 0.15.3 has to be told otherwise; each class says why."""
 
-from collections.abc import Coroutine, Generator
+import asyncio
+from collections.abc import Callable, Coroutine, Generator
 from inspect import iscoroutine
 from types import coroutine
 from typing import Any, ClassVar
@@ -9,10 +10,12 @@ import faust
 from aiokafka import AIOKafkaConsumer
 from faust.app import BootStrategy
 from faust.transport.drivers import aiokafka as driver
-from faust.types import ConsumerT, TransportT
+from faust.types import TP, ConsumerT, TransportT
 from mode.services import WaitResults
+from mode.utils.futures import maybe_async
 
 _LONGEST_FETCH = 50  # ms
+_LONGEST_WAIT = 0.05  # s
 
 
 class _WithoutWeb(BootStrategy):
@@ -24,13 +27,42 @@ class _WithoutWeb(BootStrategy):
     enable_web = False
 
 
-class _ConsumerThread(driver.AIOKafkaConsumerThread):
-    """Asks the broker for new records again soon.
+class _NoThread:
+    """Stands where Faust has a thread (`mode.threads.WorkerThread`): the service is a task of the worker's own loop."""
 
-    aiokafka has one request under way to a broker. While some partitions' records wait to be taken for more than 0.1 s,
-    it asks for the others only, and as there is nothing on idle topics, that request stays for as long as is allowed:
-    1.5 s in Faust, fixed. For so long the busy partitions get nothing, and the worker stands still.
+    def __init__(self, service: "_ConsumerInLoop") -> None:
+        self._service = service
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._service._serve(), name="consumer")
+
+    def stop(self) -> None:
+        """Called when the service has ended."""
+
+
+class _ConsumerInLoop(driver.AIOKafkaConsumerThread):
+    """aiokafka's consumer in the worker's own loop, not in a thread with another one.
+
+    Each time something is fetched both threads had to have the interpreter in turn, each for up to 5 ms while the other
+    works: more than the rest of a record's way. A worker's single steps are short beside the session's time-out.
+
+    It also asks the broker for new records again soon. aiokafka has one request under way to a broker. While some
+    partitions' records wait to be taken for more than 0.1 s, it asks for the others only, and as there is nothing on
+    idle topics, that request stays for as long as is allowed: 1.5 s in Faust, fixed. For so long the busy partitions
+    got nothing.
     """
+
+    Worker = _NoThread
+
+    def __init__(self, consumer: "_Consumer", **kwargs: Any) -> None:
+        super().__init__(consumer, thread_loop=consumer.loop, **kwargs)
+
+    async def call_thread(self, fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return await maybe_async(fun(*args, **kwargs))
+
+    async def _gather_remaining_tasks(self) -> None:
+        """Those of the loop are not its own."""
 
     def _create_worker_consumer(self, transport: TransportT) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
@@ -65,8 +97,12 @@ class _Consumer(driver.Consumer):
             return WaitResults([first], [end.value], False)
         return await super().wait_first(_resumed(first, future), *others, timeout=timeout)
 
-    def _new_consumer_thread(self) -> _ConsumerThread:
-        return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+    def _new_consumer_thread(self) -> _ConsumerInLoop:
+        return _ConsumerInLoop(self, loop=self.loop, beacon=self.beacon)
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:
+        """For a short time: it waits for these partitions, also when one whose stream was full is active again."""
+        return await super()._getmany(active_partitions, min(timeout, _LONGEST_WAIT))
 
     async def perform_seek(self) -> None:
         self.stop_flow()  # whoever calls this resumes it afterwards
