@@ -95,7 +95,8 @@ def publishers() -> Publishers:
     """The publishers of this worker; made at first use, inside the running loop."""
     global _publishers
     if _publishers is None:
-        _publishers = Publishers(lambda: app.producer._ensure_producer(), _crash)
+        urgent = {settings.topic(topic) for topic in (JOIN, SIGNALS, CONTROL)}
+        _publishers = Publishers(lambda: app.producer._ensure_producer(), _crash, urgent)
     return _publishers
 
 

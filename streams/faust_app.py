@@ -97,6 +97,10 @@ class _Consumer(driver.Consumer):
             return WaitResults([first], [end.value], False)
         return await super().wait_first(_resumed(first, future), *others, timeout=timeout)
 
+    async def sleep(self, n: Any, **kwargs: Any) -> None:
+        """Without a task where it only lets others go first, which it does before each look for records."""
+        await (super().sleep(n, **kwargs) if n else asyncio.sleep(0))
+
     def _new_consumer_thread(self) -> _ConsumerInLoop:
         return _ConsumerInLoop(self, loop=self.loop, beacon=self.beacon)
 

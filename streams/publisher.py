@@ -2,27 +2,38 @@
 
 Faust's own `send` costs 190 µs an event. aiokafka's `send_batch` waits until the partition's previous batch has
 left; awaited by the agent itself, the worker would stand still most of the time. So the agent only appends here, and
-waits (`room`) only when too much has gathered.
+waits (`room`) only when too much has gathered. What a signal waits for leaves at once. All else gathers for a moment:
+each request costs the broker and the worker as much as many events, and the next in line waits behind it.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
+_GATHER = 0.01  # s
 _MOST_WAITING = 20_000  # records over all partitions until the agents wait
 
 Entry = tuple[bytes | None, bytes]
 
 
 class Publishers:
-    """All output partitions of one worker. `on_error` is told the first failure: nothing after it may be acked."""
+    """All output partitions of one worker. `on_error` is told the first failure: nothing after it may be acked.
 
-    def __init__(self, producer: Callable[[], AIOKafkaProducer], on_error: Callable[[BaseException], None]) -> None:
+    `urgent`: the topics whose records leave at once.
+    """
+
+    def __init__(
+        self,
+        producer: Callable[[], AIOKafkaProducer],
+        on_error: Callable[[BaseException], None],
+        urgent: Collection[str],
+    ) -> None:
         self._producer = producer
         self._on_error = on_error
+        self._urgent = urgent
         self._publishers: dict[tuple[str, int], _Publisher] = {}
         self._space = asyncio.Event()
         self.waiting = 0
@@ -31,7 +42,8 @@ class Publishers:
         """Queue one record; never blocks."""
         publisher = self._publishers.get((topic, partition))
         if publisher is None:
-            publisher = self._publishers[topic, partition] = _Publisher(self, topic, partition)
+            gather = 0 if topic in self._urgent else _GATHER
+            publisher = self._publishers[topic, partition] = _Publisher(self, topic, partition, gather)
         self.waiting += 1
         publisher.put((key, value))
 
@@ -68,8 +80,9 @@ class Publishers:
 class _Publisher:
     """One output partition: strictly in order, since its batches leave one after the other."""
 
-    def __init__(self, owner: Publishers, topic: str, partition: int) -> None:
+    def __init__(self, owner: Publishers, topic: str, partition: int, gather: float) -> None:
         self._owner = owner
+        self._gather = gather
         self._topic = topic
         self._partition = partition
         self._queue: list[Entry] = []
@@ -93,6 +106,8 @@ class _Publisher:
         try:
             while True:
                 await self._wake.wait()
+                if self._gather:
+                    await asyncio.sleep(self._gather)
                 self._wake.clear()
                 entries, self._queue = self._queue, []
                 self._owner.handed_over(len(entries))
