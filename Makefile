@@ -4,10 +4,10 @@ DURATION ?= 0
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check
 
-.PHONY: help setup demo test lint bench lock clean
+.PHONY: help setup demo test lint bench bench-full lock clean
 
 help:  ## what there is
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
 
 setup: .venv/ready  ## the environment (.venv) and the broker's jars
 
@@ -34,8 +34,11 @@ lint: setup  ## ruff and mypy --strict
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: setup  ## ours beside its floor
+bench: setup  ## ours beside its rival or floor, some 8 minutes; bench/out holds results.json and report.png
 	$(BIN)/python -m bench
+
+bench-full: setup  ## the same with more and longer rounds, some 40 minutes
+	$(BIN)/python -m bench --full
 
 lock: setup  ## requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet pyproject.toml --extra dev --generate-hashes --no-emit-index-url --universal \

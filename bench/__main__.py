@@ -1,56 +1,108 @@
-"""`python -m bench`: every case, as a table and in bench/out/results.json."""
+"""`python -m bench`: every case, as a table, in bench/out/results.json and as bench/out/report.png.
+
+`--full` takes longer and spreads less. With names only those cases run, and nothing is written.
+"""
 
 import logging
 import os
 import platform
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 import orjson
 import structlog
+import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench import book, join, normalize, sink, worker
+from bench import book, ingest, join, latency, memory, normalize, scaling, sink, start, worker
 from bench.cases import Result
-from bench.frames import load_frames
+from bench.frames import Frame, load_frames
+from bench.report import draw
 
 OUT = Path(__file__).parent / "out"
 
+Case = Callable[[], list[Result]]
 
-def main() -> None:
-    console = Console(width=130)
+
+def main(
+    names: Annotated[list[str] | None, typer.Argument(help="only these cases")] = None,
+    full: Annotated[bool, typer.Option("--full", help="longer, for numbers to be quoted")] = False,
+) -> None:
+    """Run the cases, one after the other."""
+    console = Console(width=150)
     logging.disable(logging.WARNING)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
-    source, frames = load_frames(100_000)
-    console.print(f"{len(frames):,} frames, {source}; {platform.machine()}, {os.cpu_count()} cores; per second of CPU")
-    results: list[Result] = []
-    cases: dict[str, Callable[[], list[Result]]] = {
-        "normalize and book": partial(normalize.measure, frames),
+    source, frames = load_frames(400_000 if full else 100_000)
+    cases = _chosen(_cases(frames, full), names or [])
+    head = (
+        f"{len(frames):,} frames, {source}; {_processor()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    )
+    console.print(head, highlight=False)
+    results = [result for number, name in enumerate(cases, 1) for result in _run(console, number, name, cases)]
+    console.print(_table(results))
+    if not names:
+        _write(source, head, results)
+
+
+def _cases(frames: list[Frame], full: bool) -> dict[str, Case]:
+    rounds = 5 if full else 3  # of what is quick
+    slow = 3 if full else 1
+    return {
+        "normalize": partial(normalize.measure, frames),
         "events": partial(normalize.measure_events, frames),
         "book": book.measure,
         "join": join.measure,
-        "worker": partial(worker.measure, frames),
-        "sink": sink.results,
+        "ingest": partial(ingest.measure, frames, rounds=rounds),
+        "worker": partial(worker.measure, frames, rounds),
+        "sink": partial(sink.results, rounds=rounds),
+        "latency": partial(latency.measure, seconds=60.0 if full else 7.0, rounds=slow),
+        "memory": partial(memory.measure, seconds=60.0 if full else 15.0, rounds=slow),
+        "start": partial(start.measure, slow),
+        "scaling": partial(scaling.measure, rounds=slow),
     }
-    for title, run in cases.items():
-        with console.status(f"measuring: {title} …"):
-            results += run()
-    console.print(_table(results))
+
+
+def _chosen(cases: dict[str, Case], names: list[str]) -> dict[str, Case]:
+    if unknown := [name for name in names if name not in cases]:
+        raise typer.BadParameter(f"no case is called {', '.join(unknown)}: known are {', '.join(cases)}")
+    return {name: cases[name] for name in names or cases}
+
+
+def _run(console: Console, number: int, name: str, cases: dict[str, Case]) -> list[Result]:
+    title, began = f"{number} of {len(cases)}: {name}", time.monotonic()
+    with console.status(f"{title} …"):
+        results = cases[name]()
+    console.print(f"{title}, {time.monotonic() - began:.0f} s", highlight=False)
+    return results
+
+
+def _write(source: str, head: str, results: list[Result]) -> None:
     OUT.mkdir(exist_ok=True)
-    report = {"frames": source, "machine": platform.machine(), "cores": os.cpu_count()}
-    measured = {"cases": [result.as_dict() for result in results]}
-    (OUT / "results.json").write_bytes(orjson.dumps(report | measured, option=orjson.OPT_INDENT_2))
+    machine = {"processor": _processor(), "cores": os.cpu_count(), "python": platform.python_version()}
+    measured = {"frames": source, "machine": machine, "cases": [result.as_dict() for result in results]}
+    (OUT / "results.json").write_bytes(orjson.dumps(measured, option=orjson.OPT_INDENT_2))
+    draw(results, head, OUT / "report.png")
+
+
+def _processor() -> str:
+    """The processor's model where the kernel tells it, else its architecture."""
+    told = Path("/proc/cpuinfo")
+    models = [line for line in told.read_text().splitlines() if line.startswith("model name")] if told.exists() else []
+    return models[0].partition(":")[2].strip() if models else platform.machine()
 
 
 def _table(results: list[Result]) -> Table:
     table = Table("case", "ours", "other", "other is", "ratio", "spread", box=None, header_style="dim")
     for result in results:
+        digits = 0 if result.ours >= 100 else 2
         table.add_row(
             result.name,
-            f"{result.ours:,.0f} {result.unit}",
-            f"{result.other:,.0f}",
+            f"{result.ours:,.{digits}f} {result.unit}",
+            f"{result.other:,.{digits}f}",
             result.other_name + (" (rival)" if result.is_rival else ""),
             f"{result.ratio:.2f}",
             f"{result.spread[0]:.2f} to {result.spread[1]:.2f}",
@@ -59,4 +111,4 @@ def _table(results: list[Result]) -> Table:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

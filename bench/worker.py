@@ -5,29 +5,24 @@ Units are frames per second of the worker process's CPU, from its first record t
 """
 
 import asyncio
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
-import psutil
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from bench.cases import Result, compare, per_second
 from bench.frames import Frame, records
+from bench.raw_topics import EACH, cpu_seconds, raw_records, send, until_done, worker
 from local.broker import Broker, free_port
-from local.processes import Child, says
-from local.progress import Progress
 from local.topics import create_topics
-from schemas.raw import encode_line, partition_of
 from schemas.settings import Settings, load_settings
-from schemas.topics import WORKER_GROUP, raw_topic
+from schemas.topics import raw_topic
 from streams.arbitrage import JoinPartition
 from streams.raw_partition import RawPartition
 
-_EACH = 20  # frames of a record
 _PARTITIONS = 2
 
 
@@ -42,7 +37,7 @@ def measure(frames: list[Frame], rounds: int = 3) -> list[Result]:
             return settings
 
         def ours() -> float:
-            return len(frames) / _worker_cpu(prepared(), Path(folder))
+            return len(frames) / _worker_cpu(prepared(), Path(folder) / f"{next(numbers)}.log")
 
         def floor() -> float:
             settings = prepared()
@@ -50,7 +45,7 @@ def measure(frames: list[Frame], rounds: int = 3) -> list[Result]:
             asyncio.run(_consume(settings))
             return len(frames) / (time.process_time() - before)
 
-        name, in_process = "worker: raw topic to events", per_second(len(frames), _in_process(records(frames, _EACH)))
+        name, in_process = "worker: raw topic to events", per_second(len(frames), _in_process(records(frames, EACH)))
         return [
             compare(name, "frames/s", ours, "the same in one process", in_process, rounds),
             compare(name, "frames/s", ours, "plain aiokafka consumer", floor, rounds),
@@ -71,38 +66,16 @@ def _in_process(values: list[bytes]) -> Callable[[], None]:
 
 
 async def _fill(settings: Settings, frames: list[Frame]) -> None:
-    """The frames as raw records of `_EACH`, an instrument's in its partition."""
     await create_topics(settings)
-    batches: dict[int, list[bytes]] = {number: [] for number in range(settings.partitions)}
-    topic = settings.topic(raw_topic("binance"))
-    async with AIOKafkaProducer(bootstrap_servers=settings.kafka, max_batch_size=1 << 20) as producer:
-        for stamp, key, frame in frames:
-            partition = partition_of(key, settings.partitions)
-            batches[partition].append(encode_line(stamp, key, frame))
-            if len(batches[partition]) == _EACH:
-                await producer.send(topic, b"".join(batches[partition]), partition=partition)
-                batches[partition] = []
-        for partition, lines in batches.items():
-            await producer.send(topic, b"".join(lines) or b"\n", partition=partition)
-        await producer.flush()
+    await send(settings, raw_records(frames, settings.partitions))
 
 
-def _worker_cpu(settings: Settings, folder: Path) -> float:
+def _worker_cpu(settings: Settings, log: Path) -> float:
     """CPU seconds of a worker over all records: from when it is ready until nothing is before it."""
-    command = [sys.executable, "-m", "faust", "-A", "streams.app", "worker", "-l", "info"]
-    log = folder / f"{settings.topic_prefix}log"
-    with Child("worker", command, log, says("Worker ready"), settings.environment()) as worker:
-        process = psutil.Process(worker.pid)
-        before = process.cpu_times()
-        asyncio.run(_until_done(settings))
-        after = process.cpu_times()
-    return float(after.user + after.system - before.user - before.system)
-
-
-async def _until_done(settings: Settings) -> None:
-    async with Progress(settings) as progress:
-        while (await progress.offsets()).lag[WORKER_GROUP]:
-            await asyncio.sleep(0.2)
+    with worker(settings, log) as child:
+        before = cpu_seconds(child)
+        asyncio.run(until_done(settings))
+        return cpu_seconds(child) - before
 
 
 async def _consume(settings: Settings) -> None:
