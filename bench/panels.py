@@ -32,9 +32,10 @@ def latency(axes: Axes, results: Sequence[Result]) -> None:
         axes.plot(rates, ours, "o-", color=_SHADES[index], label=f"MarketPrism {percentile}")
         axes.plot(rates, other, "s--", color=_GREYS[index], label=f"{found[0].other_name} {percentile}", markersize=4)
     axes.set(xscale="log", yscale="log", xlabel="frames a second", xticks=rates)
+    axes.set_ylim(top=5 * axes.get_ylim()[1])  # room for the legend
     axes.grid(axis="y", color="#eceff2")
     _plain_ticks(axes)
-    axes.legend(fontsize=7, frameon=False)
+    axes.legend(fontsize=7, frameon=False, loc="upper left", ncols=2)
 
 
 def scaling(axes: Axes, results: Sequence[Result]) -> None:

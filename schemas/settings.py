@@ -84,7 +84,9 @@ class Settings(BaseSettings):
         description="seconds without a frame until a channel is subscribed anew, and again until it is reconnected",
     )
 
-    checkpoint_s: Annotated[float, Field(gt=0, le=60)] = Field(1.0, description="seconds between book checkpoints")
+    checkpoint_s: Annotated[float, Field(gt=0, le=60)] = Field(
+        1.0, description="seconds between checkpoints, at least: they take a twentieth of a worker's time at most"
+    )
     clock_limit_ms: Annotated[int, Field(ge=1)] = Field(
         5000, description="an exchange's times that are off by more are told as a wrong clock"
     )

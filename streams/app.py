@@ -4,6 +4,7 @@ Two agents: `books` turns raw records into events; `arbitrage` joins the quotes 
 """
 
 import contextlib
+import gc
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -70,6 +71,11 @@ def _faust_app(settings: Settings) -> faust.App:
 
 settings = _settings()
 app = _faust_app(settings)
+
+# Books are millions of small objects, none of them part of a cycle: looking through 1,000 books for cycles took 0.3 s
+# each time, in which nothing else happened, and a fifth of a worker's time.
+gc.freeze()
+gc.set_threshold(20_000, 20, 100)
 
 
 raw_topics = {settings.topic(raw_topic(exchange)): exchange for exchange in EXCHANGES}
@@ -169,12 +175,8 @@ def _events(stream: Any) -> AsyncIterator[Any]:
 
 @app.timer(interval=settings.checkpoint_s)
 async def checkpoint() -> None:
-    await _checkpoint()
-
-
-async def _checkpoint() -> None:
-    await books_state.checkpoint()
-    await join_state.checkpoint()
+    await books_state.checkpoint_in_turn()
+    await join_state.checkpoint_in_turn()
 
 
 @app.on_partitions_revoked.connect
@@ -185,4 +187,5 @@ async def _on_revoked(sender: Any, revoked: set[Any], **_: Any) -> None:
 
 @app.on_before_shutdown.connect
 async def _on_shutdown(sender: Any, **_: Any) -> None:
-    await _checkpoint()
+    await books_state.checkpoint()
+    await join_state.checkpoint()

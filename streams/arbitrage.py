@@ -190,12 +190,15 @@ class JoinPartition:
                 signals += join.on_time(self._times)
         return signals
 
-    def dump_changed(self) -> list[tuple[str, bytes]]:
-        """The symbols that something reached since the last call, as checkpoint entries."""
+    def take_changed(self) -> list[str]:
+        """The symbols that something reached since the last call."""
         changed, self._changed = self._changed, set()
-        for symbol in changed:
-            self.symbols[symbol].covered = self.offset
-        return [(symbol, self.symbols[symbol].dump()) for symbol in sorted(changed)]
+        return sorted(changed)
+
+    def dump(self, symbol: str) -> bytes:
+        """One symbol's checkpoint entry as of the last record."""
+        self.symbols[symbol].covered = self.offset
+        return self.symbols[symbol].dump()
 
     def load(self, symbol: str, dump: bytes) -> None:
         """Take one symbol's checkpoint entry back."""

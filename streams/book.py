@@ -21,15 +21,17 @@ class Side:
     most of what changes lies further away, and keeping all keys in order costs more than the rest of an update.
     """
 
-    __slots__ = ("floor", "levels", "near", "sign")
+    __slots__ = ("_top", "floor", "levels", "near", "sign")
 
     def __init__(self, sign: float) -> None:
         self.sign = sign
         self.levels: dict[float, list[str]] = {}
         self.near: list[float] = []
         self.floor = -inf  # of the keys from here on all stand in `near`
+        self._top: Levels | None = None  # as it was asked for last, until something changes: BBOs ask again and again
 
     def replace(self, side: CheckedLevels) -> None:
+        self._top = None
         sign = self.sign
         entries = zip(side.numbers, side.levels, strict=True)
         self.levels = {sign * price: level for (price, amount), level in entries if amount}
@@ -37,6 +39,7 @@ class Side:
 
     def update(self, side: CheckedLevels) -> None:
         """Absolute amounts: zero deletes; deleting a level that is not held is normal (every exchange says so)."""
+        self._top = None
         sign, levels, near, floor = self.sign, self.levels, self.near, self.floor
         for (price, amount), level in zip(side.numbers, side.levels, strict=True):
             key = sign * price
@@ -62,11 +65,14 @@ class Side:
         self.floor = self.near[0] if len(self.near) < len(self.levels) else -inf
 
     def top(self, count: int) -> Levels:
-        """The best levels, best first."""
-        levels = self.levels
-        if len(self.near) < count and len(self.near) < len(levels):
-            self._choose(max(count, _KEPT))
-        return [levels[key] for key in self.near[: -count - 1 : -1]]
+        """The best levels, best first; not to be changed."""
+        top = self._top
+        if top is None or len(top) != min(count, len(self.levels)):
+            if len(self.near) < count and len(self.near) < len(self.levels):
+                self._choose(max(count, _KEPT))
+            levels = self.levels
+            top = self._top = [levels[key] for key in self.near[: -count - 1 : -1]]
+        return top
 
     def all(self) -> Levels:
         """All levels, best first."""

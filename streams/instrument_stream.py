@@ -109,8 +109,7 @@ class InstrumentStream:
         held = side.top(self._levels)
         if not best or not held or not _same_price(best[0], held[0]):
             return best
-        held[0] = best[0]
-        return held
+        return best + held[1:]
 
     def _publish_quote(
         self, out: Output, now: int, origin: str, timestamp: int, sequence: int, bids: Levels, asks: Levels

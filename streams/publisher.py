@@ -87,20 +87,28 @@ class _Publisher:
         self._partition = partition
         self._queue: list[Entry] = []
         self._wake = asyncio.Event()
-        self._idle = asyncio.Event()
+        self._round = asyncio.Event()  # set, and a new one made, when what was queued has been handed over
+        self._put = self._handed = 0  # records, in all
+        self._error: BaseException | None = None
         self._sent: deque[asyncio.Future[Any]] = deque()
         self.task = asyncio.create_task(self._run(), name=f"publish {topic}-{partition}")
 
     def put(self, entry: Entry) -> None:
         self._queue.append(entry)
-        self._idle.clear()
+        self._put += 1
         self._wake.set()
 
     async def drain(self) -> None:
-        if self.task.done():
-            self.task.result()
-        await self._idle.wait()
+        goal = self._put  # there may always be more: what comes after is not waited for
+        while self._handed < goal and self._error is None:
+            await self._round.wait()
+        if self._error is not None:
+            raise self._error
         await asyncio.gather(*self._sent)
+
+    def _tell(self) -> None:
+        self._round.set()
+        self._round = asyncio.Event()
 
     async def _run(self) -> None:
         try:
@@ -114,10 +122,11 @@ class _Publisher:
                 for batch in self._batches(entries):
                     self._sent.append(await self._owner.send(batch, self._topic, self._partition))
                 self._forget_delivered()
-                if not self._queue:
-                    self._idle.set()
+                self._handed += len(entries)
+                self._tell()
         except Exception as error:  # whatever it is, nothing after it may be acked: the worker must go down
-            self._idle.set()
+            self._error = error
+            self._tell()
             self._owner.failed(error)
             raise
 

@@ -19,7 +19,7 @@ from streams.output import Output
 
 
 class RawPartition:
-    """Feeds lines to the instruments' streams. `dump_changed` and `load` make it a checkpointed state."""
+    """Feeds lines to the instruments' streams. `take_changed`, `dump` and `load` make it a checkpointed state."""
 
     def __init__(self, exchange: str, partition: int, settings: Settings) -> None:
         self.exchange = exchange
@@ -115,7 +115,8 @@ class RawPartition:
             stream.on_marker(out, now, kind, marker)
 
     def _tick(self, out: Output, offset: int, now: int) -> None:
-        for key, stream in self.streams.items():
+        for key in sorted(self.streams):  # their sources must not depend on the order in which a checkpoint came back
+            stream = self.streams[key]
             if offset > stream.covered:
                 self._changed.add(key)
                 stream.on_tick(out, now)
@@ -123,12 +124,15 @@ class RawPartition:
 
     # Checkpoint
 
-    def dump_changed(self) -> list[tuple[str, bytes]]:
-        """The instruments that something reached since the last call, as checkpoint entries."""
+    def take_changed(self) -> list[str]:
+        """The instruments that something reached since the last call."""
         changed, self._changed = self._changed, set()
-        for key in changed:
-            self.streams[key].covered = self.offset
-        return [(key, self.streams[key].dump()) for key in sorted(changed)]
+        return sorted(changed)
+
+    def dump(self, key: str) -> bytes:
+        """One instrument's checkpoint entry as of the last record."""
+        self.streams[key].covered = self.offset
+        return self.streams[key].dump()
 
     def load(self, key: str, dump: bytes) -> None:
         """Take one instrument's checkpoint entry back."""

@@ -9,7 +9,11 @@ from streams.normalize.events import Levels
 
 WAIT = 10_000_000  # µs
 
-Top = list[str]  # [bid price, bid amount, ask price, ask amount], empty strings for an empty side
+_NONE = ["", ""]
+
+# Bid price, bid amount, ask price, ask amount; empty strings for an empty side. Tuples: many wait, and of lists the
+# garbage collector would look at each again and again.
+Top = tuple[str, ...]
 
 
 class Difference(NamedTuple):
@@ -19,7 +23,8 @@ class Difference(NamedTuple):
 
 
 def top_of(bids: Levels, asks: Levels) -> Top:
-    return [*(bids[0][:2] if bids else ("", "")), *(asks[0][:2] if asks else ("", ""))]
+    bid, ask = bids[0] if bids else _NONE, asks[0] if asks else _NONE
+    return bid[0], bid[1], ask[0], ask[1]
 
 
 class TruthCheck:
@@ -86,8 +91,8 @@ class TruthCheck:
 
     def load(self, dump: dict[str, Any]) -> None:
         self.agreed, self.differed, self.last_book = dump["agreed"], dump["differed"], dump["last_book"]
-        self.bbos = {sequence: (since, top) for sequence, since, top in dump["bbos"]}
-        self.books = {sequence: (since, top) for sequence, since, top in dump["books"]}
+        self.bbos = {sequence: (since, tuple(top)) for sequence, since, top in dump["bbos"]}
+        self.books = {sequence: (since, tuple(top)) for sequence, since, top in dump["books"]}
 
 
 def _values(top: Top) -> list[float]:

@@ -180,7 +180,7 @@ def test_restart_gives_the_same_signals(moves: list[Any], checkpoint: int, crash
     dumps: dict[str, bytes] = {}
     for number, line in enumerate(lines[:crash]):
         if number == checkpoint:
-            dumps = dict(first.partition.dump_changed())
+            dumps = {key: first.partition.dump(key) for key in first.partition.take_changed()}
         first.line(line)
     for symbol, dump in dumps.items():
         second.load(symbol, dump)

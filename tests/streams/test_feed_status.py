@@ -111,7 +111,7 @@ def test_state_survives_a_checkpoint() -> None:
     then = trade(300, 10, 2) + trade(400, 10, 3) + marker(KEY, "connected", 500) + tick("okx", 10_001)
     whole, restored = RawPartition("okx", 0, settings), RawPartition("okx", 0, settings)
     whole.process(0, first)
-    for key, dump in whole.dump_changed():
+    for key, dump in [(key, whole.dump(key)) for key in whole.take_changed()]:
         restored.load(key, dump)
     assert restored.process(1, then).records == whole.process(1, then).records
 
