@@ -52,8 +52,8 @@ def _cases(frames: list[Frame], full: bool) -> dict[str, Case]:
     rounds = 5 if full else 3  # of what is quick
     slow = 3 if full else 1
     return {
-        "normalize": partial(normalize.measure, frames),
-        "events": partial(normalize.measure_events, frames),
+        "normalize": partial(normalize.measure, frames, rounds),
+        "events": partial(normalize.measure_events, frames, rounds),
         "book": book.measure,
         "join": join.measure,
         "ingest": partial(ingest.measure, frames, rounds=rounds),

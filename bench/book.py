@@ -1,7 +1,7 @@
 """The book structure: updates of 36 levels with the best five read after each, against other structures."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from typing import Protocol
 
 from sortedcontainers import SortedDict
@@ -21,29 +21,11 @@ class _Structure(Protocol):
     def top(self, count: int) -> object: ...
 
 
-class _Sorted:
-    """sortedcontainers, as many Python books are built."""
-
-    def __init__(self) -> None:
-        self._levels = SortedDict()
-
-    def update(self, side: CheckedLevels) -> None:
-        held = self._levels
-        for (price, amount), level in zip(side.numbers, side.levels, strict=True):
-            if amount:
-                held[price] = level
-            else:
-                held.pop(price, None)
-
-    def top(self, count: int) -> object:
-        return [self._levels.peekitem(-rank)[1] for rank in range(1, min(count, len(self._levels)) + 1)]
-
-
 class _Bare:
     """A dictionary, which keeps no order: what any structure on top of one has to pay."""
 
-    def __init__(self) -> None:
-        self._levels: dict[float, list[str]] = {}
+    def __init__(self, levels: MutableMapping[float, list[str]] | None = None) -> None:
+        self._levels: MutableMapping[float, list[str]] = {} if levels is None else levels
 
     def update(self, side: CheckedLevels) -> None:
         held = self._levels
@@ -55,6 +37,18 @@ class _Bare:
 
     def top(self, count: int) -> object:
         return None
+
+
+class _Sorted(_Bare):
+    """sortedcontainers, as many Python books are built."""
+
+    def __init__(self) -> None:
+        self._sorted = SortedDict()
+        super().__init__(self._sorted)
+
+    def top(self, count: int) -> object:
+        held = self._sorted
+        return [held.peekitem(-rank)[1] for rank in range(1, min(count, len(held)) + 1)]
 
 
 def _updates(depth: int) -> list[CheckedLevels]:

@@ -80,33 +80,33 @@ def _often(work: Callable[[], None], times: int) -> Callable[[], None]:
     return run
 
 
-def measure(frames: Sequence[Frame]) -> list[Result]:
+def measure(frames: Sequence[Frame], rounds: int) -> list[Result]:
     """Binance by instrument and kind of frame, then the other exchanges' recordings."""
     results = []
     for key in dict.fromkeys(key for _, key, _ in frames if key in _SHOWN):
         for kind, mark in _KINDS.items():
             chosen = _of_kind([frame for frame in frames if frame[1] == key], mark)
-            results += _against_both(f"normalize + book: {key} {kind}", chosen)
+            results += _against_both(f"normalize + book: {key} {kind}", chosen, rounds)
     for feed, recorded in load_others():
-        results += _against_both(f"normalize + book: {feed}", recorded)
+        results += _against_both(f"normalize + book: {feed}", recorded, rounds)
     return results
 
 
-def _against_both(name: str, frames: Sequence[Frame]) -> list[Result]:
+def _against_both(name: str, frames: Sequence[Frame], rounds: int) -> list[Result]:
     times = 1 + _LEAST // len(frames)
     ours = per_second(times * len(frames), _often(_normalized(frames), times))
     floor = per_second(times * len(frames), _often(_parsed(frames), times))
-    results = [compare(name, "frames/s", ours, "orjson alone", floor)]
+    results = [compare(name, "frames/s", ours, "orjson alone", floor, rounds)]
     instruments = [_instrument(key) for key in dict.fromkeys(key for _, key, _ in frames)]
     symbols = [instrument.exchange_symbol for instrument in instruments]
     try:
         with cryptofeed(_RIVALS[instruments[0].feed], symbols, times, frames) as rival:
-            return [compare(name, "frames/s", ours, NAME, rival, is_rival=True), *results]
+            return [compare(name, "frames/s", ours, NAME, rival, rounds, is_rival=True), *results]
     except NoRival:
         return results
 
 
-def measure_events(frames: Sequence[Frame]) -> list[Result]:
+def measure_events(frames: Sequence[Frame], rounds: int) -> list[Result]:
     """A raw record to JSON events, as a worker has it, by kind."""
     settings, results = load_settings(), []
     for kind, mark in _KINDS.items():
@@ -119,5 +119,5 @@ def measure_events(frames: Sequence[Frame]) -> list[Result]:
                 partition.process(offset, value)
 
         ours, floor = per_second(len(chosen), run), per_second(len(chosen), _parsed(chosen))
-        results.append(compare(f"raw record to JSON events: {kind}", "frames/s", ours, "orjson alone", floor))
+        results.append(compare(f"raw record to JSON events: {kind}", "frames/s", ours, "orjson alone", floor, rounds))
     return results

@@ -26,7 +26,7 @@ from schemas.settings import Settings, load_settings
 
 _INSTRUMENTS = (10, 100, 1_000)
 _SHARED = 100  # instruments of the topic that two workers share
-_PAIRS = 3  # for one round of costs: the clock varies more than CPU does
+_PAIRS = 2  # for one round of costs: the clock varies more than CPU does
 
 
 def measure(frames: int = 100_000, rounds: int = 1) -> list[Result]:

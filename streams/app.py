@@ -152,7 +152,8 @@ async def books(stream: Any) -> None:
     with _or_down():
         async for event in _events(stream):
             message = event.message
-            _publish(books_state.state(message.tp).process(message.offset, event.value), message.partition)
+            state = await books_state.state(message.tp)
+            _publish(state.process(message.offset, event.value), message.partition)
             books_state.processed(event)
             await publishers().room()
 
@@ -163,7 +164,8 @@ async def arbitrage(stream: Any) -> None:
     with _or_down():
         async for event in _events(stream):
             message = event.message
-            for key, value in join_state.state(message.tp).process(message.offset, event.value):
+            state = await join_state.state(message.tp)
+            for key, value in state.process(message.offset, event.value):
                 publishers().put(settings.topic(SIGNALS), message.partition, key, value)
             join_state.processed(event)
 

@@ -62,25 +62,28 @@ class Checkpointed(Generic[S]):
         self._create = create
         self._owner = owner
         self._states: dict[Any, S] = {}
+        self._revocations = 0
         self._unacked: defaultdict[Any, list[Any]] = defaultdict(list)
         self._lock = asyncio.Lock()
         self._spent = 0.0  # s, in all
         self._next = 0.0
 
-    def state(self, tp: Any) -> S:
+    async def state(self, tp: Any) -> S:
         """The partition's state; restored from the table at the partition's first record."""
-        state = self._states.get(tp)
-        if state is None:
-            state = self._create(tp)
-            entries = [
-                (key.decode(), dump)
-                for key, dump in self._table.items()
-                if self._owner(key.decode()) == (tp.topic, tp.partition)
-            ]
-            for key, dump in entries:
+        while tp not in self._states:
+            revocations, state = self._revocations, await self._restored(tp)
+            if revocations == self._revocations:  # else it may have been another's meanwhile
+                self._states[tp] = state
+        return self._states[tp]
+
+    async def _restored(self, tp: Any) -> S:
+        state = self._create(tp)
+        stored = [(key.decode(), dump) for key, dump in self._table.items()]
+        entries = [(key, dump) for key, dump in stored if self._owner(key) == (tp.topic, tp.partition)]
+        async for part in self._in_parts(entries):
+            for key, dump in part:
                 state.load(key, dump)
-            self._states[tp] = state
-            log.info("state restored", topic=tp.topic, partition=tp.partition, entries=len(entries))
+        log.info("state restored", topic=tp.topic, partition=tp.partition, entries=len(entries))
         return state
 
     def processed(self, event: Any) -> None:
@@ -127,7 +130,7 @@ class Checkpointed(Generic[S]):
             event.ack()
 
     async def _in_parts(self, items: list[T]) -> AsyncIterator[list[T]]:
-        """A few at a time, so that records go on meanwhile; the time that they take is counted."""
+        """A few at a time, so that records and heartbeats go on meanwhile; the time that they take is counted."""
         for first in range(0, len(items), _PART):
             began = time.monotonic()
             yield items[first : first + _PART]
@@ -136,6 +139,7 @@ class Checkpointed(Generic[S]):
 
     async def on_revoked(self, revoked: set[Any]) -> None:
         """Checkpoint what can be, then forget: the next owner restores from the table."""
+        self._revocations += 1
         if any(tp in self._states for tp in revoked):
             await self.checkpoint()
         for tp in revoked:
