@@ -1,7 +1,7 @@
 """Running a case: ours and its rival or floor in turn, several rounds, medians and the ratio of the pairs."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -44,17 +44,17 @@ def compare(
     """Run ours and the other alternately; the first pair only warms up."""
     ours(), other()
     pairs = [(ours(), other()) for _ in range(rounds)]
-    ratios = sorted(mine / theirs for mine, theirs in pairs)
-    return Result(
-        name,
-        unit,
-        other_name,
-        is_rival,
-        median(mine for mine, _ in pairs),
-        median(theirs for _, theirs in pairs),
-        median(ratios),
-        (ratios[0], ratios[-1]),
-    )
+    mine, theirs = zip(*pairs, strict=True)
+    return paired(name, unit, other_name, mine, theirs, is_rival=is_rival)
+
+
+def paired(
+    name: str, unit: str, other_name: str, ours: Sequence[float], others: Sequence[float], *, is_rival: bool = False
+) -> Result:
+    """Of values that were measured in pairs, whatever their unit: medians of both, and of the ratios of the pairs."""
+    ratios = sorted(mine / other for mine, other in zip(ours, others, strict=True))
+    spread = ratios[0], ratios[-1]
+    return Result(name, unit, other_name, is_rival, median(ours), median(others), median(ratios), spread)
 
 
 def per_second(units: int, work: Callable[[], object]) -> Timed:

@@ -9,7 +9,7 @@ import orjson
 
 from local.captures import open_capture
 from schemas.feeds import FEEDS
-from schemas.raw import UNKNOWN, encode_line
+from schemas.raw import UNKNOWN
 
 RECORDINGS = Path(__file__).parents[2] / "shared" / "frames"
 _FILES = {
@@ -75,9 +75,3 @@ def _body(kind: int, number: int, update: int, chance: random.Random) -> tuple[d
         return {"e": "trade", "t": number, "p": "50000.00", "q": "0.10", "m": False, "M": True}, "btcusdt@trade"
     amount = f"{chance.randint(1, 99)}.0"
     return {"u": update - 1, "b": "49999.50", "B": amount, "a": "50000.50", "A": "2.0"}, "btcusdt@bookTicker"
-
-
-def records(frames: list[Frame], each: int = 20) -> list[bytes]:
-    """Raw records of `each` frames."""
-    lines = [encode_line(*frame) for frame in frames]
-    return [b"".join(lines[start : start + each]) for start in range(0, len(lines), each)]

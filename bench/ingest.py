@@ -13,13 +13,13 @@ from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 
-import psutil
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from websockets.sync.client import connect
 
 from bench.cases import Result, compare
 from bench.frames import Frame
 from bench.loopback_exchange import CONTROL, endpoints
+from bench.raw_topics import cpu_seconds
 from local.broker import Broker, free_port
 from local.processes import Child, says
 from local.topics import create_topics
@@ -66,12 +66,10 @@ def _ingest_cpu(kafka: str, prefix: str, folder: Path, frames: int) -> float:
         log = folder / f"{prefix}ingest.log"
         ingest = stack.enter_context(Child("ingest", command, log, says("connected"), settings.environment()))
         asyncio.run(_until_raw(settings, b'"subscribed"', len(_SYMBOLS)))
-        process = psutil.Process(ingest.pid)
-        before = process.cpu_times()
+        before = cpu_seconds(ingest)
         _send_all(port)
         asyncio.run(_until_raw(settings, b'{"stream"', frames))
-        after = process.cpu_times()
-    return float(after.user + after.system - before.user - before.system)
+        return cpu_seconds(ingest) - before
 
 
 def _client_cpu(folder: Path, frames: int) -> float:
@@ -81,15 +79,13 @@ def _client_cpu(folder: Path, frames: int) -> float:
         _frame_server(port, folder),
         Child("client", command, folder / "client.log", says("subscribed")) as client,
     ):
-        process = psutil.Process(client.pid)
-        before = process.cpu_times()
+        before = cpu_seconds(client)
         _send_all(port)
         deadline = time.monotonic() + _WITHIN
         while "read" not in client.output():
             assert time.monotonic() < deadline, client.tail()
             time.sleep(0.05)
-        after = process.cpu_times()
-    return float(after.user + after.system - before.user - before.system)
+        return cpu_seconds(client) - before
 
 
 def _frame_server(port: int, folder: Path) -> Child:

@@ -17,17 +17,17 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
-from statistics import median
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import NewTopic
 from websockets.asyncio.client import connect
 
 from bench import relay
-from bench.cases import Result
+from bench.cases import Result, paired
 from bench.latency_side import Side, StampOf, stamp_of_frame, stamp_of_signal
 from bench.loopback_exchange import CONTROL, endpoints
 from bench.paced_frames import MOVING
+from bench.raw_topics import worker
 from local.broker import Broker, free_port
 from local.processes import Child, says
 from local.topics import admin, create_topics
@@ -60,7 +60,7 @@ def _children(settings: Settings, ports: tuple[int, int], logs: Path) -> Iterato
 
     for port in ports:
         yield child(f"exchange-{port}", "serving", "bench.paced_server", str(port))
-    yield child("worker", "Worker ready", "faust", "-A", "streams.app", "worker", "-l", "info")
+    yield worker(settings, logs / "worker")
     yield child("ingest", "connected", "ingest")
     yield child("hops", "handing on", "bench.relay", "hops", settings.kafka)
     yield child("entry", "connected", "bench.relay", "entry", settings.kafka, str(ports[1]))
@@ -101,7 +101,5 @@ async def _side(settings: Settings, port: int, topic: str, stamp_of: StampOf) ->
 
 def _result(rate: int, name: str, part: float, pairs: list[tuple[list[float], list[float]]]) -> Result:
     found = [(ours[int(part * len(ours))], floor[int(part * len(floor))]) for ours, floor in pairs]
-    ratios = sorted(ours / floor for ours, floor in found)
-    mine, theirs = median(ours for ours, _ in found), median(floor for _, floor in found)
-    case, spread = f"frame to signal at {rate:,}/s, {name}", (ratios[0], ratios[-1])
-    return Result(case, "ms", "bare aiokafka relay", False, mine, theirs, median(ratios), spread)
+    mine, theirs = zip(*found, strict=True)
+    return paired(f"frame to signal at {rate:,}/s, {name}", "ms", "bare aiokafka relay", mine, theirs)

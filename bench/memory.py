@@ -20,8 +20,7 @@ from unittest.mock import patch
 import aiohttp
 import psutil
 
-from bench.cases import Result
-from bench.pairs import paired
+from bench.cases import Result, paired
 from bench.raw_topics import BYTECODE
 from local.processes import Child, says
 from local.stack import Stack

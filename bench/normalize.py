@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 import orjson
 
 from bench.cases import Result, compare, per_second
-from bench.frames import Frame, load_others, records
+from bench.frames import Frame, load_others
+from bench.raw_topics import raw_records
 from bench.rival import NAME, NoRival, cryptofeed
 from ingest.exchanges import EXCHANGE_FEEDS
 from schemas.feeds import feed_of
@@ -111,7 +112,7 @@ def measure_events(frames: Sequence[Frame], rounds: int) -> list[Result]:
     settings, results = load_settings(), []
     for kind, mark in _KINDS.items():
         chosen = _of_kind(frames, mark)
-        values = records(chosen)
+        values = [value for _, value in raw_records(chosen, 1)]
 
         def run(values: list[bytes] = values) -> None:
             partition = RawPartition("binance", 0, settings)

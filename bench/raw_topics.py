@@ -17,10 +17,10 @@ from schemas.topics import WORKER_GROUP, raw_topic
 
 # Children start from compiled bytecode, as an installed system does, also where Python is told not to write any.
 BYTECODE = {"PYTHONPYCACHEPREFIX": str(Path(__file__).parent / "out" / "bytecode"), "PYTHONDONTWRITEBYTECODE": ""}
-EACH = 20  # frames of a record
+_EACH = 20  # frames of a record
 
 
-def raw_records(frames: Iterable[Frame], partitions: int, each: int = EACH) -> list[tuple[int, bytes]]:
+def raw_records(frames: Iterable[Frame], partitions: int, each: int = _EACH) -> list[tuple[int, bytes]]:
     """Partition and value of raw records of `each` frames, an instrument's in its partition."""
     found: list[tuple[int, bytes]] = []
     lines: dict[int, list[bytes]] = {number: [] for number in range(partitions)}
@@ -42,10 +42,10 @@ async def send(settings: Settings, records: Iterable[tuple[int, bytes]]) -> None
         await producer.flush()
 
 
-def worker(settings: Settings, log: Path, name: str = "worker") -> Child:
+def worker(settings: Settings, log: Path) -> Child:
     """A worker as it is run in earnest; not started yet."""
     command = [sys.executable, "-m", "faust", "-A", "streams.app", "worker", "-l", "info"]
-    return Child(name, command, log, says("Worker ready"), settings.environment() | BYTECODE)
+    return Child("worker", command, log, says("Worker ready"), settings.environment() | BYTECODE)
 
 
 def cpu_seconds(child: Child) -> float:

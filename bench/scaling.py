@@ -14,9 +14,8 @@ from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 
-from bench.cases import Result
+from bench.cases import Result, paired
 from bench.many import changes, seeds
-from bench.pairs import paired
 from bench.raw_topics import cpu_seconds, raw_records, send, until_done, worker
 from local.broker import Broker, free_port
 from local.processes import Child

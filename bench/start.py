@@ -12,10 +12,9 @@ import time
 from itertools import count, islice
 from pathlib import Path
 
-from bench.cases import Result
+from bench.cases import Result, paired
 from bench.frames import Frame
 from bench.many import changes, seeds
-from bench.pairs import paired
 from bench.raw_topics import raw_records, send, until_done, worker
 from local.broker import Broker, free_port
 from local.processes import Child

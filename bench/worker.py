@@ -14,8 +14,8 @@ from pathlib import Path
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from bench.cases import Result, compare, per_second
-from bench.frames import Frame, records
-from bench.raw_topics import EACH, cpu_seconds, raw_records, send, until_done, worker
+from bench.frames import Frame
+from bench.raw_topics import cpu_seconds, raw_records, send, until_done, worker
 from local.broker import Broker, free_port
 from local.topics import create_topics
 from schemas.settings import Settings, load_settings
@@ -45,15 +45,16 @@ def measure(frames: list[Frame], rounds: int = 3) -> list[Result]:
             asyncio.run(_consume(settings))
             return len(frames) / (time.process_time() - before)
 
-        name, in_process = "worker: raw topic to events", per_second(len(frames), _in_process(records(frames, EACH)))
+        name, in_process = "worker: raw topic to events", per_second(len(frames), _in_process(frames))
         return [
             compare(name, "frames/s", ours, "the same in one process", in_process, rounds),
             compare(name, "frames/s", ours, "plain aiokafka consumer", floor, rounds),
         ]
 
 
-def _in_process(values: list[bytes]) -> Callable[[], None]:
-    """Both agents' work on these records."""
+def _in_process(frames: list[Frame]) -> Callable[[], None]:
+    """Both agents' work on raw records of these frames."""
+    values = [value for _, value in raw_records(frames, 1)]
     settings = load_settings(partitions=_PARTITIONS)
 
     def run() -> None:

@@ -57,11 +57,6 @@ class Publishers:
         """Wait until everything queued before this call is acknowledged by the broker; raises what went wrong."""
         await asyncio.gather(*(publisher.drain() for publisher in self._publishers.values()))
 
-    async def stop(self) -> None:
-        await self.drain()
-        for publisher in self._publishers.values():
-            publisher.task.cancel()
-
     def handed_over(self, count: int) -> None:
         self.waiting -= count
         self._space.set()
