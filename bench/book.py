@@ -8,6 +8,7 @@ from sortedcontainers import SortedDict
 
 from bench.cases import Result, compare, per_second
 from streams.book import Side
+from streams.levels import Level
 from streams.normalize.events import CheckedLevels
 from streams.normalize.values import levels
 
@@ -24,8 +25,8 @@ class _Structure(Protocol):
 class _Bare:
     """A dictionary, which keeps no order: what any structure on top of one has to pay."""
 
-    def __init__(self, levels: MutableMapping[float, list[str]] | None = None) -> None:
-        self._levels: MutableMapping[float, list[str]] = {} if levels is None else levels
+    def __init__(self, levels: MutableMapping[float, Level] | None = None) -> None:
+        self._levels: MutableMapping[float, Level] = {} if levels is None else levels
 
     def update(self, side: CheckedLevels) -> None:
         held = self._levels
@@ -75,7 +76,7 @@ def measure() -> list[Result]:
             return run
 
         changes = len(updates) * _CHANGES
-        ours = per_second(changes, work(lambda: Side(1.0)))
+        ours = per_second(changes, work(lambda: Side(are_bids=True)))
         name = f"book of {depth:,} levels"
         rival = per_second(changes, work(_Sorted))
         results.append(compare(name, "changes/s", ours, "sortedcontainers", rival, is_rival=True))

@@ -7,19 +7,19 @@ import orjson
 from schemas.feeds import CHANNELS, feed_of
 from schemas.instruments import Instrument, assumed_instrument
 from schemas.settings import Settings
-from streams.book import Side
 from streams.continuity import RULES
 from streams.doubles import SeenTrades
 from streams.feed_status import FeedStatus
 from streams.gaps import Gap
 from streams.lead import Lead
+from streams.levels import Levels, json_of
 from streams.normalize import parse
 from streams.normalize.amounts import base_levels
-from streams.normalize.events import Depth, Levels, Quote, Trade
+from streams.normalize.events import CheckedLevels, Depth, Quote, Trade
 from streams.normalize.values import levels
 from streams.order_book import Broken, OrderBook
 from streams.output import Output
-from streams.truth_check import TruthCheck, top_of
+from streams.truth_check import TruthCheck, json_of_top, top_of
 
 _SECOND = 1_000_000
 REPORT_EVERY = 10 * _SECOND  # µs between truth-check reports of an instrument
@@ -95,21 +95,13 @@ class InstrumentStream:
                 self._compared(out, now, self.check.on_bbo(now, quote.sequence, top_of(bids, asks)))
             if fresh:
                 self.lead.on_quote(quote)
-                bids = self._with_depth(bids, orders.book.bids)
-                asks = self._with_depth(asks, orders.book.asks)
+                # The book's levels behind the exchange's best one. After a move the book is up to one update late:
+                # its levels then are not those behind that price.
+                bids = bids + orders.book.bids.behind(quote.bid, self._levels)
+                asks = asks + orders.book.asks.behind(quote.ask, self._levels)
         value = self._publish_quote(out, now, "bbo", quote.timestamp, quote.sequence, bids, asks)
         if fresh:  # one that the book has passed must not step the join back
             out.join(self.instrument.symbol, orders.state.encode() + b"\t" + value)
-
-    def _with_depth(self, best: Levels, side: Side) -> Levels:
-        """The exchange's best level, with the book's levels behind it while both have the same best price.
-
-        After a move the book is up to one update behind the BBO: its levels then are not those behind that price.
-        """
-        held = side.top(self._levels)
-        if not best or not held or not _same_price(best[0], held[0]):
-            return best
-        return best + held[1:]
 
     def _publish_quote(
         self, out: Output, now: int, origin: str, timestamp: int, sequence: int, bids: Levels, asks: Levels
@@ -117,8 +109,8 @@ class InstrumentStream:
         body = self._head(out, timestamp, now)
         body["origin"] = origin
         body["sequence"] = sequence
-        body["bids"] = base_levels(self.instrument, bids)
-        body["asks"] = base_levels(self.instrument, asks)
+        body["bids"] = json_of(base_levels(self.instrument, bids))
+        body["asks"] = json_of(base_levels(self.instrument, asks))
         return out.event("market.quotes", self.key, body)
 
     def _on_depth(self, out: Output, now: int, message: Depth) -> None:
@@ -151,8 +143,8 @@ class InstrumentStream:
         body["type"] = "update" if message.kind == "update" else "snapshot"
         body["sequence"] = message.last
         body["previous"] = message.previous if message.previous >= 0 else max(message.first - 1, 0)
-        body["bids"] = base_levels(self.instrument, message.bids.levels)
-        body["asks"] = base_levels(self.instrument, message.asks.levels)
+        body["bids"] = json_of(base_levels(self.instrument, message.bids.levels))
+        body["asks"] = json_of(base_levels(self.instrument, message.asks.levels))
         out.event("market.books", self.key, body)
         if message.kind != "update":
             self.snapshot_at = now
@@ -205,7 +197,8 @@ class InstrumentStream:
         if difference is None:
             return
         body = self._head(out, now, now) | {"type": "difference", "compared": 0, "agreed": 0, "differed": 0}
-        body |= {"sequence": difference.sequence, "bbo": difference.bbo, "book": difference.book}
+        body |= {"sequence": difference.sequence, "bbo": json_of_top(difference.bbo)}
+        body["book"] = json_of_top(difference.book)
         out.event("market.quality", self.key, body)
 
     def _report(self, out: Output, now: int) -> None:
@@ -269,7 +262,8 @@ class InstrumentStream:
 
     def _repeat_snapshot(self, out: Output, now: int) -> None:
         book, sequence = self.orders.book, self.orders.sequence
-        bids, asks = levels(book.bids.all()), levels(book.asks.all())
+        # Their numbers are for a book that takes them; these are only published.
+        bids, asks = CheckedLevels(book.bids.all(), []), CheckedLevels(book.asks.all(), [])
         whole = Depth("snapshot", now, sequence, sequence, sequence, bids, asks)
         self._publish_book(out, now, whole)
 
@@ -284,7 +278,7 @@ class InstrumentStream:
                 "check": self.check.dump(),
                 "status": self.status.dump(),
                 "seen_trades": self.seen_trades.dump(),
-                "top": self.top,
+                "top": self.top and [json_of(side) for side in self.top],
                 "gap": self.gap and list(self.gap),
                 "times": [self.heard_at, self.snapshot_at, self.reported_at, self.asked_at],
                 "lead": self.lead.dump(),
@@ -300,15 +294,11 @@ class InstrumentStream:
         stream.check.load(state["check"])
         stream.status.load(state["status"])
         stream.seen_trades.load(state["seen_trades"])
-        stream.top = state["top"] and (state["top"][0], state["top"][1])
+        stream.top = state["top"] and (levels(state["top"][0]).levels, levels(state["top"][1]).levels)
         stream.gap = state["gap"] and Gap(*state["gap"])
         stream.heard_at, stream.snapshot_at, stream.reported_at, stream.asked_at = state["times"]
         stream.lead.load(state["lead"])
         return stream
-
-
-def _same_price(one: list[str], other: list[str]) -> bool:
-    return one[0] == other[0] or float(one[0]) == float(other[0])
 
 
 def undefined_instrument(exchange: str, symbol: str) -> Instrument:

@@ -3,8 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from streams.normalize.events import Levels
-from streams.spread import Execution, SpreadStatistics, plain
+from streams.spread import Execution, Levels, SpreadStatistics, plain
 
 
 class PairQuote:

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from streams.book import Book
 from streams.continuity import Rule, Verdict
+from streams.levels import json_of
 from streams.normalize.events import Depth
 from streams.normalize.values import levels
 
@@ -132,14 +133,14 @@ class OrderBook:
         return broken
 
     def dump(self) -> dict[str, Any]:
-        """Everything, for a checkpoint."""
+        """Everything, for a checkpoint; to be encoded as JSON."""
         return {
             "state": self.state,
             "sequence": self.sequence,
             "first": self._first,
             "stamp": self._stamp,
-            "bids": self.book.bids.all(),
-            "asks": self.book.asks.all(),
+            "bids": json_of(self.book.bids.all()),
+            "asks": json_of(self.book.asks.all()),
             "buffer": [_as_list(held) for held in self.buffer],
         }
 
@@ -154,4 +155,4 @@ class OrderBook:
 
 def _as_list(held: Depth) -> list[Any]:
     head = [held.kind, held.timestamp, held.first, held.last, held.previous]
-    return [*head, held.bids.levels, held.asks.levels, held.checksum]
+    return [*head, json_of(held.bids.levels), json_of(held.asks.levels), held.checksum]

@@ -4,7 +4,7 @@ from decimal import Decimal
 from math import exp, sqrt
 from typing import Any, NamedTuple
 
-from streams.normalize.events import Levels
+Levels = list[list[str]]  # [price, amount], best first, as in `market.quotes`
 
 _MEMORY = 300_000_000  # µs: the time constant of the rolling statistics
 _SAMPLE_EVERY = 100_000  # µs

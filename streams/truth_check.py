@@ -5,15 +5,17 @@ Whichever comes first waits for the other, up to ten seconds. Ids that only one 
 
 from typing import Any, NamedTuple
 
-from streams.normalize.events import Levels
+import orjson
+from orjson import Fragment
+
+from streams.levels import Levels
 
 WAIT = 10_000_000  # µs
 
-_NONE = ["", ""]
+_NONE = b'"",""'
 
-# Bid price, bid amount, ask price, ask amount; empty strings for an empty side. Tuples: many wait, and of lists the
-# garbage collector would look at each again and again.
-Top = tuple[str, ...]
+# Both best levels: JSON strings of bid price, bid amount, ask price, ask amount; empty ones for an empty side.
+Top = bytes
 
 
 class Difference(NamedTuple):
@@ -23,8 +25,12 @@ class Difference(NamedTuple):
 
 
 def top_of(bids: Levels, asks: Levels) -> Top:
-    bid, ask = bids[0] if bids else _NONE, asks[0] if asks else _NONE
-    return bid[0], bid[1], ask[0], ask[1]
+    return b"%b,%b" % (bids[0] if bids else _NONE, asks[0] if asks else _NONE)
+
+
+def json_of_top(top: Top) -> Fragment:
+    """The four strings, to be put into an event."""
+    return Fragment(b"[%b]" % top)
 
 
 class TruthCheck:
@@ -85,18 +91,26 @@ class TruthCheck:
             "agreed": self.agreed,
             "differed": self.differed,
             "last_book": self.last_book,
-            "bbos": [[sequence, *entry] for sequence, entry in self.bbos.items()],
-            "books": [[sequence, *entry] for sequence, entry in self.books.items()],
+            "bbos": _listed(self.bbos),
+            "books": _listed(self.books),
         }
 
     def load(self, dump: dict[str, Any]) -> None:
         self.agreed, self.differed, self.last_book = dump["agreed"], dump["differed"], dump["last_book"]
-        self.bbos = {sequence: (since, tuple(top)) for sequence, since, top in dump["bbos"]}
-        self.books = {sequence: (since, tuple(top)) for sequence, since, top in dump["books"]}
+        self.bbos = _unlisted(dump["bbos"])
+        self.books = _unlisted(dump["books"])
 
 
 def _values(top: Top) -> list[float]:
-    return [float(text or -1) for text in top]
+    return [float(text or -1) for text in orjson.loads(b"[%b]" % top)]
+
+
+def _listed(waiting: dict[int, tuple[int, Top]]) -> list[Any]:
+    return [[sequence, since, json_of_top(top)] for sequence, (since, top) in waiting.items()]
+
+
+def _unlisted(dump: list[Any]) -> dict[int, tuple[int, Top]]:
+    return {sequence: (since, orjson.dumps(texts)[1:-1]) for sequence, since, texts in dump}
 
 
 def _drop(waiting: dict[int, tuple[int, Top]], before: int, below: int = 0) -> None:

@@ -4,7 +4,7 @@ from decimal import Context, Decimal
 from functools import lru_cache
 
 from schemas.instruments import Instrument
-from streams.normalize.events import Levels
+from streams.levels import Level, Levels, level_of, texts_of
 
 # An inverse amount is a quotient: 18 decimals are what ClickHouse's column holds.
 _QUANTUM = Decimal("1e-18")
@@ -19,12 +19,16 @@ def base_amount(instrument: Instrument, price: str, amount: str) -> str:
 
 
 def base_levels(instrument: Instrument, side: Levels) -> Levels:
-    """A side's levels as `[price, base amount]`, without what else the exchange puts in a level."""
-    if instrument.contract_size != "1" or instrument.inverse:
-        return [[level[0], base_amount(instrument, level[0], level[1])] for level in side]
-    if side and len(side[0]) > 2:
-        return [level[:2] for level in side]
-    return side
+    """A side's levels with their amounts in base units."""
+    if instrument.contract_size == "1" and not instrument.inverse:
+        return side
+    return [_base_level(level, instrument.contract_size, instrument.inverse) for level in side]
+
+
+@lru_cache(maxsize=65536)
+def _base_level(level: Level, contract_size: str, inverse: bool) -> Level:
+    price, amount = texts_of(level)
+    return level_of(price, _converted(amount, contract_size, price if inverse else ""))
 
 
 @lru_cache(maxsize=65536)

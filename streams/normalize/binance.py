@@ -15,7 +15,7 @@ from msgspec import Meta, Raw, Struct
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.normalize.events import Depth, Ignored, Normalized, Quote, Trade
-from streams.normalize.values import best_levels, check_name, decoded_levels, levels, micros, positives
+from streams.normalize.values import check_name, decoded_levels, micros, positives, quote_of_texts
 
 # Event types of channels that are known and not built.
 _NOT_BUILT = frozenset(
@@ -63,11 +63,11 @@ class _Diff(Struct, gc=False):
     pu: int = -1
 
 
-class _Snapshot(Struct):
+class _Snapshot(Struct, gc=False):
     lastUpdateId: _Id
-    bids: list[Any]  # the third part of a level was an empty list, years ago
-    asks: list[Any]
-    T: int = 0
+    bids: Raw
+    asks: Raw
+    T: int | None = None  # spot's have none
 
 
 def _trade(trade: _Trade, instrument: Instrument, local_timestamp: int) -> Trade | Ignored:
@@ -84,13 +84,18 @@ def _quote(ticker: _Ticker, instrument: Instrument, local_timestamp: int) -> Quo
     check_name(ticker.s, instrument)
     # Spot's BBO has no time at all; the futures' `T` is the matching time.
     stamp = micros(ticker.T) if ticker.T else local_timestamp
-    return Quote(stamp, ticker.u, *best_levels(ticker.b, ticker.B, ticker.a, ticker.A))
+    return quote_of_texts(stamp, ticker.u, ticker.b, ticker.B, ticker.a, ticker.A)
 
 
 def _depth(diff: _Diff, instrument: Instrument, local_timestamp: int) -> Depth:
     check_name(diff.s, instrument)
     bids, asks = decoded_levels(diff.b), decoded_levels(diff.a)
     return Depth("update", micros(diff.T or diff.E), diff.U, diff.u, diff.pu, bids, asks)
+
+
+def _seed(snapshot: _Snapshot, instrument: Instrument, local_timestamp: int) -> Depth:
+    last, stamp = snapshot.lastUpdateId, local_timestamp if snapshot.T is None else micros(snapshot.T)
+    return Depth("seed", stamp, last, last, -1, decoded_levels(snapshot.bids), decoded_levels(snapshot.asks))
 
 
 class _Reader(NamedTuple):
@@ -107,6 +112,7 @@ def _reader(data: type[Struct], convert: Callable[[Any, Instrument, int], Normal
 
 
 _TRADE, _TICKER, _DEPTH = _reader(_Trade, _trade), _reader(_Ticker, _quote), _reader(_Diff, _depth)
+_SEED = _reader(_Snapshot, _seed)
 _STREAMS = {b"trade": _TRADE, b"bookTicker": _TICKER, b"depth": _DEPTH}
 _HEAD = b'{"stream":"'
 
@@ -135,14 +141,14 @@ def _other(frame: bytes, instrument: Instrument, local_timestamp: int) -> Normal
             return Ignored(stream)
         raise FrameError("an array that is no all-market stream" if type(data) is list else "not an object")
     found = _read_by_shape(data, stream)
-    if isinstance(found, _Reader):
-        read = found.wrapped(frame).data if wrapped else found.bare(frame)
-        return found.convert(read, instrument, local_timestamp)
-    return found or _snapshot(data, local_timestamp)
+    if isinstance(found, Ignored):
+        return found
+    read = found.wrapped(frame).data if wrapped else found.bare(frame)
+    return found.convert(read, instrument, local_timestamp)
 
 
-def _read_by_shape(data: dict[str, Any], stream: str) -> _Reader | Ignored | None:
-    """How to read it, or what it is that is not read; none for a snapshot."""
+def _read_by_shape(data: dict[str, Any], stream: str) -> _Reader | Ignored:
+    """How to read it, or what it is that is not read."""
     kind = data.get("e")
     # Books that have the shape of the diff book or of REST's snapshot and are neither: the top levels only.
     if stream.partition("@depth")[2][:1].isdigit() and (kind == "depthUpdate" or "lastUpdateId" in data):
@@ -157,13 +163,7 @@ def _read_by_shape(data: dict[str, Any], stream: str) -> _Reader | Ignored | Non
         return _TICKER
     if kind == "trade":
         return _TRADE
-    return None if "lastUpdateId" in data else _named(data, kind)
-
-
-def _snapshot(frame: dict[str, Any], local_timestamp: int) -> Normalized:
-    snapshot = msgspec.convert(frame, _Snapshot)
-    last, stamp = snapshot.lastUpdateId, micros(snapshot.T) if "T" in frame else local_timestamp
-    return Depth("seed", stamp, last, last, -1, levels(snapshot.bids), levels(snapshot.asks))
+    return _SEED if "lastUpdateId" in data else _named(data, kind)
 
 
 def _named(frame: dict[str, Any], kind: str | None) -> Ignored:

@@ -8,8 +8,18 @@ from typing import Any
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.normalize.amounts import base_amount
-from streams.normalize.events import CheckedLevels, Depth, Ignored, Levels, Normalized, Quote, Trade
-from streams.normalize.values import check_name, exact, level, micros, number, numeric_levels, positive, update_id
+from streams.normalize.events import NO_LEVELS, CheckedLevels, Depth, Ignored, Normalized, Quote, Trade
+from streams.normalize.values import (
+    check_name,
+    exact,
+    level,
+    micros,
+    number,
+    numeric_levels,
+    positive,
+    quote_of,
+    update_id,
+)
 
 _NOT_BUILT = frozenset(
     {
@@ -99,12 +109,12 @@ def _quote(data: dict[str, Any], instrument: Instrument) -> Quote:
     check_name(data["instrument_name"], instrument)
     bids = _side(data["best_bid_price"], data["best_bid_amount"])
     asks = _side(data["best_ask_price"], data["best_ask_amount"])
-    return Quote(micros(data["timestamp"]), 0, bids, asks)  # it has no id
+    return quote_of(micros(data["timestamp"]), 0, bids, asks)  # it has no id
 
 
-def _side(price: Any, amount: Any) -> Levels:
+def _side(price: Any, amount: Any) -> CheckedLevels:
     # A side without orders is sent as zeros or nulls.
     if price is None or amount is None:
-        return []
+        return NO_LEVELS
     price, amount = number(price), number(amount)
-    return level(price, amount) if float(price) and float(amount) else []
+    return level(price, amount) if float(price) and float(amount) else NO_LEVELS

@@ -7,14 +7,20 @@ from typing import Literal
 
 from msgspec import Struct
 
-Levels = list[list[str]]  # [price, amount, …] as the exchange sent them, best first in snapshots
+from streams.levels import Levels
 
 
 class CheckedLevels(Struct, frozen=True, gc=False):
-    """A side of a book message, checked (`values.levels`), with (price, amount) of each level as floats."""
+    """A side of a book message, checked (`values.levels`), with (price, amount) of each level as floats.
+
+    In the exchange's order: best first in snapshots.
+    """
 
     levels: Levels
     numbers: list[tuple[float, float]]
+
+
+NO_LEVELS = CheckedLevels([], [])
 
 
 class Trade(Struct, frozen=True, gc=False):
@@ -51,12 +57,17 @@ class Depth(Struct, frozen=True, gc=False):
 
 
 class Quote(Struct, frozen=True, gc=False):
-    """The exchange's own best bid and offer; a side without orders is empty. Amounts as in `Depth`."""
+    """The exchange's own best bid and offer; a side without orders is empty. Amounts as in `Depth`.
+
+    `bid` and `ask`: the prices, 0 for an empty side.
+    """
 
     timestamp: int
     sequence: int
     bids: Levels
     asks: Levels
+    bid: float
+    ask: float
 
 
 class Ignored(Struct, frozen=True, gc=False):

@@ -8,8 +8,18 @@ from typing import Any
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.normalize.amounts import base_amount
-from streams.normalize.events import Depth, Ignored, Levels, Normalized, Quote, Trade
-from streams.normalize.values import check_name, exact, level, micros, number, numeric_levels, positive, update_id
+from streams.normalize.events import NO_LEVELS, CheckedLevels, Depth, Ignored, Normalized, Quote, Trade
+from streams.normalize.values import (
+    check_name,
+    exact,
+    level,
+    micros,
+    number,
+    numeric_levels,
+    positive,
+    quote_of,
+    update_id,
+)
 
 _SIDES = frozenset({"buy", "sell"})
 # By the topic's words behind `market.<symbol>.`. Steps 0 and 6 show the book's own prices, all others merged ones.
@@ -132,16 +142,16 @@ def _whole(tick: dict[str, Any]) -> Depth:
 def _spot_bbo(tick: dict[str, Any]) -> Quote:
     # `seqId` counts quotes: the books' ids are others.
     bids, asks = _side(tick.get("bid"), tick.get("bidSize")), _side(tick.get("ask"), tick.get("askSize"))
-    return Quote(micros(tick["quoteTime"]), 0, bids, asks)
+    return quote_of(micros(tick["quoteTime"]), 0, bids, asks)
 
 
 def _linear_bbo(tick: dict[str, Any]) -> Quote:
     bids, asks = _side(*(tick.get("bid") or (None, None))), _side(*(tick.get("ask") or (None, None)))
-    return Quote(micros(tick["ts"]), 0, bids, asks)
+    return quote_of(micros(tick["ts"]), 0, bids, asks)
 
 
-def _side(price: Any, amount: Any) -> Levels:
+def _side(price: Any, amount: Any) -> CheckedLevels:
     # A side without orders is absent.
     if price is None or amount is None:
-        return []
+        return NO_LEVELS
     return level(number(price), number(amount))

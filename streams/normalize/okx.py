@@ -8,7 +8,7 @@ from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.normalize.amounts import base_amount
 from streams.normalize.events import Depth, Ignored, Normalized, Quote, Trade
-from streams.normalize.values import check_name, levels, micros, positive
+from streams.normalize.values import check_name, levels, micros, positive, quote_of
 
 _BOOKS = frozenset({"books", "books-l2-tbt", "books50-l2-tbt"})
 _NOT_BUILT = frozenset(
@@ -72,4 +72,4 @@ def _bbo(row: dict[str, Any]) -> Quote:
     sequence = row.get("seqId", 0)
     if type(sequence) is not int:
         raise FrameError(f"not a sequence id: {sequence!r}")
-    return Quote(micros(int(row["ts"])), sequence, levels(row["bids"]).levels, levels(row["asks"]).levels)
+    return quote_of(micros(int(row["ts"])), sequence, levels(row["bids"]), levels(row["asks"]))

@@ -6,11 +6,13 @@ from functools import lru_cache
 from typing import Annotated, Any
 
 import msgspec
+import orjson
 from msgspec import Meta, Raw, ValidationError
 
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
-from streams.normalize.events import CheckedLevels, Levels
+from streams.levels import level_of
+from streams.normalize.events import NO_LEVELS, CheckedLevels, Quote
 
 exact: Callable[[bytes], Any] = msgspec.json.Decoder(float_hook=str).decode
 """JSON with its numbers as text where they have a point: a float keeps some 16 of their digits."""
@@ -18,9 +20,9 @@ exact: Callable[[bytes], Any] = msgspec.json.Decoder(float_hook=str).decode
 _LARGEST = 1e18  # what the columns of the store hold before the point
 _Price = Annotated[float, Meta(gt=0, lt=_LARGEST)]
 _Amount = Annotated[float, Meta(ge=0, lt=_LARGEST)]
-_texts = msgspec.json.Decoder(Levels).decode
+_Texts = list[list[str]]  # [price, amount, …] as the exchange sent them
+
 _numbers = msgspec.json.Decoder(list[tuple[_Price, _Amount]], strict=False).decode
-_SMALL_E, _LARGE_E, _MINUS = b"eE-"  # a single byte is found sooner as a number than as bytes
 _LISTS = {list}
 _PLAIN = b"0123456789."
 _DIGITS = 40  # before the point, or zeros behind it: more are not written out
@@ -95,15 +97,25 @@ def positives(price: str, amount: str) -> tuple[str, str]:
     return positive(price), positive(amount)
 
 
-def level(price: str, amount: str) -> Levels:
-    """A side of one level, checked as `levels` does."""
-    if are_plain(price + amount) and 0 < float(price) < _LARGEST and float(amount) < _LARGEST:
-        return [[price, amount]]
-    return levels([[price, amount]]).levels
+def level(price: str, amount: str) -> CheckedLevels:
+    """A side of one level, of texts that are plain already (`number`)."""
+    numbers = float(price), float(amount)
+    if 0 < numbers[0] < _LARGEST and numbers[1] < _LARGEST:
+        return CheckedLevels([level_of(price, amount)], [numbers])
+    return levels([[price, amount]])
 
 
-def best_levels(bid: str, bid_amount: str, ask: str, ask_amount: str) -> tuple[Levels, Levels]:
-    """A BBO's two sides, checked as `levels` does; a price of zero stands for a side without orders."""
+def quote_of(timestamp: int, sequence: int, bids: CheckedLevels, asks: CheckedLevels) -> Quote:
+    """A BBO of sides that are checked already."""
+    return Quote(timestamp, sequence, bids.levels, asks.levels, _best(bids), _best(asks))
+
+
+def _best(side: CheckedLevels) -> float:
+    return side.numbers[0][0] if side.numbers else 0.0
+
+
+def quote_of_texts(timestamp: int, sequence: int, bid: str, bid_amount: str, ask: str, ask_amount: str) -> Quote:
+    """A BBO, checked as `levels` does; a price of zero stands for a side without orders."""
     best_bid, best_ask = float(bid), float(ask)
     if (
         are_plain(bid + bid_amount + ask + ask_amount)
@@ -112,11 +124,13 @@ def best_levels(bid: str, bid_amount: str, ask: str, ask_amount: str) -> tuple[L
         and float(bid_amount) < _LARGEST
         and float(ask_amount) < _LARGEST
     ):
-        return [[bid, bid_amount]] if best_bid else [], [[ask, ask_amount]] if best_ask else []
-    return level(bid, bid_amount) if best_bid else [], level(ask, ask_amount) if best_ask else []
+        bids, asks = [level_of(bid, bid_amount)] if best_bid else [], [level_of(ask, ask_amount)] if best_ask else []
+        return Quote(timestamp, sequence, bids, asks, best_bid, best_ask)
+    bid_side, ask_side = [[bid, bid_amount]] if best_bid else [], [[ask, ask_amount]] if best_ask else []
+    return quote_of(timestamp, sequence, levels(bid_side), levels(ask_side))
 
 
-def levels(side: Levels) -> CheckedLevels:
+def levels(side: _Texts) -> CheckedLevels:
     """A side of a book, checked: every level a price above zero and a non-negative amount, as plain strings.
 
     One look at all of a side's strings joined costs a tenth of looking at each; only a side that fails is looked
@@ -130,17 +144,20 @@ def levels(side: Levels) -> CheckedLevels:
 
 
 def decoded_levels(side: Raw) -> CheckedLevels:
-    """`levels`, of JSON that is not decoded yet: once as text and once as numbers, both in msgspec's hands.
+    """`levels`, of JSON that is not decoded yet: it is cut into its levels, and only the numbers are decoded.
 
-    What its numbers let through is plain but for an exponent and a minus before zero.
+    It is what it has to be if nothing but brackets, quotes and commas is left without its digits and points.
     """
-    texts, json = _texts(side), bytes(side)
-    if _SMALL_E in json or _LARGE_E in json or _MINUS in json:
-        return typed_levels(texts)
+    json = bytes(side)
     try:
-        return CheckedLevels(texts, _numbers(side))
+        numbers = _numbers(side)
     except ValidationError:
-        return typed_levels(texts)  # which tells what it is
+        return levels(orjson.loads(json))  # which tells what it is
+    if not numbers:
+        return NO_LEVELS
+    if json.translate(None, _PLAIN) != b"[%b]" % (b'["",""],' * len(numbers))[:-1]:
+        return levels(orjson.loads(json))
+    return CheckedLevels(json[2:-2].split(b"],["), numbers)
 
 
 def numeric_levels(side: Iterable[tuple[Any, Any]]) -> CheckedLevels:
@@ -148,14 +165,14 @@ def numeric_levels(side: Iterable[tuple[Any, Any]]) -> CheckedLevels:
     return typed_levels([[str(price), str(amount)] for price, amount in side])
 
 
-def typed_levels(side: Levels) -> CheckedLevels:
+def typed_levels(side: _Texts) -> CheckedLevels:
     """`levels`, where decoding has made sure of lists of strings."""
     if not side:
-        return CheckedLevels(side, [])
+        return NO_LEVELS
     texts, more = [level[0] for level in side], [level[1] for level in side]
     if not are_plain("".join(texts) + "".join(more)):
-        return typed_levels([[_plain(level[0]), _plain(level[1]), *level[2:]] for level in side])
+        return typed_levels([[_plain(level[0]), _plain(level[1])] for level in side])
     prices, amounts = list(map(float, texts)), list(map(float, more))
     if 0.0 in prices or sum(prices) > _LARGEST or sum(amounts) > _LARGEST:
         raise FrameError(f"a price that is not above zero, or a value beyond all measure: {side!r:.100}")
-    return CheckedLevels(side, list(zip(prices, amounts, strict=True)))
+    return CheckedLevels(list(map(level_of, texts, more)), list(zip(prices, amounts, strict=True)))

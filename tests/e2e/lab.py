@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from decimal import Decimal
 from typing import Any, Self
@@ -18,6 +18,7 @@ from schemas.raw import MARKER, decode_record
 from schemas.settings import Settings
 from schemas.topics import raw_topic
 from streams.instrument_stream import InstrumentStream
+from streams.levels import texts_of
 from streams.raw_partition import RawPartition
 
 Levels = list[tuple[Decimal, Decimal]]
@@ -110,12 +111,13 @@ class Lab:
     def _levels(self, key: str) -> tuple[Levels, Levels]:
         stream = self.stream(key)
         assert stream is not None
-        return _decimals(stream.orders.book.bids.all()), _decimals(stream.orders.book.asks.all())
+        book = stream.orders.book
+        return _decimals(map(texts_of, book.bids.all())), _decimals(map(texts_of, book.asks.all()))
 
 
-def _decimals(levels: Any) -> Levels:
+def _decimals(levels: Iterable[tuple[str, str]]) -> Levels:
     """Sorted: which side it is, is told by the caller's order of the two."""
-    return sorted((Decimal(price), Decimal(amount)) for price, amount, *_ in levels)
+    return sorted((Decimal(price), Decimal(amount)) for price, amount in levels)
 
 
 async def settled(lab: Lab, feeds: dict[str, list[str]]) -> None:

@@ -35,8 +35,9 @@ def test_equals_a_sorted_dictionary(
             for side, known, reverse in ((book.bids, truth[0], True), (book.asks, truth[1], False)):
                 expected = [[price, amount] for price, amount in known.items() if float(amount)]
                 expected.sort(key=lambda level: float(level[0]), reverse=reverse)
-                assert [side.top(count) for count in (1, 3, 9)] == [expected[:count] for count in (1, 3, 9)]
-                assert side.all() == expected
+                held = levels(expected).levels
+                assert [side.top(count) for count in (1, 3, 9)] == [held[:count] for count in (1, 3, 9)]
+                assert side.all() == held
 
 
 def test_checksum_of_two_and_two() -> None:

@@ -10,9 +10,10 @@ from msgspec.structs import astuple
 
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
+from streams.levels import texts_of
 from streams.normalize import parse
 from streams.normalize.events import Depth, Ignored, Quote, Trade
-from streams.normalize.values import levels
+from streams.normalize.values import levels, quote_of
 from tests.streams import deribit_frames as frames
 from tests.streams.deribit_frames import LINEAR, MS, OPTION, PERPETUAL, subscription
 from tests.streams.frames import dumps
@@ -67,8 +68,8 @@ def test_book() -> None:
     [change] = parse(frames.book(731, '[["change",86749.5,4e3]]', asks, previous=500), PERPETUAL, NOW)
     assert astuple(change)[:5] == ("update", MS * 1000, 731, 731, 500)
     assert isinstance(change, Depth)
-    assert change.bids.levels == [["86749.5", "4000"]]
-    assert change.asks.levels == [["86750.0", "0"], ["86751", "300"], ["86752.0", "0"]]
+    assert change.bids.levels == [b'"86749.5","4000"']
+    assert change.asks.levels == [b'"86750.0","0"', b'"86751","300"', b'"86752.0","0"']
 
 
 def test_book_without_type() -> None:
@@ -88,7 +89,7 @@ def test_book_of_an_empty_option() -> None:
 def test_quote_with_a_side(missing: tuple[str, str]) -> None:
     """A BBO has no id; a side without orders is sent as zeros or nulls."""
     [quote] = parse(frames.quote(*missing, "86750.5", "300.0"), PERPETUAL, NOW)
-    assert quote == Quote(MS * 1000, 0, [], [["86750.5", "300.0"]])
+    assert quote == quote_of(MS * 1000, 0, levels([]), levels([["86750.5", "300.0"]]))
 
 
 @given(st.decimals("0.00000001", "9999999.99", places=8).filter(bool), st.booleans())
@@ -97,8 +98,9 @@ def test_prices_are_exact(price: Decimal, scientific: bool) -> None:
     text = f"{price:e}" if scientific else f"{price}"
     [quote] = parse(frames.quote(text, "1.0", text, "1.0"), PERPETUAL, NOW)
     assert isinstance(quote, Quote)
-    assert Decimal(quote.bids[0][0]) == price
-    assert "e" not in quote.bids[0][0].lower()
+    held, _ = texts_of(quote.bids[0])
+    assert Decimal(held) == price
+    assert "e" not in held.lower()
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,10 @@ from msgspec.structs import astuple
 
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
+from streams.levels import texts_of
 from streams.normalize import parse
 from streams.normalize.events import Depth, Ignored, Quote, Trade
-from streams.normalize.values import levels
+from streams.normalize.values import levels, quote_of
 from tests.streams import htx_frames as frames
 from tests.streams.frames import dumps
 from tests.streams.htx_frames import LINEAR, MS, SPOT, push
@@ -71,11 +72,19 @@ def test_whole_books(step: int) -> None:
 
 def test_quotes() -> None:
     """Spot counts its quotes by themselves; either side may be missing."""
-    assert parse(frames.spot_bbo(), SPOT, NOW) == [Quote(MS * 1000, 0, [["86751.01", "1.1"]], [["86751.02", "0.42"]])]
-    assert parse(frames.linear_bbo(), LINEAR, NOW) == [Quote(MS * 1000, 0, [["86750.9", "12"]], [["86751.9", "77"]])]
-    assert parse(frames.spot_bbo(bid="null"), SPOT, NOW) == [Quote(MS * 1000, 0, [], [["86751.02", "0.42"]])]
+    assert parse(frames.spot_bbo(), SPOT, NOW) == [
+        quote_of(MS * 1000, 0, levels([["86751.01", "1.1"]]), levels([["86751.02", "0.42"]]))
+    ]
+    assert parse(frames.linear_bbo(), LINEAR, NOW) == [
+        quote_of(MS * 1000, 0, levels([["86750.9", "12"]]), levels([["86751.9", "77"]]))
+    ]
+    assert parse(frames.spot_bbo(bid="null"), SPOT, NOW) == [
+        quote_of(MS * 1000, 0, levels([]), levels([["86751.02", "0.42"]]))
+    ]
     for missing in ("null", ""):
-        assert parse(frames.linear_bbo(ask=missing), LINEAR, NOW) == [Quote(MS * 1000, 0, [["86750.9", "12"]], [])]
+        assert parse(frames.linear_bbo(ask=missing), LINEAR, NOW) == [
+            quote_of(MS * 1000, 0, levels([["86750.9", "12"]]), levels([]))
+        ]
 
 
 def test_case_of_swaps() -> None:
@@ -90,8 +99,9 @@ def test_prices_are_exact(price: Decimal, scientific: bool) -> None:
     text = f"{price:e}" if scientific else f"{price}"
     [quote] = parse(frames.spot_bbo(bid=text), SPOT, NOW)
     assert isinstance(quote, Quote)
-    assert Decimal(quote.bids[0][0]) == price
-    assert "e" not in quote.bids[0][0].lower()
+    held, _ = texts_of(quote.bids[0])
+    assert Decimal(held) == price
+    assert "e" not in held.lower()
 
 
 @pytest.mark.parametrize(
