@@ -7,11 +7,15 @@ our own: each exchange's latest quote is kept, and two may pair while they lie w
 
 from typing import Any
 
+import msgspec
 import orjson
+from orjson import Fragment
 
 from schemas.settings import Settings
-from streams.opportunity import Opportunity, PairQuote
+from streams.opportunity import Opportunity, PairQuote, QuoteLine
 from streams.spread import SpreadStatistics, execute, gross_bps, net_bps
+
+_decoded = msgspec.json.Decoder(QuoteLine).decode
 
 Pair = tuple[str, str]  # (exchange to buy on, exchange to sell on)
 Sent = list[tuple[bytes, bytes]]  # key and value of signal records
@@ -42,10 +46,10 @@ class SymbolJoin:
         self.seen[exchange] = place
         return True
 
-    def on_quote(self, state: str, body: dict[str, Any]) -> list[dict[str, Any]]:
+    def on_quote(self, state: str, line: QuoteLine, json: bytes) -> list[dict[str, Any]]:
         """A quote of one exchange; signal bodies without source."""
-        exchange = body["exchange"]
-        mine = self.quotes[exchange] = PairQuote(exchange, state, body, self._fee(exchange))
+        exchange = line.exchange
+        mine = self.quotes[exchange] = PairQuote(state, line, json, self._fee(exchange))
         self.now = max(self.now, mine.at)
         signals = []
         for name, other in self.quotes.items():
@@ -54,9 +58,9 @@ class SymbolJoin:
                 signals += self._pair(self.now, other, mine)
         return signals
 
-    def on_state(self, state: str, notice: dict[str, Any]) -> list[dict[str, Any]]:
+    def on_state(self, state: str, notice: QuoteLine) -> list[dict[str, Any]]:
         """The book of one exchange went out of the live state."""
-        exchange, now = notice["exchange"], notice["local_timestamp"]
+        exchange, now = notice.exchange, notice.local_timestamp
         quote = self.quotes.get(exchange)
         if quote is None:
             return []
@@ -102,7 +106,7 @@ class SymbolJoin:
         self, now: int, pair: Pair, opportunity: Opportunity | None, gross: float, net: float
     ) -> list[dict[str, Any]]:
         buy, sell = self.quotes[pair[0]], self.quotes[pair[1]]
-        execution = execute(buy.asks, sell.bids, buy.fee, sell.fee)
+        execution = execute(buy.asks(), sell.bids(), buy.fee, sell.fee)
         if opportunity is None:
             opportunity = self.open[pair] = Opportunity(self.symbol, now)
             opportunity.take(buy, sell, gross, net, execution)
@@ -130,7 +134,7 @@ class SymbolJoin:
                 "covered": self.covered,
                 "seen": self.seen,
                 "now": self.now,
-                "quotes": [[quote.state, quote.body] for quote in self.quotes.values()],
+                "quotes": [[quote.state, Fragment(quote.json)] for quote in self.quotes.values()],
                 "open": [[*pair, opportunity.dump()] for pair, opportunity in self.open.items()],
                 "statistics": [[*pair, statistics.dump()] for pair, statistics in self.statistics.items()],
             }
@@ -140,8 +144,9 @@ class SymbolJoin:
         state = orjson.loads(dump)
         self.covered, self.seen, self.now = state["covered"], state["seen"], state["now"]
         for book_state, body in state["quotes"]:
-            exchange = body["exchange"]
-            self.quotes[exchange] = PairQuote(exchange, book_state, body, self._fee(exchange))
+            json = orjson.dumps(body)
+            line = _decoded(json)
+            self.quotes[line.exchange] = PairQuote(book_state, line, json, self._fee(line.exchange))
         self.open = {(buy, sell): Opportunity.load(fields) for buy, sell, fields in state["open"]}
         self.statistics = {(buy, sell): SpreadStatistics(*fields) for buy, sell, fields in state["statistics"]}
 
@@ -170,15 +175,15 @@ class JoinPartition:
         return sent
 
     def _on_line(self, offset: int, state: str, body: bytes) -> list[dict[str, Any]]:
-        quote = orjson.loads(body)
-        symbol = quote["symbol"]
+        quote = _decoded(body)
+        symbol = quote.symbol
         join = self.symbols.get(symbol)
         if join is None:
             join = self.symbols[symbol] = SymbolJoin(symbol, self._settings)
-        if offset <= join.covered or not join.is_new(quote["source"]):
+        if offset <= join.covered or not join.is_new(quote.source):
             return []
         self._changed.add(symbol)
-        return join.on_quote(state, quote) if "origin" in quote else join.on_state(state, quote)
+        return join.on_quote(state, quote, body) if quote.origin else join.on_state(state, quote)
 
     def _on_tick(self, offset: int, body: bytes) -> list[dict[str, Any]]:
         exchange, partition, stamp = body.decode().split("\t")

@@ -3,24 +3,58 @@
 from decimal import Decimal
 from typing import Any
 
+import orjson
+from msgspec import Raw, Struct
+
 from streams.spread import Execution, Levels, SpreadStatistics, plain
 
 
+class QuoteLine(Struct, gc=False):
+    """A `market.quotes` event, its levels not decoded; without `origin`, notice of a book that is not live any more."""
+
+    source: str
+    exchange: str
+    symbol: str
+    local_timestamp: int
+    timestamp: int = 0
+    origin: str = ""
+    sequence: int = 0
+    bids: Raw = Raw(b"[]")
+    asks: Raw = Raw(b"[]")
+
+
 class PairQuote:
-    """One exchange's latest quote of a symbol, with what the join looks at at hand. A missing side's price is 0."""
+    """One exchange's latest quote of a symbol. Most never pay: their levels behind the best stay JSON.
 
-    __slots__ = ("ask", "asks", "at", "bid", "bids", "body", "exchange", "fee", "state")
+    `bid` and `ask` are the best prices, 0 of a missing side; `json` is what `line` was decoded from.
+    """
 
-    def __init__(self, exchange: str, state: str, body: dict[str, Any], fee: float) -> None:
-        self.exchange = exchange
+    __slots__ = ("ask", "at", "bid", "exchange", "fee", "json", "line", "state")
+
+    def __init__(self, state: str, line: QuoteLine, json: bytes, fee: float) -> None:
+        self.exchange = line.exchange
         self.state = state
-        self.body = body
+        self.line = line
+        self.json = json
         self.fee = fee
-        self.at: int = body["local_timestamp"]
-        self.bids: Levels = body["bids"]
-        self.asks: Levels = body["asks"]
-        self.bid = float(self.bids[0][0]) if self.bids else 0.0
-        self.ask = float(self.asks[0][0]) if self.asks else 0.0
+        self.at = line.local_timestamp
+        self.bid = _best(bytes(line.bids))
+        self.ask = _best(bytes(line.asks))
+
+    def bids(self) -> Levels:
+        return _levels(self.line.bids)
+
+    def asks(self) -> Levels:
+        return _levels(self.line.asks)
+
+
+def _best(side: bytes) -> float:
+    return float(side[3 : side.index(b'"', 3)]) if len(side) > 2 else 0.0  # [["86750.00",…
+
+
+def _levels(side: Raw) -> Levels:
+    levels: Levels = orjson.loads(bytes(side))
+    return levels
 
 
 class Opportunity:
@@ -40,8 +74,8 @@ class Opportunity:
         self.gross, self.net = gross, net
         self.amount, self.profit = plain(execution.amount), plain(execution.profit)
         self.sides = {
-            "buy": _side(buy, buy.asks[0][0], plain(execution.buy_price)),
-            "sell": _side(sell, sell.bids[0][0], plain(execution.sell_price)),
+            "buy": _side(buy, buy.asks()[0][0], plain(execution.buy_price)),
+            "sell": _side(sell, sell.bids()[0][0], plain(execution.sell_price)),
         }
         self.peak_net = max(self.peak_net, net)
         if Decimal(self.profit) <= Decimal(self.peak_profit):  # both as published: rounded alike
@@ -91,13 +125,13 @@ class Opportunity:
 def _side(quote: PairQuote, price: str, average_price: str) -> dict[str, Any]:
     return {
         "exchange": quote.exchange,
-        "source": quote.body["source"],
-        "origin": quote.body["origin"],
-        "sequence": quote.body["sequence"],
+        "source": quote.line.source,
+        "origin": quote.line.origin,
+        "sequence": quote.line.sequence,
         "book": quote.state,
         "price": price,
         "average_price": average_price,
-        "timestamp": quote.body["timestamp"],
+        "timestamp": quote.line.timestamp,
         "local_timestamp": quote.at,
         "age": 0,
         "fee_bps": quote.fee,

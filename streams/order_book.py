@@ -139,8 +139,8 @@ class OrderBook:
             "sequence": self.sequence,
             "first": self._first,
             "stamp": self._stamp,
-            "bids": json_of(self.book.bids.all()),
-            "asks": json_of(self.book.asks.all()),
+            "bids": json_of([*self.book.bids.levels.values()]),
+            "asks": json_of([*self.book.asks.levels.values()]),
             "buffer": [_as_list(held) for held in self.buffer],
         }
 
