@@ -1,9 +1,12 @@
 """HTX spot and linear swaps (PROTOCOLS §4.4, §5.4): trades, L2 books, BBO. Amounts of swaps are contracts.
 
-Prices are numbers, some with an exponent: `exact` keeps their text.
+Prices are numbers, some with an exponent: their text is kept.
 """
 
 from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
 
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
@@ -15,6 +18,7 @@ from streams.normalize.values import (
     level,
     micros,
     number,
+    number_levels,
     numeric_levels,
     positive,
     quote_of,
@@ -31,14 +35,26 @@ _CONTROL = frozenset({"ping", "pong", "subbed", "unsubbed", "sub", "unsub", "req
 _OPERATIONS = frozenset({"ping", "pong", "sub", "unsub", "auth", "close", "error"})
 
 
+class _Message(Struct, gc=False):
+    """A message of a channel; what else comes has no `ch`."""
+
+    ch: str | None = None
+    ts: Any = None
+    tick: Raw = Raw(b"null")
+    status: Any = None
+
+
+_message = msgspec.json.Decoder(_Message).decode
+_fields = msgspec.json.Decoder(dict[str, Raw]).decode  # books: their sides are cut, not decoded
+
+
 def normalize(frame: bytes, instrument: Instrument, local_timestamp: int) -> list[Normalized]:
     """One frame to its events; trades come several at once."""
-    message = exact(frame)
-    topic = message.get("ch")
-    if topic is None:
-        return _other(message, instrument)
-    symbol, channel = _taken_apart(topic)
-    if "status" in message:  # REST, in some recordings
+    message = _message(frame)
+    if message.ch is None:
+        return _other(exact(frame), instrument)
+    symbol, channel = _taken_apart(message.ch)
+    if message.status is not None:  # REST, in some recordings
         return [Ignored("rest")]
     if channel.startswith(_NOT_BUILT) and channel not in _WHOLE_BOOKS:
         return [Ignored(channel)]
@@ -46,18 +62,18 @@ def normalize(frame: bytes, instrument: Instrument, local_timestamp: int) -> lis
     return _market(message, channel, instrument)
 
 
-def _market(frame: dict[str, Any], channel: str, instrument: Instrument) -> list[Normalized]:
-    tick = frame["tick"]
+def _market(message: _Message, channel: str, instrument: Instrument) -> list[Normalized]:
     if channel == "trade.detail":
-        return [_trade(row, instrument) for row in tick["data"]]
+        return [_trade(row, instrument) for row in exact(message.tick)["data"]]
     if channel == "bbo":
+        tick = exact(message.tick)
         return [_spot_bbo(tick) if "seqId" in tick else _linear_bbo(tick)]
     if channel.startswith("mbp.") and channel[4:].isdigit():
-        return [_mbp(frame["ts"], tick)]
+        return [_mbp(message.ts, _fields(message.tick))]
     if channel.startswith("depth.size_"):
-        return [_high_frequency(tick)]
+        return [_high_frequency(_fields(message.tick))]
     if channel in _WHOLE_BOOKS:
-        return [_whole(tick)]
+        return [_whole(_fields(message.tick))]
     raise FrameError(f"unknown channel: {channel!r}")
 
 
@@ -115,16 +131,21 @@ def _trade(row: dict[str, Any], instrument: Instrument) -> Trade:
     return Trade(micros(row["ts"]), str(trade_id), price, amount, row["direction"], exchange_amount=own)
 
 
-def _mbp(stamp: int, tick: dict[str, Any]) -> Depth:
+def _mbp(stamp: Any, tick: dict[str, Raw]) -> Depth:
     """Levels 5 and 20 leave out the side that did not change. There is no time but that of sending."""
-    previous, last = update_id(tick["prevSeqNum"]), update_id(tick["seqNum"])
-    bids, asks = numeric_levels(tick.get("bids") or []), numeric_levels(tick.get("asks") or [])
+    previous, last = update_id(exact(tick["prevSeqNum"])), update_id(exact(tick["seqNum"]))
+    bids, asks = _changes(tick, "bids"), _changes(tick, "asks")
     return Depth("update", micros(stamp), previous + 1, last, previous, bids, asks)
 
 
-def _high_frequency(tick: dict[str, Any]) -> Depth:
-    event, version, stamp = tick["event"], update_id(tick["version"]), micros(tick["ts"])
-    bids, asks = numeric_levels(tick.get("bids") or []), numeric_levels(tick.get("asks") or [])
+def _changes(tick: dict[str, Raw], name: str) -> CheckedLevels:
+    side = tick.get(name)
+    return NO_LEVELS if side is None or bytes(side) == b"null" else number_levels(side)
+
+
+def _high_frequency(tick: dict[str, Raw]) -> Depth:
+    event, version, stamp = exact(tick["event"]), update_id(exact(tick["version"])), micros(exact(tick["ts"]))
+    bids, asks = _changes(tick, "bids"), _changes(tick, "asks")
     if event == "snapshot":
         return Depth("snapshot", stamp, version, version, -1, bids, asks)
     if event != "update":
@@ -132,11 +153,9 @@ def _high_frequency(tick: dict[str, Any]) -> Depth:
     return Depth("update", stamp, version, version, max(version - 1, 0), bids, asks)
 
 
-def _whole(tick: dict[str, Any]) -> Depth:
-    version = update_id(tick["version"])
-    return Depth(
-        "snapshot", micros(tick["ts"]), version, version, -1, numeric_levels(tick["bids"]), numeric_levels(tick["asks"])
-    )
+def _whole(tick: dict[str, Raw]) -> Depth:
+    version, stamp = update_id(exact(tick["version"])), micros(exact(tick["ts"]))
+    return Depth("snapshot", stamp, version, version, -1, number_levels(tick["bids"]), number_levels(tick["asks"]))
 
 
 def _spot_bbo(tick: dict[str, Any]) -> Quote:

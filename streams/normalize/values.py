@@ -11,10 +11,10 @@ from msgspec import Meta, Raw, ValidationError
 
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
-from streams.levels import level_of
+from streams.levels import Level, level_of, texts_of
 from streams.normalize.events import NO_LEVELS, CheckedLevels, Quote
 
-exact: Callable[[bytes], Any] = msgspec.json.Decoder(float_hook=str).decode
+exact: Callable[[bytes | Raw], Any] = msgspec.json.Decoder(float_hook=str).decode
 """JSON with its numbers as text where they have a point: a float keeps some 16 of their digits."""
 
 _LARGEST = 1e18  # what the columns of the store hold before the point
@@ -25,6 +25,8 @@ _Texts = list[list[str]]  # [price, amount, …] as the exchange sent them
 _numbers = msgspec.json.Decoder(list[tuple[_Price, _Amount]], strict=False).decode
 _LISTS = {list}
 _PLAIN = b"0123456789."
+_NUMERIC = _PLAIN + b"eE+-"
+_SMALL_E, _LARGE_E, _MINUS = b"eE-"  # a single byte is found sooner as a number than as bytes
 _DIGITS = 40  # before the point, or zeros behind it: more are not written out
 _MS_MAX = 10**14  # milliseconds up to the year 5138; larger values are microseconds (Binance's timeUnit option)
 
@@ -158,6 +160,29 @@ def decoded_levels(side: Raw) -> CheckedLevels:
     if json.translate(None, _PLAIN) != b"[%b]" % (b'["",""],' * len(numbers))[:-1]:
         return levels(orjson.loads(json))
     return CheckedLevels(json[2:-2].split(b"],["), numbers)
+
+
+def number_levels(side: Raw) -> CheckedLevels:
+    """`levels`, of JSON that is not decoded yet and has numbers: cut likewise, exponents written out."""
+    json = bytes(side)
+    try:
+        numbers = _numbers(side)
+    except ValidationError:
+        return numeric_levels(exact(json))  # which tells what it is
+    if not numbers:
+        return NO_LEVELS
+    if json.translate(None, _NUMERIC) != b"[%b]" % (b"[,]," * len(numbers))[:-1]:
+        return numeric_levels(exact(json))
+    levels = (b'"%b"' % json[2:-2].replace(b"],[", b'"\n"').replace(b",", b'","')).split(b"\n")
+    if _SMALL_E in json or _LARGE_E in json or _MINUS in json:
+        levels = list(map(_plain_level, levels))
+    return CheckedLevels(levels, numbers)
+
+
+@lru_cache(maxsize=65536)
+def _plain_level(level: Level) -> Level:
+    price, amount = texts_of(level)
+    return level_of(decimal(price), decimal(amount))
 
 
 def numeric_levels(side: Iterable[tuple[Any, Any]]) -> CheckedLevels:

@@ -13,7 +13,7 @@ from schemas.instruments import Instrument
 from streams.normalize import parse
 from streams.normalize.amounts import base_levels
 from streams.normalize.events import CheckedLevels, Depth, Ignored, Quote, Trade
-from streams.normalize.values import decoded_levels, levels, quote_of
+from streams.normalize.values import decoded_levels, exact, levels, number_levels, numeric_levels, quote_of
 from tests.streams import frames
 from tests.streams.frames import OKX_INVERSE, OKX_SPOT, OKX_SWAP, SPOT, USDM, dumps
 
@@ -236,3 +236,24 @@ def test_levels_are_the_same_decoded_or_not(side: list[list[str]]) -> None:
             decoded_levels(msgspec.Raw(orjson.dumps(side)))
     else:
         assert decoded_levels(msgspec.Raw(orjson.dumps(side))) == expected
+
+
+_TOKENS = st.one_of(
+    st.decimals(0, 10**18, allow_nan=False, places=3).map(str),
+    st.sampled_from(
+        ["0", "0.000", "7", "-0.0", "-1", "1e5", "2E-3", "1e400", '"1.5"', '"nan"', "null", "true", " 8", "[]"]
+    ),
+)
+
+
+@given(st.lists(st.lists(_TOKENS, min_size=1, max_size=3).map(",".join), max_size=4))
+def test_numbers_are_the_same_cut_or_not(side: list[str]) -> None:
+    """Cutting a side of JSON numbers accepts, writes out and refuses what decoding them one by one does."""
+    json = b"[%b]" % ",".join(f"[{level}]" for level in side).encode()
+    try:
+        expected = numeric_levels(exact(json))
+    except (FrameError, ValueError, TypeError) as error:
+        with pytest.raises(type(error)):
+            number_levels(msgspec.Raw(json))
+    else:
+        assert number_levels(msgspec.Raw(json)) == expected
