@@ -33,12 +33,13 @@ _RIVALS = {
     "deribit": "Deribit",
 }
 _SHOWN = ("binance:BTC-USDT", "binance:BTC-USDT-PERP")
+_SEED = b'{"lastUpdateId"'
 _LEAST = 10_000  # frames a run: short recordings are gone through several times
 
 
 def _of_kind(frames: Sequence[Frame], mark: bytes) -> list[Frame]:
     """The frames of one kind, and the snapshot that the book begins with."""
-    return [frame for frame in frames if mark in frame[2][:80] or frame[2].startswith(b'{"lastUpdateId"')]
+    return [frame for frame in frames if mark in frame[2][:80] or frame[2].startswith(_SEED)]
 
 
 def _instrument(key: str) -> Instrument:
@@ -108,10 +109,11 @@ def _against_both(name: str, frames: Sequence[Frame], rounds: int) -> list[Resul
 
 
 def measure_events(frames: Sequence[Frame], rounds: int) -> list[Result]:
-    """A raw record to JSON events, as a worker has it, by kind."""
+    """A raw record to JSON events, as a worker has it, by kind; BBOs with a book's levels behind them, and without."""
     settings, results = load_settings(), []
-    for kind, mark in _KINDS.items():
-        chosen = _of_kind(frames, mark)
+    kinds = {kind: _of_kind(frames, mark) for kind, mark in _KINDS.items()}
+    kinds["BBO without a book"] = [frame for frame in kinds["BBO"] if not frame[2].startswith(_SEED)]
+    for kind, chosen in kinds.items():
         values = [value for _, value in raw_records(chosen, 1)]
 
         def run(values: list[bytes] = values) -> None:

@@ -4,8 +4,8 @@ from typing import Any
 
 import orjson
 
-from schemas.feeds import CHANNELS, feed_of
-from schemas.instruments import Instrument, assumed_instrument
+from schemas.feeds import CHANNELS
+from schemas.instruments import Instrument
 from schemas.settings import Settings
 from streams.continuity import RULES
 from streams.doubles import SeenTrades
@@ -63,10 +63,11 @@ class InstrumentStream:
                 self._on_depth(out, now, event)
 
     def _head(self, out: Output, timestamp: int, now: int) -> dict[str, Any]:
+        instrument = self.instrument
         return {
             "source": out.source(),
-            "exchange": self.instrument.exchange,
-            "symbol": self.instrument.symbol,
+            "exchange": instrument.exchange,
+            "symbol": instrument.symbol,
             "timestamp": timestamp,
             "local_timestamp": now,
         }
@@ -299,8 +300,3 @@ class InstrumentStream:
         stream.heard_at, stream.snapshot_at, stream.reported_at, stream.asked_at = state["times"]
         stream.lead.load(state["lead"])
         return stream
-
-
-def undefined_instrument(exchange: str, symbol: str) -> Instrument:
-    """For frames that come without a definition before them."""
-    return assumed_instrument(feed_of(exchange, symbol).name, exchange, symbol)

@@ -22,14 +22,14 @@ class Output:
 
     def __init__(self, partitions: int) -> None:
         self._partitions = partitions
-        self._origin = self._line = ""
-        self._n = 0
+        self._origin = ""
+        self._line = self._n = 0
         self.records: list[Record] = []
         self.joins: defaultdict[int, list[bytes]] = defaultdict(list)
 
     def begin(self, origin: str, line: int) -> None:
         """`origin` is `<exchange>:<partition>:<offset>`."""
-        self._origin, self._line, self._n = origin, str(line), 0
+        self._origin, self._line, self._n = origin, line, 0
 
     def source(self) -> str:
         source = f"{self._origin}:{self._line}:{self._n}"

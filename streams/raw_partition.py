@@ -8,11 +8,12 @@ from typing import Any
 import orjson
 
 from schemas.errors import FrameError, RawRecordError, SymbolError
-from schemas.instruments import Instrument
+from schemas.feeds import feed_of
+from schemas.instruments import Instrument, assumed_instrument
 from schemas.raw import EVERY, MARKER, UNKNOWN, RawLine, decode_record, unwrap
 from schemas.settings import Settings
 from schemas.topics import raw_topic
-from streams.instrument_stream import InstrumentStream, undefined_instrument
+from streams.instrument_stream import InstrumentStream
 from streams.normalize import parse
 from streams.normalize.events import Ignored
 from streams.output import Output
@@ -70,7 +71,8 @@ class RawPartition:
             self._unknown(out, now, line.frame)
             return None
         try:
-            instrument = undefined_instrument(self.exchange, symbol)
+            # No definition came before it.
+            instrument = assumed_instrument(feed_of(self.exchange, symbol).name, self.exchange, symbol)
         except SymbolError as error:
             out.dead_letter(self.exchange, symbol, now, self._topic, str(error), line.frame)
             return None

@@ -115,6 +115,7 @@ _TRADE, _TICKER, _DEPTH = _reader(_Trade, _trade), _reader(_Ticker, _quote), _re
 _SEED = _reader(_Snapshot, _seed)
 _STREAMS = {b"trade": _TRADE, b"bookTicker": _TICKER, b"depth": _DEPTH}
 _HEAD = b'{"stream":"'
+_NAME = len(_HEAD)  # where the stream's name begins
 
 
 @lru_cache(maxsize=65536)
@@ -126,7 +127,7 @@ def _reader_of(stream: bytes) -> _Reader | None:
 def normalize(frame: bytes, instrument: Instrument, local_timestamp: int) -> list[Normalized]:
     """One frame, in the combined wrapper (`{"stream", "data"}`) or bare, to its events."""
     if frame.startswith(_HEAD):
-        reader = _reader_of(frame[len(_HEAD) : frame.find(b'"', len(_HEAD))])
+        reader = _reader_of(frame[_NAME : frame.find(b'"', _NAME)])
         if reader is not None:
             return [reader.convert(reader.wrapped(frame).data, instrument, local_timestamp)]
     return [_other(frame, instrument, local_timestamp)]
