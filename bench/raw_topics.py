@@ -17,6 +17,7 @@ from schemas.topics import WORKER_GROUP, raw_topic
 
 # Children start from compiled bytecode, as an installed system does, also where Python is told not to write any.
 BYTECODE = {"PYTHONPYCACHEPREFIX": str(Path(__file__).parent / "out" / "bytecode"), "PYTHONDONTWRITEBYTECODE": ""}
+_WITHIN = 180.0  # s in which workers must be through
 _EACH = 20  # frames of a record
 
 
@@ -55,7 +56,7 @@ def cpu_seconds(child: Child) -> float:
 
 
 async def until_done(settings: Settings) -> None:
-    """Wait until the workers have nothing before them."""
-    async with Progress(settings) as progress:
+    """Wait until the workers have nothing before them; `TimeoutError` if that does not come: has one died?"""
+    async with asyncio.timeout(_WITHIN), Progress(settings) as progress:
         while (await progress.offsets()).lag[WORKER_GROUP]:
             await asyncio.sleep(0.2)

@@ -118,5 +118,5 @@ class Book:
         bids, asks = self.bids.top(25), self.asks.top(25)
         levels = [level for pair in zip(bids, asks, strict=False) for level in pair]
         levels += bids[len(asks) :] + asks[len(bids) :]
-        value = crc32(b",".join(levels).translate(_COLONS, b'"'))
+        value = crc32(b":".join(levels).translate(_COLONS, b'"'))
         return value - (1 << 32) if value >= 1 << 31 else value

@@ -12,9 +12,10 @@ from streams.levels import Levels
 
 WAIT = 10_000_000  # µs
 
-_NONE = b'"",""'
+_NONE = b'","'
 
-# Both best levels: JSON strings of bid price, bid amount, ask price, ask amount; empty ones for an empty side.
+# Both best levels: bid price, bid amount, ask price, ask amount as JSON strings, without the outer quotes; empty ones
+# for an empty side.
 Top = bytes
 
 
@@ -25,12 +26,12 @@ class Difference(NamedTuple):
 
 
 def top_of(bids: Levels, asks: Levels) -> Top:
-    return b"%b,%b" % (bids[0] if bids else _NONE, asks[0] if asks else _NONE)
+    return b'%b","%b' % (bids[0] if bids else _NONE, asks[0] if asks else _NONE)
 
 
 def json_of_top(top: Top) -> Fragment:
     """The four strings, to be put into an event."""
-    return Fragment(b"[%b]" % top)
+    return Fragment(b'["%b"]' % top)
 
 
 class TruthCheck:
@@ -102,7 +103,7 @@ class TruthCheck:
 
 
 def _values(top: Top) -> list[float]:
-    return [float(text or -1) for text in orjson.loads(b"[%b]" % top)]
+    return [float(text or -1) for text in orjson.loads(b'["%b"]' % top)]
 
 
 def _listed(waiting: dict[int, tuple[int, Top]]) -> list[Any]:
@@ -110,7 +111,7 @@ def _listed(waiting: dict[int, tuple[int, Top]]) -> list[Any]:
 
 
 def _unlisted(dump: list[Any]) -> dict[int, tuple[int, Top]]:
-    return {sequence: (since, orjson.dumps(texts)[1:-1]) for sequence, since, texts in dump}
+    return {sequence: (since, orjson.dumps(texts)[2:-2]) for sequence, since, texts in dump}
 
 
 def _drop(waiting: dict[int, tuple[int, Top]], before: int, below: int = 0) -> None:

@@ -26,7 +26,8 @@ _numbers = msgspec.json.Decoder(list[tuple[_Price, _Amount]], strict=False).deco
 _LISTS = {list}
 _PLAIN = b"0123456789."
 _NUMERIC = _PLAIN + b"eE+-"
-_SMALL_E, _LARGE_E, _MINUS = b"eE-"  # a single byte is found sooner as a number than as bytes
+_QUOTE = ord('"')
+_SMALL_E, _LARGE_E, _MINUS, _SPACE, _TAB, _RETURN, _NEWLINE = b"eE- \t\r\n"
 _DIGITS = 40  # before the point, or zeros behind it: more are not written out
 _MS_MAX = 10**14  # milliseconds up to the year 5138; larger values are microseconds (Binance's timeUnit option)
 
@@ -148,7 +149,8 @@ def levels(side: _Texts) -> CheckedLevels:
 def decoded_levels(side: Raw) -> CheckedLevels:
     """`levels`, of JSON that is not decoded yet: it is cut into its levels, and only the numbers are decoded.
 
-    It is what it has to be if nothing but brackets, quotes and commas is left without its digits and points.
+    Two numbers each, decoded, of texts between quotes, cut, are what they have to be if there is nothing else in it:
+    no exponent, no minus of a zero, no white space.
     """
     json = bytes(side)
     try:
@@ -157,9 +159,10 @@ def decoded_levels(side: Raw) -> CheckedLevels:
         return levels(orjson.loads(json))  # which tells what it is
     if not numbers:
         return NO_LEVELS
-    if json.translate(None, _PLAIN) != b"[%b]" % (b'["",""],' * len(numbers))[:-1]:
+    cut = json[3:-3].split(b'"],["')
+    if len(cut) != len(numbers) or json[2] != _QUOTE or json[-3] != _QUOTE or _is_odd(json):
         return levels(orjson.loads(json))
-    return CheckedLevels(json[2:-2].split(b"],["), numbers)
+    return CheckedLevels(cut, numbers)
 
 
 def number_levels(side: Raw) -> CheckedLevels:
@@ -173,8 +176,8 @@ def number_levels(side: Raw) -> CheckedLevels:
         return NO_LEVELS
     if json.translate(None, _NUMERIC) != b"[%b]" % (b"[,]," * len(numbers))[:-1]:
         return numeric_levels(exact(json))
-    levels = (b'"%b"' % json[2:-2].replace(b"],[", b'"\n"').replace(b",", b'","')).split(b"\n")
-    if _SMALL_E in json or _LARGE_E in json or _MINUS in json:
+    levels = json[2:-2].replace(b"],[", b"\n").replace(b",", b'","').split(b"\n")
+    if _is_odd(json):
         levels = list(map(_plain_level, levels))
     return CheckedLevels(levels, numbers)
 
@@ -183,6 +186,19 @@ def number_levels(side: Raw) -> CheckedLevels:
 def _plain_level(level: Level) -> Level:
     price, amount = texts_of(level)
     return level_of(decimal(price), decimal(amount))
+
+
+def _is_odd(json: bytes) -> bool:
+    """Whether there is more in a side's numbers than digits and points; a byte is found sooner as a number."""
+    return (
+        _SMALL_E in json
+        or _LARGE_E in json
+        or _MINUS in json
+        or _SPACE in json
+        or _TAB in json
+        or _RETURN in json
+        or _NEWLINE in json
+    )
 
 
 def numeric_levels(side: Iterable[tuple[Any, Any]]) -> CheckedLevels:

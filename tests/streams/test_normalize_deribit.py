@@ -68,8 +68,8 @@ def test_book() -> None:
     [change] = parse(frames.book(731, '[["change",86749.5,4e3]]', asks, previous=500), PERPETUAL, NOW)
     assert astuple(change)[:5] == ("update", MS * 1000, 731, 731, 500)
     assert isinstance(change, Depth)
-    assert change.bids.levels == [b'"86749.5","4000"']
-    assert change.asks.levels == [b'"86750.0","0"', b'"86751","300"', b'"86752.0","0"']
+    assert change.bids.levels == [b'86749.5","4000']
+    assert change.asks.levels == [b'86750.0","0', b'86751","300', b'86752.0","0']
 
 
 def test_book_without_type() -> None:
