@@ -25,6 +25,7 @@ _Texts = list[list[str]]  # [price, amount, …] as the exchange sent them
 _numbers = msgspec.json.Decoder(list[tuple[_Price, _Amount]], strict=False).decode
 _LISTS = {list}
 _PLAIN = b"0123456789."
+_TWO_PLAIN = level_of("", "") * 2  # what is left of two levels without digits and points
 _NUMERIC = _PLAIN + b"eE+-"
 _QUOTE = ord('"')
 _SMALL_E, _LARGE_E, _MINUS, _SPACE, _TAB, _RETURN, _NEWLINE = b"eE- \t\r\n"
@@ -120,14 +121,15 @@ def _best(side: CheckedLevels) -> float:
 def quote_of_texts(timestamp: int, sequence: int, bid: str, bid_amount: str, ask: str, ask_amount: str) -> Quote:
     """A BBO, checked as `levels` does; a price of zero stands for a side without orders."""
     best_bid, best_ask = float(bid), float(ask)
+    bid_level, ask_level = level_of(bid, bid_amount), level_of(ask, ask_amount)
     if (
-        are_plain(bid + bid_amount + ask + ask_amount)
+        (bid_level + ask_level).translate(None, _PLAIN) == _TWO_PLAIN
         and best_bid < _LARGEST
         and best_ask < _LARGEST
         and float(bid_amount) < _LARGEST
         and float(ask_amount) < _LARGEST
     ):
-        bids, asks = [level_of(bid, bid_amount)] if best_bid else [], [level_of(ask, ask_amount)] if best_ask else []
+        bids, asks = [bid_level] if best_bid else [], [ask_level] if best_ask else []
         return Quote(timestamp, sequence, bids, asks, best_bid, best_ask)
     bid_side, ask_side = [[bid, bid_amount]] if best_bid else [], [[ask, ask_amount]] if best_ask else []
     return quote_of(timestamp, sequence, levels(bid_side), levels(ask_side))
