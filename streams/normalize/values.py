@@ -28,7 +28,7 @@ _PLAIN = b"0123456789."
 _TWO_PLAIN = level_of("", "") * 2  # what is left of two levels without digits and points
 _NUMERIC = _PLAIN + b"eE+-"
 _QUOTE = ord('"')
-_SMALL_E, _LARGE_E, _MINUS, _SPACE, _TAB, _RETURN, _NEWLINE = b"eE- \t\r\n"
+_SMALL_E, _LARGE_E, _MINUS, _ESCAPE, _SPACE, _TAB, _RETURN, _NEWLINE = b"eE-\\ \t\r\n"
 _DIGITS = 40  # before the point, or zeros behind it: more are not written out
 _MS_MAX = 10**14  # milliseconds up to the year 5138; larger values are microseconds (Binance's timeUnit option)
 
@@ -151,8 +151,8 @@ def levels(side: _Texts) -> CheckedLevels:
 def decoded_levels(side: Raw) -> CheckedLevels:
     """`levels`, of JSON that is not decoded yet: it is cut into its levels, and only the numbers are decoded.
 
-    Two numbers each, decoded, of texts between quotes, cut, are what they have to be if there is nothing else in it:
-    no exponent, no minus of a zero, no white space.
+    With as many texts between quotes as pairs of numbers, and nothing odd in them (an exponent, the minus of a zero, an
+    escaped digit, white space), the cuts are where they have to be.
     """
     json = bytes(side)
     try:
@@ -196,6 +196,7 @@ def _is_odd(json: bytes) -> bool:
         _SMALL_E in json
         or _LARGE_E in json
         or _MINUS in json
+        or _ESCAPE in json
         or _SPACE in json
         or _TAB in json
         or _RETURN in json

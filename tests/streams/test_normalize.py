@@ -250,6 +250,12 @@ _TOKENS = st.one_of(
 )
 
 
+def test_escaped_digits() -> None:
+    """JSON may write a digit otherwise; a level never does."""
+    text = msgspec.Raw(rb'[["\u0031.5","\u0032"]]')
+    assert decoded_levels(text) == levels([["1.5", "2"]])
+
+
 @given(st.lists(st.lists(_TOKENS, min_size=1, max_size=3).map(",".join), max_size=4))
 def test_numbers_are_the_same_cut_or_not(side: list[str]) -> None:
     """Cutting a side of JSON numbers accepts, writes out and refuses what decoding them one by one does."""
