@@ -178,16 +178,14 @@ def number_levels(side: Raw) -> CheckedLevels:
         return NO_LEVELS
     if json.translate(None, _NUMERIC) != b"[%b]" % (b"[,]," * len(numbers))[:-1]:
         return numeric_levels(exact(json))
-    levels = json[2:-2].replace(b"],[", b"\n").replace(b",", b'","').split(b"\n")
-    if _is_odd(json):
-        levels = list(map(_plain_level, levels))
-    return CheckedLevels(levels, numbers)
+    cut = json[2:-2].replace(b"],[", b"\n").replace(b",", b'","').split(b"\n")
+    return CheckedLevels(list(map(_plain_level, cut)) if _is_odd(json) else cut, numbers)
 
 
 @lru_cache(maxsize=65536)
 def _plain_level(level: Level) -> Level:
     price, amount = texts_of(level)
-    return level_of(decimal(price), decimal(amount))
+    return level_of(number(exact(price.encode())), number(exact(amount.encode())))
 
 
 def _is_odd(json: bytes) -> bool:

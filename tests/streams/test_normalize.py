@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from schemas.errors import FrameError
@@ -245,7 +245,7 @@ def test_levels_are_the_same_decoded_or_not(side: list[list[str]], separators: t
 _TOKENS = st.one_of(
     st.decimals(0, 10**18, allow_nan=False, places=3).map(str),
     st.sampled_from(
-        ["0", "0.000", "7", "-0.0", "-1", "1e5", "2E-3", "1e400", '"1.5"', '"nan"', "null", "true", " 8", "[]"]
+        ["0", "0.000", "7", "-0", "-0.0", "-1", "1e5", "2E-3", "1e400", '"1.5"', '"nan"', "null", "true", " 8", "[]"]
     ),
 )
 
@@ -256,6 +256,7 @@ def test_escaped_digits() -> None:
     assert decoded_levels(text) == levels([["1.5", "2"]])
 
 
+@example(["1,-0"])
 @given(st.lists(st.lists(_TOKENS, min_size=1, max_size=3).map(",".join), max_size=4))
 def test_numbers_are_the_same_cut_or_not(side: list[str]) -> None:
     """Cutting a side of JSON numbers accepts, writes out and refuses what decoding them one by one does."""
