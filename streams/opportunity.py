@@ -38,8 +38,8 @@ class PairQuote:
         self.json = json
         self.fee = fee
         self.at = line.local_timestamp
-        self.bid = _best(bytes(line.bids))
-        self.ask = _best(bytes(line.asks))
+        self.bid = float(_best(line.bids))
+        self.ask = float(_best(line.asks))
 
     def bids(self) -> Levels:
         return _levels(self.line.bids)
@@ -48,8 +48,10 @@ class PairQuote:
         return _levels(self.line.asks)
 
 
-def _best(side: bytes) -> float:
-    return float(side[3 : side.index(b'"', 3)]) if len(side) > 2 else 0.0  # [["86750.00",…
+def _best(side: Raw) -> bytes:
+    """The best price as it is written; nothing else of the side is decoded."""
+    json = bytes(side)
+    return json[3 : json.index(b'"', 3)] if len(json) > 2 else b"0"  # [["86750.00",…
 
 
 def _levels(side: Raw) -> Levels:
@@ -74,8 +76,8 @@ class Opportunity:
         self.gross, self.net = gross, net
         self.amount, self.profit = plain(execution.amount), plain(execution.profit)
         self.sides = {
-            "buy": _side(buy, buy.asks()[0][0], plain(execution.buy_price)),
-            "sell": _side(sell, sell.bids()[0][0], plain(execution.sell_price)),
+            "buy": _side(buy, _best(buy.line.asks).decode(), plain(execution.buy_price)),
+            "sell": _side(sell, _best(sell.line.bids).decode(), plain(execution.sell_price)),
         }
         self.peak_net = max(self.peak_net, net)
         if Decimal(self.profit) <= Decimal(self.peak_profit):  # both as published: rounded alike

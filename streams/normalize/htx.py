@@ -6,7 +6,7 @@ Prices are numbers, some with an exponent: their text is kept.
 from typing import Any
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
@@ -35,26 +35,17 @@ _CONTROL = frozenset({"ping", "pong", "subbed", "unsubbed", "sub", "unsub", "req
 _OPERATIONS = frozenset({"ping", "pong", "sub", "unsub", "auth", "close", "error"})
 
 
-class _Message(Struct, gc=False):
-    """A message of a channel; what else comes has no `ch`."""
-
-    ch: str | None = None
-    ts: Any = None
-    tick: Raw = Raw(b"null")
-    status: Any = None
-
-
-_message = msgspec.json.Decoder(_Message).decode
-_fields = msgspec.json.Decoder(dict[str, Raw]).decode  # books: their sides are cut, not decoded
+_fields = msgspec.json.Decoder(dict[str, Raw]).decode  # the sides of books are cut, not decoded
 
 
 def normalize(frame: bytes, instrument: Instrument, local_timestamp: int) -> list[Normalized]:
     """One frame to its events; trades come several at once."""
-    message = _message(frame)
-    if message.ch is None:
+    message = _fields(frame)
+    topic = exact(message["ch"]) if "ch" in message else None
+    if topic is None:
         return _other(exact(frame), instrument)
-    symbol, channel = _taken_apart(message.ch)
-    if message.status is not None:  # REST, in some recordings
+    symbol, channel = _taken_apart(topic)
+    if "status" in message:  # REST, in some recordings
         return [Ignored("rest")]
     if channel.startswith(_NOT_BUILT) and channel not in _WHOLE_BOOKS:
         return [Ignored(channel)]
@@ -62,18 +53,19 @@ def normalize(frame: bytes, instrument: Instrument, local_timestamp: int) -> lis
     return _market(message, channel, instrument)
 
 
-def _market(message: _Message, channel: str, instrument: Instrument) -> list[Normalized]:
+def _market(message: dict[str, Raw], channel: str, instrument: Instrument) -> list[Normalized]:
+    json = message["tick"]
     if channel == "trade.detail":
-        return [_trade(row, instrument) for row in exact(message.tick)["data"]]
+        return [_trade(row, instrument) for row in exact(json)["data"]]
     if channel == "bbo":
-        tick = exact(message.tick)
+        tick = exact(json)
         return [_spot_bbo(tick) if "seqId" in tick else _linear_bbo(tick)]
     if channel.startswith("mbp.") and channel[4:].isdigit():
-        return [_mbp(message.ts, _fields(message.tick))]
+        return [_mbp(exact(message["ts"]), _fields(json))]
     if channel.startswith("depth.size_"):
-        return [_high_frequency(_fields(message.tick))]
+        return [_high_frequency(_fields(json))]
     if channel in _WHOLE_BOOKS:
-        return [_whole(_fields(message.tick))]
+        return [_whole(_fields(json))]
     raise FrameError(f"unknown channel: {channel!r}")
 
 

@@ -142,7 +142,7 @@ RUBBISH: list[tuple[str, bytes, Instrument, str]] = [
     ("no market", b'{"ch":"shop.btcusdt.bbo","ts":1,"tick":{}}', SPOT, "unknown channel"),
     ("other instrument", frames.spot_bbo(), LINEAR, "frame of 'btcusdt' among those of 'BTC-USDT'"),
     ("other snapshot", frames.mbp_snapshot('{"seqNum":1}'), LINEAR, "frame of 'btcusdt'"),
-    ("no tick", b'{"ch":"market.btcusdt.bbo","ts":1}', SPOT, "malformed"),
+    ("no tick", b'{"ch":"market.btcusdt.bbo","ts":1}', SPOT, "malformed: KeyError: 'tick'"),
     ("side", frames.trades(SPOT, frames.spot_row(direction='"up"')), SPOT, "not a side"),
     ("rounded id", frames.trades(SPOT, frames.spot_row(tradeId="")), SPOT, "not an id"),
     ("zero amount", frames.trades(SPOT, frames.spot_row(amount="0.0")), SPOT, "not above zero"),
