@@ -17,7 +17,6 @@ from ingest.exchanges import EXCHANGE_FEEDS
 from schemas.feeds import feed_of
 from schemas.instruments import Instrument, assumed_instrument
 from schemas.settings import load_settings
-from streams.continuity import RULES
 from streams.normalize import parse
 from streams.normalize.events import Depth
 from streams.order_book import OrderBook
@@ -55,7 +54,7 @@ def _normalized(frames: Sequence[Frame]) -> Callable[[], None]:
     own = [(stamp // 1000, key, gzip.compress(frame) if zipped else frame) for stamp, key, frame in frames]
 
     def run() -> None:
-        books = {key: OrderBook(RULES[feed]) for key in instruments}
+        books = {key: OrderBook(feed) for key in instruments}
         for now, key, frame in own:
             for event in parse(decode(frame) if zipped else frame, instruments[key], now):
                 if type(event) is Depth:

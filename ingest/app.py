@@ -22,7 +22,7 @@ async def ingest(settings: Settings, feeds: Iterable[str] | None = None) -> None
     exchanges = [EXCHANGE_FEEDS[name](settings.channels, settings.depth) for name in feeds or settings.feeds]
     async with (
         aiohttp.ClientSession(trust_env=True) as session,
-        RawWriter(settings, (exchange.feed.exchange for exchange in exchanges)) as writer,
+        RawWriter(settings, (exchange.feed for exchange in exchanges)) as writer,
         asyncio.TaskGroup() as tasks,
     ):
         managers = [FeedManager(exchange, settings, writer, session) for exchange in exchanges]

@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 
 from ingest.raw_buffer import Record
 from schemas.errors import StackError
+from schemas.limits import MAX_BATCH, MAX_REQUEST
 from schemas.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -19,7 +20,6 @@ _TOLD_AFTER = 2.0  # s without an acknowledgement until the log says so
 _RETRY = 0.5  # s between attempts to connect
 _TELL_AGAIN = 30.0  # s between log lines about the same trouble
 _STOP = 5.0  # s for a producer to end
-MAX_REQUEST = 4 << 20
 
 
 def producer_of(settings: Settings) -> AIOKafkaProducer:
@@ -30,7 +30,7 @@ def producer_of(settings: Settings) -> AIOKafkaProducer:
         enable_idempotence=True,
         # aiokafka's lz4 is level 9: 70 MB/s on the recordings, where zstd packs 390 MB/s and smaller.
         compression_type="zstd",
-        max_batch_size=1 << 20,
+        max_batch_size=MAX_BATCH,
         max_request_size=MAX_REQUEST,
         retry_backoff_ms=100,
     )

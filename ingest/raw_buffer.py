@@ -3,11 +3,12 @@
 from collections import deque
 from typing import Any, NamedTuple
 
+from schemas.limits import MAX_RECORD
 from schemas.raw import encode_line, encode_marker
 
-MAX_RECORD = 900_000  # bytes; a line may be as large and stands alone then
 _OVERHEAD = 50  # bytes that a line costs beyond its own
 _RESUME = 0.9  # of the bound: room enough not to stop again at once
+_MARKERS = 1.25  # of the bound: past it markers are dropped as well, as they gather while connections come and go
 
 
 class Record(NamedTuple):
@@ -39,8 +40,8 @@ class _Loss:
 class RawBuffer:
     """All slots' lines and what is in flight. Past `limit` bytes frames are dropped until a tenth is free again.
 
-    Each instrument that lost frames gets one `lost` marker before its next line. Markers are few and always kept, but
-    for ticks: `add_frame` and `add_marker` answer whether the line was taken.
+    Each instrument that lost frames gets one `lost` marker before its next line. Markers are few and kept for longer,
+    but for ticks: `add_frame` and `add_marker` answer whether the line was taken.
     """
 
     def __init__(self, limit: int) -> None:
@@ -62,6 +63,9 @@ class RawBuffer:
     def add_marker(self, slot: Slot, stamp: int, key: str, kind: str, /, **fields: Any) -> bool:
         if self.dropping:
             if kind == "tick":
+                return False
+            if self.size > self.limit * _MARKERS:
+                self._drop(slot, stamp, key)
                 return False
             self._tell_loss(key)
         self._append(slot, encode_marker(stamp, key, kind, **fields))

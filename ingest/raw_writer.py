@@ -10,6 +10,7 @@ import structlog
 
 from ingest.delivery import Delivery
 from ingest.raw_buffer import RawBuffer, Record, Slot
+from schemas.feeds import Feed
 from schemas.raw import EVERY, partition_of
 from schemas.settings import Settings
 from schemas.topics import raw_topic
@@ -26,14 +27,16 @@ class RawWriter:
     `linger_ms`, or as fast as the broker acknowledges.
     """
 
-    def __init__(self, settings: Settings, exchanges: Iterable[str]) -> None:
-        self._exchanges = tuple(dict.fromkeys(exchanges))
+    def __init__(self, settings: Settings, feeds: Iterable[Feed]) -> None:
+        self._feeds: dict[str, list[str]] = {}  # by exchange
+        for feed in feeds:
+            self._feeds.setdefault(feed.exchange, []).append(feed.name)
         self._partitions = settings.partitions
         self._linger = settings.linger_ms / 1000
         self._buffer = RawBuffer(settings.buffer_mb << 20)
         self._slots = {
             name: [Slot(settings.topic(raw_topic(name)), number) for number in range(settings.partitions)]
-            for name in self._exchanges
+            for name in self._feeds
         }
         self._filled = {slot: asyncio.Event() for slots in self._slots.values() for slot in slots}
         self._by_key: dict[str, Slot] = {}
@@ -116,5 +119,6 @@ class RawWriter:
             now = time.time_ns()
             for exchange, slots in self._slots.items():
                 for slot in slots:
-                    if self._buffer.add_marker(slot, now, f"{exchange}:{EVERY}", "tick"):
+                    feeds = self._feeds[exchange]
+                    if self._buffer.add_marker(slot, now, f"{exchange}:{EVERY}", "tick", feeds=feeds):
                         self._filled[slot].set()

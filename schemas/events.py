@@ -12,7 +12,7 @@ is a repetition after a crash, and equal to the first.
 """
 
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -94,16 +94,25 @@ class Quote(MarketEvent):
 
 
 class Gap(MarketEvent):
-    """`market.gaps`. `opened` when something was missed, `closed` when the book is live again.
+    """`market.gaps`. `opened` when something was missed, `closed` when it is healed.
 
-    `id` ties the two. `cause`: `sequence` (ids did not follow), `disconnected`, `lost` (ingest had to drop frames),
-    `restarted` (the exchange's ids began anew), `checksum`, `crossed` (the book contradicted itself).
-    `expected`/`received`: ids at a sequence gap, else 0. `duration`: microseconds without a live book, at `closed`.
+    That is when the book is live again, when trades come again after an outage, or when the last missing one has come.
+    `id` ties the two. `channel`: what has the hole. `cause`: `sequence` (ids did not follow), `disconnected`, `absent`
+    (nobody ingested the feed), `lost` (ingest had to drop frames), `skipped` (a record that could not be processed),
+    `restarted` (the exchange's ids began anew), `checksum`, `crossed` (the book contradicted itself), `quality` (the
+    exchange's BBO contradicted it), `depth` (the price left the levels that the snapshot knew).
+    `since`: receipt of the last frame before the hole, µs. `first_missing`/`last_missing`: ids of the first and last
+    missing trade, empty where unknown. `expected`/`received`: ids at a sequence gap of a book, else 0.
+    `duration`: microseconds from `since`, at `closed`.
     """
 
     type: Literal["opened", "closed"]
     id: str
     cause: str
+    channel: Literal["books", "trades"]
+    since: Micros
+    first_missing: str
+    last_missing: str
     expected: int
     received: int
     duration: int
@@ -125,21 +134,30 @@ class Quality(MarketEvent):
     book: list[str]
 
 
+StatusType = Literal[
+    "connected", "disconnected", "subscribed", "refused", "renewing", "renewed", "silent", "resumed",
+    "absent", "returned", "wrong_clock", "clock_right", "clock_stepped", "rate_limited", "notice", "listed",
+    "changed", "delisted", "skipped", "not_tradable", "limited", "implausible", "report",
+]  # fmt: skip
+STATUS_TYPES: frozenset[str] = frozenset(get_args(StatusType))
+
+
 class Status(MarketEvent):
     """`market.status`. The watch over an instrument's feed; `channels`: those that it is about, none: the connection.
 
     `connected`, `disconnected`, `subscribed`, `refused`, `notice` (the exchange announces something), `rate_limited`;
     `renewing` and `renewed`: the connection is changed for another without a break; `silent` (`age`: for how long;
     `reason`: what is done about it: `resubscribe`, `reconnect`) and `resumed`; `wrong_clock`, `clock_right`: the
-    exchange's times; `report`, every 10 s and channel: `messages` since the last one, `age` of the last message.
+    exchange's times; `absent`, `returned`: nobody ingests the feed (`age`: for how long), and somebody does again;
+    `clock_stepped`: our own clock was set back; `listed`, `changed`, `delisted`: its definition; `not_tradable`: its
+    book is crossed, as before an opening; `limited`: a size bound was reached; `skipped`: a record that could not be
+    processed was set aside; `implausible`: its price cannot be that of the same coin elsewhere; `report`, every 10 s
+    and channel: `messages` since the last one, `age` of the last message.
     Times in µs: `latency_*` from exchange time to receipt by the exchange's clock (0: it sends no times);
     `clock_offset`: its clock minus ours, `round_trip` of asking for it. `reconnects`, `renewals`: since the start.
     """
 
-    type: Literal[
-        "connected", "disconnected", "subscribed", "refused", "renewing", "renewed", "silent", "resumed",
-        "wrong_clock", "clock_right", "rate_limited", "notice", "report",
-    ]  # fmt: skip
+    type: StatusType
     channels: list[str]
     reason: str
     messages: int

@@ -19,7 +19,8 @@ the same topic as a *marker*: a line whose frame begins with `{"marketprism":"<t
 | `rate_limited` | `status`, `seconds`, `where` | REST was refused and is left alone for so long |
 | `notice` | `reason` | the exchange announces something |
 | `lost` | `frames`, `reason` | frames were dropped before the broker took them: a gap |
-| `tick` | | each second, to every partition, key `<exchange>:*`: stream time |
+| `listed` / `delisted` | `reason` | the exchange began, ended to trade it |
+| `tick` | `feeds` | each second, to every partition, key `<exchange>:*`: stream time, and whom its writer ingests |
 | `frame` | `base64` | a frame that cannot stand in a line (newlines, our own prefix) |
 | `oversized` | `bytes`, `sha256`, `base64` (first KiB) | a frame larger than a record may be |
 """
@@ -35,10 +36,11 @@ from aiokafka.partitioner import murmur2
 from msgspec import Struct
 
 from schemas.errors import RawRecordError
+from schemas.limits import MAX_FRAME
 
 MARKER = b'{"marketprism":"'
-MAX_FRAME = 900_000  # bytes; a Kafka record holds 1 MB by default, and the line has a head
 UNKNOWN = "?"  # the symbol of a frame whose instrument ingest cannot tell
+_LATEST = 1 << 63  # ns since the epoch: the year 2262
 EVERY = "*"  # the symbol of a marker for all instruments of a partition
 
 
@@ -97,7 +99,10 @@ def decode_record(value: bytes) -> Iterator[RawLine]:
     for number, line in enumerate(lines):
         try:
             stamp, key, frame = line.split(b"\t", 2)
-            yield RawLine(int(stamp), _text(key), frame)
+            received = int(stamp)
+            if not 0 <= received < _LATEST:
+                raise ValueError(f"not a receipt time: {received}")
+            yield RawLine(received, _text(key), frame)
         except ValueError as error:
             raise RawRecordError(f"line {number} is not <ns>\\t<exchange>:<symbol>\\t<frame>: {error}") from None
 

@@ -85,7 +85,10 @@ class Settings(BaseSettings):
     )
 
     checkpoint_s: Annotated[float, Field(gt=0, le=60)] = Field(
-        1.0, description="seconds between checkpoints, at least: they take a twentieth of a worker's time at most"
+        1.0, description="seconds between checkpoints, at least: they take a fiftieth of a worker's time at most"
+    )
+    poison_attempts: Annotated[int, Field(ge=1, le=100)] = Field(
+        3, description="times that a record may fail before it is set aside in dead_letters"
     )
     clock_limit_ms: Annotated[int, Field(ge=1)] = Field(
         5000, description="an exchange's times that are off by more are told as a wrong clock"

@@ -4,9 +4,10 @@ All partitioned topics have the same number of partitions (setting `partitions`)
 record and its events share a partition number, and Faust assigns raw and join partitions of one number together.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from schemas.feeds import EXCHANGES
+from schemas.limits import MAX_MESSAGE
 
 _HOUR = 3_600_000
 _DAY = 24 * _HOUR
@@ -32,12 +33,11 @@ class Topic:
     meaning: str
     retention_ms: int
     partitions: int = 0
-    config: dict[str, str] = field(default_factory=dict)
 
     def configuration(self) -> dict[str, str]:
         # The broker's time, not the frames': a replay of last year must not be old enough to be deleted at once.
         fixed = {"cleanup.policy": "delete", "message.timestamp.type": "LogAppendTime"}
-        return {"retention.ms": str(self.retention_ms), **fixed, **self.config}
+        return {"retention.ms": str(self.retention_ms), "max.message.bytes": str(MAX_MESSAGE), **fixed}
 
 
 def raw_topic(exchange: str) -> str:
@@ -58,8 +58,7 @@ TOPICS: dict[str, Topic] = {
         Topic("market.quality", "exchange:symbol", "truth check of books against the exchange's BBO", 30 * _DAY),
         Topic("market.status", "exchange:symbol", "data age, latency, connections, clocks", 30 * _DAY),
         Topic(SIGNALS, "symbol", "arbitrage opportunities: opened, updated, closed", 30 * _DAY),
-        Topic(DEAD_LETTERS, "exchange:symbol", "what could not be understood", 30 * _DAY,
-              config={"max.message.bytes": "4194304"}),
+        Topic(DEAD_LETTERS, "exchange:symbol", "what could not be understood", 30 * _DAY),
         Topic(JOIN, "none (partition = murmur2 of symbol)", "internal: quotes by symbol, in batches", 6 * _HOUR),
         Topic(CONTROL, "exchange:symbol", "requests to ingest: fetch this snapshot again", _HOUR, partitions=1),
     )

@@ -3,10 +3,12 @@
 Two agents: `books` turns raw records into events; `arbitrage` joins the quotes of all exchanges by symbol.
 """
 
-import contextlib
+import asyncio
 import gc
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +17,15 @@ import structlog
 
 from schemas.errors import MarketPrismError
 from schemas.feeds import EXCHANGES
+from schemas.limits import MAX_BATCH, MAX_JOIN_RECORD, MAX_MESSAGE, MAX_REQUEST
 from schemas.logs import configure_logs
-from schemas.raw import partition_of
+from schemas.raw import EVERY, encode_marker, partition_of
 from schemas.settings import Settings, load_settings
 from schemas.topics import CONTROL, JOIN, SIGNALS, WORKER_GROUP, raw_topic
 from streams.arbitrage import JoinPartition
 from streams.checkpoint import Checkpointed
 from streams.faust_app import StreamsApp
-from streams.output import Output
+from streams.output import Output, Record, in_records
 from streams.publisher import Publishers
 from streams.raw_partition import RawPartition
 
@@ -63,8 +66,8 @@ def _faust_app(settings: Settings) -> faust.App:
         stream_buffer_maxsize=1000,  # records, of many frames each
         producer_acks=-1,
         producer_compression_type="zstd",
-        producer_max_batch_size=1 << 20,
-        producer_max_request_size=4 << 20,
+        producer_max_batch_size=MAX_BATCH,
+        producer_max_request_size=MAX_REQUEST,
         autodiscover=False,
     )
 
@@ -82,7 +85,11 @@ raw_topics = {settings.topic(raw_topic(exchange)): exchange for exchange in EXCH
 raw_channel = app.topic(*raw_topics, schema=_BYTES)
 join_channel = app.topic(settings.topic(JOIN), schema=_BYTES)
 
-_COMPACTED = {"segment.bytes": str(32 << 20), "segment.ms": "600000", "min.cleanable.dirty.ratio": "0.2"}
+_SILENT_AFTER = 2.5  # s without a record, of which ingest sends one each second
+_STOP = 5.0  # s that the last checkpoint may take
+
+_COMPACTED = {"segment.bytes": str(32 << 20), "segment.ms": "600000", "min.cleanable.dirty.ratio": "0.2",
+              "max.message.bytes": str(MAX_MESSAGE)}  # fmt: skip
 
 
 def _checkpoint_table(name: str) -> Any:
@@ -115,17 +122,10 @@ def _crash(error: BaseException) -> None:
     app.loop.create_task(app.crash(error))
 
 
-@contextlib.contextmanager
-def _or_down() -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # whatever it is, going on without this record would be a silent loss
-        _crash(error)
-        raise
-
-
 def _raw_owner(key: str) -> tuple[str, int]:
-    return settings.topic(raw_topic(key.partition(":")[0])), partition_of(key, settings.partitions)
+    exchange, symbol, *own = key.split(":", 2)
+    partition = int(own[0]) if symbol == EVERY else partition_of(key, settings.partitions)
+    return settings.topic(raw_topic(exchange)), partition
 
 
 def _join_owner(symbol: str) -> tuple[str, int]:
@@ -133,9 +133,12 @@ def _join_owner(symbol: str) -> tuple[str, int]:
 
 
 books_state = Checkpointed(
-    app, books_table, publishers, lambda tp: RawPartition(raw_topics[tp.topic], tp.partition, settings), _raw_owner
+    app, books_table, publishers, lambda tp: RawPartition(raw_topics[tp.topic], tp.partition, settings), _raw_owner,
+    settings,
+)  # fmt: skip
+join_state = Checkpointed(
+    app, join_table, publishers, lambda tp: JoinPartition(tp.partition, settings), _join_owner, settings
 )
-join_state = Checkpointed(app, join_table, publishers, lambda tp: JoinPartition(tp.partition, settings), _join_owner)
 
 
 def _publish(out: Output, partition: int) -> None:
@@ -143,36 +146,76 @@ def _publish(out: Output, partition: int) -> None:
     for topic, key, value in out.records:
         put(settings.topic(topic), 0 if topic == CONTROL else partition, key, value)
     for join_partition, lines in out.joins.items():
-        put(settings.topic(JOIN), join_partition, None, b"\n".join(lines))
+        for record in in_records(lines, MAX_JOIN_RECORD):
+            put(settings.topic(JOIN), join_partition, None, record)
+
+
+def _publish_signals(records: Iterable[Record], partition: int) -> None:
+    for topic, key, value in records:
+        publishers().put(settings.topic(topic), partition, key, value)
+
+
+_read_at: dict[Any, float] = {}  # monotonic, by raw partition: its last record
 
 
 @app.agent(raw_channel)
 async def books(stream: Any) -> None:
     """Raw records to market events and to quotes for the join."""
-    with _or_down():
-        async for event in _events(stream):
-            message = event.message
+    async for event in _events(stream):
+        message = event.message
+        async with _failing_safely(books_state, message):
             state = await books_state.state(message.tp)
-            _publish(state.process(message.offset, event.value), message.partition)
-            books_state.processed(event)
-            await publishers().room()
+            _read_at[message.tp] = time.monotonic()
+            if books_state.failures.is_poison(message.tp, message.offset):
+                out = state.skip(message.offset, event.value, books_state.failures.reason(message.tp))
+            else:
+                out = state.process(message.offset, event.value)
+        _publish(out, message.partition)
+        books_state.processed(event)
+        await publishers().room()
 
 
 @app.agent(join_channel)
 async def arbitrage(stream: Any) -> None:
     """Quotes of one symbol over all exchanges to signals."""
-    with _or_down():
-        async for event in _events(stream):
-            message = event.message
+    async for event in _events(stream):
+        message = event.message
+        async with _failing_safely(join_state, message):
             state = await join_state.state(message.tp)
-            for key, value in state.process(message.offset, event.value):
-                publishers().put(settings.topic(SIGNALS), message.partition, key, value)
-            join_state.processed(event)
+            if join_state.failures.is_poison(message.tp, message.offset):
+                records = state.skip(message.offset, event.value, join_state.failures.reason(message.tp))
+            else:
+                records = state.process(message.offset, event.value)
+        _publish_signals(records, message.partition)
+        join_state.processed(event)
+
+
+@asynccontextmanager
+async def _failing_safely(checkpointed: Checkpointed[Any], message: Any) -> AsyncIterator[None]:
+    """Count a failure at this record, then take the worker down: going on without it would be a silent loss."""
+    try:
+        yield
+    except Exception as error:
+        books_state.halt()
+        join_state.halt()
+        await checkpointed.failures.count(message.tp, message.offset, error)
+        _crash(error)
+        raise
 
 
 def _events(stream: Any) -> AsyncIterator[Any]:
     events: AsyncIterator[Any] = stream.noack().events()
     return events
+
+
+@app.timer(interval=1.0)
+async def witness() -> None:
+    """Put a tick into raw partitions that ingest has fallen silent in: its death must not stop stream time."""
+    now = time.monotonic()
+    for tp, state in books_state.states.items():
+        if now - _read_at.get(tp, now) >= _SILENT_AFTER and state.needs_witness():
+            line = encode_marker(time.time_ns(), f"{state.exchange}:{EVERY}", "tick", feeds=[])
+            publishers().put(tp.topic, tp.partition, None, line)
 
 
 @app.timer(interval=settings.checkpoint_s)
@@ -189,5 +232,9 @@ async def _on_revoked(sender: Any, revoked: set[Any], **_: Any) -> None:
 
 @app.on_before_shutdown.connect
 async def _on_shutdown(sender: Any, **_: Any) -> None:
-    await books_state.checkpoint()
-    await join_state.checkpoint()
+    try:
+        async with asyncio.timeout(_STOP):
+            await books_state.checkpoint()
+            await join_state.checkpoint()
+    except TimeoutError:
+        log.warning("no last checkpoint: the broker does not answer; what it would have covered is read again")

@@ -5,20 +5,24 @@ our own: each exchange's latest quote is kept, and two may pair while they lie w
 `local_timestamp`. One partition holds all exchanges' quotes of its symbols.
 """
 
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 import orjson
 from orjson import Fragment
 
+from schemas.limits import MAX_EVENT
+from schemas.raw import UNKNOWN
 from schemas.settings import Settings
+from schemas.topics import JOIN, SIGNALS
 from streams.opportunity import Opportunity, PairQuote, QuoteLine
+from streams.output import Output, Record
 from streams.spread import SpreadStatistics, execute, gross_bps, net_bps
 
 _decoded = msgspec.json.Decoder(QuoteLine).decode
 
 Pair = tuple[str, str]  # (exchange to buy on, exchange to sell on)
-Sent = list[tuple[bytes, bytes]]  # key and value of signal records
 
 
 class SymbolJoin:
@@ -162,17 +166,33 @@ class JoinPartition:
         self._changed: set[str] = set()
         self._times: dict[tuple[str, int], int] = {}
 
-    def process(self, offset: int, value: bytes) -> Sent:
+    def process(self, offset: int, value: bytes) -> list[Record]:
         """One record of the topic."""
-        sent: Sent = []
+        sent: list[Record] = []
         for number, line in enumerate(value.split(b"\n")):
             state, _, body = line.partition(b"\t")
             signals = self._on_tick(offset, body) if state == b"tick" else self._on_line(offset, state.decode(), body)
             for n, signal in enumerate(signals):
                 source = {"source": f"join:{self.partition}:{offset}:{number}:{n}"}
-                sent.append((signal["symbol"].encode(), orjson.dumps(source | signal)))
+                sent.append((SIGNALS, signal["symbol"].encode(), orjson.dumps(source | signal)))
         self.offset = offset
         return sent
+
+    def skip(self, offset: int, value: bytes, reason: str) -> list[Record]:
+        """Set a record aside that could not be processed: whole into one dead letter, its quotes forgotten."""
+        out, sent, number = Output(1), list[Record](), 0
+        out.begin(f"join:{self.partition}:{offset}", 0)
+        out.dead_letter("?", UNKNOWN, 0, JOIN, reason, value, most=MAX_EVENT)
+        for number, line in enumerate(value.split(b"\n"), 1):
+            with suppress(msgspec.MsgspecError, KeyError):
+                quote = _decoded(line.partition(b"\t")[2])
+                join = self.symbols[quote.symbol]
+                self._changed.add(quote.symbol)
+                for n, signal in enumerate(join.on_state("stale", quote)):
+                    source = {"source": f"join:{self.partition}:{offset}:{number}:{n}"}
+                    sent.append((SIGNALS, signal["symbol"].encode(), orjson.dumps(source | signal)))
+        self.offset = offset
+        return out.records + sent
 
     def _on_line(self, offset: int, state: str, body: bytes) -> list[dict[str, Any]]:
         quote = _decoded(body)
@@ -199,6 +219,10 @@ class JoinPartition:
         """The symbols that something reached since the last call."""
         changed, self._changed = self._changed, set()
         return sorted(changed)
+
+    def take_gone(self) -> list[str]:
+        """No symbol is ever forgotten."""
+        return []
 
     def dump(self, symbol: str) -> bytes:
         """One symbol's checkpoint entry as of the last record."""

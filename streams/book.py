@@ -5,12 +5,16 @@ identifies them (two decimal strings of up to 15 digits never share a float).
 """
 
 from bisect import bisect_left
+from collections.abc import Collection
 from heapq import nlargest, nsmallest
 from math import inf
+from typing import Final
 from zlib import crc32
 
 from streams.levels import Level, Levels
-from streams.normalize.events import CheckedLevels
+from streams.normalize.events import NO_LEVELS, CheckedLevels
+
+MAX_LEVELS: Final = 10_000  # a side; the worst beyond it are forgotten, and count as unknown
 
 _KEPT, _MOST = 32, 96  # prices in order: after they have been chosen or cut, and until they are cut
 _COLONS = bytes.maketrans(b",", b":")
@@ -21,22 +25,85 @@ class Side:
 
     Nearly all that is asked of a book is its top, while most of what changes lies further away, and keeping all prices
     in order costs more than the rest of an update.
+
+    Where the side `is_cut`, `bound` is the worst price up to which every level is known. A snapshot that was cut off
+    says nothing about the orders beyond it: those that changed since are held, but never shown.
     """
 
-    __slots__ = ("_are_bids", "_edge", "_tops", "levels", "near")
+    __slots__ = ("_are_bids", "_edge", "_reach", "_tops", "bound", "is_cut", "levels", "near")
 
     def __init__(self, are_bids: bool) -> None:
         self.levels: dict[float, Level] = {}
         self.near: list[float] = []
+        self.bound = 0.0
+        self.is_cut = False
+        self._reach = 0.0  # from the best price to `bound`, when it was set
         self._are_bids = are_bids
         self._edge = -inf if are_bids else inf  # above it are the bids that stand in `near`, the asks that do not
         self._tops: dict[int, Levels] = {}  # by their count, until something changes: BBOs ask again and again
 
-    def replace(self, side: CheckedLevels) -> None:
+    def replace(self, side: CheckedLevels, is_whole: bool = True) -> None:
+        """Become this side. `is_whole`: it was not cut off at its worst level."""
         self._tops.clear()
         entries = zip(side.numbers, side.levels, strict=True)
         self.levels = {price: level for (price, amount), level in entries if amount}
-        self._choose(_KEPT)
+        self.is_cut = False
+        if not is_whole and self.levels:
+            bound, best = sorted((min(self.levels), max(self.levels)), reverse=not self._are_bids)
+            self.cut(bound, abs(best - bound))
+        self._limit()
+
+    def cut(self, bound: float, reach: float) -> None:
+        """Believe the levels up to that price only, which is `reach` away from the best."""
+        self.bound, self._reach, self.is_cut = bound, reach, True
+        self._tops.clear()
+
+    def cut_at(self) -> tuple[float, float] | None:
+        """What `cut` takes; None for a whole side."""
+        return (self.bound, self._reach) if self.is_cut else None
+
+    def is_exhausted(self) -> bool:
+        """Whether the price has left what is known: the best level, if any is held, may not be the best."""
+        if not self.is_cut or not self.near:
+            return self.is_cut
+        return self.near[-1] < self.bound if self._are_bids else self.near[0] > self.bound
+
+    def is_near_bound(self) -> bool:
+        """Whether less than a third is left of the prices that a cut snapshot reached down, or up, to."""
+        if not self.is_cut or not self.near:
+            return False
+        best = self.near[-1] if self._are_bids else self.near[0]
+        return abs(best - self.bound) < self._reach / 3
+
+    def known_count(self) -> int:
+        """How many levels lie within `bound`."""
+        bound = self.bound
+        if not self.is_cut:
+            return len(self.levels)
+        return sum([price >= bound for price in self.levels] if self._are_bids else [p <= bound for p in self.levels])
+
+    def reveal(self) -> CheckedLevels:
+        """Take the side for whole from now on; returns the levels that were not shown so far."""
+        if not self.is_cut:
+            return NO_LEVELS
+        self.is_cut, bound = False, self.bound
+        self._tops.clear()
+        hidden = {price: level for price, level in self.levels.items() if (price < bound) is self._are_bids}
+        hidden.pop(bound, None)
+        return CheckedLevels([*hidden.values()], [])
+
+    def known(self, side: CheckedLevels) -> CheckedLevels:
+        """The levels of an update that lie within `bound`; the very same object where all of them do."""
+        bound = self.bound
+        if not self.is_cut:
+            return side
+        if self._are_bids:
+            kept = [number for number, (price, _) in enumerate(side.numbers) if price >= bound]
+        else:
+            kept = [number for number, (price, _) in enumerate(side.numbers) if price <= bound]
+        if len(kept) == len(side.numbers):
+            return side
+        return CheckedLevels([side.levels[number] for number in kept], [side.numbers[number] for number in kept])
 
     def update(self, side: CheckedLevels) -> None:
         """Absolute amounts: zero deletes; deleting a level that is not held is normal (every exchange says so)."""
@@ -51,10 +118,21 @@ class Side:
                 del levels[price]
                 if (price > edge) is are_bids:
                     del near[bisect_left(near, price)]
-        if len(near) > _MOST:
+        if len(levels) > MAX_LEVELS:
+            self._limit()
+        elif len(near) > _MOST:
             self._keep(near[::-1] if are_bids else near, _KEPT)
         elif levels and not near:
             self._choose(_KEPT)
+
+    def _limit(self) -> None:
+        """Forget the worst tenth of a side that has grown too large."""
+        if len(self.levels) > MAX_LEVELS:
+            kept = sorted(self.levels, reverse=self._are_bids)[: MAX_LEVELS * 9 // 10]
+            self.levels = {price: self.levels[price] for price in kept}
+            if not self.is_cut or (kept[-1] > self.bound) is self._are_bids:
+                self.cut(kept[-1], abs(kept[0] - kept[-1]))
+        self._choose(_KEPT)
 
     def _choose(self, count: int) -> None:
         best = nlargest if self._are_bids else nsmallest
@@ -76,8 +154,16 @@ class Side:
                 self._choose(max(count, _KEPT))
             levels, near = self.levels, self.near
             best = near[: -count - 1 : -1] if self._are_bids else near[:count]
+            if self.is_cut:
+                best = self._within(best)
             top = self._tops[count] = [levels[price] for price in best]
         return top
+
+    def _within(self, prices: list[float]) -> list[float]:
+        bound = self.bound
+        if not self.is_cut:
+            return prices
+        return [price for price in prices if price >= bound] if self._are_bids else [p for p in prices if p <= bound]
 
     def behind(self, price: float, count: int) -> Levels:
         """The levels behind the best, up to `count` with it; none if the best has another price."""
@@ -87,8 +173,8 @@ class Side:
         return self.top(count)[1:]
 
     def all(self) -> Levels:
-        """All levels, best first."""
-        return [self.levels[price] for price in sorted(self.levels, reverse=self._are_bids)]
+        """All known levels, best first."""
+        return [self.levels[price] for price in self._within(sorted(self.levels, reverse=self._are_bids))]
 
 
 class Book:
@@ -100,9 +186,10 @@ class Book:
         self.bids = Side(are_bids=True)
         self.asks = Side(are_bids=False)
 
-    def replace(self, bids: CheckedLevels, asks: CheckedLevels) -> None:
-        self.bids.replace(bids)
-        self.asks.replace(asks)
+    def replace(self, bids: CheckedLevels, asks: CheckedLevels, cut_at: Collection[int] = ()) -> None:
+        """Become these sides. `cut_at`: numbers of levels at which the exchange cuts a side off."""
+        self.bids.replace(bids, len(bids.levels) not in cut_at)
+        self.asks.replace(asks, len(asks.levels) not in cut_at)
 
     def update(self, bids: CheckedLevels, asks: CheckedLevels) -> None:
         self.bids.update(bids)

@@ -101,3 +101,11 @@ RULES: dict[str, Rule] = {
     "htx-linear": htx_linear,
     "deribit": deribit,
 }
+
+# At these counts a fetched snapshot's side is cut off; a shorter side is the whole of it. Other feeds' come in the
+# stream, and the exchange keeps them whole itself.
+CUT_AT: dict[str, frozenset[int]] = {
+    "binance-spot": frozenset({100, 500, 1000, 5000}),
+    "binance-usdm": frozenset({50, 100, 500, 1000}),
+    "htx-spot": frozenset({150, 400}),
+}

@@ -3,6 +3,7 @@
 All of it from the raw lines: from the frames' times, and from what ingest tells in its markers.
 """
 
+from collections.abc import Iterable
 from statistics import median_low
 from typing import Any
 
@@ -84,12 +85,14 @@ class ChannelHealth:
 class FeedStatus:
     """Gathers; `events` of a marker, of a second and of a report are the fields of `market.status` events."""
 
-    __slots__ = ("_carried", "_limit", "books", "offset", "quotes", "reconnects", "renewals", "round_trip", "trades")
+    __slots__ = ("_carried", "_limit", "books", "offset", "quotes", "reconnects", "renewals", "round_trip", "trades",
+                 "up")  # fmt: skip
 
     def __init__(self, clock_limit: int) -> None:
         """`clock_limit`: µs that the exchange's times may be off."""
         self._limit = clock_limit
         self._carried: set[str] = set()
+        self.up: set[str] = set()  # channels that a connection brings now, as far as markers tell
         self.offset = self.round_trip = 0
         self.reconnects = self.renewals = 0
         self.trades, self.books, self.quotes = ChannelHealth(), ChannelHealth(), ChannelHealth()
@@ -104,14 +107,31 @@ class FeedStatus:
             channels = channels or list(CHANNELS)
             self.reconnects += bool(self._carried & set(channels))
             self._carried.update(channels)
+            self.up.update(channels)
+        if kind in ("disconnected", "delisted"):
+            self.up.difference_update(channels or CHANNELS)
         if kind == "renewed":
             self.renewals += 1
-        return [self._event(kind, channels, _reason(marker)) | {"age": marker.get("age", 0)}]
+        return [self.event(kind, channels, _reason(marker)) | {"age": marker.get("age", 0)}]
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether any channel was ever connected."""
+        return bool(self._carried)
+
+    def were_cut_off(self, channels: Iterable[str]) -> bool:
+        """Whether these channels, connected now, were so before without an end: whoever carried them has died."""
+        return not self.up.isdisjoint(channels)
+
+    def shift(self, step: int) -> None:
+        """Move all remembered times by `step` µs: our clock was set."""
+        for _, health in self._channels():
+            health.heard_at += step if health.heard_at else 0
 
     def second(self) -> list[dict[str, Any]]:
         """Each second of stream time."""
         return [
-            self._event("wrong_clock" if health.wrong else "clock_right", [channel])
+            self.event("wrong_clock" if health.wrong else "clock_right", [channel])
             for channel, health in self._channels()
             if health.second(self.offset, self._limit)
         ]
@@ -119,7 +139,7 @@ class FeedStatus:
     def report(self, now: int) -> list[dict[str, Any]]:
         """The figures of each channel that is carried or was heard."""
         return [
-            self._event("report", [channel]) | health.report(now, self.offset)
+            self.event("report", [channel]) | health.report(now, self.offset)
             for channel, health in self._channels()
             if channel in self._carried or health.heard_at
         ]
@@ -127,7 +147,8 @@ class FeedStatus:
     def _channels(self) -> list[tuple[str, ChannelHealth]]:
         return list(zip(CHANNELS, (self.trades, self.books, self.quotes), strict=True))
 
-    def _event(self, kind: str, channels: list[str], reason: str = "") -> dict[str, Any]:
+    def event(self, kind: str, channels: list[str], reason: str = "") -> dict[str, Any]:
+        """The fields of one `market.status` event."""
         return {
             "type": kind,
             "channels": channels,
@@ -146,12 +167,13 @@ class FeedStatus:
     def dump(self) -> dict[str, Any]:
         return {
             "carried": sorted(self._carried),
+            "up": sorted(self.up),
             "counts": [self.offset, self.round_trip, self.reconnects, self.renewals],
             "channels": [health.dump() for _, health in self._channels()],
         }
 
     def load(self, dump: dict[str, Any]) -> None:
-        self._carried = set(dump["carried"])
+        self._carried, self.up = set(dump["carried"]), set(dump["up"])
         self.offset, self.round_trip, self.reconnects, self.renewals = dump["counts"]
         for (_, health), channel in zip(self._channels(), dump["channels"], strict=True):
             health.load(channel)

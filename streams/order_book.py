@@ -4,22 +4,23 @@ A plausible but wrong book is worse than a visible gap: whatever does not follow
 state until a snapshot has come, and is reported.
 """
 
-from collections import deque
+from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple
 
+from msgspec.structs import replace
+
 from streams.book import Book
-from streams.continuity import Rule, Verdict
+from streams.continuity import CUT_AT, RULES, Verdict
 from streams.levels import json_of
-from streams.normalize.events import Depth
+from streams.normalize.events import CheckedLevels, Depth
 from streams.normalize.values import levels
+from streams.update_buffer import UpdateBuffer
 
 State = Literal["waiting", "live", "stale"]
 
-# Updates kept while a snapshot is awaited: at the fastest cadence (10 ms) some 40 s; older ones are of no use then.
-_BUFFERED = 4096
-
 _CLEARLY = 1_000_000  # µs by which an update is later than another for sure
 _AHEAD = 9_000_000  # µs by which a snapshot that was fetched may be ahead of the stream
+_ENOUGH = 0.8  # of the levels that a seed brought: with fewer, a fresh one brings more
 
 
 class Broken(NamedTuple):
@@ -31,18 +32,31 @@ class Broken(NamedTuple):
 
 
 class OrderBook:
-    """Holds the book, its state and its sequence; knows nothing of topics."""
+    """Holds the book, its state and its sequence; knows nothing of topics.
 
-    __slots__ = ("_first", "_rule", "_stamp", "book", "buffer", "sequence", "state")
+    A book whose snapshot is crossed, as before an opening, is not tradable: it stays `stale`, follows its updates and
+    goes live once it has uncrossed. While a live book waits for a fresh seed, `buffer` holds what it has applied since.
+    """
 
-    def __init__(self, rule: Rule) -> None:
-        self._rule = rule
+    __slots__ = (
+        "_cut_at", "_first", "_is_refreshing", "_is_revealed", "_rule", "_seeded", "_stamp", "book", "buffer",
+        "crossed", "is_served", "sequence", "state",
+    )  # fmt: skip
+
+    def __init__(self, feed: str) -> None:
+        self._rule = RULES[feed]
+        self._cut_at = CUT_AT.get(feed, frozenset[int]())
         self._first = True  # the next update is the first on a snapshot
         self._stamp = 0  # exchange time of what was applied last, µs; 0: not known
+        self._seeded = 0  # levels of the shorter cut side of the last seed; 0: no side was cut
+        self._is_refreshing = False
+        self._is_revealed = False  # the price left what the last seed knew, and nobody brings another
+        self.is_served = False  # an ingest is there, which answers requests
         self.book = Book()
         self.state: State = "waiting"
+        self.crossed = False  # since its snapshot: not tradable
         self.sequence = -1
-        self.buffer: deque[Depth] = deque(maxlen=_BUFFERED)
+        self.buffer = UpdateBuffer()
 
     def take(self, message: Depth) -> list[Depth] | Broken:
         """Take one message; return those that changed the live book, to be published in this order.
@@ -57,41 +71,119 @@ class OrderBook:
         if message.kind == "snapshot":  # whatever came before it in the stream is in it
             self.buffer.clear()
         elif self.state == "live":
-            return []  # a seed that comes late: the book is ahead of it
+            return self._refresh(message) if self._is_refreshing else []  # else it comes late: the book is ahead
         return self._start(message)
 
     def leave(self) -> None:
-        """The connection went, or frames were lost: nothing is believed until a snapshot comes."""
-        self.state = "stale"
-        self.sequence = -1
-        self.buffer.clear()
+        """Believe nothing until a snapshot comes: the connection went, or frames were lost."""
+        self._forget("stale")
+
+    def distrust(self) -> Broken:
+        """Leave the live state: the exchange contradicts the book, which no sequence told."""
+        broken = Broken("quality", self.sequence, self.sequence)
+        self._forget("waiting")
+        return broken
+
+    def clear(self) -> None:
+        """Give up the book and its levels."""
+        self._forget("stale")
+        self.book = Book()
+        self._seeded = 0
 
     def fall_silent(self) -> None:
-        """Nothing was heard for too long: not to be traded on, but an update that follows makes it live again."""
+        """Stop trading on a book that heard nothing for too long; an update that follows makes it live again."""
         self.state = "stale"
+
+    def _forget(self, state: State) -> None:
+        self.state = state
+        self.sequence = -1
+        self.crossed = self._is_refreshing = False
+        self.buffer.clear()
 
     def _resumable(self) -> bool:
         return self.state == "stale" and self.sequence >= 0
 
+    # Snapshots
+
     def _start(self, snapshot: Depth) -> list[Depth] | Broken:
-        self.book.replace(snapshot.bids, snapshot.asks)
-        self.sequence = snapshot.last
-        self._first = True
-        self._stamp = snapshot.timestamp if snapshot.kind == "snapshot" else 0
-        applied = [snapshot]
-        for update in self.buffer:
-            verdict = self._rule(self.sequence, update, self._first)
-            if verdict is Verdict.GAP:
-                self.state = "waiting"
-                return Broken("snapshot_too_old", self.sequence, update.first)
-            if verdict is Verdict.APPLY:
-                self._apply(update)
-                applied.append(update)
-        self.buffer.clear()
+        follows = self._following(snapshot)
+        if isinstance(follows, Broken):  # the buffer is kept for a later one
+            self.state = "waiting"
+            self.sequence = -1
+            return follows
+        applied = self._rebuild(snapshot, follows)
         if fault := self._contradiction(applied[-1]):
+            if fault == "crossed":
+                return self._hold_crossed()
             return self._break(fault, applied[-1])
         self.state = "live"
         return applied
+
+    def _hold_crossed(self) -> list[Depth]:
+        self.state = "stale"
+        self.crossed = True
+        return []
+
+    def _following(self, snapshot: Depth) -> list[Depth] | Broken:
+        """The buffered updates that a snapshot does not hold yet; `Broken` where they do not follow it."""
+        sequence, first, follows = snapshot.last, True, list[Depth]()
+        for update in self.buffer:
+            verdict = self._rule(sequence, update, first)
+            if verdict is Verdict.GAP:
+                return Broken("snapshot_too_old", sequence, update.first)
+            if verdict is Verdict.APPLY:
+                follows.append(update)
+                sequence, first = update.last, False
+        return follows
+
+    def _rebuild(self, snapshot: Depth, follows: Iterable[Depth]) -> list[Depth]:
+        cut_at = self._cut_at if snapshot.kind == "seed" else ()
+        self.book.replace(snapshot.bids, snapshot.asks, cut_at)
+        cut = [len(side.levels) for side in (snapshot.bids, snapshot.asks) if len(side.levels) in cut_at]
+        self._seeded = min(cut, default=0)
+        self.sequence = snapshot.last
+        self._first = True
+        self._stamp = snapshot.timestamp if snapshot.kind == "snapshot" else 0
+        self.crossed = self._is_refreshing = self._is_revealed = False
+        self.buffer.clear()
+        return [snapshot, *map(self._apply, follows)]
+
+    # A seed knows its levels only: what rests beyond them is unknown until the next one
+
+    def is_near_bound(self) -> bool:
+        """Whether the price has come near to where the known levels end; cheap."""
+        return self.book.bids.is_near_bound() or self.book.asks.is_near_bound()
+
+    def shortage(self, depth: int) -> int:
+        """The known levels of the shorter side, where a fresh seed would bring more towards `depth`; else 0."""
+        counts = [side.known_count() for side in (self.book.bids, self.book.asks) if side.is_cut]
+        known = max(min(counts, default=0), 1) if counts else 0
+        return known if 0 < known < min(depth, self._seeded * _ENOUGH) else 0
+
+    def refresh(self) -> None:
+        """Expect a seed, with which the live book goes on."""
+        self._is_refreshing = True
+
+    def _refresh(self, seed: Depth) -> list[Depth] | Broken:
+        follows = self._following(seed)
+        if isinstance(follows, Broken):  # it is older than the request: the book goes on as it is
+            return []
+        applied = self._rebuild(seed, follows)
+        if fault := self._contradiction(applied[-1]):
+            return self._break(fault, applied[-1])
+        return [self.whole(applied[-1].timestamp)]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that is shown may be published as a whole."""
+        return not self._is_revealed
+
+    def whole(self, timestamp: int) -> Depth:
+        """All known levels as a snapshot to be published; it bears no numbers."""
+        bids, asks = CheckedLevels(self.book.bids.all(), []), CheckedLevels(self.book.asks.all(), [])
+        return Depth("snapshot", timestamp, self.sequence, self.sequence, self.sequence, bids, asks)
+
+    # Updates
 
     def _update(self, update: Depth) -> list[Depth] | Broken:
         verdict = self._rule(self.sequence, update, self._first)
@@ -99,11 +191,26 @@ class OrderBook:
             return self._break("restarted", update) if self._restarted(update) else []
         if verdict is Verdict.GAP:
             return self._break("sequence", update)
-        self._apply(update)
+        if self._is_refreshing:
+            self.buffer.append(update)
+        applied = self._apply(update)
         if fault := self._contradiction(update):
-            return self._break(fault, update)
+            return [] if self.crossed and fault == "crossed" else self._break(fault, update)
+        if applied is not update and (self.book.bids.is_exhausted() or self.book.asks.is_exhausted()):
+            if self.is_served:
+                return self._break("depth", update)
+            applied = self._reveal(update)
         self.state = "live"
-        return [update]
+        if self.crossed:
+            self.crossed = False
+            return [self.whole(update.timestamp)]
+        return [applied]
+
+    def _reveal(self, update: Depth) -> Depth:
+        """Go on with what the updates told: in a replay nobody answers a request. The truth check watches the rest."""
+        bids, asks = self.book.bids.reveal(), self.book.asks.reveal()
+        self._is_revealed = True
+        return replace(update, bids=_both(update.bids, bids), asks=_both(update.asks, asks))
 
     def _restarted(self, update: Depth) -> bool:
         """An update with ids of old, but later than what the book holds: the exchange's ids began anew."""
@@ -111,48 +218,60 @@ class OrderBook:
             self._stamp = update.timestamp + _AHEAD
         return update.timestamp > self._stamp + _CLEARLY
 
-    def _apply(self, update: Depth) -> None:
+    def _apply(self, update: Depth) -> Depth:
+        """Change the book; returns what changed of its known levels."""
+        book = self.book
         self._stamp = update.timestamp
-        self.book.update(update.bids, update.asks)
+        book.update(update.bids, update.asks)
         self.sequence = update.last
         self._first = False
+        if not (book.bids.is_cut or book.asks.is_cut):
+            return update
+        return replace(update, bids=book.bids.known(update.bids), asks=book.asks.known(update.asks))
 
     def _contradiction(self, message: Depth) -> str:
-        if message.checksum and message.checksum != self.book.checksum():
+        book = self.book
+        if message.checksum and message.checksum != book.checksum():
             return "checksum"
-        return "crossed" if self.book.crossed() else ""
+        return "crossed" if book.crossed() else ""
 
     def _break(self, cause: str, message: Depth) -> Broken:
         received = message.previous if message.previous >= 0 else message.first
         broken = Broken(cause, self.sequence, received)
-        self.state = "waiting"
-        self.sequence = -1
-        self.buffer.clear()
+        self._forget("waiting")
         if cause in ("sequence", "restarted"):
             self.buffer.append(message)
         return broken
 
+    # Checkpoint
+
     def dump(self) -> dict[str, Any]:
         """Everything, for a checkpoint; to be encoded as JSON."""
+        bids, asks = self.book.bids, self.book.asks
         return {
             "state": self.state,
             "sequence": self.sequence,
             "first": self._first,
             "stamp": self._stamp,
-            "bids": json_of([*self.book.bids.levels.values()]),
-            "asks": json_of([*self.book.asks.levels.values()]),
-            "buffer": [_as_list(held) for held in self.buffer],
+            "seeded": self._seeded,
+            "flags": [self._is_refreshing, self._is_revealed, self.is_served, self.crossed],
+            "bids": [json_of([*bids.levels.values()]), bids.cut_at()],
+            "asks": [json_of([*asks.levels.values()]), asks.cut_at()],
+            "buffer": self.buffer.dump(),
         }
 
     def load(self, dump: dict[str, Any]) -> None:
         """Become what was dumped."""
         self.state, self.sequence, self._first = dump["state"], dump["sequence"], dump["first"]
-        self._stamp = dump["stamp"]
-        self.book.replace(levels(dump["bids"]), levels(dump["asks"]))
-        held = ([*head, levels(bids), levels(asks), crc] for *head, bids, asks, crc in dump["buffer"])
-        self.buffer = deque((Depth(*fields) for fields in held), maxlen=_BUFFERED)
+        self._stamp, self._seeded = dump["stamp"], dump["seeded"]
+        self._is_refreshing, self._is_revealed, self.is_served, self.crossed = dump["flags"]
+        for side, (texts, cut_at) in ((self.book.bids, dump["bids"]), (self.book.asks, dump["asks"])):
+            side.replace(levels(texts))
+            if cut_at:
+                side.cut(*cut_at)
+        self.buffer.load(dump["buffer"])
 
 
-def _as_list(held: Depth) -> list[Any]:
-    head = [held.kind, held.timestamp, held.first, held.last, held.previous]
-    return [*head, json_of(held.bids.levels), json_of(held.asks.levels), held.checksum]
+def _both(one: CheckedLevels, other: CheckedLevels) -> CheckedLevels:
+    """The levels of both, to be published; they bear no numbers."""
+    return CheckedLevels(list(dict.fromkeys(one.levels + other.levels)), [])

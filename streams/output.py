@@ -1,18 +1,29 @@
 """What one raw record causes: encoded events by topic, and the quotes for the join, all with their source."""
 
-import base64
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
 
+from schemas.dead_letters import readable
+from schemas.instruments import Instrument
+from schemas.limits import MAX_DEAD_FRAME
 from schemas.raw import partition_of
 from schemas.topics import CONTROL, DEAD_LETTERS
 
-MAX_DEAD_FRAME = 262_144  # characters of a frame that a dead letter repeats; its source leads to all of it
-
-
 Record = tuple[str, bytes | None, bytes]  # topic, without its prefix, key and value of what is to be published
+
+
+def in_records(lines: list[bytes], most: int) -> Iterator[bytes]:
+    """Lines joined into as few records as hold them, of up to `most` bytes; a longer line stands alone."""
+    first = size = 0
+    for number, line in enumerate(lines):
+        if size and size + len(line) > most:
+            yield b"\n".join(lines[first:number])
+            first, size = number, 0
+        size += len(line) + 1
+    yield b"\n".join(lines[first:])
 
 
 class Output:
@@ -35,6 +46,16 @@ class Output:
         source = f"{self._origin}:{self._line}:{self._n}"
         self._n += 1
         return source
+
+    def head(self, instrument: Instrument, timestamp: int, now: int) -> dict[str, Any]:
+        """The fields that every market event begins with. µs; `now` is the receipt."""
+        return {
+            "source": self.source(),
+            "exchange": instrument.exchange,
+            "symbol": instrument.symbol,
+            "timestamp": timestamp,
+            "local_timestamp": now,
+        }
 
     def event(self, topic: str, key: bytes, body: dict[str, Any]) -> bytes:
         value = orjson.dumps(body)
@@ -61,8 +82,18 @@ class Output:
         }
         self.records.append((CONTROL, f"{exchange}:{symbol}".encode(), orjson.dumps(body)))
 
-    def dead_letter(self, exchange: str, symbol: str, now: int, topic: str, reason: str, frame: bytes) -> None:
-        encoding, text = _readable(frame[:MAX_DEAD_FRAME])
+    def dead_letter(
+        self,
+        exchange: str,
+        symbol: str,
+        now: int,
+        topic: str,
+        reason: str,
+        frame: bytes,
+        most: int = MAX_DEAD_FRAME,
+    ) -> None:
+        """What could not be understood, and why. `most`: bytes of the frame that it repeats."""
+        encoding, text = readable(frame[:most])
         body = {
             "source": self.source(),
             "exchange": exchange,
@@ -75,10 +106,3 @@ class Output:
             "frame_bytes": len(frame),
         }
         self.event(DEAD_LETTERS, f"{exchange}:{symbol}".encode(), body)
-
-
-def _readable(frame: bytes) -> tuple[str, str]:
-    try:
-        return "text", frame.decode()
-    except UnicodeDecodeError:
-        return "base64", base64.b64encode(frame).decode()

@@ -13,8 +13,10 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
+from schemas.limits import MAX_UNPUBLISHED
+
 _GATHER = 0.01  # s
-_MOST_WAITING = 20_000  # records over all partitions until the agents wait
+_MOST_WAITING = 20_000  # records over all partitions until the agents wait; or so many bytes, `MAX_UNPUBLISHED`
 
 Entry = tuple[bytes | None, bytes]
 
@@ -36,7 +38,8 @@ class Publishers:
         self._urgent = urgent
         self._publishers: dict[tuple[str, int], _Publisher] = {}
         self._space = asyncio.Event()
-        self.waiting = 0
+        self.waiting = 0  # records
+        self.size = 0  # bytes
 
     def put(self, topic: str, partition: int, key: bytes | None, value: bytes) -> None:
         """Queue one record; never blocks."""
@@ -45,11 +48,12 @@ class Publishers:
             gather = 0 if topic in self._urgent else _GATHER
             publisher = self._publishers[topic, partition] = _Publisher(self, topic, partition, gather)
         self.waiting += 1
+        self.size += len(value)
         publisher.put((key, value))
 
     async def room(self) -> None:
         """Return at once, or when the queues have shortened."""
-        while self.waiting > _MOST_WAITING:
+        while self.waiting > _MOST_WAITING or self.size > MAX_UNPUBLISHED:
             self._space.clear()
             await self._space.wait()
 
@@ -57,8 +61,9 @@ class Publishers:
         """Wait until everything queued before this call is acknowledged by the broker; raises what went wrong."""
         await asyncio.gather(*(publisher.drain() for publisher in self._publishers.values()))
 
-    def handed_over(self, count: int) -> None:
+    def handed_over(self, count: int, size: int) -> None:
         self.waiting -= count
+        self.size -= size
         self._space.set()
 
     def batch(self) -> Any:
@@ -113,9 +118,9 @@ class _Publisher:
                     await asyncio.sleep(self._gather)
                 self._wake.clear()
                 entries, self._queue = self._queue, []
-                self._owner.handed_over(len(entries))
                 for batch in self._batches(entries):
                     self._sent.append(await self._owner.send(batch, self._topic, self._partition))
+                self._owner.handed_over(len(entries), sum(len(value) for _, value in entries))
                 self._forget_delivered()
                 self._handed += len(entries)
                 self._tell()

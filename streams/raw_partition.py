@@ -3,13 +3,17 @@
 The same bytes give the same output: time comes from the lines, never from a clock.
 """
 
+from collections.abc import Collection, Iterator
+from contextlib import suppress
 from typing import Any
 
 import orjson
 
 from schemas.errors import FrameError, RawRecordError, SymbolError
-from schemas.feeds import feed_of
+from schemas.events import STATUS_TYPES
+from schemas.feeds import FEEDS, feed_of
 from schemas.instruments import Instrument, assumed_instrument
+from schemas.limits import MAX_EVENT
 from schemas.raw import EVERY, MARKER, UNKNOWN, RawLine, decode_record, unwrap
 from schemas.settings import Settings
 from schemas.topics import raw_topic
@@ -17,19 +21,29 @@ from streams.instrument_stream import InstrumentStream
 from streams.normalize import parse
 from streams.normalize.events import Ignored
 from streams.output import Output
+from streams.presence import Presence
+
+_MALFORMED = (KeyError, TypeError, ValueError, AttributeError)
 
 
 class RawPartition:
-    """Feeds lines to the instruments' streams. `take_changed`, `dump` and `load` make it a checkpointed state."""
+    """Feeds lines to the instruments' streams. `take_changed`, `dump` and `load` make it a checkpointed state.
+
+    The entry `<exchange>:*:<partition>` is the partition's own, all others are instruments.
+    """
 
     def __init__(self, exchange: str, partition: int, settings: Settings) -> None:
         self.exchange = exchange
         self.partition = partition
         self.streams: dict[str, InstrumentStream] = {}
+        self.presence = Presence()
         self.offset = -1
+        self._own_key = own_key(exchange, partition)
+        self._covered = -1  # of the partition's own entry
         self._settings = settings
         self._topic = raw_topic(exchange)
         self._changed: set[str] = set()
+        self._gone: set[str] = set()
         # Stands in for the instrument of frames that ingest could not tell one for.
         self._nobody = Instrument(
             exchange=exchange, feed="", symbol=UNKNOWN, exchange_symbol="", kind="spot", base="", quote=""
@@ -50,6 +64,22 @@ class RawPartition:
         self.offset = offset
         return out
 
+    def skip(self, offset: int, value: bytes, reason: str) -> Output:
+        """Set a raw record aside that could not be processed: whole into one dead letter, its instruments anew."""
+        out = Output(self._settings.partitions)
+        out.begin(f"{self.exchange}:{self.partition}:{offset}", 0)
+        lines = _readable_lines(value)
+        now = max((line.local_timestamp // 1000 for line in lines), default=0)
+        out.dead_letter(self.exchange, UNKNOWN, now, self._topic, reason, value, most=MAX_EVENT)
+        for key in dict.fromkeys(line.key for line in lines):
+            if stream := self.streams.get(key):
+                self._changed.add(key)
+                stream.publish_status(out, now, "skipped", [], reason.splitlines()[-1])
+                stream.on_lost(out, now, "skipped")
+                stream.trades.on_away(out, now, "skipped")
+        self.offset = offset
+        return out
+
     def _line(self, out: Output, offset: int, line: RawLine) -> None:
         now, key, frame = line.local_timestamp // 1000, line.key, line.frame
         stream = self.streams.get(key) or self._no_stream(out, offset, now, line)
@@ -57,22 +87,24 @@ class RawPartition:
             return  # after a crash: the checkpoint holds it, and its events are published
         self._changed.add(key)
         if frame.startswith(MARKER):
-            self._marker(out, now, stream, frame)
+            self._marker(out, now, key, stream, frame)
         else:
             self._frame(out, now, stream, frame)
 
     def _no_stream(self, out: Output, offset: int, now: int, line: RawLine) -> InstrumentStream | None:
-        """What is of no instrument is done; for the first line of one its stream is made."""
-        symbol = line.key.partition(":")[2]
+        """Handle a line without an instrument; create the stream on an instrument's first line."""
+        exchange, _, symbol = line.key.partition(":")
         if symbol == EVERY:
-            self._tick(out, offset, now)
+            self._tick(out, offset, now, line.frame)
             return None
         if symbol == UNKNOWN:
             self._unknown(out, now, line.frame)
             return None
         try:
+            if exchange != self.exchange:
+                raise SymbolError(f"a line of {line.key!r:.100} in {self._topic}")
             # No definition came before it.
-            instrument = assumed_instrument(feed_of(self.exchange, symbol).name, self.exchange, symbol)
+            instrument = assumed_instrument(feed_of(exchange, symbol).name, exchange, symbol)
         except SymbolError as error:
             out.dead_letter(self.exchange, symbol, now, self._topic, str(error), line.frame)
             return None
@@ -86,37 +118,63 @@ class RawPartition:
             out.dead_letter(self.exchange, stream.instrument.symbol, now, self._topic, str(error), frame)
 
     def _unknown(self, out: Output, now: int, frame: bytes) -> None:
-        if frame.startswith(MARKER):
-            marker = orjson.loads(frame)
-            frame = unwrap(marker)
-            if marker["marketprism"] == "oversized":
-                out.dead_letter(self.exchange, UNKNOWN, now, self._topic, _described(marker), frame)
-                return
         try:
+            if frame.startswith(MARKER):
+                marker = orjson.loads(frame)
+                kind, frame = marker["marketprism"], unwrap(marker)
+                if kind == "oversized":
+                    raise FrameError(_described(marker))
             if all(type(event) is Ignored for event in parse(frame, self._nobody, now)):
                 return
-            reason = "its instrument cannot be told"
+            reason = "its instrument is unknown"
         except FrameError as error:
             reason = str(error)
+        except _MALFORMED as error:
+            reason = f"malformed marker: {error!r:.200}"
         out.dead_letter(self.exchange, UNKNOWN, now, self._topic, reason, frame)
 
-    def _marker(self, out: Output, now: int, stream: InstrumentStream, frame: bytes) -> None:
-        marker = orjson.loads(frame)
-        kind = marker["marketprism"]
+    def _marker(self, out: Output, now: int, key: str, stream: InstrumentStream, frame: bytes) -> None:
+        symbol, kept = stream.instrument.symbol, frame
+        try:
+            marker = orjson.loads(frame)
+            kind = marker["marketprism"]
+            if kind in ("frame", "oversized"):
+                kept = unwrap(marker)
+            if kind == "oversized":
+                raise FrameError(_described(marker))
+            if kind != "frame":
+                self._apply_marker(out, now, stream, kind, marker)
+        except FrameError as error:
+            out.dead_letter(self.exchange, symbol, now, self._topic, str(error), kept)
+        except _MALFORMED as error:
+            out.dead_letter(self.exchange, symbol, now, self._topic, f"malformed marker: {error!r:.200}", frame)
+        else:
+            if kind == "frame":
+                self._frame(out, now, stream, kept)
+            elif kind == "delisted":
+                self._forget(key)
+
+    def _apply_marker(self, out: Output, now: int, stream: InstrumentStream, kind: str, marker: dict[str, Any]) -> None:
         if kind == "instrument":
-            stream.on_instrument(Instrument(**marker))
+            stream.on_instrument(out, now, _defined(stream, marker))
         elif kind == "lost":
             stream.on_lost(out, now)
-        elif kind == "frame":
-            self._frame(out, now, stream, unwrap(marker))
-        elif kind == "oversized":
-            out.dead_letter(
-                self.exchange, stream.instrument.symbol, now, self._topic, _described(marker), unwrap(marker)
-            )
-        else:
+        elif kind == "clock" or kind in STATUS_TYPES:
             stream.on_marker(out, now, kind, marker)
+        else:
+            raise FrameError(f"unknown marker: {kind!r:.100}")
 
-    def _tick(self, out: Output, offset: int, now: int) -> None:
+    def _forget(self, key: str) -> None:
+        """A delisted instrument costs nothing more; its checkpoint entry goes with the next checkpoint."""
+        del self.streams[key]
+        self._gone.add(key)
+
+    # Stream time
+
+    def _tick(self, out: Output, offset: int, now: int, frame: bytes) -> None:
+        if offset > self._covered:
+            self._changed.add(self._own_key)
+            self._note_presence(out, offset, now, frame)
         for key in sorted(self.streams):  # their sources must not depend on the order in which a checkpoint came back
             stream = self.streams[key]
             if offset > stream.covered:
@@ -124,21 +182,86 @@ class RawPartition:
                 stream.on_tick(out, now)
         out.join_all(b"tick\t%s\t%d\t%d" % (self.exchange.encode(), self.partition, now))
 
+    def _note_presence(self, out: Output, offset: int, now: int, frame: bytes) -> None:
+        served = self._served(frame)
+        feeds = [name for name in FEEDS if FEEDS[name].exchange == self.exchange] if served is None else served
+        gone, returned, step = self.presence.on_tick(feeds, now)
+        for stream in self._streams_of(served or (), offset):
+            stream.orders.is_served = True
+        for stream in self._streams_of(gone, offset):
+            stream.orders.is_served = False
+            stream.on_absent(out, now, self.presence.age(stream.instrument.feed, now))
+        for stream in self._streams_of(returned, offset):
+            stream.on_returned(out, now)
+        if step:
+            for stream in self._streams_of(feeds, offset):
+                stream.clock_stepped(out, now, step)
+
+    def _served(self, frame: bytes) -> list[str] | None:
+        """The feeds that a tick's writer serves; None for a replay's, whose ticks are for all."""
+        feeds: Any = None
+        with suppress(ValueError, AttributeError):
+            feeds = orjson.loads(frame).get("feeds")
+        return feeds if type(feeds) is list else None
+
+    def _streams_of(self, feeds: Collection[str], offset: int) -> Iterator[InstrumentStream]:
+        for key in sorted(self.streams) if feeds else ():
+            if self.streams[key].instrument.feed in feeds and offset > self.streams[key].covered:
+                yield self.streams[key]
+
+    def needs_witness(self) -> bool:
+        """Whether somebody should tell that time passes, should no more lines come."""
+        feeds = {stream.instrument.feed for stream in self.streams.values() if stream.status.up}
+        return self.presence.is_anybody_expected(feeds)
+
     # Checkpoint
 
     def take_changed(self) -> list[str]:
-        """The instruments that something reached since the last call."""
-        changed, self._changed = self._changed, set()
+        """The entries that something reached since the last call."""
+        changed, self._changed = self._changed & {*self.streams, self._own_key}, set()
         return sorted(changed)
 
+    def take_gone(self) -> list[str]:
+        """The entries that are to be deleted."""
+        gone, self._gone = self._gone - set(self.streams), set()
+        return sorted(gone)
+
     def dump(self, key: str) -> bytes:
-        """One instrument's checkpoint entry as of the last record."""
+        """One entry as of the last record."""
+        if key == self._own_key:
+            self._covered = self.offset
+            return orjson.dumps({"covered": self._covered, "presence": self.presence.dump()})
         self.streams[key].covered = self.offset
         return self.streams[key].dump()
 
     def load(self, key: str, dump: bytes) -> None:
-        """Take one instrument's checkpoint entry back."""
-        self.streams[key] = InstrumentStream.load(dump, self._settings)
+        """Take one entry back."""
+        if key == self._own_key:
+            state = orjson.loads(dump)
+            self._covered = state["covered"]
+            self.presence.load(state["presence"])
+        else:
+            self.streams[key] = InstrumentStream.load(dump, self._settings)
+
+
+def own_key(exchange: str, partition: int) -> str:
+    """The key of what a partition knows itself."""
+    return f"{exchange}:{EVERY}:{partition}"
+
+
+def _defined(stream: InstrumentStream, marker: dict[str, Any]) -> Instrument:
+    instrument = Instrument(**marker)
+    if instrument.key != stream.instrument.key or instrument.feed != stream.instrument.feed:
+        raise FrameError(f"definition of {instrument.feed} {instrument.key} received as {stream.instrument.key}")
+    return instrument
+
+
+def _readable_lines(value: bytes) -> list[RawLine]:
+    lines = []
+    with suppress(RawRecordError):
+        for line in decode_record(value):
+            lines.append(line)
+    return lines
 
 
 def _described(marker: dict[str, Any]) -> str:

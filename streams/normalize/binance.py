@@ -14,7 +14,7 @@ from msgspec import Meta, Raw, Struct
 
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
-from streams.normalize.events import Depth, Ignored, Normalized, Quote, Trade
+from streams.normalize.events import Depth, Ignored, Normalized, Quote, Trade, UsedUp
 from streams.normalize.values import check_name, decoded_levels, micros, positives, quote_of_texts
 
 # Event types of channels that are known and not built.
@@ -70,14 +70,14 @@ class _Snapshot(Struct, gc=False):
     T: int | None = None  # spot's have none
 
 
-def _trade(trade: _Trade, instrument: Instrument, local_timestamp: int) -> Trade | Ignored:
+def _trade(trade: _Trade, instrument: Instrument, local_timestamp: int) -> Trade | UsedUp:
     check_name(trade.s, instrument)
     if trade.X == "NA":
-        return Ignored("trade X=NA")
+        return UsedUp(trade.t)
     # `m`: the buyer was the maker, so the taker sold.
     side, kind = "sell" if trade.m else "buy", _TRADE_KINDS.get(trade.X) or trade.X.lower()
     price, amount = positives(trade.p, trade.q)
-    return Trade(micros(trade.T), str(trade.t), price, amount, side, kind)
+    return Trade(micros(trade.T), str(trade.t), price, amount, side, kind, "", trade.t)
 
 
 def _quote(ticker: _Ticker, instrument: Instrument, local_timestamp: int) -> Quote:

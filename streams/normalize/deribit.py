@@ -74,7 +74,8 @@ def _trade(row: dict[str, Any], instrument: Instrument) -> Trade:
         raise FrameError(f"not a trade id: {row['trade_id']!r}")
     price, own = positive(number(row["price"])), positive(number(row["amount"]))
     amount = base_amount(instrument, price, own)
-    return Trade(micros(row["timestamp"]), row["trade_id"], price, amount, row["direction"], _kind(row), own)
+    sequence = update_id(row["trade_seq"]) if "trade_seq" in row else -1
+    return Trade(micros(row["timestamp"]), row["trade_id"], price, amount, row["direction"], _kind(row), own, sequence)
 
 
 def _kind(row: dict[str, Any]) -> str:

@@ -26,7 +26,8 @@ NO_LEVELS = CheckedLevels([], [])
 class Trade(Struct, frozen=True, gc=False):
     """`timestamp` µs; `amount` base units; `side` of the taker.
 
-    `exchange_amount`: in the exchange's own unit, where that is not base units (contracts, USD).
+    `exchange_amount`: in the exchange's own unit, where that is not base units (contracts, USD). `number`: of the
+    trade, where an instrument's are consecutive, else -1; `count`: how many up to it were merged into this one.
     """
 
     timestamp: int
@@ -36,6 +37,14 @@ class Trade(Struct, frozen=True, gc=False):
     side: str
     kind: str = "normal"
     exchange_amount: str = ""
+    number: int = -1
+    count: int = 1
+
+
+class UsedUp(Struct, frozen=True, gc=False):
+    """A trade's number that no trade will have."""
+
+    number: int
 
 
 class Depth(Struct, frozen=True, gc=False):
@@ -76,4 +85,4 @@ class Ignored(Struct, frozen=True, gc=False):
     channel: str
 
 
-Normalized = Trade | Depth | Quote | Ignored
+Normalized = Trade | UsedUp | Depth | Quote | Ignored

@@ -53,7 +53,16 @@ def _trade(row: dict[str, Any], instrument: Instrument) -> Trade:
         raise FrameError(f"not a trade id: {row['tradeId']!r}")
     price, size = positive(row["px"]), positive(row["sz"])
     amount = base_amount(instrument, price, size)
-    return Trade(micros(int(row["ts"])), row["tradeId"], price, amount, row["side"], exchange_amount=size)
+    number, count = _numbers(row)
+    return Trade(micros(int(row["ts"])), row["tradeId"], price, amount, row["side"], "normal", size, number, count)
+
+
+def _numbers(row: dict[str, Any]) -> tuple[int, int]:
+    """The trade's number, and how many fills were merged up to it: ids are consecutive where `count` comes along."""
+    trade_id, count = row["tradeId"], str(row.get("count", ""))
+    if len(trade_id) > 18 or len(count) > 6 or not (trade_id + count).isdecimal() or not int(count or 0):
+        return -1, 1
+    return int(trade_id), int(count)
 
 
 def _depth(row: dict[str, Any], action: str) -> Depth:

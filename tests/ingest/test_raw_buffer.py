@@ -6,7 +6,8 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.raw_buffer import MAX_RECORD, RawBuffer, Record, Slot
+from ingest.raw_buffer import RawBuffer, Record, Slot
+from schemas.limits import MAX_RECORD
 from schemas.raw import MARKER, RawLine, decode_record
 
 KEYS = ("binance:BTC-USDT", "binance:ETH-USDT", "binance:BTC-USDT-PERP")

@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from ingest.raw_writer import RawWriter
 from local.broker import Broker, free_port
 from local.topics import create_topics
+from schemas.feeds import FEEDS
 from schemas.raw import MARKER, RawLine
 from schemas.settings import Settings, load_settings
 from tests.ingest.reading import read_lines, read_records
@@ -54,7 +55,7 @@ async def write(writer: RawWriter, numbers: range, padding: int, each: float) ->
 
 async def test_records_are_batches(settings: Settings) -> None:
     """The first frame leaves alone; those that keep coming share a record each linger, stamped with their first."""
-    async with RawWriter(settings, ["okx"]) as writer:
+    async with RawWriter(settings, [FEEDS["okx"]]) as writer:
         await asyncio.sleep(2.5)  # connected by now
         await write(writer, range(1), 10, 0.1)
         await write(writer, range(1, 1000), 10, 0.0002)
@@ -70,7 +71,7 @@ async def test_records_are_batches(settings: Settings) -> None:
 async def test_broker_away_within_the_bound(mortal: Broker, own: Settings) -> None:
     """While the broker is away frames are held: none is lost, doubled or moved, and the log says away and back."""
     with capture_logs() as logs:
-        async with RawWriter(own, ["okx"]) as writer:
+        async with RawWriter(own, [FEEDS["okx"]]) as writer:
             await write(writer, range(100), 20, 0.01)
             mortal.kill()
             await write(writer, range(100, 500), 20, 0.01)
@@ -86,7 +87,7 @@ async def test_broker_away_within_the_bound(mortal: Broker, own: Settings) -> No
 
 async def test_broker_away_past_the_bound(mortal: Broker, own: Settings) -> None:
     """Past the bound frames are dropped, and each instrument's loss is told with its count where it happened."""
-    async with RawWriter(own, ["okx"]) as writer:
+    async with RawWriter(own, [FEEDS["okx"]]) as writer:
         await write(writer, range(50), 1000, 0.01)
         mortal.kill()
         await write(writer, range(50, 650), 1000, 0.005)
@@ -111,7 +112,7 @@ async def test_broker_comes_late(tmp_path: Path) -> None:
     made = load_settings(kafka=late.bootstrap, partitions=2)
     try:
         with capture_logs() as logs:
-            async with RawWriter(made, ["okx"]) as writer:
+            async with RawWriter(made, [FEEDS["okx"]]) as writer:
                 await write(writer, range(10), 10, 0.01)
                 await revive(late)
                 await asyncio.sleep(2)

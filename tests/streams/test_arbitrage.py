@@ -27,7 +27,7 @@ class Join:
         self.signals: list[dict[str, Any]] = []
 
     def line(self, line: bytes) -> list[dict[str, Any]]:
-        found = [orjson.loads(value) for _, value in self.partition.process(self.offset, line)]
+        found = [orjson.loads(value) for _, _, value in self.partition.process(self.offset, line)]
         self.offset += 1
         self.signals += found
         for signal in found:
@@ -184,7 +184,7 @@ def test_restart_gives_the_same_signals(moves: list[Any], checkpoint: int, crash
         first.line(line)
     for symbol, dump in dumps.items():
         second.load(symbol, dump)
-    again = [orjson.loads(value) for number, line in enumerate(lines) for _, value in second.process(number, line)]
+    again = [orjson.loads(value) for number, line in enumerate(lines) for _, _, value in second.process(number, line)]
     by_source = {signal["source"]: signal for signal in [*first.signals, *again]}
     assert by_source == {signal["source"]: signal for signal in whole.signals}
 

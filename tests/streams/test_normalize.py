@@ -12,7 +12,7 @@ from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.normalize import parse
 from streams.normalize.amounts import base_levels
-from streams.normalize.events import CheckedLevels, Depth, Ignored, Quote, Trade
+from streams.normalize.events import CheckedLevels, Depth, Ignored, Quote, Trade, UsedUp
 from streams.normalize.values import decoded_levels, exact, levels, number_levels, numeric_levels, quote_of
 from tests.streams import frames
 from tests.streams.frames import OKX_INVERSE, OKX_SPOT, OKX_SWAP, SPOT, USDM, dumps
@@ -23,7 +23,7 @@ NOW = 1_790_000_000_000_001  # µs of receipt
 def test_binance_spot_trade() -> None:
     """`m` true means that the taker sold; times become microseconds."""
     [trade] = parse(frames.spot_trade(), SPOT, NOW)
-    assert trade == Trade(1790000000122000, "5100000001", "86750.01000000", "0.00150000", "sell")
+    assert trade == Trade(1790000000122000, "5100000001", "86750.01000000", "0.00150000", "sell", number=5100000001)
 
 
 def test_binance_microsecond_option() -> None:
@@ -75,7 +75,7 @@ def test_binance_snapshot() -> None:
 
 def test_binance_placeholder_trade_is_ignored() -> None:
     """`X: NA` marks an id that was used up without a trade."""
-    assert parse(frames.spot_trade(X="NA", p="0", q="0"), SPOT, NOW) == [Ignored("trade X=NA")]
+    assert parse(frames.spot_trade(X="NA", p="0", q="0"), SPOT, NOW) == [UsedUp(5100000001)]
 
 
 def test_binance_insurance_trade_is_marked() -> None:

@@ -72,7 +72,7 @@ def damaged(updates: list[Depth], steps: list[str]) -> list[Depth]:
 def test_a_live_book_is_the_true_book(feed: str, steps: list[str]) -> None:
     """Under any damage, a live book equals the exchange's at its sequence; a fresh snapshot mends the rest."""
     exchange = Exchange(feed)
-    orders = OrderBook(RULES[feed])
+    orders = OrderBook(feed)
     orders.take(exchange.snapshot())
     updates = [exchange.step(number) for number in range(len(steps))]
     for update in damaged(updates, steps):
@@ -90,7 +90,7 @@ def test_a_live_book_is_the_true_book(feed: str, steps: list[str]) -> None:
 def test_every_lost_update_is_noticed(feed: str, steps: int, drop: int) -> None:
     """Losing any one update but the last breaks the book at the next."""
     exchange = Exchange(feed)
-    orders = OrderBook(RULES[feed])
+    orders = OrderBook(feed)
     orders.take(exchange.snapshot())
     updates = [exchange.step(number) for number in range(steps)]
     lost = drop % (steps - 1)
@@ -104,7 +104,7 @@ def test_every_lost_update_is_noticed(feed: str, steps: int, drop: int) -> None:
 def test_seed_joins_the_buffer(feed: str) -> None:
     """A seed taken in the middle of buffered updates drops the old ones and applies the rest."""
     exchange = Exchange(feed)
-    orders = OrderBook(RULES[feed])
+    orders = OrderBook(feed)
     early = [exchange.step(number) for number in range(5)]
     seed = exchange.snapshot()
     late = [exchange.step(number) for number in range(5, 9)]
@@ -121,7 +121,7 @@ def test_seed_joins_the_buffer(feed: str) -> None:
 def test_seed_older_than_the_buffer_is_refused(feed: str) -> None:
     """A seed from before the first buffered update asks for another, and the buffer is kept for it."""
     exchange = Exchange(feed)
-    orders = OrderBook(RULES[feed])
+    orders = OrderBook(feed)
     seed = exchange.snapshot()
     exchange.step(0)
     exchange.step(1)
@@ -136,7 +136,7 @@ def test_seed_older_than_the_buffer_is_refused(feed: str) -> None:
 def test_a_late_seed_does_not_touch_a_live_book() -> None:
     """A second answer to a snapshot request changes nothing."""
     exchange = Exchange("binance-spot")
-    orders = OrderBook(RULES["binance-spot"])
+    orders = OrderBook("binance-spot")
     seed = exchange.snapshot()
     orders.take(seed)
     orders.take(exchange.step(1))
@@ -147,7 +147,7 @@ def test_a_late_seed_does_not_touch_a_live_book() -> None:
 def test_silence_is_not_loss() -> None:
     """A book that fell silent is live again with the next update that follows; one that was left is not."""
     exchange = Exchange("okx")
-    orders = OrderBook(RULES["okx"])
+    orders = OrderBook("okx")
     orders.take(exchange.snapshot())
     orders.fall_silent()
     states = [str(orders.state)]
@@ -162,7 +162,7 @@ def test_silence_is_not_loss() -> None:
 def test_crossed_book_breaks() -> None:
     """An update that makes the book contradict itself takes it out of the live state."""
     exchange = Exchange("binance-spot")
-    orders = OrderBook(RULES["binance-spot"])
+    orders = OrderBook("binance-spot")
     orders.take(exchange.snapshot())
     outcome = orders.take(Depth("update", 0, 101, 101, -1, levels([["1001", "1"]]), levels([])))
     assert isinstance(outcome, Broken)
@@ -173,11 +173,11 @@ def test_crossed_book_breaks() -> None:
 def test_checkpoint_holds_everything(steps: list[str], at: int) -> None:
     """A book that is dumped and loaded anywhere goes on exactly as one that was not."""
     exchange = Exchange("binance-usdm")
-    first, second = OrderBook(RULES["binance-usdm"]), OrderBook(RULES["binance-usdm"])
+    first, second = OrderBook("binance-usdm"), OrderBook("binance-usdm")
     stream = [exchange.snapshot(), *damaged([exchange.step(number) for number in range(len(steps))], steps)]
     for number, message in enumerate(stream):
         if number == at:
-            restored = OrderBook(RULES["binance-usdm"])
+            restored = OrderBook("binance-usdm")
             restored.load(orjson.loads(_dumped(second)))
             second = restored
         assert first.take(message) == second.take(message)
@@ -190,7 +190,7 @@ def _dumped(orders: OrderBook) -> bytes:
 
 def test_books_start_empty() -> None:
     """Before anything came the book waits."""
-    orders = OrderBook(RULES["okx"])
+    orders = OrderBook("okx")
     assert (orders.state, orders.book.bids.all()) == ("waiting", [])
     assert isinstance(orders.book, Book)
 
@@ -199,7 +199,7 @@ def test_books_start_empty() -> None:
 def test_ids_that_start_over(feed: str) -> None:
     """Old ids with a clearly later time are a restart, not a repetition; the next snapshot starts the new numbering."""
     exchange = Exchange(feed)
-    orders = OrderBook(RULES[feed])
+    orders = OrderBook(feed)
     orders.take(exchange.snapshot())
     applied = [replace(exchange.step(number), timestamp=number * 1_000_000) for number in range(1, 4)]
     for update in (*applied, *applied, replace(applied[-1], timestamp=3_900_000)):
@@ -222,7 +222,7 @@ def test_ids_that_start_over_right_after_a_snapshot(feed: str, kind: str) -> Non
     """No update followed the snapshot yet: one in the stream has a time; behind a fetched one it takes 10 s to tell."""
     exchange = Exchange(feed)
     exchange.sequence = 1000
-    orders = OrderBook(RULES[feed])
+    orders = OrderBook(feed)
     orders.take(replace(exchange.snapshot(), kind=kind, timestamp=50_000_000))
     exchange.sequence = 3
     outcomes = [orders.take(replace(exchange.step(n), timestamp=50_500_000 + n * 1_000_000)) for n in range(12)]
@@ -236,7 +236,7 @@ def test_ids_that_start_over_right_after_a_snapshot(feed: str, kind: str) -> Non
 def test_two_interleaved_copies_are_one(feed: str, late: int, joined: int) -> None:
     """A second connection's updates, some behind the first one's, change nothing: what comes twice is dropped."""
     exchange = Exchange(feed)
-    orders = OrderBook(RULES[feed])
+    orders = OrderBook(feed)
     orders.take(exchange.snapshot())
     updates = [replace(exchange.step(number), timestamp=number * 100_000) for number in range(40)]
     arrivals = [(number, 0, update) for number, update in enumerate(updates)]

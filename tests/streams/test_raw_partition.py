@@ -65,7 +65,7 @@ def test_gap_is_told_and_mended() -> None:
     )
     opened, closed = of(found, "market.gaps")
     assert (opened["type"], opened["cause"], opened["expected"], opened["received"]) == ("opened", "sequence", 101, 110)
-    assert (closed["type"], closed["id"], closed["duration"]) == ("closed", opened["id"], 200_000)
+    assert (closed["type"], closed["id"], closed["duration"]) == ("closed", opened["id"], 300_000)
     [request] = of(found, "control.ingest")
     assert (request["request"], request["symbol"], request["reason"]) == ("snapshot", "BTC-USDT", "sequence")
     assert of(found, "market.books")[-1]["sequence"] == 113
@@ -94,7 +94,8 @@ def test_no_quote_from_a_book_that_is_not_live() -> None:
     quotes = of(found, "market.quotes")
     assert [quote["origin"] for quote in quotes] == ["book", "bbo"]
     assert [len(quotes[-1][side]) for side in ("bids", "asks")] == [1, 1]
-    assert [gap["cause"] for gap in of(found, "market.gaps")] == ["disconnected"]
+    gaps = [(gap["cause"], gap["channel"]) for gap in of(found, "market.gaps")]
+    assert gaps == [("disconnected", "books"), ("disconnected", "trades")]
 
 
 def test_quote_carries_the_levels_behind_it() -> None:

@@ -1,0 +1,108 @@
+"""Every size has a bound: buffers, books, checkpoint entries, join records."""
+
+import orjson
+import pytest
+
+from schemas.limits import MAX_BUFFERED_BYTES, MAX_CHECKPOINT_ENTRY, MAX_JOIN_RECORD, MAX_MESSAGE
+from schemas.settings import load_settings
+from streams.book import MAX_LEVELS, Side
+from streams.instrument_stream import InstrumentStream
+from streams.normalize.values import levels
+from streams.output import in_records
+from streams.raw_partition import RawPartition
+from tests.streams import frames
+from tests.streams.frames import line, tick
+from tests.streams.test_raw_partition import of, run
+
+KEY = "binance:BTC-USDT"
+OKX = "okx:BTC-USDT"
+
+
+def side(best: int, step: int, count: int, amount: str = "1.23456789") -> list[list[str]]:
+    return [[f"{best + step * number}.12345678", amount] for number in range(count)]
+
+
+def partition(exchange: str, *records: bytes) -> RawPartition:
+    state = RawPartition(exchange, 0, load_settings(depth=5000))
+    for offset, record in enumerate(records):
+        state.process(offset, record)
+    return state
+
+
+def waiting(updates: int) -> list[bytes]:
+    """Records of updates whose snapshot never comes."""
+    return [
+        line(KEY, frames.spot_depth(number, number, side(90_000, -1, 40), side(90_001, 1, 40)), number * 100)
+        for number in range(1, updates + 1)
+    ]
+
+
+def test_updates_that_wait_are_bounded() -> None:
+    """With 4,096 large updates and no snapshot the latest are kept, it is reported once, and a late seed still fits."""
+    records = [*waiting(4_096), tick("binance", 500_000), tick("binance", 501_000)]
+    state = partition("binance", *records)
+    orders = state.streams[KEY].orders
+    assert orders.buffer.size <= MAX_BUFFERED_BYTES
+    assert len(state.dump(KEY)) < MAX_CHECKPOINT_ENTRY
+    state.process(5_000, line(KEY, frames.spot_snapshot(4_090, side(90_000, -1, 100), side(90_001, 1, 100)), 502_000))
+    assert (orders.state, orders.sequence) == ("live", 4_096)
+    assert len([each for each in of(run("binance", *records), "market.status") if each["type"] == "limited"]) == 1
+
+
+def test_a_large_book_and_a_full_buffer_are_one_entry() -> None:
+    """5,000 levels a side and a full buffer fit into an entry, and come back equal."""
+    state = partition("binance", line(KEY, frames.spot_snapshot(1, side(90_000, -1, 5_000), side(90_001, 1, 5_000))))
+    stream = state.streams[KEY]
+    stream.orders.refresh()
+    for offset, record in enumerate(waiting(3_000), 1):
+        state.process(offset, record)
+    assert stream.orders.buffer.size > MAX_BUFFERED_BYTES * 0.9
+    entry = state.dump(KEY)
+    assert len(entry) < MAX_CHECKPOINT_ENTRY
+    restored = InstrumentStream.load(entry, load_settings())
+    assert orjson.dumps(restored.orders.dump()) == orjson.dumps(stream.orders.dump())
+
+
+def test_what_no_entry_can_hold_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A book beyond all bounds starts anew and says so; the pipeline goes on."""
+    monkeypatch.setattr("streams.instrument_stream.MAX_CHECKPOINT_ENTRY", 2_000)
+    book = frames.okx_book(-1, 1, side(90_000, -1, 5_000), side(90_001, 1, 5_000), "snapshot")
+    state = partition("okx", line(OKX, book))
+    stream = state.streams[OKX]
+    assert len(stream.dump()) < 2_000
+    assert stream.orders.state == "stale"
+    out = state.process(1, tick("okx", 1_000))
+    topics = [topic for topic, _, _ in out.records]
+    assert {"market.gaps", "market.status", "control.ingest"} <= set(topics)
+
+
+@pytest.mark.parametrize("are_bids", [True, False])
+def test_a_side_forgets_its_worst_levels(are_bids: bool) -> None:
+    """Past the bound only the best remain, as a side that is cut there."""
+    one, prices = Side(are_bids), list(range(1, MAX_LEVELS + 2))
+    one.replace(levels([[str(price), "1"] for price in prices[:-1]]))
+    one.update(levels([[str(prices[-1]), "1"]]))
+    kept = [int(level.split(b'"')[0]) for level in one.all()]
+    assert kept == sorted(prices, reverse=are_bids)[: MAX_LEVELS * 9 // 10]
+    assert one.bound == kept[-1]
+    worse = str(0.5 if are_bids else MAX_LEVELS + 5)
+    assert one.known(levels([[worse, "1"]])).levels == []
+
+
+def test_join_records_are_bounded() -> None:
+    """Lines become as few records as hold them, in order; one that is larger stands alone."""
+    lines = [b"x" * 300_000, b"y" * 300_000, b"z" * 300_001, b"w" * 2_000_000, b"v"]
+    records = list(in_records(lines, MAX_JOIN_RECORD))
+    assert b"\n".join(records).split(b"\n") == lines
+    assert [len(record) for record in records] == [600_001, 300_001, 2_000_000, 1]
+    assert list(in_records([b"a", b"b"], MAX_JOIN_RECORD)) == [b"a\nb"]
+
+
+def test_the_largest_book_fits_into_a_message() -> None:
+    """A snapshot of as many levels as a side may have is one event that a topic takes."""
+    book = frames.okx_book(-1, 1, side(90_000, -1, 10_000), side(90_001, 1, 10_000), "snapshot")
+    state = partition("okx", line(OKX, book))
+    assert len(state.dump(OKX)) < MAX_CHECKPOINT_ENTRY
+    out = state.process(1, tick("okx", 61_000))
+    [event] = [value for topic, _, value in out.records if topic == "market.books"]
+    assert len(event) < MAX_MESSAGE

@@ -1,0 +1,123 @@
+"""Trades through a raw partition: each once, and what is missing reported until it has come."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from schemas.events import EVENTS
+from schemas.settings import load_settings
+from streams.raw_partition import RawPartition
+from tests.streams import deribit_frames, frames, htx_frames
+from tests.streams.frames import line, marker, tick
+from tests.streams.test_raw_partition import of, run
+
+KEY = "binance:BTC-USDT"
+
+
+def spot(number: int, millis: float, **changes: Any) -> bytes:
+    return line(KEY, frames.spot_trade(t=number, **changes), millis)
+
+
+def okx(number: int, count: int, millis: float) -> bytes:
+    return line("okx:BTC-USDT", frames.okx_trade(tradeId=str(number), count=str(count)), millis)
+
+
+def deribit(number: int, millis: float) -> bytes:
+    row = deribit_frames.trade_row(trade_seq=str(number), trade_id=f'"{number}"')
+    return line("deribit:BTC-USD-PERP", deribit_frames.trades(row), millis)
+
+
+def gaps(found: list[tuple[str, dict[str, Any]]]) -> list[tuple[str, ...]]:
+    fields = ("type", "channel", "cause", "first_missing", "last_missing")
+    return [tuple(gap[name] for name in fields) for gap in of(found, "market.gaps")]
+
+
+@pytest.mark.parametrize(
+    ("exchange", "one"),
+    [("binance", spot), ("okx", lambda number, millis: okx(number, 1, millis)), ("deribit", deribit)],
+)
+def test_missing_trades_are_a_gap_until_they_come(exchange: str, one: Any) -> None:
+    """Ids 1, 2, 9, 10 where ids are consecutive: 3 to 8 are reported, and closed once all of them have come."""
+    missing = b"".join(one(number, 5_000) for number in range(3, 9))
+    found = run(
+        exchange,
+        *(one(number, number * 10) for number in (1, 2, 9, 10)),
+        tick(exchange, 1_000),
+        tick(exchange, 3_000),
+        missing,
+        tick(exchange, 6_000),
+    )
+    assert gaps(found) == [
+        ("opened", "trades", "sequence", "3", "8"),
+        ("closed", "trades", "sequence", "3", "8"),
+    ]
+    opened, closed = of(found, "market.gaps")
+    assert opened["id"] == closed["id"]
+    assert opened["since"] == (frames.T0 + 20_000_000) // 1000
+    assert [trade["id"] for trade in of(found, "market.trades")] == [str(each) for each in (1, 2, 9, 10, *range(3, 9))]
+
+
+def test_a_hole_that_another_socket_fills_is_no_gap() -> None:
+    """While two sockets overlap, one may be ahead of the other for a moment."""
+    found = run("binance", spot(1, 0) + spot(4, 10) + spot(2, 20) + spot(3, 30) + spot(4, 40), tick("binance", 5_000))
+    assert gaps(found) == []
+    assert [trade["id"] for trade in of(found, "market.trades")] == ["1", "4", "2", "3"]
+
+
+def test_used_up_ids_are_no_gap() -> None:
+    """USD-M uses ids up without a trade, and says so."""
+    key = "binance:BTC-USDT-PERP"
+    lines = [line(key, frames.spot_trade(t=number, X="NA" if number == 2 else "MARKET")) for number in (1, 2, 3)]
+    found = run("binance", b"".join(lines), tick("binance", 5_000))
+    assert gaps(found) == []
+    assert [trade["id"] for trade in of(found, "market.trades")] == ["1", "3"]
+
+
+def test_merged_fills_are_no_gap() -> None:
+    """An OKX trade of three fills bears the last one's id; a merged trade that only repeats is no new one."""
+    found = run("okx", okx(3, 3, 0) + okx(6, 3, 1) + okx(7, 1, 2) + okx(6, 3, 3) + okx(12, 2, 4), tick("okx", 5_000))
+    assert gaps(found) == [("opened", "trades", "sequence", "8", "10")]
+    assert [trade["id"] for trade in of(found, "market.trades")] == ["3", "6", "7", "12"]
+
+
+@pytest.mark.parametrize("away", [100, 5_000])
+def test_an_outage_of_trades_without_order_is_a_gap_in_time(away: int) -> None:
+    """HTX's ids do not follow one another: what its socket missed is known by time alone."""
+    key = "htx:BTC-USDT"
+
+    def trade(number: int, millis: float) -> bytes:
+        return line(key, htx_frames.trades(htx_frames.SPOT, htx_frames.spot_row(tradeId=str(number))), millis)
+
+    found = run(
+        "htx",
+        marker(key, "connected", 0, channels=["trades"]) + marker(key, "subscribed", 1, channels=["trades"]),
+        trade(50, 10) + trade(70, 20) + trade(70, 21),
+        marker(key, "disconnected", 30, channels=["trades"], reason="closed"),
+        marker(key, "connected", away + 20, channels=["trades"]),
+        marker(key, "subscribed", away + 30, channels=["trades"]) + trade(70, away + 40) + trade(90, away + 50),
+    )
+    assert gaps(found) == [("opened", "trades", "disconnected", "", ""), ("closed", "trades", "disconnected", "", "")]
+    assert of(found, "market.gaps")[1]["duration"] == (away + 30 - 21) * 1000
+    assert [trade["id"] for trade in of(found, "market.trades")] == ["50", "70", "90"]
+
+
+def test_twice_in_one_frame() -> None:
+    """A row that stands twice in a frame is one trade."""
+    row = deribit_frames.trade_row()
+    found = run("deribit", line("deribit:BTC-USD-PERP", deribit_frames.trades(row, row)))
+    assert len(of(found, "market.trades")) == 1
+
+
+def test_known_ids_survive_a_restart() -> None:
+    """A trade from before a crash is recognised after it, and a hole from before it is closed."""
+    settings = load_settings()
+    first, second = RawPartition("binance", 0, settings), RawPartition("binance", 0, settings)
+    first.process(0, spot(1, 0) + spot(5, 10))
+    first.process(1, tick("binance", 3_000))
+    for key in first.take_changed():
+        second.load(key, first.dump(key))
+    out = second.process(2, spot(5, 4_000) + spot(2, 4_001) + spot(3, 4_002) + spot(4, 4_003) + tick("binance", 5_000))
+    bodies = [(topic, orjson.loads(value)) for topic, _, value in out.records if topic in EVENTS]
+    assert [body["id"] for topic, body in bodies if topic == "market.trades"] == ["2", "3", "4"]
+    assert [body["type"] for topic, body in bodies if topic == "market.gaps"] == ["closed"]
