@@ -7,6 +7,7 @@ import orjson
 from schemas.feeds import CHANNELS
 from schemas.instruments import Instrument
 from schemas.settings import Settings
+from schemas.topics import raw_topic
 from streams.continuity import RULES
 from streams.doubles import SeenTrades
 from streams.feed_status import FeedStatus
@@ -15,7 +16,7 @@ from streams.lead import Lead
 from streams.levels import Levels, json_of
 from streams.normalize import parse
 from streams.normalize.amounts import base_levels
-from streams.normalize.events import CheckedLevels, Depth, Quote, Trade
+from streams.normalize.events import CheckedLevels, Depth, Quote, Rejected, Trade
 from streams.normalize.values import levels
 from streams.order_book import Broken, OrderBook
 from streams.output import Output
@@ -61,6 +62,9 @@ class InstrumentStream:
                 self._on_trade(out, now, event)
             elif type(event) is Depth:
                 self._on_depth(out, now, event)
+            elif type(event) is Rejected:
+                instrument, topic = self.instrument, raw_topic(self.instrument.exchange)
+                out.dead_letter(instrument.exchange, instrument.symbol, now, topic, event.reason, event.row)
 
     def _head(self, out: Output, timestamp: int, now: int) -> dict[str, Any]:
         instrument = self.instrument
