@@ -21,6 +21,10 @@ class FrameError(MarketPrismError):
     """A frame that cannot become events; it goes to `dead_letters` with this text as the reason."""
 
 
+class RangeError(MarketPrismError):
+    """A result that does not fit the columns of ClickHouse; what it was computed for becomes a dead letter."""
+
+
 class ExchangeError(MarketPrismError):
     """An exchange refused or answered something unusable."""
 

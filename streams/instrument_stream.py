@@ -10,13 +10,14 @@ from schemas.feeds import CHANNELS
 from schemas.instruments import Instrument
 from schemas.limits import MAX_CHECKPOINT_ENTRY
 from schemas.settings import Settings
+from schemas.topics import raw_topic
 from streams.feed_status import FeedStatus
 from streams.gaps import Gap
 from streams.lead import Lead
 from streams.levels import Levels, json_of
 from streams.normalize import parse
 from streams.normalize.amounts import base_levels
-from streams.normalize.events import Depth, Quote, Trade, UsedUp
+from streams.normalize.events import Depth, Quote, Rejected, Trade, UsedUp
 from streams.normalize.values import levels
 from streams.order_book import Broken, OrderBook
 from streams.output import Output
@@ -68,6 +69,9 @@ class InstrumentStream:
                 self._on_depth(out, now, event)
             elif type(event) is UsedUp:
                 self.trades.on_used_up(now, event)
+            elif type(event) is Rejected:
+                instrument, topic = self.instrument, raw_topic(self.instrument.exchange)
+                out.dead_letter(instrument.exchange, instrument.symbol, now, topic, event.reason, event.row)
 
     def _on_quote(self, out: Output, now: int, quote: Quote) -> None:
         self.status.quotes.heard(now, quote.timestamp)

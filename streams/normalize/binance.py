@@ -4,39 +4,52 @@ The types say what a frame must hold; msgspec checks that while it decodes. Thre
 and are decoded straight into them, by the stream's name; all others go the long way, which also finds the reasons.
 """
 
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import orjson
-from msgspec import Meta, Raw, Struct
+from msgspec import Meta, Raw, Struct, ValidationError
 
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.normalize.events import Depth, Ignored, Normalized, Quote, Trade, UsedUp
-from streams.normalize.values import check_name, decoded_levels, micros, positives, quote_of_texts
+from streams.normalize.values import (
+    MOST_DIGITS,
+    check_name,
+    decimal,
+    decoded_levels,
+    micros,
+    positives,
+    quote_of_texts,
+)
 
-# Event types of channels that are known and not built.
-_NOT_BUILT = frozenset(
+# Event types of channels that exist and are not supported.
+_UNSUPPORTED = frozenset(
     {
         "aggTrade", "blockTrade", "kline", "continuous_kline", "24hrTicker", "24hrMiniTicker", "1hTicker", "4hTicker",
         "1dTicker", "avgPrice", "referencePrice", "markPriceUpdate", "indexPriceUpdate", "forceOrder", "contractInfo",
-        "compositeIndex", "assetIndexUpdate", "tradingSession", "serverShutdown", "bookTicker_arr",
+        "compositeIndex", "assetIndexUpdate", "tradingSession", "serverShutdown", "bookTicker_arr", "indexPrice_kline",
+        "markPrice_kline", "EquityUpdate", "CommodityUpdate", "listenKeyExpired", "eventStreamTerminated",
     }
 )  # fmt: skip
 
 # USD-M marks some trades: `NA` are placeholders with zero price for ids that were used up without a trade.
 _TRADE_KINDS = {"MARKET": "normal", "INSURANCE_FUND": "insurance_fund", "ADL": "adl"}
+_KIND = re.compile(r"[A-Za-z0-9_]{1,32}")
 
-_Id = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+_LARGEST_ID = (1 << 63) - 1
+_Id = Annotated[int, Meta(ge=0, le=_LARGEST_ID)]
+_Number = Annotated[str, Meta(max_length=MOST_DIGITS)]  # a longer one is looked at more closely
 
 
 class _Trade(Struct, gc=False):
     s: str
     t: _Id
-    p: str
-    q: str
+    p: _Number
+    q: _Number
     T: int
     m: bool
     X: str = "MARKET"
@@ -45,11 +58,23 @@ class _Trade(Struct, gc=False):
 class _Ticker(Struct, gc=False):
     s: str
     u: _Id
+    b: _Number
+    B: _Number
+    a: _Number
+    A: _Number
+    T: int = 0
+
+
+class _LongTrade(_Trade, gc=False):
+    p: str
+    q: str
+
+
+class _LongTicker(_Ticker, gc=False):
     b: str
     B: str
     a: str
     A: str
-    T: int = 0
 
 
 class _Diff(Struct, gc=False):
@@ -60,7 +85,7 @@ class _Diff(Struct, gc=False):
     a: Raw
     E: int
     T: int = 0
-    pu: int = -1
+    pu: Annotated[int, Meta(ge=-1, le=_LARGEST_ID)] = -1
 
 
 class _Snapshot(Struct, gc=False):
@@ -75,9 +100,15 @@ def _trade(trade: _Trade, instrument: Instrument, local_timestamp: int) -> Trade
     if trade.X == "NA":
         return UsedUp(trade.t)
     # `m`: the buyer was the maker, so the taker sold.
-    side, kind = "sell" if trade.m else "buy", _TRADE_KINDS.get(trade.X) or trade.X.lower()
+    side, kind = "sell" if trade.m else "buy", _TRADE_KINDS.get(trade.X) or _unknown_kind(trade.X)
     price, amount = positives(trade.p, trade.q)
     return Trade(micros(trade.T), str(trade.t), price, amount, side, kind, "", trade.t)
+
+
+def _unknown_kind(mark: str) -> str:
+    if not _KIND.fullmatch(mark):
+        raise FrameError(f"not a kind of trade: {mark!r:.60}")
+    return mark.lower()
 
 
 def _quote(ticker: _Ticker, instrument: Instrument, local_timestamp: int) -> Quote:
@@ -104,18 +135,26 @@ class _Reader(NamedTuple):
     wrapped: Callable[[bytes], Any]
     bare: Callable[[bytes], Any]
     convert: Callable[[Any, Instrument, int], Normalized]
+    numbers: tuple[str, ...] = ()  # fields that are too long to be right as they are
 
 
-def _reader(data: type[Struct], convert: Callable[[Any, Instrument, int], Normalized]) -> _Reader:
+def _reader(
+    data: type[Struct], convert: Callable[[Any, Instrument, int], Normalized], numbers: tuple[str, ...] = ()
+) -> _Reader:
     wrapper = msgspec.defstruct("_Wrapper", [("data", data)], gc=False)
-    return _Reader(msgspec.json.Decoder(wrapper).decode, msgspec.json.Decoder(data).decode, convert)
+    return _Reader(msgspec.json.Decoder(wrapper).decode, msgspec.json.Decoder(data).decode, convert, numbers)
 
 
 _TRADE, _TICKER, _DEPTH = _reader(_Trade, _trade), _reader(_Ticker, _quote), _reader(_Diff, _depth)
 _SEED = _reader(_Snapshot, _seed)
+_LONG = {
+    _TRADE: _reader(_LongTrade, _trade, ("p", "q")),
+    _TICKER: _reader(_LongTicker, _quote, ("b", "B", "a", "A")),
+}
 _STREAMS = {b"trade": _TRADE, b"bookTicker": _TICKER, b"depth": _DEPTH}
 _HEAD = b'{"stream":"'
 _NAME = len(_HEAD)  # where the stream's name begins
+_NAME_ENDS = 200  # at the latest
 
 
 @lru_cache(maxsize=65536)
@@ -127,25 +166,49 @@ def _reader_of(stream: bytes) -> _Reader | None:
 def normalize(frame: bytes, instrument: Instrument, local_timestamp: int) -> list[Normalized]:
     """One frame, in the combined wrapper (`{"stream", "data"}`) or bare, to its events."""
     if frame.startswith(_HEAD):
-        reader = _reader_of(frame[_NAME : frame.find(b'"', _NAME)])
+        try:
+            reader = _reader_of(frame[_NAME : frame.index(b'"', _NAME, _NAME_ENDS)])
+        except ValueError:
+            reader = None
         if reader is not None:
-            return [reader.convert(reader.wrapped(frame).data, instrument, local_timestamp)]
+            return [_read(reader, True, frame, instrument, local_timestamp)]
     return [_other(frame, instrument, local_timestamp)]
+
+
+def _read(reader: _Reader, wrapped: bool, frame: bytes, instrument: Instrument, local_timestamp: int) -> Normalized:
+    try:
+        data = reader.wrapped(frame).data if wrapped else reader.bare(frame)
+    except ValidationError:
+        if (long := _LONG.get(reader)) is None:
+            raise
+        data = long.wrapped(frame).data if wrapped else long.bare(frame)
+        for name in long.numbers:
+            setattr(data, name, decimal(getattr(data, name)))
+    return reader.convert(data, instrument, local_timestamp)
 
 
 def _other(frame: bytes, instrument: Instrument, local_timestamp: int) -> Normalized:
     stream, data = "", orjson.loads(frame)
-    if wrapped := "stream" in data:
+    if wrapped := type(data) is dict and "stream" in data:
         stream, data = data["stream"], data["data"]
+    if type(stream) is not str:
+        raise FrameError(f"not the name of a stream: {stream!r:.60}")
+    if type(data) is list:
+        return _of_all_markets(data, stream)
     if type(data) is not dict:
-        if stream.startswith("!") and type(data) is list:
-            return Ignored(stream)
-        raise FrameError("an array that is no all-market stream" if type(data) is list else "not an object")
+        raise FrameError("malformed: not an object")
     found = _read_by_shape(data, stream)
-    if isinstance(found, Ignored):
-        return found
-    read = found.wrapped(frame).data if wrapped else found.bare(frame)
-    return found.convert(read, instrument, local_timestamp)
+    return found if isinstance(found, Ignored) else _read(found, wrapped, frame, instrument, local_timestamp)
+
+
+def _of_all_markets(rows: list[Any], stream: str) -> Ignored:
+    """Arrays come on streams of all markets only; bare ones do not tell the stream, but their rows' event type."""
+    if stream.startswith("!"):
+        return Ignored(stream)
+    kinds = {row.get("e") if type(row) is dict else None for row in rows}
+    if kinds and kinds <= _UNSUPPORTED:
+        return Ignored(str(min(kinds)))
+    raise FrameError("an array that is no all-market stream")
 
 
 def _read_by_shape(data: dict[str, Any], stream: str) -> _Reader | Ignored:
@@ -156,7 +219,7 @@ def _read_by_shape(data: dict[str, Any], stream: str) -> _Reader | Ignored:
         return Ignored("partial depth")
     if "@rpiDepth" in stream:  # USD-M's, with orders of a kind that others cannot take
         return Ignored("rpiDepth")
-    if stream == "!bookTicker":
+    if stream.startswith("!"):  # of all markets
         return Ignored(stream)
     if kind == "depthUpdate":
         return _DEPTH
@@ -168,7 +231,7 @@ def _read_by_shape(data: dict[str, Any], stream: str) -> _Reader | Ignored:
 
 
 def _named(frame: dict[str, Any], kind: str | None) -> Ignored:
-    if kind in _NOT_BUILT:
+    if kind in _UNSUPPORTED:
         return Ignored(str(kind))
     if kind is None and (("id" in frame and "result" in frame) or "code" in frame or "error" in frame):
         return Ignored("control")

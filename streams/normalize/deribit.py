@@ -7,8 +7,9 @@ from typing import Any
 
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
-from streams.normalize.amounts import base_amount
+from streams.normalize.amounts import base_amount, check_convertible
 from streams.normalize.events import NO_LEVELS, CheckedLevels, Depth, Ignored, Normalized, Quote, Trade
+from streams.normalize.rows import read_rows
 from streams.normalize.values import (
     check_name,
     exact,
@@ -18,14 +19,15 @@ from streams.normalize.values import (
     numeric_levels,
     positive,
     quote_of,
+    trade_id,
     update_id,
 )
 
-_NOT_BUILT = frozenset(
+_UNSUPPORTED = frozenset(
     {
         "ticker", "incremental_ticker", "perpetual", "chart", "deribit_price_index", "deribit_price_ranking",
         "deribit_price_statistics", "deribit_volatility_index", "markprice", "estimated_expiration_price", "instrument",
-        "platform_state", "announcements",
+        "platform_state", "announcements", "block_rfq", "block_trade_confirmations", "rfq", "user",
     }
 )  # fmt: skip
 _SIDES = frozenset({"buy", "sell"})
@@ -36,29 +38,39 @@ _LIQUIDATIONS = {"T": "liquidation_taker", "M": "liquidation_maker", "MT": "liqu
 def normalize(frame: bytes, instrument: Instrument, local_timestamp: int) -> list[Normalized]:
     """One frame to its events; trades come several at once."""
     message = exact(frame)
+    if type(message) is not dict:
+        raise FrameError("malformed: not an object")
     if message.get("method") != "subscription":
         return _control(message)
     params = message["params"]
-    name, data = params["channel"], params["data"]
+    name = params["channel"]
+    if type(name) is not str:
+        raise FrameError(f"not the name of a channel: {name!r}")
     channel, *rest = name.split(".")
-    if channel in _NOT_BUILT:
+    if channel in _UNSUPPORTED:
         return [Ignored(channel)]
     if channel == "trades" and len(rest) == 3:  # of all instruments of a kind and currency
         return [Ignored("trades of a kind")]
     if channel == "book" and len(rest) == 4:  # whole windows of the book that `book.<instrument>.100ms` has in full
         return [Ignored("grouped book")]
+    if channel not in ("trades", "book", "quote"):
+        raise FrameError(f"unknown channel: {name!r}")
     if channel == "trades":
-        return [_trade(row, instrument) for row in data]
-    if channel == "book":
-        return [_depth(data, instrument)]
-    if channel == "quote":
-        return [_quote(data, instrument)]
-    raise FrameError(f"unknown channel: {name!r}")
+        check_name(rest[0], instrument)  # of the frame: each row is checked by itself
+    return _market(frame, channel, params["data"], instrument)
+
+
+def _market(frame: bytes, channel: str, data: Any, instrument: Instrument) -> list[Normalized]:
+    if channel == "trades":
+        return read_rows(_trade, data, instrument, frame, "params", "data")
+    return [_depth(data, instrument) if channel == "book" else _quote(data, instrument)]
 
 
 def _control(frame: dict[str, Any]) -> list[Normalized]:
     """Answers, heartbeats, and the requests that some recordings hold."""
     method = frame.get("method", "")
+    if type(method) is not str:
+        raise FrameError(f"not the name of a method: {method!r}")
     if method == "heartbeat" or method.startswith(("public/", "private/")):
         return [Ignored("control")]
     if not method and frame.get("jsonrpc") and ("result" in frame or "error" in frame):
@@ -70,12 +82,11 @@ def _trade(row: dict[str, Any], instrument: Instrument) -> Trade:
     check_name(row["instrument_name"], instrument)
     if row["direction"] not in _SIDES:
         raise FrameError(f"not a side: {row['direction']!r}")
-    if not row["trade_id"] or type(row["trade_id"]) is not str:
-        raise FrameError(f"not a trade id: {row['trade_id']!r}")
+    unique = trade_id(row["trade_id"])
     price, own = positive(number(row["price"])), positive(number(row["amount"]))
     amount = base_amount(instrument, price, own)
     sequence = update_id(row["trade_seq"]) if "trade_seq" in row else -1
-    return Trade(micros(row["timestamp"]), row["trade_id"], price, amount, row["direction"], _kind(row), own, sequence)
+    return Trade(micros(row["timestamp"]), unique, price, amount, row["direction"], _kind(row), own, sequence)
 
 
 def _kind(row: dict[str, Any]) -> str:
@@ -96,6 +107,7 @@ def _depth(data: dict[str, Any], instrument: Instrument) -> Depth:
         raise FrameError(f"a book {kind!r} that follows {previous}")
     last, stamp = update_id(data["change_id"]), micros(data["timestamp"])
     bids, asks = _levels(data["bids"]), _levels(data["asks"])
+    check_convertible(instrument, bids, asks)
     return Depth("update" if kind == "change" else "snapshot", stamp, last, last, previous, bids, asks)
 
 
@@ -110,6 +122,7 @@ def _quote(data: dict[str, Any], instrument: Instrument) -> Quote:
     check_name(data["instrument_name"], instrument)
     bids = _side(data["best_bid_price"], data["best_bid_amount"])
     asks = _side(data["best_ask_price"], data["best_ask_amount"])
+    check_convertible(instrument, bids, asks)
     return quote_of(micros(data["timestamp"]), 0, bids, asks)  # it has no id
 
 

@@ -80,9 +80,16 @@ class Quote(Struct, frozen=True, gc=False):
 
 
 class Ignored(Struct, frozen=True, gc=False):
-    """A message that is known and carries no event: a control frame or a channel that is not built."""
+    """A message that is recognised and carries no event: a control frame or an unsupported channel."""
 
     channel: str
 
 
-Normalized = Trade | UsedUp | Depth | Quote | Ignored
+class Rejected(Struct, frozen=True, gc=False):
+    """A malformed row among the good ones of a frame: why, and its bytes. It becomes a dead letter."""
+
+    reason: str
+    row: bytes
+
+
+Normalized = Trade | UsedUp | Depth | Quote | Ignored | Rejected

@@ -10,8 +10,9 @@ from msgspec import Raw
 
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
-from streams.normalize.amounts import base_amount
+from streams.normalize.amounts import base_amount, check_convertible
 from streams.normalize.events import NO_LEVELS, CheckedLevels, Depth, Ignored, Normalized, Quote, Trade
+from streams.normalize.rows import read_rows
 from streams.normalize.values import (
     check_name,
     exact,
@@ -28,9 +29,9 @@ from streams.normalize.values import (
 _SIDES = frozenset({"buy", "sell"})
 # By the topic's words behind `market.<symbol>.`. Steps 0 and 6 show the book's own prices, all others merged ones.
 _WHOLE_BOOKS = frozenset({"depth.step0", "depth.step6"})
-_NOT_BUILT = ("kline", "detail", "ticker", "depth.step", "mbp.refresh", "mark_price", "index", "premium_index", "basis",
-              "estimated_rate", "etp", "iopv", "overview")  # fmt: skip
-_NOT_BUILT_PUBLIC = frozenset({"funding_rate", "liquidation_orders", "contract_info", "heartbeat"})
+_UNSUPPORTED = ("kline", "detail", "ticker", "depth.step", "mbp.refresh", "mark_price", "index", "premium_index", "basis",
+              "estimated_rate", "etp", "iopv", "nav", "overview")  # fmt: skip
+_UNSUPPORTED_PUBLIC = frozenset({"funding_rate", "liquidation_orders", "contract_info", "heartbeat"})
 _CONTROL = frozenset({"ping", "pong", "subbed", "unsubbed", "sub", "unsub", "req", "action"})
 _OPERATIONS = frozenset({"ping", "pong", "sub", "unsub", "auth", "close", "error"})
 
@@ -44,37 +45,42 @@ def normalize(frame: bytes, instrument: Instrument, local_timestamp: int) -> lis
     topic = exact(message["ch"]) if "ch" in message else None
     if topic is None:
         return _other(exact(frame), instrument)
-    symbol, channel = _taken_apart(topic)
+    symbol, channel = _parts(topic)
     if "status" in message:  # REST, in some recordings
         return [Ignored("rest")]
-    if channel.startswith(_NOT_BUILT) and channel not in _WHOLE_BOOKS:
+    if channel.startswith(_UNSUPPORTED) and channel not in _WHOLE_BOOKS:
         return [Ignored(channel)]
     _check_symbol(symbol, instrument)
-    return _market(message, channel, instrument)
+    return _market(frame, message, channel, instrument)
 
 
-def _market(message: dict[str, Raw], channel: str, instrument: Instrument) -> list[Normalized]:
-    json = message["tick"]
+def _market(frame: bytes, message: dict[str, Raw], channel: str, instrument: Instrument) -> list[Normalized]:
     if channel == "trade.detail":
-        return [_trade(row, instrument) for row in exact(json)["data"]]
+        return read_rows(_trade, exact(message["tick"])["data"], instrument, frame, "tick", "data")
     if channel == "bbo":
-        tick = exact(json)
-        return [_spot_bbo(tick) if "seqId" in tick else _linear_bbo(tick)]
+        return [_bbo(exact(message["tick"]), instrument)]
+    depth = _book(message, channel)
+    check_convertible(instrument, depth.bids, depth.asks)
+    return [depth]
+
+
+def _book(message: dict[str, Raw], channel: str) -> Depth:
     if channel.startswith("mbp.") and channel[4:].isdigit():
-        return [_mbp(exact(message["ts"]), _fields(json))]
+        return _mbp(exact(message["ts"]), _fields(message["tick"]))
     if channel.startswith("depth.size_"):
-        return [_high_frequency(_fields(json))]
+        return _high_frequency(_fields(message["tick"]))
     if channel in _WHOLE_BOOKS:
-        return [_whole(_fields(json))]
+        return _whole(_fields(message["tick"]))
     raise FrameError(f"unknown channel: {channel!r}")
 
 
-def _taken_apart(topic: str) -> tuple[str, str]:
-    """`market.btcusdt.mbp.150` → `btcusdt`, `mbp.150`."""
-    market, symbol, channel = topic.split(".", 2)
+def _parts(topic: str) -> tuple[str, str]:
+    """`market.btcusdt.mbp.150` → `btcusdt`, `mbp.150`; of all markets: `market.overview` → ``, `overview`."""
+    market, _, rest = topic.partition(".") if type(topic) is str else ("", "", "")
+    symbol, _, channel = rest.partition(".")
     if market != "market":
         raise FrameError(f"unknown channel: {topic!r}")
-    return symbol, channel
+    return (symbol, channel) if channel else ("", symbol)
 
 
 def _check_symbol(symbol: str, instrument: Instrument) -> None:
@@ -88,10 +94,10 @@ def _other(frame: dict[str, Any], instrument: Instrument) -> list[Normalized]:
     if "rep" in frame:
         return _answer(frame, instrument)
     if frame.get("op") == "notify":
-        channel = str(frame["topic"]).rpartition(".")[2]
-        if channel in _NOT_BUILT_PUBLIC:
+        channel = str(frame.get("topic")).rpartition(".")[2]
+        if channel in _UNSUPPORTED_PUBLIC:
             return [Ignored(channel)]
-        raise FrameError(f"unknown channel: {frame['topic']!r}")
+        raise FrameError(f"unknown channel: {frame.get('topic')!r}")
     if _CONTROL & frame.keys() or frame.get("status") == "error" or frame.get("op") in _OPERATIONS:
         return [Ignored("control")]
     if frame.get("status") == "ok" and ("data" in frame or "ts" in frame):  # REST, in some recordings
@@ -100,17 +106,16 @@ def _other(frame: dict[str, Any], instrument: Instrument) -> list[Normalized]:
 
 
 def _answer(frame: dict[str, Any], instrument: Instrument) -> list[Normalized]:
-    symbol, channel = _taken_apart(frame["rep"])
+    symbol, channel = _parts(frame["rep"])
     if not (channel.startswith("mbp.") and channel[4:].isdigit()):
         return [Ignored(channel)]
     _check_symbol(symbol, instrument)
     data = frame.get("data")
     if data is None:  # the symbol is not ready: it is asked for again
         return [Ignored("empty snapshot")]
-    last = update_id(data["seqNum"])
-    return [
-        Depth("seed", micros(frame["ts"]), last, last, -1, numeric_levels(data["bids"]), numeric_levels(data["asks"]))
-    ]
+    last, bids, asks = update_id(data["seqNum"]), numeric_levels(data["bids"]), numeric_levels(data["asks"])
+    check_convertible(instrument, bids, asks)
+    return [Depth("seed", micros(frame["ts"]), last, last, -1, bids, asks)]
 
 
 def _trade(row: dict[str, Any], instrument: Instrument) -> Trade:
@@ -150,15 +155,15 @@ def _whole(tick: dict[str, Raw]) -> Depth:
     return Depth("snapshot", stamp, version, version, -1, number_levels(tick["bids"]), number_levels(tick["asks"]))
 
 
-def _spot_bbo(tick: dict[str, Any]) -> Quote:
-    # `seqId` counts quotes: the books' ids are others.
-    bids, asks = _side(tick.get("bid"), tick.get("bidSize")), _side(tick.get("ask"), tick.get("askSize"))
-    return quote_of(micros(tick["quoteTime"]), 0, bids, asks)
-
-
-def _linear_bbo(tick: dict[str, Any]) -> Quote:
-    bids, asks = _side(*(tick.get("bid") or (None, None))), _side(*(tick.get("ask") or (None, None)))
-    return quote_of(micros(tick["ts"]), 0, bids, asks)
+def _bbo(tick: dict[str, Any], instrument: Instrument) -> Quote:
+    if "seqId" in tick:  # spot's; it counts quotes: the books' ids are others
+        stamp = micros(tick["quoteTime"])
+        bids, asks = _side(tick.get("bid"), tick.get("bidSize")), _side(tick.get("ask"), tick.get("askSize"))
+    else:
+        stamp = micros(tick["ts"])
+        bids, asks = _side(*(tick.get("bid") or (None, None))), _side(*(tick.get("ask") or (None, None)))
+    check_convertible(instrument, bids, asks)
+    return quote_of(stamp, 0, bids, asks)
 
 
 def _side(price: Any, amount: Any) -> CheckedLevels:

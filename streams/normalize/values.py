@@ -1,5 +1,10 @@
-"""Checks and conversions of single values, shared by the normalizers."""
+"""Checks and conversions of single values, shared by the normalizers.
 
+What they let through fits ClickHouse's columns: decimals of 20 digits before the point and 18 behind it, ids of 64 bits,
+times before 2300.
+"""
+
+import re
 from collections.abc import Callable, Iterable
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
@@ -11,40 +16,65 @@ from msgspec import Meta, Raw, ValidationError
 
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
+from streams.decimals import DECIMALS, INTEGERS
 from streams.levels import Level, level_of, texts_of
 from streams.normalize.events import NO_LEVELS, CheckedLevels, Quote
 
 exact: Callable[[bytes | Raw], Any] = msgspec.json.Decoder(float_hook=str).decode
 """JSON with its numbers as text where they have a point: a float keeps some 16 of their digits."""
 
-_LARGEST = 1e18  # what the columns of the store hold before the point
-_Price = Annotated[float, Meta(gt=0, lt=_LARGEST)]
+_LARGEST = float(10**INTEGERS)
+_SMALLEST = 10.0**-DECIMALS
+_Price = Annotated[float, Meta(ge=_SMALLEST, lt=_LARGEST)]
 _Amount = Annotated[float, Meta(ge=0, lt=_LARGEST)]
 _Texts = list[list[str]]  # [price, amount, …] as the exchange sent them
+
+MOST_DIGITS = DECIMALS + 1
+"""Characters that a plain decimal may have without being looked at: it cannot have too many digits behind the point."""
 
 _numbers = msgspec.json.Decoder(list[tuple[_Price, _Amount]], strict=False).decode
 _LISTS = {list}
 _PLAIN = b"0123456789."
 _TWO_PLAIN = level_of("", "") * 2  # what is left of two levels without digits and points
 _NUMERIC = _PLAIN + b"eE+-"
+_BETWEEN, _WITHIN = b'"],["', b'","'  # two levels; a level's price and amount
 _QUOTE = ord('"')
 _SMALL_E, _LARGE_E, _MINUS, _ESCAPE, _SPACE, _TAB, _RETURN, _NEWLINE = b"eE-\\ \t\r\n"
-_DIGITS = 40  # before the point, or zeros behind it: more are not written out
-_MS_MAX = 10**14  # milliseconds up to the year 5138; larger values are microseconds (Binance's timeUnit option)
+_ZEROS = bytes.maketrans(b"123456789", b"000000000")
+_SIX_ZEROS = b"000000"
+_LONG_RUN = re.compile(rb"[0-9]{%d}" % (DECIMALS + 1))
+_LONGEST_TEXT = 100  # characters of a number, zeros included
+_LONGEST_ID = 64
+_LAST_MS = 10_413_792_000_000  # the year 2300, in ms: what ClickHouse's times reach
+_FIRST_US = 10**14  # from here on a time is in microseconds (Binance's timeUnit option)
 
 
 def check_name(name: str, instrument: Instrument) -> None:
     """A frame must name its instrument as the exchange does: what is written to its key must be its own."""
     if name != instrument.exchange_symbol:
         known = instrument.exchange_symbol
-        raise FrameError(f"frame of {name!r} among those of {known!r}" if known else f"{name!r} has no canonical name")
+        raise FrameError(
+            f"frame for {name!r} received on the subscription of {known!r}"
+            if known
+            else f"{name!r} has no canonical name"
+        )
 
 
 def micros(stamp: int) -> int:
     """An exchange's integer timestamp, milliseconds or microseconds, as microseconds."""
-    if type(stamp) is not int or not 10**11 < stamp < 10**17:
-        raise FrameError(f"not a timestamp: {stamp!r}")
-    return stamp * 1000 if stamp < _MS_MAX else stamp
+    if type(stamp) is int:
+        if 10**11 < stamp < _LAST_MS:
+            return stamp * 1000
+        if _FIRST_US < stamp < _LAST_MS * 1000:
+            return stamp
+    raise FrameError(f"not a timestamp: {stamp!r}")
+
+
+def micros_of_text(stamp: str) -> int:
+    """A timestamp that is sent as a text of digits (OKX), as microseconds."""
+    if type(stamp) is not str or len(stamp) > 17 or not (stamp.isascii() and stamp.isdigit()):
+        raise FrameError(f"not a timestamp: {stamp!r:.60}")
+    return micros(int(stamp))
 
 
 def are_plain(text: str) -> bool:
@@ -56,18 +86,31 @@ def decimal(text: str) -> str:
     """A non-negative decimal string in plain notation; exponents are written out, anything else is a `FrameError`."""
     if type(text) is not str:
         raise FrameError(f"not a decimal string: {text!r}")
+    if len(text) > _LONGEST_TEXT:
+        raise FrameError(f"out of range: a number of {len(text)} characters")
     if are_plain(text):
         float(text)  # `ValueError` on two points
-        return text
+        return text if len(text) <= MOST_DIGITS else _shortened(text)
     try:
         value = Decimal(text)
     except InvalidOperation:
         raise FrameError(f"not a decimal: {text!r}") from None
     if not value.is_finite() or value.is_signed():
         raise FrameError(f"not a price or amount: {text!r}")
-    if abs(value.adjusted()) > _DIGITS:
-        raise FrameError(f"beyond all measure: {text!r}")
-    return format(value, "f")
+    if value and abs(value.adjusted()) > INTEGERS:
+        raise FrameError(f"out of range: {text!r}")
+    return _shortened(format(value, "f")) if value else "0"
+
+
+def _shortened(text: str) -> str:
+    """A plain decimal without needless zeros; `FrameError` where it has more digits than a column."""
+    whole, _, behind = text.partition(".")
+    whole, behind = whole.lstrip("0") or "0", behind.rstrip("0")
+    if len(whole) > INTEGERS:
+        raise FrameError(f"out of range: {text!r}")
+    if len(behind) > DECIMALS:
+        raise FrameError(f"more than {DECIMALS} decimal places: {text!r}")
+    return f"{whole}.{behind}" if behind else whole
 
 
 _plain = lru_cache(maxsize=65536)(decimal)
@@ -76,26 +119,33 @@ _plain = lru_cache(maxsize=65536)(decimal)
 
 def number(value: str | int) -> str:
     """A number of exactly decoded JSON (`exact`: text, or an int) as `decimal` has it."""
-    return str(value) if type(value) is int and value >= 0 else decimal(value)  # type: ignore[arg-type]
+    return decimal(str(value) if type(value) is int else value)  # type: ignore[arg-type]
 
 
 def update_id(value: int) -> int:
-    """A non-negative id of at most 64 bits: JSON's integers have no bound, the store's have."""
+    """A non-negative id of at most 64 bits: JSON's integers have no bound, ClickHouse's have."""
     if type(value) is not int or not 0 <= value < 1 << 63:
         raise FrameError(f"not an id: {value!r:.60}")
     return value
+
+
+def trade_id(text: str) -> str:
+    """The id of a trade that is sent as a text."""
+    if type(text) is not str or not 0 < len(text) <= _LONGEST_ID or not text.isprintable():
+        raise FrameError(f"not a trade id: {text!r:.60}")
+    return text
 
 
 def positive(text: str) -> str:
     """A decimal string above zero: a trade's price or amount."""
     plain = decimal(text)
     if not 0 < float(plain) < _LARGEST:
-        raise FrameError(f"not above zero, or beyond all measure: {text!r}")
+        raise FrameError(f"not above zero, or out of range: {text!r}")
     return plain
 
 
 def positives(price: str, amount: str) -> tuple[str, str]:
-    """A trade's price and amount, each as `positive` has it."""
+    """A trade's price and amount, of `MOST_DIGITS` characters at most, each as `positive` has it."""
     if are_plain(price + amount) and 0 < float(price) < _LARGEST and 0 < float(amount) < _LARGEST:
         return price, amount
     return positive(price), positive(amount)
@@ -119,7 +169,10 @@ def _best(side: CheckedLevels) -> float:
 
 
 def quote_of_texts(timestamp: int, sequence: int, bid: str, bid_amount: str, ask: str, ask_amount: str) -> Quote:
-    """A BBO, checked as `levels` does; a price of zero stands for a side without orders."""
+    """A BBO, checked as `levels` does; a price of zero stands for a side without orders.
+
+    The texts have `MOST_DIGITS` characters at most.
+    """
     best_bid, best_ask = float(bid), float(ask)
     bid_level, ask_level = level_of(bid, bid_amount), level_of(ask, ask_amount)
     if (
@@ -161,8 +214,8 @@ def decoded_levels(side: Raw) -> CheckedLevels:
         return levels(orjson.loads(json))  # which tells what it is
     if not numbers:
         return NO_LEVELS
-    cut = json[3:-3].split(b'"],["')
-    if len(cut) != len(numbers) or json[2] != _QUOTE or json[-3] != _QUOTE or _is_odd(json):
+    cut = json[3:-3].split(_BETWEEN)
+    if len(cut) != len(numbers) or json[2] != _QUOTE or json[-3] != _QUOTE or _is_odd(json) or _is_long(json):
         return levels(orjson.loads(json))
     return CheckedLevels(cut, numbers)
 
@@ -178,7 +231,10 @@ def number_levels(side: Raw) -> CheckedLevels:
         return NO_LEVELS
     if json.translate(None, _NUMERIC) != b"[%b]" % (b"[,]," * len(numbers))[:-1]:
         return numeric_levels(exact(json))
-    cut = json[2:-2].replace(b"],[", b"\n").replace(b",", b'","').split(b"\n")
+    texts = json[2:-2].replace(b",", b'","').replace(b']","[', _BETWEEN)
+    if _is_long(texts):
+        return numeric_levels(exact(json))
+    cut = texts.split(_BETWEEN)
     return CheckedLevels(list(map(_plain_level, cut)) if _is_odd(json) else cut, numbers)
 
 
@@ -202,6 +258,15 @@ def _is_odd(json: bytes) -> bool:
     )
 
 
+def _is_long(json: bytes) -> bool:
+    """Whether a number has more digits in a row than may stand behind a point.
+
+    All that separates two texts is three characters or more. So a run of 19 digits shows itself in every third character
+    already, as six digits in a row: hardly any side has those, and only then all of it is looked through.
+    """
+    return _SIX_ZEROS in json[::3].translate(_ZEROS) and _LONG_RUN.search(json) is not None
+
+
 def numeric_levels(side: Iterable[tuple[Any, Any]]) -> CheckedLevels:
     """`levels`, of prices and amounts that are numbers of exactly decoded JSON (`exact`: text, or an int)."""
     return typed_levels([[str(price), str(amount)] for price, amount in side])
@@ -212,9 +277,15 @@ def typed_levels(side: _Texts) -> CheckedLevels:
     if not side:
         return NO_LEVELS
     texts, more = [level[0] for level in side], [level[1] for level in side]
-    if not are_plain("".join(texts) + "".join(more)):
-        return typed_levels([[_plain(level[0]), _plain(level[1])] for level in side])
+    json = _joined(texts, more)
+    if json.translate(None, _PLAIN) != (_WITHIN + _BETWEEN) * (len(side) - 1) + _WITHIN or _is_long(json):
+        texts, more = list(map(_plain, texts)), list(map(_plain, more))
+        json = _joined(texts, more)
     prices, amounts = list(map(float, texts)), list(map(float, more))
-    if 0.0 in prices or sum(prices) > _LARGEST or sum(amounts) > _LARGEST:
-        raise FrameError(f"a price that is not above zero, or a value beyond all measure: {side!r:.100}")
-    return CheckedLevels(list(map(level_of, texts, more)), list(zip(prices, amounts, strict=True)))
+    if not min(prices) or max(prices) >= _LARGEST or max(amounts) >= _LARGEST:
+        raise FrameError(f"a price that is not above zero, or a value out of range: {side!r:.100}")
+    return CheckedLevels(json.split(_BETWEEN), list(zip(prices, amounts, strict=True)))
+
+
+def _joined(prices: list[str], amounts: list[str]) -> bytes:
+    return '"],["'.join(map('","'.join, zip(prices, amounts, strict=True))).encode()

@@ -72,7 +72,7 @@ def test_binance(name: str, symbol: str, trades: int, updates: int, compared: in
     [
         # Years of checksums: each book frame's CRC32 is right.
         ("okx", "okx-v5-20220406.gz", 60, {"trades": 19, "books": 3679, "snapshot": 20, "update": 3659}),
-        # Each change names the one before it; the 92 frames beside the books are tickers, which are not built.
+        # Each change names the one before it; the 92 frames beside the books are tickers, which are unsupported.
         ("deribit", "deribit-2021.gz", 1, {"books": 56, "snapshot": 10, "update": 46}),
         # Every frame is a whole book; prices have exponents.
         ("htx-spot", "htx-spot-2021.gz", 26, {"trades": 73, "books": 292, "snapshot": 292}),

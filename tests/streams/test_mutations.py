@@ -1,0 +1,203 @@
+"""Whatever an exchange sends, no exception leaves a partition, and every event can be encoded and stored."""
+
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.events import EVENTS
+from schemas.instruments import Instrument, assumed_instrument
+from schemas.raw import encode_line, encode_marker
+from schemas.settings import load_settings
+from streams.raw_partition import RawPartition
+from tests.streams import deribit_frames, frames, htx_frames
+
+SETTINGS = load_settings()
+T0 = frames.T0
+CONTRACTS = htx_frames.LINEAR.model_copy(update={"contract_size": "100", "inverse": True})
+DERIBIT_SIDE = '[["new",86749.5,4200.0],["change",86750,10]]'
+
+# Frames of every channel, with what makes them events of a live book before and after.
+FIXTURES: list[tuple[Instrument, list[bytes]]] = [
+    (frames.SPOT, [
+        frames.spot_snapshot(100, [["10", "1"], ["9.5", "2"]], [["11", "1"]]),
+        frames.spot_depth(101, 102, [["10", "3"]], [["12", "0.5"]]),
+        frames.spot_quote(102, "10", "3", "11", "1"),
+        frames.spot_trade(),
+    ]),
+    (frames.USDM, [
+        frames.spot_snapshot(100, [["10", "1"], ["9.5", "2"]], [["11", "1"]]),
+        frames.usdm_depth(99, 102, 98, [["10", "3"]], [["12", "0.5"]]),
+        frames.spot_trade(X="INSURANCE_FUND"),
+    ]),
+    *((instrument, [
+        frames.okx_book(-1, 5, [["10", "3"], ["9", "4"]], [["11", "5"]], "snapshot", instrument),
+        frames.okx_book(5, 6, [["10", "4"]], [["12", "1"]], instrument=instrument),
+        frames.okx_bbo(6, "10", "4", "11", "5", instrument),
+        frames.okx_trade(instrument),
+    ]) for instrument in (frames.OKX_SPOT, frames.OKX_SWAP, frames.OKX_INVERSE)),
+    (htx_frames.SPOT, [
+        htx_frames.mbp(12, 11, "[[86750.5,1e-05]]", "[[86751.1,0.75],[86752,0]]"),
+        htx_frames.mbp_snapshot('{"seqNum":11,"bids":[[86750.5,1.0]],"asks":[[86751.1,0.75]]}'),
+        htx_frames.spot_bbo(),
+        htx_frames.depth_step(htx_frames.SPOT, 0, "[[86750.5,1.0]]", "[[86751.1,0.75]]"),
+        htx_frames.trades(htx_frames.SPOT, htx_frames.spot_row(), htx_frames.spot_row(tradeId="104400550012")),
+    ]),
+    *((instrument, [
+        htx_frames.high_frequency("snapshot", 100, "[[86750.9,12]]", "[[86751,3],[86752,7]]"),
+        htx_frames.high_frequency("update", 101, "[[86750.9,0],[86749,1]]"),
+        htx_frames.linear_bbo(),
+        htx_frames.trades(instrument, htx_frames.linear_row()),
+    ]) for instrument in (htx_frames.LINEAR, CONTRACTS)),
+    (deribit_frames.PERPETUAL, [
+        deribit_frames.book(500, DERIBIT_SIDE, '[["new",86751,1200.0]]'),
+        deribit_frames.book(731, '[["change",86749.5,4e3]]', '[["delete",86751,0]]', previous=500),
+        deribit_frames.quote("86749.5", "10", "86750.5", "300.0"),
+        deribit_frames.trades(deribit_frames.trade_row(), deribit_frames.trade_row(trade_id='"2"')),
+    ]),
+]  # fmt: skip
+
+ODD: list[Any] = [
+    None, True, False, -1, 0, -0.0, 0.1, 1e300, 1e-300, 1e-40, 1 << 53, (1 << 63) - 1, 1 << 63, (1 << 64) - 1, -(1 << 63),
+    "", "0", "-0", "-1", "1e-40", "1E40", "1e400", "1e-400", "1e999999999", "1e-18", "1e-19", "9e19", "1e20", "NaN",
+    "-Infinity", "inf", "1_0", "+1", " 1", "1.2.3", ".", "1.", ".5", "0.0000000000000000001", "9" * 20, "9" * 21,
+    "1." + "1" * 18, "1." + "1" * 19, "1." + "0" * 30, "0" * 30 + "1", "1" * 5000, "１２", "\x00", "a\u2028b", "😀" * 70,
+    "x" * 300, [], {}, [[]], [["1"]], [[1, 2, 3, 4]], ["new", "1", "1"], [["1", "1"]] * 3, [{}], [{}, {}, None], {"e": "trade"},
+    1_000, 1_790_000_000, 1_790_000_000_000, 4_000_000_000_000, 20_000_000_000_000, 1_790_000_000_000_000,
+    20_000_000_000_000_000, "1790000000000", "20000000000000", "trade", "update", "snapshot", "buy", "NA",
+]  # fmt: skip
+TOKENS = [b"1e-40", b"1e40", b"1e400", b"1" * 5000, b"0.0000000000000000001", b"1." + b"7" * 25, b"-1", b"-0", b"-0.0",
+          b"NaN", b"9" * 20, b"9" * 21, b"0." + b"0" * 17 + b"1", b"[" * 3000, b'"\\ud800"', b'"\\u0031"', b"\xff",
+          b"null", b"\n", b" "]  # fmt: skip
+
+
+def places(body: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The path of everything in a JSON document, containers included."""
+    if path:
+        yield path
+    inner = body.items() if isinstance(body, dict) else enumerate(body) if isinstance(body, list) else ()
+    for key, value in inner:
+        yield from places(value, (*path, key))
+
+
+def changed(body: Any, path: tuple[Any, ...], change: str, value: Any) -> Any:
+    """The document with one place dropped, replaced, repeated or doubled."""
+    body = orjson.loads(orjson.dumps(body))
+    holder = body
+    for key in path[:-1]:
+        holder = holder[key]
+    if change == "drop":
+        del holder[path[-1]]
+    elif change == "replace":
+        holder[path[-1]] = value
+    elif isinstance(holder, list):
+        holder.insert(path[-1], holder[path[-1]] if change == "repeat" else value)
+    else:
+        holder[f"{path[-1]}2"] = value
+    return body
+
+
+@st.composite
+def mutated(draw: st.DrawFn, frame: bytes) -> bytes:
+    """A frame with a field or its bytes changed, a few times over."""
+    body = orjson.loads(frame)
+    for _ in range(draw(st.integers(1, 2))):
+        path = draw(st.sampled_from(list(places(body)) or [()]))
+        if path:
+            change = draw(st.sampled_from(["drop", "replace", "replace", "replace", "repeat", "insert"]))
+            body = changed(body, path, change, draw(st.sampled_from(ODD)))
+    text = orjson.dumps(body)
+    if draw(st.integers(0, 2)) == 0 and (numbers := list(re.finditer(rb'"?[0-9][0-9.e+-]*"?', text))):
+        found = draw(st.sampled_from(numbers))
+        token = draw(st.sampled_from(TOKENS))
+        text = text[: found.start()] + (token if draw(st.booleans()) else b'"%b"' % token) + text[found.end() :]
+    if draw(st.integers(0, 9)) == 0:
+        text = text[: draw(st.integers(0, len(text)))]
+    return text
+
+
+def check_stored(topic: str, value: bytes) -> None:
+    """An event is valid, and every number in it fits its column."""
+    body = orjson.loads(value)
+    EVENTS[topic].model_validate(body)
+    for path in places(body):
+        held = body
+        for key in path:
+            held = held[key]
+        if isinstance(held, int):
+            assert -(1 << 63) <= held < 1 << 63, path
+        if path[-1] in ("timestamp", "local_timestamp"):
+            assert 0 <= held < 10_413_792_000_000_000, path
+        if isinstance(held, str) and (
+            path[-1] in ("price", "amount", "exchange_amount") or path[0] in ("bids", "asks")
+        ):
+            assert re.fullmatch(r"[0-9]*\.?[0-9]*", held), (path, held)
+            assert -int(Decimal(held).as_tuple().exponent) <= 18, (path, held)
+            assert Decimal(held) < 10**20, (path, held)
+        if isinstance(held, str) and path[-1] in ("id", "kind", "side"):
+            assert 0 < len(held) <= 64, (path, held[:80])
+            assert held.isprintable()
+        if topic == "dead_letters" and path == ("reason",):
+            assert 0 < len(held) <= 400
+            assert not re.search(r"(Error|Exception)\b", held), held
+
+
+def check(instrument: Instrument, lines: list[bytes]) -> None:
+    """Every frame goes through, with one dead letter at most, and the rest of the books too after it."""
+    exchange, key = instrument.exchange, instrument.key
+    partition = RawPartition(exchange, 0, SETTINGS)
+    partition.process(0, encode_marker(T0, key, "instrument", **instrument.model_dump()))
+    for offset, frame in enumerate(lines, 1):
+        out = partition.process(offset, encode_line(T0 + offset, key, frame))
+        letters = 0
+        for topic, _, value in out.records:
+            if topic in EVENTS:
+                check_stored(topic, value)
+                letters += topic == "dead_letters" and not orjson.loads(value)["reason"].startswith("row ")
+        assert letters <= 1
+    out = partition.process(len(lines) + 1, encode_marker(T0 + 200 * 10**9, f"{exchange}:*", "tick"))
+    for topic, _, value in out.records:
+        if topic in EVENTS:
+            check_stored(topic, value)
+    for dumped in partition.take_changed():
+        partition.load(dumped, partition.dump(dumped))
+
+
+@pytest.mark.parametrize(
+    ("instrument", "good"), FIXTURES, ids=[f"{instrument.feed}-{n}" for n, (instrument, _) in enumerate(FIXTURES)]
+)
+@settings(max_examples=150)
+@given(st.data())
+def test_mutated_frames(instrument: Instrument, good: list[bytes], data: st.DataObject) -> None:
+    """Fields dropped, retyped, huge, tiny, negative; odd tokens, truncation, repetition: events that fit, or a reason."""
+    number = data.draw(st.integers(0, len(good) - 1))
+    bad = data.draw(mutated(good[number]))
+    check(instrument, [*good[:number], bad, *good[number:]])
+
+
+@pytest.mark.parametrize(("instrument", "good"), FIXTURES)
+def test_each_odd_value_in_each_place(instrument: Instrument, good: list[bytes]) -> None:
+    """The same, for every single value of every frame in turn."""
+    for frame in good:
+        body = orjson.loads(frame)
+        lines = [orjson.dumps(changed(body, path, "replace", odd)) for path in places(body) for odd in ODD]
+        check(instrument, [*good, *lines])
+
+
+def test_the_fixtures_are_good() -> None:
+    """Without a change they are events, and no dead letter."""
+    for instrument, good in FIXTURES:
+        partition = RawPartition(instrument.exchange, 0, SETTINGS)
+        topics = [
+            topic
+            for offset, frame in enumerate(good)
+            for topic, _, _ in partition.process(offset, encode_line(T0, instrument.key, frame)).records
+        ]
+        assert "market.books" in topics, instrument.feed
+        assert "dead_letters" not in topics, instrument.feed
+        assert assumed_instrument(instrument.feed, instrument.exchange, instrument.symbol).symbol == instrument.symbol
