@@ -10,6 +10,7 @@ from ingest.clock import compare_clock
 from ingest.exchanges import EXCHANGE_FEEDS
 from ingest.rest import Rest
 from local.broker import java, java_version
+from local.groups import describe_groups
 from local.jars import missing_jars
 from local.topics import admin
 from schemas.errors import ExchangeError, MarketPrismError
@@ -35,6 +36,7 @@ async def examine(settings: Settings) -> list[Finding]:
         ("java", _java),
         ("kafka jars", _jars),
         ("broker", _broker),
+        ("groups", _groups),
         ("clickhouse", _clickhouse),
         ("clock", _clock),
     ]
@@ -70,6 +72,24 @@ async def _broker(settings: Settings) -> Finding:
             "broker", False, f"{settings.kafka} lacks {', '.join(missing)}: run `marketprism topics --create`"
         )
     return Finding("broker", True, f"{settings.kafka} has all topics")
+
+
+async def _groups(settings: Settings) -> Finding:
+    """Workers and sinks that run but were given nothing to read."""
+    if "kafka" not in settings.model_fields_set:
+        return Finding("groups", None, "no broker is named, so no group is looked at")
+    async with admin(settings) as client:
+        groups = await describe_groups(client, settings)
+    if idle := [group for group in groups if group.idle]:
+        names = ", ".join(f"{group.name} ({group.members} members)" for group in idle)
+        return Finding(
+            "groups",
+            False,
+            f"{names}: no partitions are assigned: create missing topics with `marketprism topics --create`, "
+            "and restart these processes if that changes nothing within a minute",
+        )
+    told = ", ".join(f"{group.name}: {group.members} members, {group.partitions} partitions" for group in groups)
+    return Finding("groups", True, told or "none has run yet")
 
 
 async def _clickhouse(settings: Settings) -> Finding:
