@@ -15,11 +15,11 @@ from rich.live import Live
 from local.feed_watch import FeedWatch
 from local.progress import Offsets, Progress
 from local.replay import ReplaySummary, replay
+from local.sources import Source
 from local.stack import Stack, until
 from local.stored import Stored, read_stored
 from local.view import Picture, Rates, line, render, summary
 from schemas.errors import StackError
-from schemas.feeds import Feed
 from schemas.logs import configure_logs
 from schemas.settings import Settings
 
@@ -36,7 +36,7 @@ class Run:
     data: Path | None
     duration: float = 0.0
     simulate: bool = False
-    sources: tuple[tuple[Feed, Path], ...] = ()
+    sources: tuple[Source, ...] = ()
     speed: float | None = None
     seed: int = 1
 
