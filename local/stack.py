@@ -13,6 +13,7 @@ from typing import Self
 import structlog
 
 from local.broker import Broker, free_port
+from local.data_lock import DataLock
 from local.processes import Child, Supervisor, says
 from local.topics import create_topics
 from schemas.errors import StackError
@@ -22,20 +23,28 @@ log = structlog.get_logger(__name__)
 
 
 class Stack:
-    """Processes in `data`: `kafka/`, `clickhouse/`, `logs/`. Start the parts in order; leaving stops all."""
+    """Processes in `data`: `kafka/`, `clickhouse/`, `logs/`. Start the parts in order; leaving stops all.
+
+    The directory is locked meanwhile: `StackError` names who holds it.
+    """
 
     def __init__(self, settings: Settings, data: Path) -> None:
         self.data = data.absolute()
         self.settings = settings
         self.supervisor = Supervisor()
+        self._lock = DataLock(data)
 
     async def __aenter__(self) -> Self:
+        self._lock.__enter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
-        await self.supervisor.stop()
+        try:
+            await self.supervisor.stop()
+        finally:
+            self._lock.__exit__()
 
     async def start_storage(self) -> None:
         """Broker, topics, sink with ClickHouse."""
