@@ -28,6 +28,8 @@ app = typer.Typer(
 console = Console()
 _errors = Console(stderr=True)
 
+_FAUST_LEVELS = {"WARNING": "WARN"}  # that Faust calls otherwise
+
 DataOption = Annotated[Path | None, typer.Option("--data", help="directory of broker and ClickHouse; kept afterwards")]
 DurationOption = Annotated[float, typer.Option(help="seconds to run; 0: until Ctrl-C")]
 FeedOption = Annotated[list[str] | None, typer.Option("--feed", help=f"a feed, of: {', '.join(FEEDS)}; repeatable")]
@@ -108,9 +110,8 @@ def worker() -> None:
     """Raw topics to events: a Faust worker. Start as many as there are partitions to share."""
     with _told():
         settings = _settings()
-        _become(
-            [sys.executable, "-m", "faust", "-A", "streams.app", "worker", "-l", settings.log_level.lower()], settings
-        )
+        level = _FAUST_LEVELS.get(settings.log_level, settings.log_level)
+        _become([sys.executable, "-m", "faust", "-A", "streams.app", "worker", "-l", level], settings)
 
 
 @app.command()

@@ -78,7 +78,10 @@ class Stack:
 
     async def _start(self, name: str, *arguments: str, ready: str) -> Child:
         command = [sys.executable, *arguments]
-        environment = self.settings.environment() | {"PYTHONUNBUFFERED": "1"}
+        # That a process is ready is read from what it logs at INFO.
+        level = "DEBUG" if self.settings.log_level == "DEBUG" else "INFO"
+        settings = self.settings.model_copy(update={"log_level": level})
+        environment = settings.environment() | {"PYTHONUNBUFFERED": "1"}
         child = Child(name, command, self.data / "logs" / f"{name}.log", says(ready), environment)
         log.info("starting", process=name)
         await self.supervisor.start(child)
