@@ -14,8 +14,9 @@ import structlog
 
 from local.broker import Broker, free_port
 from local.data_lock import DataLock
+from local.disk import DiskWatch
 from local.processes import Child, Supervisor, says
-from local.topics import create_topics
+from local.topics import create_topics, topic_ends
 from schemas.errors import StackError
 from schemas.settings import Settings
 
@@ -32,15 +33,21 @@ class Stack:
         self.data = data.absolute()
         self.settings = settings
         self.supervisor = Supervisor()
+        self.begin: dict[str, list[int]] = {}  # the offsets from which this run's records stand, by topic
+        self.disk = DiskWatch(self.data, settings.disk_low_mb, self.supervisor.statuses)
         self._lock = DataLock(data)
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
         self._lock.__enter__()
+        self._tasks.append(asyncio.create_task(self.disk.run(), name="disk"))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
+        for task in self._tasks:
+            task.cancel()
         try:
             await self.supervisor.stop()
         finally:
@@ -58,6 +65,7 @@ class Stack:
         if "sql_address" not in named:
             self._set(sql_address=f"127.0.0.1:{free_port(8123)}")
         await create_topics(self.settings)
+        self.begin = await topic_ends(self.settings)
         await self._start("sink", "-m", "sinks", ready="partitions assigned")
 
     async def start_worker(self) -> None:
