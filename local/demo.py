@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import signal
 import tempfile
 import time
@@ -52,6 +53,7 @@ async def run_stack(settings: Settings, run: Run, console: Console) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     configure_logs(settings.model_copy(update={"log_level": "WARNING"}))  # the view says what happens
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # and what cannot be read, once and not ten times a second
     with contextlib.ExitStack() as kept:
         data = run.data or Path(kept.enter_context(tempfile.TemporaryDirectory(prefix="marketprism-")))
         async with Stack(settings, data) as stack:

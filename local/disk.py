@@ -19,7 +19,7 @@ _EVERY = 5.0  # s
 _MB = 1_000_000
 _FULL = 0.1  # of what counts as low
 _ROOM = 1.1  # times a bound, until it counts as left behind
-_REPORTED = 60.0  # s that a child's report of a full disk counts
+_REPORTED = 15.0  # s that a child's report of a full disk counts
 
 
 class DiskWatch:

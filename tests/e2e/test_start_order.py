@@ -31,7 +31,7 @@ def bare(broker: Broker, tmp_path: Path) -> Settings:
     return load_settings(
         kafka=broker.bootstrap,
         topic_prefix=f"t{uuid4().hex[:8]}.",
-        partitions=2,
+        partitions=3,
         clickhouse=f"chdb://{tmp_path}/clickhouse",
         sql_address=f"127.0.0.1:{free_port()}",
         endpoints={"binance-spot": {"rest": "http://127.0.0.1:9"}},
@@ -59,21 +59,25 @@ async def said(child: Child, text: str, within: float = 30.0) -> float:
 
 @pytest.mark.e2e
 async def test_topics_made_after_the_start(pipeline: Pipeline, tmp_path: Path) -> None:
-    """Worker and sink, then the topics, then a second worker: all get partitions soon, and rows are stored."""
+    """Two workers and the sink, then the topics, then a third worker: all get partitions soon, and rows are stored."""
     settings = pipeline.settings
     first = await pipeline.start("first", *WORKER, ready=WAITS)
+    second = await pipeline.start("second", *WORKER, ready=WAITS)
     sink = await pipeline.start("sink", "-m", "sinks", ready="")
     assert f"{settings.topic_prefix}raw.okx" in first.output()
     assert "`marketprism topics --create`" in first.output()
     await create_topics(settings)
     assert await said(first, "Worker ready") < 12
-    second = await pipeline.worker("second")
+    await said(second, "Worker ready")
+    third = await pipeline.worker("third")
     await said(sink, "partitions assigned")
     rows = [(T0 + n * 2_000_000, trade("BTCUSDT", n)) for n in range(200)]
     await replay(settings, [(FEEDS["binance-spot"], collected(tmp_path / "spot.gz", rows))])
     await pipeline.stored()
     assert await pipeline.ask("SELECT count() AS rows FROM trades") == [{"rows": 200}]
-    assert "Ignoring missing topic" not in first.output() + second.output()
+    for worker in (first, second, third):
+        assert "state restored" in worker.output()  # of a partition whose records it was given
+        assert "Ignoring missing topic" not in worker.output()
     groups = next(finding for finding in await examine(settings) if finding.name == "groups")
     assert groups.ok, groups.text
 
