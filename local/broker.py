@@ -94,7 +94,7 @@ class Broker(Child):
     def bootstrap(self) -> str:
         return f"127.0.0.1:{self.port}"
 
-    def spawn(self) -> None:
+    def _prepare(self) -> None:
         if answers(self.port):
             raise StackError(
                 f"port {self.port} of 127.0.0.1 is taken by another process: stop it, or name another port"
@@ -106,7 +106,6 @@ class Broker(Child):
         if not (self.data / "log" / "meta.properties").exists():
             self._format(run_java, properties)
         self.command = [*run_java, "kafka.Kafka", str(properties)]
-        super().spawn()
 
     def _format(self, run_java: list[str], properties: Path) -> None:
         command = [*run_java, "kafka.tools.StorageTool", "format", f"--cluster-id={_kraft_id()}", "-c", str(properties)]

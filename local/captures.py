@@ -2,7 +2,7 @@
 
 import gzip
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -15,7 +15,7 @@ import zstandard
 from ingest.exchanges import EXCHANGE_FEEDS
 from schemas.errors import RawRecordError, SymbolError
 from schemas.exchange_names import from_exchange
-from schemas.feeds import Feed
+from schemas.feeds import EXCHANGES, Feed, feed_of
 from schemas.instruments import Instrument
 from schemas.raw import EVERY, MARKER, UNKNOWN, RawLine
 
@@ -29,14 +29,18 @@ _INSTRUMENT = MARKER + b"instrument"
 
 @dataclass
 class Capture:
-    """One file, opened: iterate `lines()` once. `done` counts bytes of the file as they are read; `size` is all."""
+    """One file, opened: iterate `lines()` once. `done` counts bytes of the file as they are read; `size` is all.
+
+    `feeds`: whose lines to take; none means all, which only raw lines allow, as they name their instruments.
+    """
 
     path: Path
-    feed: Feed
+    feeds: tuple[Feed, ...]
     size: int = 0
     control: int = 0  # acknowledgements and the like, which are left out
     definitions: dict[str, Instrument] = field(default_factory=dict)
-    exchanges: tuple[str, ...] = ()
+    exchanges: tuple[str, ...] = ()  # of its beginning; others may follow
+    feeds_met: tuple[str, ...] = ()  # likewise
     _raw: bool = False
     _only: str = ""  # the key of frames without a symbol
     _file: BinaryIO | None = None
@@ -56,16 +60,34 @@ class Capture:
                 raise RawRecordError(f"{self.path} holds a line that is none: {error}") from None
 
     def _raw_lines(self, rows: Iterator[bytes]) -> Iterator[RawLine]:
-        keys: dict[bytes, str] = {}
+        keys: dict[bytes, str] = {}  # empty for those that are left out
         for row in rows:
             stamp, key, frame = row.split(b"\t", 2)
-            name = keys.get(key) or keys.setdefault(key, key.decode())
-            if not name.endswith(EVERY):
+            name = keys.get(key)
+            if name is None:
+                name = key.decode()
+                name = keys[key] = name if self._takes(name) and not name.endswith(EVERY) else ""
+            if name:
                 yield RawLine(int(stamp), name, frame)
+        met = {_feed_name(name) for name in keys.values() if name}
+        for feed in self.feeds:
+            if feed.name not in met:
+                log.warning("the capture holds no line of this feed", feed=feed.name, file=str(self.path))
+
+    def _takes(self, key: str) -> bool:
+        """Whether a line is of the wanted feeds; those of no known instrument follow their exchange."""
+        exchange = key.partition(":")[0]
+        if exchange not in EXCHANGES:
+            raise RawRecordError(f"{self.path} holds lines of {exchange!r}: known are {', '.join(EXCHANGES)}")
+        name = _feed_name(key)
+        return not self.feeds or any(
+            feed.name == name or (not name and feed.exchange == exchange) for feed in self.feeds
+        )
 
     def _frames(self, rows: Iterator[bytes]) -> Iterator[RawLine]:
-        route, keys = EXCHANGE_FEEDS[self.feed.name]().route, dict[str, str]()
-        unknown = f"{self.feed.exchange}:{UNKNOWN}"
+        feed = self.feeds[0]
+        route, keys = EXCHANGE_FEEDS[feed.name]().route, dict[str, str]()
+        unknown = f"{feed.exchange}:{UNKNOWN}"
         for row in rows:
             stamp, _, frame = row.partition(b" ")
             found = route(frame)
@@ -81,10 +103,11 @@ class Capture:
     def _key_of(self, name: str) -> str:
         if not name:
             return self._only
+        feed = self.feeds[0]
         try:
-            return f"{self.feed.exchange}:{from_exchange(self.feed.name, name)}"
+            return f"{feed.exchange}:{from_exchange(feed.name, name)}"
         except SymbolError:
-            return f"{self.feed.exchange}:{UNKNOWN}"
+            return f"{feed.exchange}:{UNKNOWN}"
 
     def look_ahead(self) -> None:
         """Read the beginning: the format, the exchanges, the definitions, the instrument of a nameless snapshot."""
@@ -100,31 +123,48 @@ class Capture:
             self._look_at_frames(head)
 
     def _look_at_raw(self, head: list[bytes]) -> None:
-        keys = dict.fromkeys(row.split(b"\t", 2)[1].decode() for row in head)
+        keys = [key for key in dict.fromkeys(row.split(b"\t", 2)[1].decode() for row in head) if self._takes(key)]
         self.exchanges = tuple(dict.fromkeys(key.partition(":")[0] for key in keys))
+        self.feeds_met = tuple(dict.fromkeys(name for name in map(_feed_name, keys) if name))
         for row in head:
             _, key, frame = row.split(b"\t", 2)
             if frame.startswith(_INSTRUMENT):
                 self.definitions.setdefault(key.decode(), Instrument(**orjson.loads(frame)))
 
     def _look_at_frames(self, head: list[bytes]) -> None:
-        self.exchanges = (self.feed.exchange,)
-        route = EXCHANGE_FEEDS[self.feed.name]().route
+        if len(self.feeds) != 1:
+            given = " and ".join(feed.name for feed in self.feeds) or "no feed"
+            raise RawRecordError(
+                f"{self.path} does not say whose frames it holds, and {given} is named: "
+                f"write FEED:FILE, such as binance-spot:{self.path.name}"
+            )
+        [feed] = self.feeds
+        self.exchanges, self.feeds_met = (feed.exchange,), (feed.name,)
+        route = EXCHANGE_FEEDS[feed.name]().route
         names = dict.fromkeys(
             found.symbol for row in head if (found := route(row.partition(b" ")[2])).kind == "data" and found.symbol
         )
         # A nameless snapshot belongs to the file's instrument; where there are several, nobody can tell.
-        self._only = self._key_of(next(iter(names))) if len(names) == 1 else f"{self.feed.exchange}:{UNKNOWN}"
+        self._only = self._key_of(next(iter(names))) if len(names) == 1 else f"{feed.exchange}:{UNKNOWN}"
 
 
-def open_capture(feed: Feed, path: Path) -> Capture:
+def open_capture(feeds: Sequence[Feed] | Feed, path: Path) -> Capture:
     """Look at a file's beginning. `RawRecordError` says what is wrong with it."""
-    capture = Capture(path, feed)
+    capture = Capture(path, (feeds,) if isinstance(feeds, Feed) else tuple(feeds))
     try:
         capture.look_ahead()
     except OSError as error:
         raise RawRecordError(f"{path} cannot be read: {error.strerror or error}") from None
     return capture
+
+
+def _feed_name(key: str) -> str:
+    """The feed of an `exchange:symbol`; empty where the symbol is of none."""
+    exchange, _, symbol = key.partition(":")
+    try:
+        return feed_of(exchange, symbol).name
+    except SymbolError:
+        return ""
 
 
 def _is_raw(row: bytes, path: Path) -> bool:

@@ -14,7 +14,7 @@ from rich.progress import Progress, TextColumn
 from rich.table import Table
 
 from schemas.errors import MarketPrismError, SettingsError
-from schemas.feeds import FEEDS, Feed, feed_named
+from schemas.feeds import FEEDS, feed_named
 from schemas.logs import configure_logs
 from schemas.settings import Settings, load_settings
 
@@ -27,6 +27,8 @@ app = typer.Typer(
 )
 console = Console()
 _errors = Console(stderr=True)
+
+_FAUST_LEVELS = {"WARNING": "WARN"}  # that Faust calls otherwise
 
 DataOption = Annotated[Path | None, typer.Option("--data", help="directory of broker and ClickHouse; kept afterwards")]
 DurationOption = Annotated[float, typer.Option(help="seconds to run; 0: until Ctrl-C")]
@@ -67,7 +69,8 @@ def demo(
     duration: DurationOption = 0.0,
     data: DataOption = None,
     replay: Annotated[
-        list[str] | None, typer.Option("--replay", metavar="FEED:FILE", help="replay this capture instead; repeatable")
+        list[str] | None,
+        typer.Option("--replay", metavar="[FEED:]FILE", help="replay this capture instead; repeatable"),
     ] = None,
     speed: SpeedOption = "max",
     seed: Annotated[int, typer.Option(help="of the simulated market")] = 1,
@@ -77,10 +80,12 @@ def demo(
     With --replay: captures go through it instead, and it ends by itself when the last event is stored.
     """
     from local.demo import Run, run_stack
+    from local.sources import feeds_of, parse_source
 
     with _told():
-        run = Run("demo", data, duration, not replay, _sources(replay or []), _speed(speed), seed)
-        settings = _settings(sorted({feed.name for feed, _ in run.sources}) or None)
+        sources = tuple(map(parse_source, replay or []))
+        run = Run("demo", data, duration, not replay, sources, _speed(speed), seed)
+        settings = _settings(feeds_of(sources))
         asyncio.run(run_stack(settings, run, console))
 
 
@@ -105,9 +110,8 @@ def worker() -> None:
     """Raw topics to events: a Faust worker. Start as many as there are partitions to share."""
     with _told():
         settings = _settings()
-        _become(
-            [sys.executable, "-m", "faust", "-A", "streams.app", "worker", "-l", settings.log_level.lower()], settings
-        )
+        level = _FAUST_LEVELS.get(settings.log_level, settings.log_level)
+        _become([sys.executable, "-m", "faust", "-A", "streams.app", "worker", "-l", level], settings)
 
 
 @app.command()
@@ -140,12 +144,16 @@ def record(
 
 @app.command()
 def replay(
-    sources: Annotated[list[str], typer.Argument(metavar="FEED:FILE…", help="captures, merged by receipt time")],
+    sources: Annotated[list[str], typer.Argument(metavar="[FEED:]FILE…", help="captures, merged by receipt time")],
     speed: SpeedOption = "max",
 ) -> None:
-    """Captures into the raw topics: ours, or those of hftbacktest's collector."""
+    """Captures into the raw topics: ours, or those of hftbacktest's collector.
+
+    FEED takes that feed's lines only. A capture of our own says whose its lines are and needs none.
+    """
     from local.replay import ReplaySummary
     from local.replay import replay as run
+    from local.sources import parse_source
 
     with _told(), Progress(*Progress.get_default_columns(), TextColumn("{task.fields[rate]}"), console=console) as bar:
         settings = _settings()
@@ -155,19 +163,7 @@ def replay(
         def progress(done: ReplaySummary, read: int, size: int) -> None:
             bar.update(task, completed=read, total=size, rate=f"{done.frames / max(done.seconds, 1e-3):,.0f} frames/s")
 
-        _until_interrupted(lambda: run(settings, _sources(sources), _speed(speed), progress))
-
-
-def _sources(texts: list[str]) -> tuple[tuple[Feed, Path], ...]:
-    sources = []
-    for text in texts:
-        feed, colon, path = text.partition(":")
-        if not colon or not path:
-            raise SettingsError(f"{text!r} is no source: write FEED:FILE, such as binance-spot:capture.zst")
-        if not Path(path).is_file():
-            raise SettingsError(f"there is no file {path}")
-        sources.append((feed_named(feed), Path(path)))
-    return tuple(sources)
+        _until_interrupted(lambda: run(settings, [parse_source(text) for text in sources], _speed(speed), progress))
 
 
 def _until_interrupted(work: Callable[[], Any]) -> None:

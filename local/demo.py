@@ -2,26 +2,32 @@
 
 import asyncio
 import contextlib
+import logging
 import signal
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import structlog
 from rich.console import Console
 from rich.live import Live
 
 from local.feed_watch import FeedWatch
 from local.progress import Offsets, Progress
+from local.reading import Reading
 from local.replay import ReplaySummary, replay
+from local.sources import Source
 from local.stack import Stack, until
-from local.stored import Stored, read_stored
+from local.stored import Store, Stored
 from local.view import Picture, Rates, line, render, summary
 from schemas.errors import StackError
-from schemas.feeds import Feed
 from schemas.logs import configure_logs
 from schemas.settings import Settings
+
+log = structlog.get_logger(__name__)
 
 _DRAW_EACH = 0.5  # s, in a terminal
 _LINE_EACH = 5.0  # s, without one
@@ -36,7 +42,7 @@ class Run:
     data: Path | None
     duration: float = 0.0
     simulate: bool = False
-    sources: tuple[tuple[Feed, Path], ...] = ()
+    sources: tuple[Source, ...] = ()
     speed: float | None = None
     seed: int = 1
 
@@ -47,6 +53,7 @@ async def run_stack(settings: Settings, run: Run, console: Console) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     configure_logs(settings.model_copy(update={"log_level": "WARNING"}))  # the view says what happens
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # and what cannot be read, once and not ten times a second
     with contextlib.ExitStack() as kept:
         data = run.data or Path(kept.enter_context(tempfile.TemporaryDirectory(prefix="marketprism-")))
         async with Stack(settings, data) as stack:
@@ -91,27 +98,33 @@ class _Session:
         self._run = run
         self._console = console
         self._stop = stop
-        self._watch = FeedWatch(stack.settings)
+        self._watch = FeedWatch(stack.settings, stack.begin)
         self._rates = Rates()
         self._note = ""
-        self._offsets, self._stored = Offsets(), Stored()
+        self._offsets: Reading[Offsets]
+        self._stored: Reading[Stored]
 
     async def watch(self) -> str:
         began = time.monotonic()
-        async with Progress(self._stack.settings) as progress:
-            tasks = [asyncio.create_task(self._watch.run()), asyncio.create_task(self._read(progress))]
+        async with Progress(self._stack.settings) as progress, Store(self._stack.settings) as store:
+            self._offsets = Reading("Kafka", Offsets(), progress.offsets)
+            self._stored = Reading("ClickHouse", Stored(), store.read)
+            tasks = [asyncio.create_task(work) for work in self._reading()]
             try:
                 async with self._drawing():
                     await self._work()
                     if not self._stop.is_set():
-                        await self._drain(progress)
+                        await self._drain()
             finally:
                 for task in tasks:
                     task.cancel()
-            with contextlib.suppress(StackError):
-                self._offsets = await progress.offsets()
-            self._stored = await asyncio.to_thread(read_stored, self._stack.settings)
+                await asyncio.wait(tasks)
+            await self._offsets.once()
+            await self._stored.once()
         return summary(self._picture(), time.monotonic() - began)
+
+    def _reading(self) -> list[Coroutine[Any, Any, None]]:
+        return [self._watch.run(), self._offsets.poll(), self._stored.poll()]
 
     async def _work(self) -> None:
         if self._run.sources:
@@ -132,34 +145,37 @@ class _Session:
     def _on_replay(self, done: ReplaySummary, read: int, size: int) -> None:
         self._note = f"replayed {read / size:.0%}  {done.frames:,} frames at {done.frames / done.seconds:,.0f}/s"
 
-    async def _drain(self, progress: Progress) -> None:
+    async def _drain(self) -> None:
         """Wait until everything that came in is stored. Twice in a row nothing before anybody: what the one
         group published last, the other has taken."""
         self._note = "storing what is under way"
         quiet = 0
         last, moved = -1, time.monotonic()
         while quiet < 2 and not await until(self._stop, 0.5):
-            offsets = await progress.offsets()
-            behind = offsets.total_lag
-            quiet = quiet + 1 if behind == 0 else 0
-            if behind != last:
+            read = await self._offsets.once()
+            behind = self._offsets.value.total_lag
+            quiet = quiet + 1 if read and behind == 0 else 0
+            if read and behind != last:
                 last, moved = behind, time.monotonic()
             if time.monotonic() - moved > _DRAIN:
-                raise StackError(f"{behind} records were not taken within {_DRAIN:.0f} s: {offsets.lag}; see the logs")
+                raise StackError(
+                    f"{behind} records were not taken within {_DRAIN:.0f} s: {self._offsets.value.lag}; see the logs"
+                )
         self._note = ""
 
-    async def _read(self, progress: Progress) -> None:
-        while True:
-            with contextlib.suppress(StackError):
-                self._offsets = await progress.offsets()
-            self._stored = await asyncio.to_thread(read_stored, self._stack.settings)
-            await asyncio.sleep(1)
-
     def _picture(self) -> Picture:
-        statuses = self._stack.supervisor.statuses
         rates = self._rates.update(dict(self._watch.frames))
-        settings = self._stack.settings
-        return Picture(self._run.title, settings, self._watch, statuses, self._offsets, self._stored, rates, self._note)
+        return Picture(
+            self._run.title,
+            self._stack.settings,
+            self._watch,
+            self._stack.supervisor.statuses,
+            self._offsets,
+            self._stored,
+            rates,
+            self._stack.disk,
+            self._note,
+        )
 
     @contextlib.asynccontextmanager
     async def _drawing(self) -> AsyncIterator[None]:
@@ -175,11 +191,18 @@ class _Session:
                 task.cancel()
 
     async def _draw(self, live: Live) -> None:
-        while True:
-            live.update(render(self._picture()), refresh=True)
-            await asyncio.sleep(_DRAW_EACH)
+        await self._steadily(_DRAW_EACH, lambda: live.update(render(self._picture()), refresh=True))
 
     async def _print_lines(self) -> None:
+        await asyncio.sleep(_LINE_EACH)
+        await self._steadily(
+            _LINE_EACH, lambda: self._console.print(line(self._picture()), highlight=False, soft_wrap=True)
+        )
+
+    async def _steadily(self, each: float, show: Callable[[], None]) -> None:
         while True:
-            await asyncio.sleep(_LINE_EACH)
-            self._console.print(line(self._picture()), highlight=False, soft_wrap=True)
+            try:
+                show()
+            except Exception as error:  # noqa: BLE001 - a view that stands still would be taken for the system
+                log.warning("the view cannot be shown", reason=repr(error))
+            await asyncio.sleep(each)

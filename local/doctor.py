@@ -10,11 +10,14 @@ from ingest.clock import compare_clock
 from ingest.exchanges import EXCHANGE_FEEDS
 from ingest.rest import Rest
 from local.broker import java, java_version
+from local.disk import free_bytes
+from local.groups import describe_groups
 from local.jars import missing_jars
 from local.topics import admin
 from schemas.errors import ExchangeError, MarketPrismError
 from schemas.settings import Endpoint, Settings
 from schemas.topics import TOPICS
+from sinks.embedded import directory_of
 from sinks.sql import run_query
 
 _CLOCK_WITHIN = 5.0  # s
@@ -35,14 +38,16 @@ async def examine(settings: Settings) -> list[Finding]:
         ("java", _java),
         ("kafka jars", _jars),
         ("broker", _broker),
+        ("groups", _groups),
         ("clickhouse", _clickhouse),
+        ("disk", _disk),
         ("clock", _clock),
     ]
     findings = [Finding("settings", True, f"{len(settings.feeds)} feeds, {len(settings.symbols)} symbols")]
     for name, check in checks:
         try:
             findings.append(await check(settings))
-        except MarketPrismError as error:
+        except (MarketPrismError, OSError) as error:
             findings.append(Finding(name, False, str(error)))
     return findings
 
@@ -72,11 +77,41 @@ async def _broker(settings: Settings) -> Finding:
     return Finding("broker", True, f"{settings.kafka} has all topics")
 
 
+async def _groups(settings: Settings) -> Finding:
+    """Workers and sinks that run but were given nothing to read."""
+    if "kafka" not in settings.model_fields_set:
+        return Finding("groups", None, "no broker is named, so no group is looked at")
+    async with admin(settings) as client:
+        groups = await describe_groups(client, settings)
+    if idle := [group for group in groups if group.idle]:
+        names = ", ".join(f"{group.name} ({group.members} members)" for group in idle)
+        return Finding(
+            "groups",
+            False,
+            f"{names}: no partitions are assigned: create missing topics with `marketprism topics --create`, "
+            "and restart these processes if that changes nothing within a minute",
+        )
+    told = ", ".join(f"{group.name}: {group.members} members, {group.partitions} partitions" for group in groups)
+    return Finding("groups", True, told or "none has run yet")
+
+
 async def _clickhouse(settings: Settings) -> Finding:
     if "clickhouse" not in settings.model_fields_set:
         return Finding("clickhouse", None, "none is named (setting `clickhouse`): demo and live embed one")
     version = run_query(settings, "SELECT version()").decode().strip()
     return Finding("clickhouse", True, f"{version} at {settings.clickhouse}")
+
+
+async def _disk(settings: Settings) -> Finding:
+    """The disk of an embedded ClickHouse, which demo and live share with their broker."""
+    if not settings.clickhouse.startswith("chdb://"):
+        return Finding("disk", None, "ClickHouse is a server: its disk is not looked at from here")
+    directory = directory_of(settings).absolute()
+    free = free_bytes(directory)
+    text = f"{free / 1e9:,.1f} GB free for {directory}"
+    if free < settings.disk_low_mb * 1_000_000:
+        return Finding("disk", False, f"{text}: below {settings.disk_low_mb} MB (setting `disk_low_mb`), make room")
+    return Finding("disk", True, text)
 
 
 async def _clock(settings: Settings) -> Finding:

@@ -1,11 +1,14 @@
 """What comes in: frames and connection state of every feed, read from the raw topics."""
 
 import asyncio
+import time
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
-from aiokafka import AIOKafkaConsumer
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas.errors import SymbolError
 from schemas.feeds import CHANNELS, EXCHANGES, feed_of
@@ -13,23 +16,50 @@ from schemas.raw import EVERY, MARKER, decode_record
 from schemas.settings import Settings
 from schemas.topics import raw_topic
 
+log = structlog.get_logger(__name__)
+
 
 class FeedWatch:
-    """By feed: `frames` since the start; `instruments` that ingest follows; `connected`, their channels that are up."""
+    """By feed: `frames` since `begin`; `instruments` that ingest follows; `connected`, their channels that are up.
 
-    def __init__(self, settings: Settings) -> None:
+    `begin`: the first offset of each partition by topic; what stands before it is of an earlier run.
+    """
+
+    def __init__(self, settings: Settings, begin: Mapping[str, Sequence[int]] | None = None) -> None:
         self.frames: Counter[str] = Counter()
         self.instruments: dict[str, set[str]] = {}
         self.connected: dict[str, set[tuple[str, str]]] = {}
-        self._topics = [settings.topic(raw_topic(exchange)) for exchange in EXCHANGES]
         self._kafka = settings.kafka
         self._feeds: dict[str, str] = {}
+        self._heard_at = time.monotonic()
+        self._next = {
+            TopicPartition(settings.topic(raw_topic(exchange)), number): offset
+            for exchange in EXCHANGES
+            for number, offset in enumerate((begin or {}).get(raw_topic(exchange), [0] * settings.partitions))
+        }
+
+    @property
+    def age(self) -> float:
+        """Seconds since the last record; ticks come each second while ingest and broker work."""
+        return time.monotonic() - self._heard_at
 
     async def run(self) -> None:
-        """Read until cancelled."""
-        consumer = AIOKafkaConsumer(*self._topics, bootstrap_servers=self._kafka, auto_offset_reset="earliest")
-        async with consumer:
+        """Read until cancelled, whatever happens to the broker."""
+        while True:
+            try:
+                await self._read()
+            except Exception as error:  # noqa: BLE001 - a view that stands still would be worse
+                log.warning("the raw topics cannot be read, trying again", reason=str(error) or repr(error))
+                await asyncio.sleep(1)
+
+    async def _read(self) -> None:
+        async with AIOKafkaConsumer(bootstrap_servers=self._kafka, auto_offset_reset="earliest") as consumer:
+            consumer.assign(list(self._next))
+            for place, offset in self._next.items():
+                consumer.seek(place, offset)
             async for message in consumer:
+                self._next[TopicPartition(message.topic, message.partition)] = message.offset + 1
+                self._heard_at = time.monotonic()
                 self.take(message.value)
                 await asyncio.sleep(0)
 

@@ -17,6 +17,7 @@ from typing import Literal, Self
 
 import structlog
 
+from local.child_log import ChildLog
 from schemas.errors import StackError
 
 log = structlog.get_logger(__name__)
@@ -25,6 +26,7 @@ STOP_WITHIN = 9.0  # s; all of a supervisor's children together
 _BACK_OFF = (0.5, 10.0)  # s; the first pause before a restart, and the longest
 _STEADY = 30.0  # s of life after which a child's next pause is the first again
 _LOOK_EVERY = 0.1  # s
+_LAST_WORDS = 1.0  # s until the output of an ended child is complete
 
 Check = Callable[["Child"], bool]
 State = Literal["starting", "running", "restarting", "stopped"]
@@ -61,12 +63,17 @@ def says(text: str) -> Check:
 
 def answers(port: int) -> bool:
     """Whether somebody accepts connections on the port of loopback."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+    try:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+    except OSError:  # no descriptor left: nobody can be asked
+        return False
 
 
 class Child:
     """One process in a group of its own, its output appended to `log`. It may be started again after it ended.
+
+    `disk_full_at` is when it last reported a full disk (monotonic; 0: never).
 
     On Linux it is killed when the thread that started it ends, however that comes: start it from a lasting one.
     """
@@ -86,8 +93,9 @@ class Child:
         self.check = check
         self.environment = {**os.environ, **(environment or {})}
         self.timeout = timeout
+        self.disk_full_at = 0.0
         self._process: subprocess.Popen[bytes] | None = None
-        self._log_start = 0
+        self._output: ChildLog | None = None
 
     @property
     def pid(self) -> int | None:
@@ -110,22 +118,35 @@ class Child:
         return self.check(self)
 
     def spawn(self) -> None:
-        """Start it without waiting until it is ready."""
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as output:
-            self._log_start = output.tell()
-            try:
-                self._process = subprocess.Popen(
-                    self.command,
-                    env=self.environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                    preexec_fn=_dying_with(os.getpid()),
-                )
-            except OSError as error:
-                raise StackError(f"{self.name} cannot be started: {error}") from None
+        """Start it without waiting until it is ready; `StackError` where it cannot be started."""
+        try:
+            self._prepare()
+            self._launch()
+        except (OSError, subprocess.SubprocessError, RuntimeError) as error:  # RuntimeError: no thread left
+            raise StackError(f"{self.name} cannot be started: {error}") from None
+
+    def _prepare(self) -> None:
+        """Do what has to be done before each start."""
+
+    def _launch(self) -> None:
+        self._process = subprocess.Popen(
+            self.command,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=_dying_with(os.getpid()),
+        )
+        assert self._process.stdout
+        try:
+            self._output = ChildLog(self._process.stdout, self.log, self._on_disk_full)
+        except RuntimeError:
+            self.kill()
+            raise
+
+    def _on_disk_full(self) -> None:
+        self.disk_full_at = time.monotonic()
 
     def start(self) -> None:
         """Start it and wait until it is ready."""
@@ -161,14 +182,13 @@ class Child:
         self._signal(signal.SIGKILL)
         if self._process:
             self._process.wait()
+            if self._output:
+                self._output.join(_LAST_WORDS)
         self._process = None
 
     def output(self, most: int = 1_000_000) -> str:
         """What it wrote since its start; of very much, the end."""
-        with self.log.open("rb") as written:
-            end = written.seek(0, os.SEEK_END)
-            written.seek(max(self._log_start, end - most))
-            return written.read().decode(errors="replace")
+        return self._output.text(most) if self._output else ""
 
     def tail(self) -> str:
         """The end of its output, for an error."""
@@ -282,12 +302,12 @@ class Supervisor:
         status.restarts += 1
         exit_code = status.child.exit_code
         log.warning("process ended, restarting it", process=status.name, exit_code=exit_code, restarts=status.restarts)
-        status.child.kill()  # what it may have started itself
         try:
+            status.child.kill()  # what it may have started itself
             status.child.spawn()
             await _ready(status.child)
-        except StackError as error:
-            log.error("process does not come up", process=status.name, reason=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, a child that nobody restarts would be worse
+            log.error("process does not come up", process=status.name, reason=str(error) or repr(error))
             status.child.kill()
         else:
             status.state = "running"

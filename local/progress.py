@@ -40,8 +40,12 @@ class Progress:
         self._admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
 
     async def __aenter__(self) -> "Progress":
-        await self._consumer.start()
-        await self._admin.start()
+        try:
+            await self._consumer.start()
+            await self._admin.start()
+        except (KafkaError, OSError) as error:
+            await self.__aexit__()
+            raise StackError(f"no broker answers at {self._settings.kafka} (setting `kafka`): {error}") from None
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -22,6 +22,7 @@ from schemas.errors import SettingsError, StackError
 from schemas.raw import EVERY, UNKNOWN
 from schemas.settings import Settings
 from schemas.topics import CONTROL, raw_topic
+from streams.topic_wait import wait_for_topics
 
 log = structlog.get_logger(__name__)
 
@@ -40,18 +41,36 @@ async def record(settings: Settings, exchanges: Sequence[str], path: Path, durat
     """Write what comes from now on, as raw lines by time of receipt, for so many seconds or until SIGINT or SIGTERM.
 
     Of each instrument that is met, ingest is asked for the definition and a snapshot, so that the capture is whole.
-    The file can be read after a kill; the last second may be missing. `StackError` where broker or topics are missing.
+    A broker or topics that are not there yet are waited for. The file can be read after a kill; the last second may be
+    missing. `StackError` where a topic has another number of partitions than the settings say.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     try:
+        if not await _ready(settings, exchanges, stop):
+            return RecordSummary()
         with _created(path) as file:
             return await _Recorder(settings, exchanges, file).run(stop, duration)
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
+
+
+async def _ready(settings: Settings, exchanges: Sequence[str], stop: asyncio.Event) -> bool:
+    """Wait for broker and topics; False when `stop` came first."""
+    waiting = asyncio.ensure_future(wait_for_topics(settings, [*map(raw_topic, exchanges), CONTROL]))
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait([waiting, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if waiting.done():
+            waiting.result()
+        return waiting.done()
+    finally:
+        waiting.cancel()
+        stopping.cancel()
+        await asyncio.wait([waiting, stopping])
 
 
 class _Recorder:

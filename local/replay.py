@@ -1,23 +1,24 @@
-"""Replay captures into the raw topics: `marketprism replay FEED:FILE …`.
+"""Replay captures into the raw topics: `marketprism replay [FEED:]FILE …`.
 
 Flat out, the same input gives the same records at the same offsets of a fresh topic: batches are cut by lines, bytes
 and recorded time, never by a clock.
 """
 
 import asyncio
-import heapq
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
-from pathlib import Path
 
-from local.captures import Capture, open_capture
+import structlog
+
+from local.capture_merge import CaptureMerge
+from local.captures import Capture
 from local.replay_lines import ReplayLines
 from local.replay_sender import ReplaySender
-from schemas.feeds import Feed
-from schemas.raw import RawLine
+from local.sources import Source, open_sources
 from schemas.settings import Settings
+
+log = structlog.get_logger(__name__)
 
 _REPORT = 2_000  # lines between progress reports
 _PATIENCE = 0.002  # s ahead of its time that a line may leave
@@ -25,12 +26,16 @@ _PATIENCE = 0.002  # s ahead of its time that a line may leave
 
 @dataclass
 class ReplaySummary:
-    """`frames`: of the sources; `lines`: written, markers and ticks too; `control`: frames left out."""
+    """`frames`: of the sources; `lines`: written, markers and ticks too.
+
+    Left out: `control` frames, and `repeated` lines, which another of the captures gave.
+    """
 
     frames: int = 0
     lines: int = 0
     records: int = 0
     control: int = 0
+    repeated: int = 0
     seconds: float = 0.0
     recorded_seconds: float = 0.0
 
@@ -40,20 +45,22 @@ Progress = Callable[[ReplaySummary, int, int], None]  # so far, bytes of the fil
 
 async def replay(
     settings: Settings,
-    sources: Sequence[tuple[Feed, Path]],
+    sources: Sequence[Source],
     speed: float | None = None,
     progress: Progress | None = None,
 ) -> ReplaySummary:
     """Replay the sources merged by receipt time. `speed`: 1 is recorded pace, `None` flat out.
 
-    `RawRecordError` for a file that is no capture, `StackError` where the broker or its topics are missing.
+    `RawRecordError` for a file that is no capture or is given twice, `StackError` where the broker or its topics are
+    missing.
     """
-    captures = [open_capture(feed, path) for feed, path in sources]
+    captures = open_sources(sources)
+    merged = CaptureMerge(captures)
     lines = ReplayLines(captures, settings.partitions)
     async with ReplaySender(settings, lines.exchanges) as sender:
-        report = _Report(progress, captures, lines, sender)
+        report = _Report(progress, captures, merged, lines, sender)
         pace = _Pace(speed, sender) if speed is not None else None
-        for number, line in enumerate(_merged(captures)):
+        for number, line in enumerate(merged):
             if pace is not None:
                 await pace.wait(line.local_timestamp)
             for topic_line in lines.of(line):
@@ -65,20 +72,24 @@ async def replay(
         for topic_line in lines.end():
             sender.add(topic_line)
         await sender.flush()
+        if merged.repeated:
+            log.warning("the captures overlap: what two of them hold was replayed once", lines=merged.repeated)
         return report.tell()
-
-
-def _merged(captures: list[Capture]) -> Iterator[RawLine]:
-    return heapq.merge(*(capture.lines() for capture in captures), key=attrgetter("local_timestamp"))
 
 
 class _Report:
     """Counts for the caller, while it runs and at the end."""
 
     def __init__(
-        self, progress: Progress | None, captures: list[Capture], lines: ReplayLines, sender: ReplaySender
+        self,
+        progress: Progress | None,
+        captures: list[Capture],
+        merged: CaptureMerge,
+        lines: ReplayLines,
+        sender: ReplaySender,
     ) -> None:
-        self._progress, self._captures, self._lines, self._sender = progress, captures, lines, sender
+        self._progress, self._captures, self._merged = progress, captures, merged
+        self._lines, self._sender = lines, sender
         self._summary = ReplaySummary()
         self._began = time.monotonic()
 
@@ -86,6 +97,7 @@ class _Report:
         summary, lines, sender = self._summary, self._lines, self._sender
         summary.frames, summary.lines, summary.records = lines.frames, sender.lines, sender.records
         summary.seconds, summary.recorded_seconds = time.monotonic() - self._began, lines.span
+        summary.repeated = self._merged.repeated
         summary.control = sum(capture.control for capture in self._captures)
         if self._progress is not None:
             done = sum(capture.done for capture in self._captures)

@@ -20,7 +20,7 @@ class ReplayLines:
     """`of(line)` for each line in order of receipt, then `end()`."""
 
     def __init__(self, captures: Sequence[Capture], partitions: int) -> None:
-        self.exchanges = tuple(sorted({name for capture in captures for name in capture.exchanges}))
+        self.exchanges = sorted({name for capture in captures for name in capture.exchanges})
         self.frames = 0
         self._partitions = partitions
         self._definitions = {key: known for capture in reversed(captures) for key, known in capture.definitions.items()}
@@ -42,6 +42,8 @@ class ReplayLines:
         place = self._places.get(key)
         if place is None:
             place = self._places[key] = key.partition(":")[0], partition_of(key, self._partitions)
+            if place[0] not in self.exchanges:  # the beginning of its capture held none of it
+                self.exchanges.append(place[0])
             yield from self._begin(stamp, key, frame, place)
         if frame.startswith(MARKER):
             self.frames += frame.startswith(_WRAPPED)

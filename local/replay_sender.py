@@ -38,10 +38,10 @@ class ReplaySender:
         self.lines = 0
         self.records = 0
         self._settings = settings
-        self._batches = {
-            name: [_Batch(settings.topic(raw_topic(name)), number) for number in range(settings.partitions)]
-            for name in exchanges
-        }
+        self._batches: dict[str, list[_Batch]] = {}
+        self._unchecked: list[str] = []  # topics
+        for name in exchanges:
+            self._open(name)
         self._cut: deque[tuple[_Batch, bytes, int]] = deque()
         self._flight: deque[asyncio.Future[object]] = deque()
         self._producer: AIOKafkaProducer
@@ -52,7 +52,7 @@ class ReplaySender:
 
     def add(self, topic_line: TopicLine) -> None:
         exchange, partition, stamp, line = topic_line
-        batch = self._batches[exchange][partition]
+        batch = (self._batches.get(exchange) or self._open(exchange))[partition]
         lines = batch.lines
         if lines and (len(lines) >= _LINES or batch.size + len(line) > _BYTES or stamp - batch.first >= _SPAN):
             self._cut_one(batch)
@@ -77,6 +77,8 @@ class ReplaySender:
     async def relieve(self) -> None:
         """Hand the cut records to the producer; wait where too many are on their way."""
         try:
+            if self._unchecked:
+                await self._check_topics()
             while self._cut:
                 batch, value, millis = self._cut.popleft()
                 sent = await self._producer.send(batch.topic, value, partition=batch.partition, timestamp_ms=millis)
@@ -113,8 +115,14 @@ class ReplaySender:
             raise
         return self
 
+    def _open(self, exchange: str) -> list[_Batch]:
+        topic = self._settings.topic(raw_topic(exchange))
+        batches = self._batches[exchange] = [_Batch(topic, number) for number in range(self._settings.partitions)]
+        self._unchecked.append(topic)
+        return batches
+
     async def _check_topics(self) -> None:
-        topics = [batches[0].topic for batches in self._batches.values()]
+        topics, self._unchecked = self._unchecked, []
         check_partitions(await partition_counts(self._producer, topics), self._settings)
 
     async def __aexit__(self, *failure: object) -> None:

@@ -13,8 +13,10 @@ from typing import Self
 import structlog
 
 from local.broker import Broker, free_port
+from local.data_lock import DataLock
+from local.disk import DiskWatch
 from local.processes import Child, Supervisor, says
-from local.topics import create_topics
+from local.topics import create_topics, topic_ends
 from schemas.errors import StackError
 from schemas.settings import Settings
 
@@ -22,20 +24,34 @@ log = structlog.get_logger(__name__)
 
 
 class Stack:
-    """Processes in `data`: `kafka/`, `clickhouse/`, `logs/`. Start the parts in order; leaving stops all."""
+    """Processes in `data`: `kafka/`, `clickhouse/`, `logs/`. Start the parts in order; leaving stops all.
+
+    The directory is locked meanwhile: `StackError` names who holds it.
+    """
 
     def __init__(self, settings: Settings, data: Path) -> None:
         self.data = data.absolute()
         self.settings = settings
         self.supervisor = Supervisor()
+        self.begin: dict[str, list[int]] = {}  # the offsets from which this run's records stand, by topic
+        self.disk = DiskWatch(self.data, settings.disk_low_mb, self.supervisor.statuses)
+        self._lock = DataLock(data)
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
+        self._lock.__enter__()
+        self._tasks.append(asyncio.create_task(self.disk.run(), name="disk"))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
-        await self.supervisor.stop()
+        for task in self._tasks:
+            task.cancel()
+        try:
+            await self.supervisor.stop()
+        finally:
+            self._lock.__exit__()
 
     async def start_storage(self) -> None:
         """Broker, topics, sink with ClickHouse."""
@@ -49,6 +65,7 @@ class Stack:
         if "sql_address" not in named:
             self._set(sql_address=f"127.0.0.1:{free_port(8123)}")
         await create_topics(self.settings)
+        self.begin = await topic_ends(self.settings)
         await self._start("sink", "-m", "sinks", ready="partitions assigned")
 
     async def start_worker(self) -> None:
@@ -69,7 +86,10 @@ class Stack:
 
     async def _start(self, name: str, *arguments: str, ready: str) -> Child:
         command = [sys.executable, *arguments]
-        environment = self.settings.environment() | {"PYTHONUNBUFFERED": "1"}
+        # That a process is ready is read from what it logs at INFO.
+        level = "DEBUG" if self.settings.log_level == "DEBUG" else "INFO"
+        settings = self.settings.model_copy(update={"log_level": level})
+        environment = settings.environment() | {"PYTHONUNBUFFERED": "1"}
         child = Child(name, command, self.data / "logs" / f"{name}.log", says(ready), environment)
         log.info("starting", process=name)
         await self.supervisor.start(child)

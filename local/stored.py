@@ -1,18 +1,21 @@
 """What ClickHouse holds, for the live view and the summary."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
+from urllib.parse import unquote, urlsplit
 
 import orjson
-import structlog
+from aiohttp import ClientError, ClientSession, ClientTimeout
 
-from schemas.errors import MarketPrismError
+from schemas.errors import StorageError
 from schemas.feeds import feed_of
 from schemas.settings import Settings
+from sinks.embedded import directory_of
 from sinks.sink import TABLES
-from sinks.sql import run_query
+from sinks.sql_server import DATA_HEADER, running_address
 
-log = structlog.get_logger(__name__)
+_ANSWER_WITHIN = 8.0  # s
+_HTTP = {"clickhouse": ("http", 8123), "clickhouses": ("https", 8443)}  # ClickHouse's own ports
 
 _ROWS = " UNION ALL ".join(
     f"SELECT '{table}' AS name, count() AS rows FROM {{database}}.{table}" for table in TABLES.values()
@@ -40,24 +43,56 @@ class Stored:
     signal_counts: dict[str, int] = field(default_factory=dict)
 
 
-def read_stored(settings: Settings) -> Stored:
-    """Ask ClickHouse; what cannot be answered (yet) stays empty."""
-    try:
-        live: dict[str, int] = {}
-        for row in _ask(settings, _LIVE):
-            feed = feed_of(row["exchange"], row["symbol"]).name
-            live[feed] = live.get(feed, 0) + 1
-        return Stored(
-            {row["name"]: int(row["rows"]) for row in _ask(settings, _ROWS)},
-            live,
-            _ask(settings, _SIGNALS),
-            {row["type"]: int(row["rows"]) for row in _ask(settings, _SIGNAL_COUNTS)},
-        )
-    except MarketPrismError as error:
-        log.debug("ClickHouse does not answer", reason=str(error))
-        return Stored()
+class Store:
+    """Asks ClickHouse over HTTP; an embedded one through the sink that owns it.
 
+    A directory is never opened here: whoever did so while the sink is being restarted would keep it from the sink.
+    """
 
-def _ask(settings: Settings, query: str) -> list[dict[str, Any]]:
-    answer = run_query(settings, query.replace("{database}", settings.database), "JSONEachRow")
-    return [orjson.loads(line) for line in answer.splitlines()]
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._http = ClientSession(timeout=ClientTimeout(total=_ANSWER_WITHIN))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.close()
+
+    async def read(self) -> Stored:
+        """What is stored now; `StorageError` where nobody answers."""
+        try:
+            live: dict[str, int] = {}
+            for row in await self._ask(_LIVE):
+                feed = feed_of(row["exchange"], row["symbol"]).name
+                live[feed] = live.get(feed, 0) + 1
+            return Stored(
+                {row["name"]: int(row["rows"]) for row in await self._ask(_ROWS)},
+                live,
+                await self._ask(_SIGNALS),
+                {row["type"]: int(row["rows"]) for row in await self._ask(_SIGNAL_COUNTS)},
+            )
+        except (ClientError, TimeoutError, OSError, ValueError) as error:
+            raise StorageError(f"ClickHouse does not answer: {error or type(error).__name__}") from None
+
+    async def _ask(self, query: str) -> list[dict[str, Any]]:
+        url, headers = self._where()
+        parameters = {"default_format": "JSONEachRow", "database": self._settings.database}
+        body = query.replace("{database}", self._settings.database).encode()
+        async with self._http.post(url, params=parameters, data=body, headers=headers) as response:
+            answer = await response.read()
+            if response.status != 200:
+                raise StorageError(answer.decode(errors="replace").strip()[:200])
+        return [orjson.loads(line) for line in answer.splitlines()]
+
+    def _where(self) -> tuple[str, dict[str, str]]:
+        if self._settings.clickhouse.startswith("chdb://"):
+            directory = directory_of(self._settings)
+            address = running_address(directory)
+            if not address:
+                raise StorageError(f"no sink answers for {directory}")
+            return f"http://{address}/", {DATA_HEADER: str(directory.resolve())}
+        server = urlsplit(self._settings.clickhouse)
+        scheme, port = _HTTP[server.scheme]
+        user, password = unquote(server.username or "default"), unquote(server.password or "")
+        return f"{scheme}://{server.hostname}:{port}/", {"X-ClickHouse-User": user, "X-ClickHouse-Key": password}

@@ -28,6 +28,10 @@ def _split(value: Any) -> Any:
     return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
 
 
+def _upper(value: Any) -> Any:
+    return value.strip().upper() if isinstance(value, str) else value
+
+
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]  # `a,b` in the environment
 
 
@@ -104,8 +108,13 @@ class Settings(BaseSettings):
         description='taker fees, basis points, by "feed" or "feed:kind", where they are not the public retail rates',
     )
 
-    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING, ERROR")
+    log_level: Annotated[str, BeforeValidator(_upper)] = Field(
+        "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING, ERROR"
+    )
     log_json: bool = Field(False, description="logs as JSON lines instead of text")
+    disk_low_mb: Annotated[int, Field(ge=0)] = Field(
+        1024, description="free space of the data directory below which it is reported as low, MB; 0: never"
+    )
 
     @field_validator("feeds")
     @classmethod

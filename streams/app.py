@@ -56,6 +56,7 @@ def _faust_app(settings: Settings) -> faust.App:
         topic_disable_leader=True,
         table_standby_replicas=0,
         consumer_auto_offset_reset="earliest",
+        consumer_metadata_max_age_ms=10_000,  # topics and partitions that are added are found within this time
         broker_commit_interval=1.0,
         # The least that a broker allows by default: a dead worker's partitions move after it.
         broker_session_timeout=6.0,
@@ -74,6 +75,7 @@ def _faust_app(settings: Settings) -> faust.App:
 
 settings = _settings()
 app = _faust_app(settings)
+app.settings = settings
 
 # Books are millions of small objects, none of them part of a cycle: looking through 1,000 books for cycles took 0.3 s
 # each time, in which nothing else happened, and a fifth of a worker's time.

@@ -14,6 +14,10 @@ from faust.types import TP, ConsumerT, TransportT
 from mode.services import WaitResults
 from mode.utils.futures import maybe_async
 
+from schemas.errors import MarketPrismError
+from schemas.settings import Settings
+from streams.topic_wait import wait_for_topics
+
 _LONGEST_FETCH = 50  # ms
 _LONGEST_WAIT = 0.05  # s
 
@@ -137,7 +141,22 @@ class _Transport(driver.Transport):
 
 
 class StreamsApp(faust.App):
+    """`settings`, once set, say which topics to wait for before anything is consumed.
+
+    A group whose topics are missing when it starts would stay idle until the consumer's next look at the metadata,
+    five minutes later; without a broker the start would end in a traceback.
+    """
+
     BootStrategy = _WithoutWeb
+    settings: Settings | None = None
+
+    async def on_first_start(self) -> None:
+        await super().on_first_start()
+        if self.settings is not None:
+            try:
+                await self.wait(wait_for_topics(self.settings))  # ends early when the worker is stopped
+            except MarketPrismError as error:
+                raise SystemExit(str(error)) from None
 
     def _new_transport(self) -> TransportT:
         return _Transport(self.conf.broker_consumer, self)

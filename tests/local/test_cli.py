@@ -60,6 +60,8 @@ def test_each_command_has_help(command: str) -> None:
     ("arguments", "said"),
     [
         (("replay", "binance-spot"), "write FEED:FILE"),
+        (("replay", "okx:"), "write FEED:FILE"),
+        (("replay", "C:\\caps\\x.zst"), "there is no file"),
         (("replay", "mtgox:file"), "there is no file"),
         (("replay", f"mtgox:{__file__}"), "known are binance-spot"),
         (("replay", f"okx:{__file__}", "--speed", "0"), "a number above 0"),

@@ -1,10 +1,13 @@
 """Child processes: checks, restarts, stopping, and that nothing stays behind."""
 
 import asyncio
+import contextlib
 import os
+import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from itertools import pairwise
@@ -234,3 +237,88 @@ asyncio.run(main())
         assert not any(gone(pid) for pid in pids)
         process.kill()
     assert all(soon_gone(pid) for pid in pids)
+
+
+async def test_a_restart_that_fails_is_tried_again(
+    tmp_path: Path, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No descriptor left, no permission, an error nobody thought of: logged, and tried again until it works."""
+    monkeypatch.setattr(processes, "_BACK_OFF", (0.1, 0.2))
+    errors = [OSError(24, "Too many open files"), MemoryError(), ValueError("never thought of"), None]
+
+    class Troubled(Child):
+        starts = 0
+
+        def _prepare(self) -> None:
+            self.starts += 1
+            if self.starts > 1 and (error := errors.pop(0)):
+                raise error
+
+    child = Troubled("child", [sys.executable, "-c", READY_THEN_WAIT], tmp_path / "log", says("ready"), timeout=20)
+    await supervisor.start(child)
+    [status] = supervisor.statuses
+    assert child.pid
+    os.kill(child.pid, signal.SIGKILL)
+    await until(lambda: status.restarts == 4 and status.state == "running")
+    assert not errors
+    assert child.alive()
+
+
+def test_out_of_descriptors(tmp_path: Path) -> None:
+    """A start without a descriptor left is an error of ours, and leaves nothing open."""
+    child = python(tmp_path, READY_THEN_WAIT)
+    taken = []
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, hard))
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        with pytest.raises(StackError, match="child cannot be started"):
+            child.spawn()
+    finally:
+        for number in taken:
+            os.close(number)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with child:
+        assert child.alive()
+
+
+def test_a_log_that_cannot_be_written_holds_up_nobody(tmp_path: Path) -> None:
+    """A full disk under the log: the child starts, what it says is still known, and the trouble is reported."""
+    child = Child("child", [sys.executable, "-c", READY_THEN_WAIT], Path("/dev/full"), says("ready"), timeout=20)
+    with child:
+        assert child.output() == "ready\n"
+    folder = tmp_path / "file"
+    folder.touch()
+    child = Child("child", [sys.executable, "-c", READY_THEN_WAIT], folder / "log", says("ready"), timeout=20)
+    with child:
+        assert child.output() == "ready\n"
+
+
+def test_logs_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child that talks without end fills so many files and no more; the newest has its last words."""
+    monkeypatch.setattr("local.child_log.LOG_BYTES", 200_000)
+    code = "for n in range(20_000): print('a line of some length, number', n)\nprint('ready', flush=True)"
+    with python(tmp_path, code + "\nimport time; time.sleep(60)") as child:
+        assert child.log.read_text().endswith("ready\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["child.log", "child.log.1", "child.log.2"]
+    assert all(path.stat().st_size <= 200_000 for path in tmp_path.iterdir())
+
+
+def test_a_child_that_reports_a_full_disk_is_noticed(tmp_path: Path) -> None:
+    """What Kafka and ClickHouse say when the disk is full."""
+    with python(tmp_path, f"print('java.io.IOException: No space left on device'); {READY_THEN_WAIT}") as child:
+        assert child.disk_full_at > 0
+
+
+def test_threads_and_descriptors_end_with_a_child(tmp_path: Path) -> None:
+    """Starting and stopping again and again leaves no thread and no descriptor."""
+    process = psutil.Process()
+    with python(tmp_path, READY_THEN_WAIT):
+        pass
+    before = process.num_fds(), threading.active_count()
+    for _ in range(5):
+        with python(tmp_path, READY_THEN_WAIT):
+            pass
+    assert (process.num_fds(), threading.active_count()) == before

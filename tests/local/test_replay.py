@@ -1,6 +1,9 @@
 """Captures into the raw topics."""
 
+import asyncio
 import gzip
+import os
+import signal
 import time
 from pathlib import Path
 from uuid import uuid4
@@ -202,6 +205,21 @@ async def test_record_and_replay(settings: Settings, tmp_path: Path) -> None:
 
 def windows(items: list[bytes], length: int) -> list[list[bytes]]:
     return [items[start : start + length] for start in range(len(items) - length + 1)]
+
+
+async def test_record_waits_for_topics(settings: Settings, tmp_path: Path) -> None:
+    """A recording begun before the topics exist begins when they do; stopped before, it leaves no file."""
+    later = settings.model_copy(update={"topic_prefix": f"t{uuid4().hex[:8]}."})
+    recording = asyncio.create_task(record(later, ["okx"], tmp_path / "capture", 2.0))
+    await asyncio.sleep(0.5)
+    await create_topics(later)
+    assert (await recording).lines == 0
+    nowhere = settings.model_copy(update={"topic_prefix": "nowhere."})
+    recording = asyncio.create_task(record(nowhere, ["okx"], tmp_path / "none", 2.0))
+    await asyncio.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert (await recording).lines == 0
+    assert not (tmp_path / "none").exists()
 
 
 async def test_record_overwrites_nothing(settings: Settings, tmp_path: Path) -> None:

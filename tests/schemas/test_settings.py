@@ -32,6 +32,13 @@ def test_names_are_canonical(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.selection_of("okx").exact == ("BTC-USDT", "ETH-USDT-PERP")
 
 
+@pytest.mark.parametrize("text", ["WARNING", "warning", "Warning", " warning "])
+def test_log_levels_in_any_case(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """A level is typed in any case."""
+    monkeypatch.setenv("MARKETPRISM_LOG_LEVEL", text)
+    assert load_settings().log_level == "WARNING"
+
+
 def test_patterns(monkeypatch: pytest.MonkeyPatch) -> None:
     """Symbols may be patterns; which instruments they choose is told by each feed's listing."""
     monkeypatch.setenv("MARKETPRISM_SYMBOLS", "*-usdt,btc-*-perp,SOL-USDC")
@@ -61,6 +68,8 @@ def test_silence_by_channel(monkeypatch: pytest.MonkeyPatch) -> None:
         ("SILENT_S", '{"candles": 3}', "no channel is called candles"),
         ("SILENT_S", '{"books": 0}', "greater than 0"),
         ("DEPTH", "0", "levels a side of a book"),
+        ("LOG_LEVEL", "LOUD", "DEBUG, INFO, WARNING, ERROR"),
+        ("DISK_LOW_MB", "-1", "free space of the data directory"),
         ("PARTITIONS", "0", "partitions of every partitioned topic"),
         ("CLICKHOUSE", "http://x", "chdb://DIRECTORY"),
         ("ENDPOINTS", '{"mtgox": {}}', "known are binance-spot"),

@@ -1,0 +1,79 @@
+"""Wait for the broker and the topics, so that processes may be started in any order."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import structlog
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError
+
+from schemas.errors import StackError
+from schemas.settings import Settings
+from schemas.topics import TOPICS
+
+log = structlog.get_logger(__name__)
+
+_LOOK_EVERY = 1.0  # s
+_REPORT_EVERY = 30.0  # s
+_ANSWER_WITHIN_MS = 5_000
+
+
+async def wait_for_topics(settings: Settings, names: Iterable[str] = TOPICS) -> None:
+    """Return once these topics of the table exist; say at once and every 30 s what is missing.
+
+    `StackError` where a topic has another number of partitions than the settings say.
+    """
+    wanted = {settings.topic(name): TOPICS[name].partitions or settings.partitions for name in names}
+    report_at = 0.0
+    with _quiet_client():
+        while trouble := await _trouble(settings, wanted):
+            if time.monotonic() >= report_at:
+                report_at = time.monotonic() + _REPORT_EVERY
+                log.warning("waiting: " + trouble, kafka=settings.kafka)
+            await asyncio.sleep(_LOOK_EVERY)
+    if report_at:
+        log.info("the topics are there", kafka=settings.kafka)
+
+
+async def _trouble(settings: Settings, wanted: dict[str, int]) -> str:
+    """What there is to wait for; empty when nothing."""
+    try:
+        ready = await _ready_partitions(settings.kafka, wanted)
+    except (KafkaError, OSError) as error:
+        return f"no broker answers (setting `kafka`): {error}"
+    missing = [topic for topic, partitions in wanted.items() if ready[topic] < partitions]
+    if not missing:
+        return ""
+    return f"topics are missing, `marketprism topics --create` creates them: {', '.join(missing)}"
+
+
+async def _ready_partitions(kafka: str, wanted: dict[str, int]) -> dict[str, int]:
+    """The number of partitions that have a leader, by topic."""
+    client = AIOKafkaClient(bootstrap_servers=kafka, request_timeout_ms=_ANSWER_WITHIN_MS)
+    try:
+        await client.bootstrap()
+        cluster = await client.fetch_all_metadata()
+    finally:
+        await client.close()
+    for topic, partitions in wanted.items():
+        if (found := len(cluster.partitions_for_topic(topic) or ())) not in (0, partitions):
+            raise StackError(
+                f"topic {topic} has {found} partitions, the settings say {partitions}: "
+                "set `partitions` to what is there, or use another `topic_prefix`"
+            )
+    return {topic: len(cluster.available_partitions_for_topic(topic) or ()) for topic in wanted}
+
+
+@contextmanager
+def _quiet_client() -> Iterator[None]:
+    """Leave the reporting to us: aiokafka logs every failed attempt to connect."""
+    logger = logging.getLogger("aiokafka")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
