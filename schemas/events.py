@@ -99,6 +99,8 @@ class Gap(MarketEvent):
     `id` ties the two. `cause`: `sequence` (ids did not follow), `disconnected`, `lost` (ingest had to drop frames),
     `restarted` (the exchange's ids began anew), `checksum`, `crossed` (the book contradicted itself).
     `expected`/`received`: ids at a sequence gap, else 0. `duration`: microseconds without a live book, at `closed`.
+    `channel`: what has the hole. `first_missing`/`last_missing`: ids of the first and last missing trade, empty where
+    unknown. `since`: receipt of the last frame before the hole, µs.
     """
 
     type: Literal["opened", "closed"]
@@ -107,6 +109,10 @@ class Gap(MarketEvent):
     expected: int
     received: int
     duration: int
+    channel: Literal["books", "trades"]
+    first_missing: str
+    last_missing: str
+    since: Micros
 
 
 class Quality(MarketEvent):
