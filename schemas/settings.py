@@ -21,6 +21,7 @@ from schemas.symbols import Selection, is_pattern, parse_symbol
 
 PREFIX = "MARKETPRISM_"
 _SILENT_S = {"trades": 600.0, "books": 75.0, "quotes": 75.0}  # a quiet book is repeated each 60 s at most (OKX)
+_NAMES = ("feeds", "symbols", "channels", "sql_hosts")  # comma-separated in the environment
 R = TypeVar("R")
 
 
@@ -64,6 +65,9 @@ class Settings(BaseSettings):
         "127.0.0.1:8123",
         pattern=r"^[^:]+:\d+$",
         description="host:port where the sink of an embedded ClickHouse answers SQL",
+    )
+    sql_hosts: Names = Field(
+        (), description="other names, host or host:port, by which clients may reach that address: comma-separated"
     )
     retention_days: Annotated[int, Field(ge=0)] = Field(0, description="days that rows are kept; 0: for ever")
 
@@ -184,8 +188,7 @@ class Settings(BaseSettings):
         """These settings as environment variables, for child processes."""
         values = self.model_dump(mode="json")
         return {
-            PREFIX + name.upper(): ",".join(value) if name in ("feeds", "symbols", "channels") else _text(value)
-            for name, value in values.items()
+            PREFIX + name.upper(): ",".join(value) if name in _NAMES else _text(value) for name, value in values.items()
         }
 
 

@@ -18,13 +18,20 @@ from sinks.embedded import connect
 
 log = structlog.get_logger(__name__)
 
+MARK = "marketprism-reader-"  # what the `log_comment` of a reader's queries begins with
+# Memory is that of one query; beyond a part of it, groups and sorted rows go to disk.
 _LIMITS = {
     "max_execution_time": 60,  # s
-    "max_memory_usage": 2_000_000_000,
+    "max_memory_usage": 500_000_000,
+    "max_bytes_before_external_group_by": 200_000_000,
+    "max_bytes_before_external_sort": 200_000_000,
     "max_result_rows": 1_000_000,
-    "max_result_bytes": 500_000_000,
+    "max_result_bytes": 200_000_000,
     "result_overflow_mode": "'throw'",
 }
+_ECHO = 200  # characters of a longer query that its error repeats
+_HEAD = re.compile(r"(?:Code: \d+\. DB::Exception: )*")
+_NAME = re.compile(r"\([A-Z_]+\)")
 _ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"})
 _STATEMENTS = ("SELECT", "WITH", "SHOW", "DESCRIBE", "EXPLAIN", "EXISTS")
 _FORBIDDEN = re.compile(r"\bINTO\s+OUTFILE\b|\bPARALLEL\s+WITH\b", re.IGNORECASE)
@@ -39,25 +46,29 @@ _HARMLESS = frozenset(
 
 
 class Reader:
-    """One read-only connection; used by one thread at a time."""
+    """One read-only connection; used by one thread at a time. `mark` is the `log_comment` of its queries."""
 
-    def __init__(self, directory: Path, database: str) -> None:
+    def __init__(self, directory: Path, database: str, mark: str = MARK) -> None:
+        self.mark = mark
         self._connection = connect(directory)
         self._outside = self._outside_functions()
         try:
             self._connection.query(f"USE {database}")
         except RuntimeError:  # not migrated yet: queries may still name a database
             log.info("the database is not there yet", database=database)
-        self._connection.query("SET " + ", ".join(f"{name} = {value}" for name, value in _LIMITS.items()))
+        limits = _LIMITS | {"log_comment": f"'{mark}'"}
+        self._connection.query("SET " + ", ".join(f"{name} = {value}" for name, value in limits.items()))
         self._connection.query("SET readonly = 1")
 
     def ask(self, query: str, output: str, parameters: Mapping[str, str] | None = None) -> bytes:
         """The answer in a ClickHouse format (the query's own FORMAT goes before); `StorageError` with `Code: N.`"""
+        parameters = dict(parameters or {})
         try:
             self._check(query)
-            return bytes(self._connection.query(query, output, params=dict(parameters or {})).bytes())
+            return bytes(self._connection.query(query, output, params=parameters).bytes())
         except RuntimeError as error:
-            raise StorageError(str(error)) from None
+            length = max(map(len, (query, output, *parameters, *parameters.values())))
+            raise StorageError(_without_echo(str(error)) if length > _ECHO else str(error)) from None
 
     def close(self) -> None:
         self._connection.close()
@@ -97,3 +108,11 @@ def _plain_name(quoted: re.Match[str]) -> str:
 
 def _refused(reason: str) -> StorageError:
     return StorageError(f"Code: 164. DB::Exception: {reason}: this connection only reads. (READONLY)")
+
+
+def _without_echo(text: str) -> str:
+    """An error's code, the beginning of its message, which may be a long query itself, and its name."""
+    head = _HEAD.match(text)
+    end = (head.end() if head else 0) + _ECHO
+    names = _NAME.findall(text[-_ECHO:])
+    return text if len(text) <= end else f"{text[:end]}… {' '.join(names[-1:])}".rstrip()

@@ -99,7 +99,10 @@ def test_unreadable_file(tmp_path: Path) -> None:
 
 def test_environment_round_trip(monkeypatch: pytest.MonkeyPatch) -> None:
     """A child process that gets `environment()` has the same settings."""
-    settings = load_settings(feeds=("okx",), endpoints={"okx": {"ws": "ws://127.0.0.1:1"}}, partitions=3)
+    settings = load_settings(
+        feeds=("okx",), endpoints={"okx": {"ws": "ws://127.0.0.1:1"}}, partitions=3, sql_hosts="prism.example, proxy:80"
+    )
+    assert settings.sql_hosts == ("prism.example", "proxy:80")
     for name, value in settings.environment().items():
         monkeypatch.setenv(name, value)
     assert load_settings() == settings

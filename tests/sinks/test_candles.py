@@ -30,14 +30,20 @@ def some_trades(chance: random.Random, number: int) -> list[dict[str, Any]]:
                 "price": f"{chance.randrange(1, 10**9)}.{chance.randrange(10**8):08}",
                 "amount": f"{chance.randrange(1000)}.{chance.randrange(10**6):06}",
                 "side": chance.choice(["buy", "sell"]),
+                "kind": chance.choice(["normal"] * 8 + [*ON_BOOK, *OFF_BOOK]),
             }
         )
     return trades
 
 
+ON_BOOK = ("normal", "liquidation", "liquidation_taker")
+OFF_BOOK = ("insurance_fund", "adl", "block", "combo", "a_kind_of_tomorrow")
+
+
 def brute_force(trades: list[dict[str, Any]], seconds: int) -> list[Candle]:
     groups: dict[tuple[str, str, int], list[tuple[tuple[int, int, int], dict[str, Any]]]] = defaultdict(list)
-    for offset, trade in enumerate(trades):
+    for trade in trades:
+        offset = int(trade["id"])
         start = trade["timestamp"] // 1_000_000 // seconds * seconds
         place = (trade["timestamp"], trade["local_timestamp"], offset)
         groups[trade["exchange"], trade["symbol"], start].append((place, trade))
@@ -55,28 +61,37 @@ def brute_force(trades: list[dict[str, Any]], seconds: int) -> list[Candle]:
     return candles
 
 
+def candles(storage: EmbeddedStorage, view: str, seconds: int) -> list[Candle]:
+    decimals = ("open", "high", "low", "close", "volume", "quote_volume")
+    texts = ", ".join(f"toString({name})" for name in decimals)
+    rows = storage.query(
+        f"SELECT exchange, symbol, toUnixTimestamp(start), {texts}, trades, toString(buy_volume) "
+        f"FROM prism.{view}(interval_seconds = {seconds}) ORDER BY exchange, symbol, start"
+    )
+    return [(*row[:3], *map(Decimal, row[3:9]), row[9], Decimal(row[10])) for row in rows]
+
+
 @pytest.mark.parametrize("seconds", [1, 7, 30, 60, 300, 3600])
 def test_candles_equal_brute_force(storage: EmbeddedStorage, seconds: int) -> None:
-    """Open, high, low, close with ties decided, volumes and counts are exact, whatever the order of arrival."""
+    """Open, high, low, close with ties decided, volumes and counts are exact, whatever the order of arrival.
+
+    Candles are of trades on the order book; those of all trades are a view of their own.
+    """
     trades = some_trades(random.Random(seconds), 3_000)
     values = [encoded("market.trades", **trade) for trade in trades]
     for first in range(0, len(values), 1_000):
         offsets = list(range(first, first + 1_000))
         assert storage.insert("prism.trades", Block(0, values[first : first + 1_000], offsets), f"c{first}") is None
-    decimals = ("open", "high", "low", "close", "volume", "quote_volume")
-    texts = ", ".join(f"toString({name})" for name in decimals)
-    rows = storage.query(
-        f"SELECT exchange, symbol, toUnixTimestamp(start), {texts}, trades, toString(buy_volume) "
-        f"FROM prism.candles(interval_seconds = {seconds}) ORDER BY exchange, symbol, start"
-    )
-    found = [(*row[:3], *map(Decimal, row[3:9]), row[9], Decimal(row[10])) for row in rows]
-    assert found == brute_force(trades, seconds)
+    on_book = [trade for trade in trades if trade["kind"] in ON_BOOK]
+    assert candles(storage, "candles", seconds) == brute_force(on_book, seconds)
+    assert candles(storage, "candles_of_all_trades", seconds) == brute_force(trades, seconds)
 
 
 def test_minutes_are_read_from_the_projection(storage: EmbeddedStorage) -> None:
     """A candle query reads the rows that were summed up when they were written, not the trades."""
     storage.insert("prism.trades", Block(0, [encoded("market.trades")], [0]), "p")
-    candles = "SELECT * FROM prism.candles(interval_seconds = {}) WHERE exchange = 'binance' AND symbol = 'BTC-USDT'"
-    for seconds, projection in ((60, True), (900, True), (10, False)):
-        plan = "\n".join(str(row[0]) for row in storage.query("EXPLAIN indexes = 1 " + candles.format(seconds)))
-        assert ("ReadFromMergeTree (minutes)" in plan) is projection
+    query = "SELECT * FROM prism.{}(interval_seconds = {}) WHERE exchange = 'binance' AND symbol = 'BTC-USDT'"
+    for view in ("candles", "candles_of_all_trades"):
+        for seconds, projection in ((60, True), (900, True), (10, False)):
+            plan = "\n".join(str(row[0]) for row in storage.query("EXPLAIN indexes = 1 " + query.format(view, seconds)))
+            assert ("ReadFromMergeTree (candles_by_minute)" in plan) is projection

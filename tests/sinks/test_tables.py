@@ -13,7 +13,8 @@ from sinks.storage import Block, Refusal
 from tests.sinks.events import BODIES, DAY, encoded, event, trade
 
 DECIMALS = {"price", "amount", "exchange_amount", "average_price", "profit", "peak_amount", "peak_profit"}
-TIMES = {"timestamp", "local_timestamp", "opened_at"}
+TIMES = {"timestamp", "local_timestamp", "opened_at", "since"}
+LATER = {("market.gaps", name) for name in ("channel", "first_missing", "last_missing", "since")}
 
 
 def insert(storage: EmbeddedStorage, topic: str, *values: bytes, first: int = 0) -> Refusal | None:
@@ -73,8 +74,8 @@ def test_every_missing_field_is_refused(storage: EmbeddedStorage, topic: str) ->
     """An event without one of its fields never becomes a row of defaults."""
     for name in EVENTS[topic].model_fields:
         body = {key: value for key, value in event(topic).items() if key != name}
-        if name in ("bbo", "book"):
-            continue  # a report has none to compare
+        if name in ("bbo", "book") or (topic, name) in LATER:
+            continue  # a report has none to compare; topics still hold events from before these fields
         assert insert(storage, topic, orjson.dumps(body)) is not None, name
     assert storage.query(f"SELECT count() FROM prism.{TABLES[topic]}") == [[0]]
 
@@ -143,3 +144,13 @@ def test_held_names_the_highest_source_by_number(storage: EmbeddedStorage) -> No
     plan = "\n".join(str(row[0]) for row in storage.query(f"EXPLAIN {held}"))
     assert "ReadFromMergeTree (held)" in plan
     assert set(TABLES) == set(BODIES)
+
+
+def test_gaps_from_before_the_channels_are_taken(storage: EmbeddedStorage) -> None:
+    """A gap event without the later fields is one of a book; a field that is there and malformed is refused."""
+    old = {name: value for name, value in event("market.gaps").items() if ("market.gaps", name) not in LATER}
+    assert insert(storage, "market.gaps", orjson.dumps(old)) is None
+    columns = "channel, first_missing, last_missing, since = local_timestamp"
+    assert storage.query(f"SELECT {columns} FROM prism.gaps") == [["books", "", "", 1]]
+    for name in ("channel", "since"):
+        assert insert(storage, "market.gaps", orjson.dumps(event("market.gaps") | {name: None}), first=9) is not None
