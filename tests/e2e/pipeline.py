@@ -5,14 +5,16 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from local.processes import Child, Supervisor, says
-from local.progress import Progress
+from local.progress import Offsets, Progress
 from schemas.settings import Settings
+from schemas.topics import WORKER_GROUP
 from sinks.sql import run_query
 
 _STORED_WITHIN = 90.0  # s
@@ -48,13 +50,20 @@ class Pipeline:
         return await self.start("ingest", "-m", "ingest", ready="connected")
 
     async def stored(self) -> None:
-        """Wait until nobody has anything before him, twice in a row."""
+        """Wait until no group has anything before it, three times in a row."""
+        await self._until_taken(lambda offsets: offsets.total_lag)
+
+    async def processed(self) -> None:
+        """The same for the workers alone, where no sink runs."""
+        await self._until_taken(lambda offsets: offsets.lag[WORKER_GROUP])
+
+    async def _until_taken(self, lag: Callable[[Offsets], int]) -> None:
         quiet, deadline = 0, time.monotonic() + _STORED_WITHIN
         async with Progress(self.settings) as progress:
             while quiet < 3:
                 offsets = await progress.offsets()
-                quiet = quiet + 1 if offsets.total_lag == 0 else 0
-                assert time.monotonic() < deadline, f"not stored: {offsets}"
+                quiet = quiet + 1 if lag(offsets) == 0 else 0
+                assert time.monotonic() < deadline, f"not taken: {offsets}"
                 await asyncio.sleep(0.5)
 
     async def ask(self, query: str) -> list[dict[str, Any]]:
