@@ -6,13 +6,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from schemas.errors import StackError
+from schemas.limits import MAX_MESSAGE
 from schemas.settings import Settings
 from schemas.topics import TOPICS
+from streams.topic_limits import changelogs, message_limits
+
+log = structlog.get_logger(__name__)
 
 _READY_WITHIN = 15.0  # s; some tens of milliseconds as a rule
 
@@ -41,6 +47,7 @@ async def create_topics(settings: Settings) -> list[str]:
             if (name := settings.topic(topic.name)) not in existing
         ]
         created = _created(await client.create_topics(new)) if new else []
+        await _raise_limits(client, settings, existing)
         for name, found in (await _partitions(client, list(wanted))).items():
             if found != wanted[name]:
                 raise StackError(
@@ -48,6 +55,17 @@ async def create_topics(settings: Settings) -> list[str]:
                     "set `partitions` to what is there, or use another `topic_prefix`"
                 )
     return created
+
+
+async def _raise_limits(client: AIOKafkaAdminClient, settings: Settings, existing: set[str]) -> None:
+    """Let topics of an earlier version take messages as large as ours may be."""
+    ours = {settings.topic(topic.name): topic.configuration() for topic in TOPICS.values()}
+    names = [name for name in (*ours, *changelogs(settings)) if name in existing]
+    for name, limit in (await message_limits(client, names)).items():
+        if limit < MAX_MESSAGE:
+            config = ours.get(name, {"cleanup.policy": "compact", "max.message.bytes": str(MAX_MESSAGE)})
+            await client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, configs=config)])
+            log.info("topic takes larger messages now", topic=name, bytes=MAX_MESSAGE, before=limit)
 
 
 async def topic_ends(settings: Settings) -> dict[str, list[int]]:

@@ -7,12 +7,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import structlog
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
 from schemas.errors import StackError
+from schemas.limits import MAX_MESSAGE
 from schemas.settings import Settings
 from schemas.topics import TOPICS
+from streams.topic_limits import changelogs, message_limits
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +39,23 @@ async def wait_for_topics(settings: Settings, names: Iterable[str] = TOPICS) -> 
             await asyncio.sleep(_LOOK_EVERY)
     if report_at:
         log.info("the topics are there", kafka=settings.kafka)
+    await _check_limits(settings, wanted)
+
+
+async def _check_limits(settings: Settings, names: Iterable[str]) -> None:
+    """`StackError` where a topic takes no messages as large as ours may be."""
+    client = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
+    await client.start()
+    try:
+        existing = set(await client.list_topics())
+        limits = await message_limits(client, existing & {*names, *changelogs(settings)})
+    finally:
+        await client.close()
+    if small := sorted(name for name, limit in limits.items() if limit < MAX_MESSAGE):
+        raise StackError(
+            f"topics take no messages of {MAX_MESSAGE} bytes (`max.message.bytes`): {', '.join(small)}; "
+            "`marketprism topics --create` corrects them"
+        )
 
 
 async def _trouble(settings: Settings, wanted: dict[str, int]) -> str:

@@ -7,8 +7,11 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from local.broker import free_port
 from local.topics import admin, create_topics, topic_ends
 from schemas.errors import StackError
+from schemas.limits import MAX_MESSAGE
 from schemas.settings import Settings, load_settings
 from schemas.topics import CONTROL, TOPICS
+from streams.topic_limits import message_limits
+from streams.topic_wait import wait_for_topics
 
 
 async def test_topics_are_the_tables(settings: Settings) -> None:
@@ -58,3 +61,16 @@ async def test_no_broker() -> None:
     for ask in (create_topics, topic_ends):
         with pytest.raises(StackError, match="setting `kafka`"):
             await ask(nowhere)
+
+
+async def test_topics_of_before_take_larger_messages(settings: Settings) -> None:
+    """A topic with the broker's default limit stops a worker's start, and `topics --create` corrects it."""
+    name = settings.topic("market.books")
+    async with admin(settings) as client:
+        small = ConfigResource(ConfigResourceType.TOPIC, name, configs={"max.message.bytes": "1048588"})
+        await client.alter_configs([small])
+        with pytest.raises(StackError, match=r"market.books; `marketprism topics --create` corrects"):
+            await wait_for_topics(settings)
+        await create_topics(settings)
+        await wait_for_topics(settings)
+        assert await message_limits(client, [name]) == {name: MAX_MESSAGE}
