@@ -5,7 +5,7 @@ JSON Schema. Conventions: times are integer microseconds since the epoch, UTC; p
 strings, amounts in base units; `side` is the taker's. `source` stands first in every JSON object:
 
     "<exchange>:<raw partition>:<raw offset>:<line>:<n>"       an event of a raw line (n counts the line's events)
-    "join:<partition>:<offset>:<line>:<n>"                      a signal; its quotes name their own raw sources
+    "join:<partition>:<offset>:<line>:<n>"                      an event of the join; a signal's quotes name their own
 
 Sources of one (topic-partition, first field, second field) only ever grow; an event at or below the highest seen
 is a repetition after a crash, and equal to the first.
@@ -131,14 +131,16 @@ class Status(MarketEvent):
     `connected`, `disconnected`, `subscribed`, `refused`, `notice` (the exchange announces something), `rate_limited`;
     `renewing` and `renewed`: the connection is changed for another without a break; `silent` (`age`: for how long;
     `reason`: what is done about it: `resubscribe`, `reconnect`) and `resumed`; `wrong_clock`, `clock_right`: the
-    exchange's times; `report`, every 10 s and channel: `messages` since the last one, `age` of the last message.
+    exchange's times; `implausible`: its price and another exchange's are too far apart to be of the same coin, so that
+    they are not paired (`reason`: both); `report`, every 10 s and channel: `messages` since the last one, `age` of the
+    last message.
     Times in µs: `latency_*` from exchange time to receipt by the exchange's clock (0: it sends no times);
     `clock_offset`: its clock minus ours, `round_trip` of asking for it. `reconnects`, `renewals`: since the start.
     """
 
     type: Literal[
         "connected", "disconnected", "subscribed", "refused", "renewing", "renewed", "silent", "resumed",
-        "wrong_clock", "clock_right", "rate_limited", "notice", "report",
+        "wrong_clock", "clock_right", "rate_limited", "notice", "report", "implausible",
     ]  # fmt: skip
     channels: list[str]
     reason: str
@@ -182,7 +184,7 @@ class Signal(Event):
     id: str
     symbol: str
     type: Literal["opened", "updated", "closed"]
-    reason: Literal["", "spread_gone", "quote_too_old", "book_not_live"]
+    reason: Literal["", "spread_gone", "quote_too_old", "book_not_live", "implausible"]
     timestamp: Micros
     local_timestamp: Micros
     opened_at: Micros

@@ -165,8 +165,8 @@ async def arbitrage(stream: Any) -> None:
         async for event in _events(stream):
             message = event.message
             state = await join_state.state(message.tp)
-            for key, value in state.process(message.offset, event.value):
-                publishers().put(settings.topic(SIGNALS), message.partition, key, value)
+            for topic, key, value in state.process(message.offset, event.value):
+                publishers().put(settings.topic(topic), message.partition, key, value)
             join_state.processed(event)
 
 
