@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import orjson
 import structlog
@@ -18,12 +18,14 @@ from schemas.exchange_names import from_exchange
 from schemas.feeds import EXCHANGES, Feed, feed_of
 from schemas.instruments import Instrument
 from schemas.raw import EVERY, MARKER, UNKNOWN, RawLine
+from schemas.symbols import parse_symbol
 
 log = structlog.get_logger(__name__)
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _BUFFER = 1 << 20
 _AHEAD = 20_000  # lines that are looked through for definitions and for the file's instrument
+_LISTING = b'"quoteAsset"'
 _INSTRUMENT = MARKER + b"instrument"
 
 
@@ -41,6 +43,7 @@ class Capture:
     definitions: dict[str, Instrument] = field(default_factory=dict)
     exchanges: tuple[str, ...] = ()  # of its beginning; others may follow
     feeds_met: tuple[str, ...] = ()  # likewise
+    names: dict[str, str] = field(default_factory=dict)  # symbols by the exchange's names, where it holds a listing
     _raw: bool = False
     _only: str = ""  # the key of frames without a symbol
     _file: BinaryIO | None = None
@@ -104,6 +107,8 @@ class Capture:
         if not name:
             return self._only
         feed = self.feeds[0]
+        if name.upper() in self.names:
+            return f"{feed.exchange}:{self.names[name.upper()]}"
         try:
             return f"{feed.exchange}:{from_exchange(feed.name, name)}"
         except SymbolError:
@@ -140,12 +145,38 @@ class Capture:
             )
         [feed] = self.feeds
         self.exchanges, self.feeds_met = (feed.exchange,), (feed.name,)
+        for row in head:
+            if _LISTING in row:
+                self.names |= _listed(row.partition(b" ")[2])
         route = EXCHANGE_FEEDS[feed.name]().route
         names = dict.fromkeys(
             found.symbol for row in head if (found := route(row.partition(b" ")[2])).kind == "data" and found.symbol
         )
         # A nameless snapshot belongs to the file's instrument; where there are several, nobody can tell.
         self._only = self._key_of(next(iter(names))) if len(names) == 1 else f"{feed.exchange}:{UNKNOWN}"
+
+
+def _listed(frame: bytes) -> dict[str, str]:
+    """Symbols by name, of Binance's `exchangeInfo`: names without a separator are not always clear by themselves."""
+    names = {}
+    for entry in _entries(frame):
+        pair = f"{entry.get('baseAsset')}-{entry.get('quoteAsset')}"
+        name = str(entry.get("symbol"))
+        symbol = f"{pair}-{name.partition('_')[2] or 'PERP'}" if "contractType" in entry else pair
+        try:
+            names[name.upper()] = str(parse_symbol(symbol))
+        except SymbolError:
+            continue  # an entry that is incomplete, or of a kind that has no canonical name
+    return names
+
+
+def _entries(frame: bytes) -> list[dict[str, Any]]:
+    try:
+        body = orjson.loads(frame)
+    except orjson.JSONDecodeError:
+        return []
+    entries = body.get("symbols") if type(body) is dict else None
+    return [entry for entry in entries if type(entry) is dict] if type(entries) is list else []
 
 
 def open_capture(feeds: Sequence[Feed] | Feed, path: Path) -> Capture:

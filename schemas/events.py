@@ -5,7 +5,7 @@ JSON Schema. Conventions: times are integer microseconds since the epoch, UTC; p
 strings, amounts in base units; `side` is the taker's. `source` stands first in every JSON object:
 
     "<exchange>:<raw partition>:<raw offset>:<line>:<n>"       an event of a raw line (n counts the line's events)
-    "join:<partition>:<offset>:<line>:<n>"                      a signal; its quotes name their own raw sources
+    "join:<partition>:<offset>:<line>:<n>"                      an event of the join; a signal's quotes name their own
 
 Sources of one (topic-partition, first field, second field) only ever grow; an event at or below the highest seen
 is a repetition after a crash, and equal to the first.
@@ -151,8 +151,9 @@ class Status(MarketEvent):
     exchange's times; `absent`, `returned`: nobody ingests the feed (`age`: for how long), and somebody does again;
     `clock_stepped`: our own clock was set back; `listed`, `changed`, `delisted`: its definition; `not_tradable`: its
     book is crossed, as before an opening; `limited`: a size bound was reached; `skipped`: a record that could not be
-    processed was set aside; `implausible`: its price cannot be that of the same coin elsewhere; `report`, every 10 s
-    and channel: `messages` since the last one, `age` of the last message.
+    processed was set aside; `implausible`: its price and another exchange's are too far apart to be of the same coin,
+    so that they are not paired (`reason`: both); `report`, every 10 s and channel: `messages` since the last one,
+    `age` of the last message.
     Times in µs: `latency_*` from exchange time to receipt by the exchange's clock (0: it sends no times);
     `clock_offset`: its clock minus ours, `round_trip` of asking for it. `reconnects`, `renewals`: since the start.
     """
@@ -200,7 +201,7 @@ class Signal(Event):
     id: str
     symbol: str
     type: Literal["opened", "updated", "closed"]
-    reason: Literal["", "spread_gone", "quote_too_old", "book_not_live"]
+    reason: Literal["", "spread_gone", "quote_too_old", "book_not_live", "implausible"]
     timestamp: Micros
     local_timestamp: Micros
     opened_at: Micros

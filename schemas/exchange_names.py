@@ -2,23 +2,13 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from schemas.errors import SymbolError
+from schemas.pairs import QUOTES, split_pair
 from schemas.symbols import Symbol, parse_symbol
 
-# Binance writes no separator. Metadata decides where there is any; this table serves replays, which have none.
-# Order matters: the first suffix that fits wins, so longer names that end like shorter ones stand first.
-_BINANCE_QUOTES = (
-    "FDUSD", "USDT", "USDC", "TUSD", "BUSD", "USD1", "BTC", "ETH", "BNB", "EUR", "TRY", "BRL", "JPY", "GBP",
-    "AUD", "ZAR", "UAH", "PLN", "RON", "ARS", "MXN", "IDR", "COP", "CZK", "DAI", "XRP", "TRX", "DOGE", "SOL", "USD",
-)  # fmt: skip
-
-_BINANCE_EXPIRY = re.compile(r"\d{6}")
-
-# The same for HTX spot.
-_HTX_QUOTES = (
-    "USDT", "USDC", "USDD", "HUSD", "BTC", "ETH", "TRX", "EUR", "BRL", "GBP", "TRY", "UAH", "RUB", "USD", "HT",
-)  # fmt: skip
+_BINANCE_EXPIRY = re.compile(r"[0-9]{6}")
 
 
 def to_exchange(feed: str, symbol: str) -> str:
@@ -27,15 +17,16 @@ def to_exchange(feed: str, symbol: str) -> str:
 
 
 def from_exchange(feed: str, name: str) -> str:
-    """The canonical symbol of a feed's own name: `BTC-USDT-SWAP` → `BTC-USDT-PERP`."""
-    return str(_mapping(feed)[1](name))
+    """The canonical symbol of a feed's own name: `BTC-USDT-SWAP` → `BTC-USDT-PERP`.
 
-
-def _split(pair: str, quotes: tuple[str, ...]) -> tuple[str, str]:
-    for quote in quotes:
-        if pair.endswith(quote) and len(pair) > len(quote):
-            return pair[: -len(quote)], quote
-    raise SymbolError(f"cannot tell base from quote in {pair!r}: its quote currency is not a known one")
+    `SymbolError` where it has none, or where the symbol that it looks like belongs to another name.
+    """
+    to_name, to_symbol = _mapping(feed)
+    symbol = to_symbol(name)
+    parse_symbol(str(symbol))
+    if to_name(symbol).upper() != name.upper():
+        raise SymbolError(f"{name!r:.80} looks like {symbol}, which is another instrument of {feed}")
+    return str(symbol)
 
 
 def _binance_spot_name(symbol: Symbol) -> str:
@@ -45,7 +36,7 @@ def _binance_spot_name(symbol: Symbol) -> str:
 
 
 def _binance_spot_symbol(name: str) -> Symbol:
-    return Symbol(*_split(name.upper(), _BINANCE_QUOTES))
+    return Symbol(*split_pair(name.upper(), QUOTES["binance"]))
 
 
 def _binance_usdm_name(symbol: Symbol) -> str:
@@ -59,27 +50,34 @@ def _binance_usdm_symbol(name: str) -> Symbol:
     pair, _, expiry = name.upper().partition("_")
     # `BTCUSD_PERP` is the coin-margined one, of another market.
     if expiry and not _BINANCE_EXPIRY.fullmatch(expiry):
-        raise SymbolError(f"{name!r} is no contract of binance-usdm")
-    base, quote = _split(pair, _BINANCE_QUOTES)
+        raise SymbolError(f"{name!r:.80} is no contract of binance-usdm")
+    base, quote = split_pair(pair, QUOTES["binance"])
     return Symbol(base, quote, "future", expiry) if expiry else Symbol(base, quote, "perp")
 
 
 def _okx_name(symbol: Symbol) -> str:
-    name = f"{symbol.base}-{symbol.quote}-SWAP" if symbol.kind == "perp" else str(symbol)
-    return name.replace(".UM", "_UM")
+    named = replace(symbol, quote=symbol.quote.replace(".", "_"))
+    return f"{named.base}-{named.quote}-SWAP" if symbol.kind == "perp" else str(named)
 
 
 def _okx_symbol(name: str) -> Symbol:
-    # `BTC-USD_UM-SWAP` is a USD-quoted linear swap (§3.8): another instrument than the inverse `BTC-USD-SWAP`,
-    # so its quote keeps the marker, without the underscore that no canonical symbol has.
-    pair = name.replace("_UM", ".UM")
-    if pair.endswith("-SWAP"):
-        pair = pair.removesuffix("-SWAP") + "-PERP"
-    return parse_symbol(pair)
+    # What follows an underscore marks a family of contracts: `BTC-USD_UM-SWAP` is a USD-quoted linear swap (§3.8),
+    # `BTC-USD_UM_XPERP-310404` a dated one that pays funding. They are other instruments than the inverse
+    # `BTC-USD-SWAP` and `BTC-USD-310404`, so the quote keeps the marker, with a point for the underscore, which no
+    # canonical symbol has.
+    base, *rest = name.split("-")
+    if not rest or not _OKX_QUOTE.fullmatch(rest[0]) or (len(rest) == 1 and "_" in rest[0]):
+        raise SymbolError(f"{name!r:.80} is no instrument of okx")
+    rest[0] = rest[0].replace("_", ".")
+    if rest[1:] == ["SWAP"]:
+        rest[1] = "PERP"
+    return parse_symbol("-".join([base, *rest]))
 
+
+_OKX_QUOTE = re.compile(r"[^._]+(_[A-Z0-9]+)*")
 
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
-_DERIBIT_DATE = re.compile(rf"([1-9]\d?)({'|'.join(_MONTHS)})(\d\d)")
+_DERIBIT_DATE = re.compile(rf"([1-9][0-9]?)({'|'.join(_MONTHS)})([0-9][0-9])")
 
 
 def _deribit_name(symbol: Symbol) -> str:
@@ -117,7 +115,7 @@ def _deribit_expiry(date: str) -> str:
     """`5SEP26` → `260905`; a combination of instruments has something else in its place."""
     found = _DERIBIT_DATE.fullmatch(date)
     if found is None:
-        raise SymbolError(f"{date!r} is no expiry of deribit")
+        raise SymbolError(f"{date!r:.80} is no expiry of deribit")
     day, month, year = found.groups()
     return f"{year}{_MONTHS.index(month) + 1:02}{int(day):02}"
 
@@ -129,7 +127,7 @@ def _htx_spot_name(symbol: Symbol) -> str:
 
 
 def _htx_spot_symbol(name: str) -> Symbol:
-    return Symbol(*_split(name.upper(), _HTX_QUOTES))
+    return Symbol(*split_pair(name.upper(), QUOTES["htx"]))
 
 
 def _htx_linear_name(symbol: Symbol) -> str:
@@ -145,7 +143,7 @@ def _htx_linear_symbol(name: str) -> Symbol:
         parts.append("PERP")
     symbol = parse_symbol("-".join(parts))  # refuses the rolling aliases: BTC-USDT-CQ
     if symbol.kind not in ("perp", "future"):
-        raise SymbolError(f"{name!r} is no contract of htx-linear")
+        raise SymbolError(f"{name!r:.80} is no contract of htx-linear")
     return symbol
 
 

@@ -16,12 +16,11 @@ from pydantic_settings import (
 )
 
 from schemas.errors import SettingsError, SymbolError
-from schemas.feeds import CHANNELS, FEEDS, feed_named, feed_of
+from schemas.feeds import CHANNELS, EXCHANGES, FEEDS, feed_named, feed_of
 from schemas.symbols import Selection, is_pattern, parse_symbol
 
 PREFIX = "MARKETPRISM_"
 _SILENT_S = {"trades": 600.0, "books": 75.0, "quotes": 75.0}  # a quiet book is repeated each 60 s at most (OKX)
-_NAMES = ("feeds", "symbols", "channels", "sql_hosts")  # comma-separated in the environment
 R = TypeVar("R")
 
 
@@ -106,8 +105,22 @@ class Settings(BaseSettings):
     quote_levels: Annotated[int, Field(ge=1, le=50)] = Field(5, description="levels a side that a quote carries")
 
     arbitrage_window_ms: Annotated[int, Field(ge=1)] = Field(500, description="most that two quotes may be apart")
-    arbitrage_min_bps: float = Field(0.0, description="net basis points after both fees from which a signal opens")
-    fees_bps: dict[str, float] = Field(
+    arbitrage_min_bps: Annotated[float, Field(allow_inf_nan=False)] = Field(
+        0.0, description="net basis points after both fees from which a signal opens"
+    )
+    arbitrage_max_bps: Annotated[float, Field(gt=0)] = Field(
+        2000.0, description="gross basis points beyond which two prices cannot be of the same coin: no signal opens"
+    )
+    arbitrage_exclude: Names = Field(
+        (), description="instruments that are never paired, as exchange:symbol (htx:ABC-USDT)"
+    )
+    arbitrage_aliases: dict[str, str] = Field(
+        default_factory=dict,
+        description="what an exchange's ticker is called elsewhere: "
+        '{"htx:LUNA-USDT": "LUNC-USDT"}; it is paired under that symbol, and the exchange\'s own instrument of that '
+        "name is not, unless it has an alias too",
+    )
+    fees_bps: dict[str, Annotated[float, Field(gt=-10_000, lt=10_000)]] = Field(
         default_factory=dict,
         description='taker fees, basis points, by "feed" or "feed:kind", where they are not the public retail rates',
     )
@@ -159,6 +172,23 @@ class Settings(BaseSettings):
             raise ValueError(f"no such fees: {', '.join(unknown)}; known are {', '.join(sorted(known))}")
         return fees
 
+    @field_validator("arbitrage_exclude")
+    @classmethod
+    def _known_keys(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_key(text) for text in keys)
+
+    @field_validator("arbitrage_aliases")
+    @classmethod
+    def _known_aliases(cls, aliases: dict[str, str]) -> dict[str, str]:
+        known = {_key(text): str(_checked(parse_symbol, symbol.upper())) for text, symbol in aliases.items()}
+        for key, symbol in known.items():
+            exchange, _, own = key.partition(":")
+            if parse_symbol(own).kind != parse_symbol(symbol).kind:
+                raise ValueError(f"{key} and {symbol} are of different kinds")
+            if [other for other in known if known[other] == symbol and other.startswith(f"{exchange}:")] != [key]:
+                raise ValueError(f"two instruments of {exchange} cannot both be {symbol}")
+        return known
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -184,16 +214,39 @@ class Settings(BaseSettings):
         feed, kind = feed_of(exchange, symbol).name, parse_symbol(symbol).kind
         return self.fees_bps.get(f"{feed}:{kind}", self.fees_bps.get(feed, FEEDS[feed].taker_bps[kind]))
 
+    def joined_symbol(self, exchange: str, symbol: str) -> str:
+        """The symbol under which an instrument is paired with other exchanges'; empty if it never is."""
+        key = f"{exchange}:{symbol}"
+        if key in self.arbitrage_exclude:
+            return ""
+        if key in self.arbitrage_aliases:
+            return self.arbitrage_aliases[key]
+        taken = any(
+            symbol == alias and other.startswith(f"{exchange}:") for other, alias in self.arbitrage_aliases.items()
+        )
+        return "" if taken else symbol
+
     def environment(self) -> dict[str, str]:
         """These settings as environment variables, for child processes."""
         values = self.model_dump(mode="json")
         return {
-            PREFIX + name.upper(): ",".join(value) if name in _NAMES else _text(value) for name, value in values.items()
+            PREFIX + name.upper(): ",".join(value) if type(value) is list else _text(value)
+            for name, value in values.items()
         }
 
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def _key(text: str) -> str:
+    """`htx:abc-usdt` as a key, of an exchange that has a feed for such symbols."""
+    exchange, _, symbol = text.strip().partition(":")
+    if exchange.lower() not in EXCHANGES or not symbol:
+        raise ValueError(f"{text!r} is no exchange:symbol; exchanges are {', '.join(EXCHANGES)}")
+    parsed = str(_checked(parse_symbol, symbol.upper()))
+    _checked(lambda each: feed_of(exchange.lower(), each), parsed)
+    return f"{exchange.lower()}:{parsed}"
 
 
 def settings_file() -> Path:

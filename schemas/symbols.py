@@ -18,7 +18,8 @@ from schemas.errors import SymbolError
 Kind = Literal["spot", "perp", "future", "option"]
 
 _ASSET = re.compile(r"[^\s\-:_/\t]+")
-_DATE = re.compile(r"\d{6}")
+_DATE = re.compile(r"[0-9]{6}")
+_LONGEST = 64  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,10 @@ class Symbol:
 @lru_cache(maxsize=65536)
 def parse_symbol(text: str) -> Symbol:
     """`BTC-USDT-PERP` to a `Symbol`; `SymbolError` says which forms exist."""
+    if len(text) > _LONGEST:
+        raise _unknown(text)
     parts = text.split("-")
-    if len(parts) < 2 or not all(_ASSET.fullmatch(part) for part in parts):
+    if len(parts) < 2 or not all(_ASSET.fullmatch(part) for part in parts) or not text.isprintable():
         raise _unknown(text)
     base, quote, *rest = parts
     if not rest:
@@ -62,7 +65,7 @@ def parse_symbol(text: str) -> Symbol:
 
 def _unknown(text: str) -> SymbolError:
     return SymbolError(
-        f"{text!r} is not a symbol: write BTC-USDT (spot), BTC-USDT-PERP, BTC-USDT-261225 (dated) "
+        f"{text!r:.80} is not a symbol: write BTC-USDT (spot), BTC-USDT-PERP, BTC-USDT-261225 (dated) "
         "or BTC-USD-261225-76000-C (option)"
     )
 

@@ -12,10 +12,12 @@ import msgspec
 import orjson
 from orjson import Fragment
 
+from schemas.errors import RangeError
 from schemas.limits import MAX_EVENT
 from schemas.raw import UNKNOWN
 from schemas.settings import Settings
-from schemas.topics import JOIN, SIGNALS
+from schemas.topics import DEAD_LETTERS, JOIN, SIGNALS
+from streams.oddities import implausible, out_of_range
 from streams.opportunity import Opportunity, PairQuote, QuoteLine
 from streams.output import Output, Record
 from streams.spread import SpreadStatistics, execute, gross_bps, net_bps
@@ -23,6 +25,7 @@ from streams.spread import SpreadStatistics, execute, gross_bps, net_bps
 _decoded = msgspec.json.Decoder(QuoteLine).decode
 
 Pair = tuple[str, str]  # (exchange to buy on, exchange to sell on)
+Told = tuple[str, dict[str, Any]]  # the topic and the body of an event, without its source
 
 
 class SymbolJoin:
@@ -35,10 +38,15 @@ class SymbolJoin:
         self.open: dict[Pair, Opportunity] = {}
         self.statistics: dict[Pair, SpreadStatistics] = {}
         self.seen: dict[str, list[int]] = {}
+        self.odd: dict[Pair, str] = {}  # pairs that cannot be judged, with what was reported of each, once
         self.now = 0  # of all quotes so far: one exchange's may arrive after a later one of another
         self._settings = settings
         self._window = settings.arbitrage_window_ms * 1000
         self._least = settings.arbitrage_min_bps
+        self._most = settings.arbitrage_max_bps
+        # Floats tell which pairs may pay, decimals which do: net basis points that no float errs by.
+        least = max(self._least, 0.0)
+        self._nearly = least - 1e-6 - least * 1e-9
         self._fees: dict[str, float] = {}
 
     def is_new(self, source: str) -> bool:
@@ -50,19 +58,19 @@ class SymbolJoin:
         self.seen[exchange] = place
         return True
 
-    def on_quote(self, state: str, line: QuoteLine, json: bytes) -> list[dict[str, Any]]:
-        """A quote of one exchange; signal bodies without source."""
+    def on_quote(self, state: str, line: QuoteLine, json: bytes) -> list[Told]:
+        """A quote of one exchange, and what it causes."""
         exchange = line.exchange
         mine = self.quotes[exchange] = PairQuote(state, line, json, self._fee(exchange))
         self.now = max(self.now, mine.at)
-        signals = []
+        signals: list[Told] = []
         for name, other in self.quotes.items():
             if name != exchange:
                 signals += self._pair(self.now, mine, other)
                 signals += self._pair(self.now, other, mine)
         return signals
 
-    def on_state(self, state: str, notice: QuoteLine) -> list[dict[str, Any]]:
+    def on_state(self, state: str, notice: QuoteLine) -> list[Told]:
         """The book of one exchange went out of the live state."""
         exchange, now = notice.exchange, notice.local_timestamp
         quote = self.quotes.get(exchange)
@@ -73,7 +81,7 @@ class SymbolJoin:
             self._close(now, pair, "book_not_live") for pair in list(self.open) if exchange in pair and state != "live"
         ]
 
-    def on_time(self, times: dict[tuple[str, int], int]) -> list[dict[str, Any]]:
+    def on_time(self, times: dict[tuple[str, int], int]) -> list[Told]:
         """Stream time, per exchange and raw partition: opportunities of which one quote has become too old are closed.
 
         Of each quote its own partition's time counts, and of the two the slower: while a partition is still being
@@ -86,16 +94,19 @@ class SymbolJoin:
                 signals.append(self._close(now, pair, "quote_too_old"))
         return signals
 
-    def _pair(self, now: int, buy: PairQuote, sell: PairQuote) -> list[dict[str, Any]]:
+    def _pair(self, now: int, buy: PairQuote, sell: PairQuote) -> list[Told]:
         pair = (buy.exchange, sell.exchange)
         opportunity = self.open.get(pair)
         reason = self._unpaired(buy, sell)
         if not reason:
             gross = gross_bps(buy.ask, sell.bid)
+            reported = self.odd.pop(pair, "") if self.odd else ""
+            if gross > self._most:
+                return self._implausible(now, pair, gross, reported)
             self._statistics(pair).add(now, gross)
             net = net_bps(buy.ask, sell.bid, buy.fee, sell.fee)
-            if net > 0 and net >= self._least:
-                return self._pays(now, pair, opportunity, gross, net)
+            if net > self._nearly:
+                return self._judged(now, pair, gross, max(net, 0.0), reported)
             reason = "spread_gone"
         return [self._close(now, pair, reason)] if opportunity is not None else []
 
@@ -106,23 +117,36 @@ class SymbolJoin:
             return "quote_too_old"
         return "" if buy.ask and sell.bid else "spread_gone"
 
-    def _pays(
-        self, now: int, pair: Pair, opportunity: Opportunity | None, gross: float, net: float
-    ) -> list[dict[str, Any]]:
-        buy, sell = self.quotes[pair[0]], self.quotes[pair[1]]
-        execution = execute(buy.asks(), sell.bids(), buy.fee, sell.fee)
-        if opportunity is None:
-            opportunity = self.open[pair] = Opportunity(self.symbol, now)
-            opportunity.take(buy, sell, gross, net, execution)
-            return [opportunity.signal("opened", "", now, self._statistics(pair))]
+    def _judged(self, now: int, pair: Pair, gross: float, net: float, reported: str) -> list[Told]:
+        """A pair that pays by floats: exact decimals decide."""
+        opportunity, buy, sell = self.open.get(pair), self.quotes[pair[0]], self.quotes[pair[1]]
+        try:
+            execution = execute(buy.asks(), sell.bids(), buy.fee, sell.fee, self._least)
+        except RangeError as error:
+            self.odd[pair] = "out_of_range"
+            if reported == "out_of_range":
+                return []
+            return [(DEAD_LETTERS, out_of_range(self.symbol, now, JOIN, str(error), buy, sell))]
+        if execution is None:
+            return [self._close(now, pair, "spread_gone")] if opportunity is not None else []
+        kind = "opened" if opportunity is None else "updated"
+        opportunity = opportunity or self.open.setdefault(pair, Opportunity(self.symbol, now))
         peaked = opportunity.take(buy, sell, gross, net, execution)
-        return [opportunity.signal("updated", "", now, self._statistics(pair))] if peaked else []
+        return [(SIGNALS, opportunity.signal(kind, "", now, self._statistics(pair)))] if peaked else []
 
-    def _close(self, now: int, pair: Pair, reason: str) -> dict[str, Any]:
+    def _implausible(self, now: int, pair: Pair, gross: float, reported: str) -> list[Told]:
+        """Two prices that cannot be of the same coin: reported once, until they may be again."""
+        told = [self._close(now, pair, "implausible")] if pair in self.open else []
+        self.odd[pair] = "implausible"
+        if reported != "implausible":
+            told.append(("market.status", implausible(now, self.quotes[pair[0]], self.quotes[pair[1]], gross)))
+        return told
+
+    def _close(self, now: int, pair: Pair, reason: str) -> Told:
         opportunity = self.open.pop(pair)
         opportunity.refresh(self.quotes[pair[0]], self.quotes[pair[1]])
         self.now = max(self.now, now)
-        return opportunity.signal("closed", reason, self.now, self._statistics(pair))
+        return SIGNALS, opportunity.signal("closed", reason, self.now, self._statistics(pair))
 
     def _statistics(self, pair: Pair) -> SpreadStatistics:
         return self.statistics.setdefault(pair, SpreadStatistics())
@@ -139,6 +163,7 @@ class SymbolJoin:
                 "seen": self.seen,
                 "now": self.now,
                 "quotes": [[quote.state, Fragment(quote.json)] for quote in self.quotes.values()],
+                "odd": [[*pair, reported] for pair, reported in self.odd.items()],
                 "open": [[*pair, opportunity.dump()] for pair, opportunity in self.open.items()],
                 "statistics": [[*pair, statistics.dump()] for pair, statistics in self.statistics.items()],
             }
@@ -151,12 +176,16 @@ class SymbolJoin:
             json = orjson.dumps(body)
             line = _decoded(json)
             self.quotes[line.exchange] = PairQuote(book_state, line, json, self._fee(line.exchange))
+        self.odd = {(buy, sell): reported for buy, sell, reported in state.get("odd", [])}
         self.open = {(buy, sell): Opportunity.load(fields) for buy, sell, fields in state["open"]}
         self.statistics = {(buy, sell): SpreadStatistics(*fields) for buy, sell, fields in state["statistics"]}
 
 
 class JoinPartition:
-    """One partition of `join.quotes`: its lines to signal records. See `InstrumentStream` for what writes the lines."""
+    """One partition of `join.quotes`: its lines to records of signals, and of pairs that cannot be judged.
+
+    See `InstrumentStream` for what writes the lines.
+    """
 
     def __init__(self, partition: int, settings: Settings) -> None:
         self.partition = partition
@@ -165,38 +194,43 @@ class JoinPartition:
         self._settings = settings
         self._changed: set[str] = set()
         self._times: dict[tuple[str, int], int] = {}
+        self._as_named = not (settings.arbitrage_exclude or settings.arbitrage_aliases)
 
     def process(self, offset: int, value: bytes) -> list[Record]:
         """One record of the topic."""
         sent: list[Record] = []
         for number, line in enumerate(value.split(b"\n")):
             state, _, body = line.partition(b"\t")
-            signals = self._on_tick(offset, body) if state == b"tick" else self._on_line(offset, state.decode(), body)
-            for n, signal in enumerate(signals):
-                source = {"source": f"join:{self.partition}:{offset}:{number}:{n}"}
-                sent.append((SIGNALS, signal["symbol"].encode(), orjson.dumps(source | signal)))
+            told = self._on_tick(offset, body) if state == b"tick" else self._on_line(offset, state.decode(), body)
+            for n, (topic, event) in enumerate(told):
+                sent.append(self._record(f"join:{self.partition}:{offset}:{number}:{n}", topic, event))
         self.offset = offset
         return sent
 
+    def _record(self, source: str, topic: str, event: dict[str, Any]) -> Record:
+        key = event["symbol"] if topic == SIGNALS else f"{event['exchange']}:{event['symbol']}"
+        return topic, key.encode(), orjson.dumps({"source": source} | event)
+
     def skip(self, offset: int, value: bytes, reason: str) -> list[Record]:
         """Set a record aside that could not be processed: whole into one dead letter, its quotes forgotten."""
-        out, sent, number = Output(1), list[Record](), 0
+        out, sent = Output(1), list[Record]()
         out.begin(f"join:{self.partition}:{offset}", 0)
         out.dead_letter("?", UNKNOWN, 0, JOIN, reason, value, most=MAX_EVENT)
         for number, line in enumerate(value.split(b"\n"), 1):
             with suppress(msgspec.MsgspecError, KeyError):
                 quote = _decoded(line.partition(b"\t")[2])
-                join = self.symbols[quote.symbol]
-                self._changed.add(quote.symbol)
-                for n, signal in enumerate(join.on_state("stale", quote)):
-                    source = {"source": f"join:{self.partition}:{offset}:{number}:{n}"}
-                    sent.append((SIGNALS, signal["symbol"].encode(), orjson.dumps(source | signal)))
+                join = self.symbols[self._joined(quote)]
+                self._changed.add(join.symbol)
+                for n, (topic, event) in enumerate(join.on_state("stale", quote)):
+                    sent.append(self._record(f"join:{self.partition}:{offset}:{number}:{n}", topic, event))
         self.offset = offset
         return out.records + sent
 
-    def _on_line(self, offset: int, state: str, body: bytes) -> list[dict[str, Any]]:
+    def _on_line(self, offset: int, state: str, body: bytes) -> list[Told]:
         quote = _decoded(body)
-        symbol = quote.symbol
+        symbol = self._joined(quote)
+        if not symbol:
+            return []
         join = self.symbols.get(symbol)
         if join is None:
             join = self.symbols[symbol] = SymbolJoin(symbol, self._settings)
@@ -205,10 +239,14 @@ class JoinPartition:
         self._changed.add(symbol)
         return join.on_quote(state, quote, body) if quote.origin else join.on_state(state, quote)
 
-    def _on_tick(self, offset: int, body: bytes) -> list[dict[str, Any]]:
+    def _joined(self, quote: QuoteLine) -> str:
+        """The symbol that a quote is paired under; empty: never."""
+        return quote.symbol if self._as_named else self._settings.joined_symbol(quote.exchange, quote.symbol)
+
+    def _on_tick(self, offset: int, body: bytes) -> list[Told]:
         exchange, partition, stamp = body.decode().split("\t")
         self._times[exchange, int(partition)] = int(stamp)
-        signals = []
+        signals: list[Told] = []
         for join in self.symbols.values():
             if join.open and offset > join.covered:
                 self._changed.add(join.symbol)

@@ -11,14 +11,14 @@ from schemas.errors import RangeError
 INTEGERS, DECIMALS = 20, 18  # digits of a column before and behind the point
 
 EXACT = Context(prec=160)
-_QUANTUM = Decimal(1).scaleb(-DECIMALS, EXACT)
+LEAST = Decimal(1).scaleb(-DECIMALS, EXACT)
 _LARGEST = Decimal(1).scaleb(INTEGERS, EXACT)
 
 
 def fitted(value: Decimal) -> Decimal:
     """A result rounded to what a column holds behind the point; `RangeError` where it has too much before it."""
     if value.is_finite() and value.adjusted() < INTEGERS:
-        rounded = value.quantize(_QUANTUM, context=EXACT)
+        rounded = value.quantize(LEAST, context=EXACT)
         if abs(rounded) < _LARGEST:
             return rounded
     raise RangeError(f"out of range: {value:.6e} has more than {INTEGERS} digits before the point")

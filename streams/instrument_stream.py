@@ -53,6 +53,7 @@ class InstrumentStream:
         self._gave_up = False  # the book, for it was too large for a checkpoint
         self._levels = settings.quote_levels
         self._depth = settings.depth
+        self._joined = settings.joined_symbol(instrument.exchange, instrument.symbol)  # empty: never paired
         self._silence = int(settings.silence_s * _SECOND)
         self._snapshot_every = int(settings.snapshot_s * _SECOND)
 
@@ -88,8 +89,8 @@ class InstrumentStream:
                 bids = bids + orders.book.bids.behind(quote.bid, self._levels)
                 asks = asks + orders.book.asks.behind(quote.ask, self._levels)
         value = self._publish_quote(out, now, "bbo", quote.timestamp, quote.sequence, bids, asks)
-        if fresh:  # one that the book has passed must not step the join back
-            out.join(self.instrument.symbol, orders.state.encode() + b"\t" + value)
+        if fresh and self._joined:  # one that the book has passed must not step the join back
+            out.join(self._joined, orders.state.encode() + b"\t" + value)
 
     def _publish_quote(
         self, out: Output, now: int, origin: str, timestamp: int, sequence: int, bids: Levels, asks: Levels
@@ -144,8 +145,8 @@ class InstrumentStream:
     def _publish_top(self, out: Output, now: int, timestamp: int, bids: Levels, asks: Levels) -> None:
         self.top = bids, asks
         value = self._publish_quote(out, now, "book", timestamp, self.orders.sequence, bids, asks)
-        if self.lead.has_book(self.orders.sequence):
-            out.join(self.instrument.symbol, b"live\t" + value)
+        if self._joined and self.lead.has_book(self.orders.sequence):
+            out.join(self._joined, b"live\t" + value)
 
     # Gaps
 
@@ -184,13 +185,15 @@ class InstrumentStream:
 
     def _notify_join(self, out: Output, now: int) -> None:
         """The book went out of the live state: open signals that rest on it must close."""
+        if not self._joined:
+            return
         notice = {
             "source": out.source(),
             "exchange": self.instrument.exchange,
             "symbol": self.instrument.symbol,
             "local_timestamp": now,
         }
-        out.join(self.instrument.symbol, self.orders.state.encode() + b"\t" + orjson.dumps(notice))
+        out.join(self._joined, self.orders.state.encode() + b"\t" + orjson.dumps(notice))
 
     # Truth check
 

@@ -6,7 +6,8 @@ from typing import Any
 import orjson
 from msgspec import Raw, Struct
 
-from streams.spread import Execution, Levels, SpreadStatistics, plain
+from streams.decimals import plain
+from streams.spread import Execution, Levels, SpreadStatistics
 
 
 class QuoteLine(Struct, gc=False):
@@ -40,6 +41,12 @@ class PairQuote:
         self.at = line.local_timestamp
         self.bid = float(_best(line.bids))
         self.ask = float(_best(line.asks))
+
+    def best_bid(self) -> str:
+        return _best(self.line.bids).decode()
+
+    def best_ask(self) -> str:
+        return _best(self.line.asks).decode()
 
     def bids(self) -> Levels:
         return _levels(self.line.bids)
@@ -76,8 +83,8 @@ class Opportunity:
         self.gross, self.net = gross, net
         self.amount, self.profit = plain(execution.amount), plain(execution.profit)
         self.sides = {
-            "buy": _side(buy, _best(buy.line.asks).decode(), plain(execution.buy_price)),
-            "sell": _side(sell, _best(sell.line.bids).decode(), plain(execution.sell_price)),
+            "buy": _side(buy, buy.best_ask(), plain(execution.buy_price)),
+            "sell": _side(sell, sell.best_bid(), plain(execution.sell_price)),
         }
         self.peak_net = max(self.peak_net, net)
         if Decimal(self.profit) <= Decimal(self.peak_profit):  # both as published: rounded alike

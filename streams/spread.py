@@ -1,15 +1,16 @@
 """What a cross-exchange spread pays: gross and net basis points, the executable amount, and how unusual it is."""
 
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from math import exp, sqrt
 from typing import Any, NamedTuple
+
+from streams.decimals import EXACT, fitted
 
 Levels = list[list[str]]  # [price, amount], best first, as in `market.quotes`
 
 _MEMORY = 300_000_000  # µs: the time constant of the rolling statistics
 _SAMPLE_EVERY = 100_000  # µs
 _BPS = Decimal(10_000)
-_DIGITS = Decimal("1e-12")
 
 
 def gross_bps(ask: float, bid: float) -> float:
@@ -18,7 +19,7 @@ def gross_bps(ask: float, bid: float) -> float:
 
 
 def net_bps(ask: float, bid: float, buy_fee_bps: float, sell_fee_bps: float) -> float:
-    """The same after both taker fees, relative to what the buying costs."""
+    """The same after both taker fees, relative to what the buying costs. `execute` decides whether it pays."""
     return (bid * (1 - sell_fee_bps / 10_000) / (ask * (1 + buy_fee_bps / 10_000)) - 1) * 10_000
 
 
@@ -31,13 +32,34 @@ class Execution(NamedTuple):
     sell_price: Decimal
 
 
-def execute(asks: Levels, bids: Levels, buy_fee_bps: float, sell_fee_bps: float) -> Execution:
-    """Walk both sides' levels while the marginal trade still pays after both fees; exact decimals."""
-    cost = 1 + Decimal(str(buy_fee_bps)) / _BPS
-    keep = 1 - Decimal(str(sell_fee_bps)) / _BPS
+def execute(
+    asks: Levels, bids: Levels, buy_fee_bps: float, sell_fee_bps: float, least_bps: float = 0.0
+) -> Execution | None:
+    """Walk both sides' levels while the marginal trade still pays after both fees.
+
+    None where that earns nothing, or where the best prices are less than `least_bps` apart after fees. All in exact
+    decimals, rounded once, to 18 places; `RangeError` where a result has too many digits before the point.
+    """
+    with localcontext(EXACT):
+        cost = 1 + Decimal(str(buy_fee_bps)) / _BPS
+        keep = 1 - Decimal(str(sell_fee_bps)) / _BPS
+        sellers = [(Decimal(price), Decimal(size)) for price, size in asks]
+        buyers = [(Decimal(price), Decimal(size)) for price, size in bids]
+        least = 1 + Decimal(str(least_bps)) / _BPS
+        if not (sellers and buyers) or buyers[0][0] * keep < sellers[0][0] * cost * least:
+            return None
+        amount, bought, sold = _walk(sellers, buyers, cost, keep)
+        profit = fitted(sold * keep - bought * cost)
+        if not amount or not profit:
+            return None
+        return Execution(fitted(amount), profit, fitted(bought / amount), fitted(sold / amount))
+
+
+def _walk(
+    sellers: list[tuple[Decimal, Decimal]], buyers: list[tuple[Decimal, Decimal]], cost: Decimal, keep: Decimal
+) -> tuple[Decimal, Decimal, Decimal]:
+    """The amount, what buying it costs and what selling it brings, before fees."""
     amount = bought = sold = Decimal(0)
-    sellers = [(Decimal(price), Decimal(size)) for price, size in asks]
-    buyers = [(Decimal(price), Decimal(size)) for price, size in bids]
     while sellers and buyers:
         (ask, offered), (bid, wanted) = sellers[0], buyers[0]
         if bid * keep <= ask * cost:
@@ -46,9 +68,7 @@ def execute(asks: Levels, bids: Levels, buy_fee_bps: float, sell_fee_bps: float)
         amount, bought, sold = amount + step, bought + step * ask, sold + step * bid
         _take(sellers, step)
         _take(buyers, step)
-    if not amount:
-        return Execution(amount, amount, amount, amount)
-    return Execution(amount, sold * keep - bought * cost, bought / amount, sold / amount)
+    return amount, bought, sold
 
 
 def _take(side: list[tuple[Decimal, Decimal]], step: Decimal) -> None:
@@ -57,11 +77,6 @@ def _take(side: list[tuple[Decimal, Decimal]], step: Decimal) -> None:
         side[0] = (price, size - step)
     else:
         del side[0]
-
-
-def plain(value: Decimal) -> str:
-    """A decimal in plain notation, to twelve digits after the point."""
-    return format(value.quantize(_DIGITS).normalize(), "f")
 
 
 class SpreadStatistics:

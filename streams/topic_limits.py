@@ -21,7 +21,7 @@ async def message_limits(client: AIOKafkaAdminClient, topics: Collection[str]) -
     """Bytes by topic, of topics that exist."""
     if not topics:
         return {}
-    wanted = [ConfigResource(ConfigResourceType.TOPIC, name, configs=[_LIMIT]) for name in sorted(topics)]
+    wanted = [ConfigResource(ConfigResourceType.TOPIC, name, configs={_LIMIT: ""}) for name in sorted(topics)]
     found = {}
     for response in await client.describe_configs(wanted):
         for _, _, _, topic, entries in response.resources:

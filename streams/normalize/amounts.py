@@ -3,15 +3,14 @@
 from decimal import Decimal
 from functools import lru_cache
 
-from schemas.errors import FrameError, RangeError
+from schemas.errors import FrameError
 from schemas.instruments import Instrument
-from streams.decimals import DECIMALS, EXACT, INTEGERS, fitted, plain
+from streams.decimals import EXACT, INTEGERS, LEAST, fitted, plain
 from streams.levels import Level, Levels, level_of, texts_of
 from streams.normalize.events import CheckedLevels
 from streams.normalize.values import positive
 
-# Base units that floats tell to fit a column for sure.
-_LEAST, _MOST = 10.0 ** (1 - DECIMALS), 10.0 ** (INTEGERS - 1)
+_SURELY = 10.0 ** (INTEGERS - 1)  # base units that fit a column, however a float may have rounded them
 
 
 def base_amount(instrument: Instrument, price: str, amount: str) -> str:
@@ -31,25 +30,22 @@ def base_levels(instrument: Instrument, side: Levels) -> Levels:
     return [_base_level(level, instrument.contract_size, instrument.inverse) for level in side]
 
 
-def check_convertible(instrument: Instrument, *sides: CheckedLevels) -> None:
-    """Make sure that `base_levels` can convert these sides, before a book holds them; raises as `base_amount` does."""
+def check_convertible(instrument: Instrument, bids: CheckedLevels, asks: CheckedLevels) -> None:
+    """Make sure that `base_levels` can convert both sides, before a book holds them; raises as `base_amount` does."""
     if instrument.contract_size == "1" and not instrument.inverse:
         return
     size = _size_as_float(instrument.contract_size)
-    for side in sides:
+    for side in (bids, asks):
         if not _surely_fit(side, size, instrument.inverse):
             base_levels(instrument, side.levels)
 
 
 def _surely_fit(side: CheckedLevels, size: float, inverse: bool) -> bool:
-    amounts = [amount for _, amount in side.numbers if amount]
-    if not amounts:
+    if not side.numbers:
         return True
-    least, most = min(amounts) * size, max(amounts) * size
-    if inverse:
-        prices = [price for price, _ in side.numbers]
-        least, most = least / max(prices), most / min(prices)
-    return least > _LEAST and most < _MOST
+    prices, amounts = zip(*side.numbers, strict=True)
+    most: float = sum(amounts) * size
+    return (most / min(prices) if inverse else most) < _SURELY
 
 
 @lru_cache(maxsize=65536)
@@ -63,10 +59,8 @@ def _converted(amount: str, contract_size: str, price: str) -> str:
     value = EXACT.multiply(Decimal(amount), _size(contract_size))
     if price:
         value = EXACT.divide(value, Decimal(price))
-    base = fitted(value)
-    if value and not base:  # in a book it would delete the level
-        raise RangeError(f"out of range: less than {10.0**-DECIMALS:g} base units")
-    return plain(base)
+    # What is there is never rounded to nothing: an amount of zero deletes a level.
+    return plain(fitted(value) or (LEAST if value else value))
 
 
 @lru_cache(maxsize=1024)

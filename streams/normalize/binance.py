@@ -20,7 +20,7 @@ from streams.normalize.values import (
     MOST_DIGITS,
     check_name,
     decimal,
-    decoded_levels,
+    decoded_sides,
     micros,
     positives,
     quote_of_texts,
@@ -120,13 +120,13 @@ def _quote(ticker: _Ticker, instrument: Instrument, local_timestamp: int) -> Quo
 
 def _depth(diff: _Diff, instrument: Instrument, local_timestamp: int) -> Depth:
     check_name(diff.s, instrument)
-    bids, asks = decoded_levels(diff.b), decoded_levels(diff.a)
+    bids, asks = decoded_sides(diff.b, diff.a)
     return Depth("update", micros(diff.T or diff.E), diff.U, diff.u, diff.pu, bids, asks)
 
 
 def _seed(snapshot: _Snapshot, instrument: Instrument, local_timestamp: int) -> Depth:
     last, stamp = snapshot.lastUpdateId, local_timestamp if snapshot.T is None else micros(snapshot.T)
-    return Depth("seed", stamp, last, last, -1, decoded_levels(snapshot.bids), decoded_levels(snapshot.asks))
+    return Depth("seed", stamp, last, last, -1, *decoded_sides(snapshot.bids, snapshot.asks))
 
 
 class _Reader(NamedTuple):
@@ -166,25 +166,24 @@ def _reader_of(stream: bytes) -> _Reader | None:
 def normalize(frame: bytes, instrument: Instrument, local_timestamp: int) -> list[Normalized]:
     """One frame, in the combined wrapper (`{"stream", "data"}`) or bare, to its events."""
     if frame.startswith(_HEAD):
-        try:
-            reader = _reader_of(frame[_NAME : frame.index(b'"', _NAME, _NAME_ENDS)])
-        except ValueError:
-            reader = None
+        end = frame.find(b'"', _NAME, _NAME_ENDS)
+        reader = _reader_of(frame[_NAME:end]) if end > 0 else None
         if reader is not None:
-            return [_read(reader, True, frame, instrument, local_timestamp)]
+            try:
+                data = reader.wrapped(frame).data
+            except ValidationError:
+                data = _long(reader, True, frame)
+            return [reader.convert(data, instrument, local_timestamp)]
     return [_other(frame, instrument, local_timestamp)]
 
 
-def _read(reader: _Reader, wrapped: bool, frame: bytes, instrument: Instrument, local_timestamp: int) -> Normalized:
-    try:
-        data = reader.wrapped(frame).data if wrapped else reader.bare(frame)
-    except ValidationError:
-        if (long := _LONG.get(reader)) is None:
-            raise
-        data = long.wrapped(frame).data if wrapped else long.bare(frame)
-        for name in long.numbers:
-            setattr(data, name, decimal(getattr(data, name)))
-    return reader.convert(data, instrument, local_timestamp)
+def _long(reader: _Reader, wrapped: bool, frame: bytes) -> Any:
+    """What a frame with long numbers holds, these shortened; raises again what was wrong if it was anything else."""
+    reader = _LONG.get(reader, reader)
+    data = reader.wrapped(frame).data if wrapped else reader.bare(frame)
+    for name in reader.numbers:
+        setattr(data, name, decimal(getattr(data, name)))
+    return data
 
 
 def _other(frame: bytes, instrument: Instrument, local_timestamp: int) -> Normalized:
@@ -198,16 +197,22 @@ def _other(frame: bytes, instrument: Instrument, local_timestamp: int) -> Normal
     if type(data) is not dict:
         raise FrameError("malformed: not an object")
     found = _read_by_shape(data, stream)
-    return found if isinstance(found, Ignored) else _read(found, wrapped, frame, instrument, local_timestamp)
+    if isinstance(found, Ignored):
+        return found
+    try:
+        data = found.wrapped(frame).data if wrapped else found.bare(frame)
+    except ValidationError:
+        data = _long(found, wrapped, frame)
+    return found.convert(data, instrument, local_timestamp)
 
 
 def _of_all_markets(rows: list[Any], stream: str) -> Ignored:
     """Arrays come on streams of all markets only; bare ones do not tell the stream, but their rows' event type."""
     if stream.startswith("!"):
         return Ignored(stream)
-    kinds = {row.get("e") if type(row) is dict else None for row in rows}
+    kinds = {str(row.get("e")) if type(row) is dict else "" for row in rows}
     if kinds and kinds <= _UNSUPPORTED:
-        return Ignored(str(min(kinds)))
+        return Ignored(min(kinds))
     raise FrameError("an array that is no all-market stream")
 
 
@@ -227,14 +232,17 @@ def _read_by_shape(data: dict[str, Any], stream: str) -> _Reader | Ignored:
         return _TICKER
     if kind == "trade":
         return _TRADE
-    return _SEED if "lastUpdateId" in data else _named(data, kind)
+    return _SEED if "lastUpdateId" in data else _named(data, stream)
 
 
-def _named(frame: dict[str, Any], kind: str | None) -> Ignored:
+def _named(frame: dict[str, Any], stream: str) -> Ignored:
+    kind = frame.get("e")
     if kind in _UNSUPPORTED:
         return Ignored(str(kind))
     if kind is None and (("id" in frame and "result" in frame) or "code" in frame or "error" in frame):
         return Ignored("control")
     if "serverTime" in frame and "symbols" in frame:  # REST, in some recordings
         return Ignored("exchangeInfo")
-    raise FrameError(f"unknown channel: {kind!r}")
+    if not stream and kind is None:
+        raise FrameError("neither data nor an answer: it has no event type")
+    raise FrameError(f"unknown channel: {(stream or kind)!r}")

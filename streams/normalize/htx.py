@@ -29,8 +29,10 @@ from streams.normalize.values import (
 _SIDES = frozenset({"buy", "sell"})
 # By the topic's words behind `market.<symbol>.`. Steps 0 and 6 show the book's own prices, all others merged ones.
 _WHOLE_BOOKS = frozenset({"depth.step0", "depth.step6"})
-_UNSUPPORTED = ("kline", "detail", "ticker", "depth.step", "mbp.refresh", "mark_price", "index", "premium_index", "basis",
-              "estimated_rate", "etp", "iopv", "nav", "overview")  # fmt: skip
+_UNSUPPORTED = (
+    "kline", "detail", "ticker", "depth.step", "mbp.refresh", "mark_price", "index", "premium_index", "basis",
+    "estimated_rate", "etp", "iopv", "nav", "overview",
+)  # fmt: skip
 _UNSUPPORTED_PUBLIC = frozenset({"funding_rate", "liquidation_orders", "contract_info", "heartbeat"})
 _CONTROL = frozenset({"ping", "pong", "subbed", "unsubbed", "sub", "unsub", "req", "action"})
 _OPERATIONS = frozenset({"ping", "pong", "sub", "unsub", "auth", "close", "error"})

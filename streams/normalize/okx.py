@@ -10,7 +10,7 @@ from schemas.instruments import Instrument
 from streams.normalize.amounts import base_amount, check_convertible
 from streams.normalize.events import Depth, Ignored, Normalized, Quote, Trade
 from streams.normalize.rows import read_rows
-from streams.normalize.values import check_name, levels, micros_of_text, positive, quote_of, trade_id, update_id
+from streams.normalize.values import check_name, levels, micros, positive, quote_of, trade_id, update_id
 
 _BOOKS = frozenset({"books", "books-l2-tbt", "books50-l2-tbt"})
 _UNSUPPORTED = frozenset(
@@ -22,6 +22,7 @@ _UNSUPPORTED = frozenset(
     }
 )  # fmt: skip
 _UNSUPPORTED_FAMILIES = ("candle", "mark-price-candle", "index-candle", "sprd-")
+_IDS, _CHECKSUMS = 1 << 63, 1 << 31
 _SIDES = frozenset({"buy", "sell"})
 
 
@@ -69,7 +70,7 @@ def _trade(row: dict[str, Any], instrument: Instrument) -> Trade:
     price, size = positive(row["px"]), positive(row["sz"])
     amount = base_amount(instrument, price, size)
     consecutive, count = _numbers(number, row.get("count"))
-    stamp = micros_of_text(row["ts"])
+    stamp = micros(int(row["ts"]))
     return Trade(stamp, number, price, amount, row["side"], "normal", size, consecutive, count)
 
 
@@ -91,17 +92,17 @@ def _update(row: dict[str, Any], instrument: Instrument) -> Depth:
 
 def _depth(kind: Literal["snapshot", "update"], row: dict[str, Any], instrument: Instrument) -> Depth:
     # Before `seqId` came there was a checksum only: ids are then 0 and always follow.
-    last, previous, checksum = update_id(row.get("seqId", 0)), row.get("prevSeqId", 0), row.get("checksum", 0)
-    if previous != -1:
-        update_id(previous)
-    if type(checksum) is not int or not -(1 << 31) <= checksum < 1 << 31:
-        raise FrameError(f"not a checksum: {checksum!r}")
+    last, previous, checksum = row.get("seqId", 0), row.get("prevSeqId", 0), row.get("checksum", 0)
+    if not (type(last) is type(previous) is type(checksum) is int):
+        raise FrameError(f"sequence ids of a wrong type: {last!r}, {previous!r}, {checksum!r}")
+    if not (0 <= last < _IDS and -1 <= previous < _IDS and -_CHECKSUMS <= checksum < _CHECKSUMS):
+        raise FrameError(f"sequence ids out of range: {last}, {previous}, {checksum}")
     bids, asks = levels(row["bids"]), levels(row["asks"])
     check_convertible(instrument, bids, asks)
-    return Depth(kind, micros_of_text(row["ts"]), last, last, previous, bids, asks, checksum)
+    return Depth(kind, micros(int(row["ts"])), last, last, previous, bids, asks, checksum)
 
 
 def _bbo(row: dict[str, Any], instrument: Instrument) -> Quote:
     bids, asks = levels(row["bids"]), levels(row["asks"])
     check_convertible(instrument, bids, asks)
-    return quote_of(micros_of_text(row["ts"]), update_id(row.get("seqId", 0)), bids, asks)
+    return quote_of(micros(int(row["ts"])), update_id(row.get("seqId", 0)), bids, asks)

@@ -1,7 +1,7 @@
 """Checks and conversions of single values, shared by the normalizers.
 
-What they let through fits ClickHouse's columns: decimals of 20 digits before the point and 18 behind it, ids of 64 bits,
-times before 2300.
+What they let through fits ClickHouse's columns: decimals of 20 digits before the point and 18 behind it, ids of 64
+bits, times before 2300.
 """
 
 import re
@@ -37,11 +37,16 @@ _LISTS = {list}
 _PLAIN = b"0123456789."
 _TWO_PLAIN = level_of("", "") * 2  # what is left of two levels without digits and points
 _NUMERIC = _PLAIN + b"eE+-"
+_PLAIN_LEVELS = _PLAIN + b'",[]'
 _BETWEEN, _WITHIN = b'"],["', b'","'  # two levels; a level's price and amount
+_FIRST = b'[["'
+_END, _NEXT = b'"]]', b"\n\n\n"
 _QUOTE = ord('"')
 _SMALL_E, _LARGE_E, _MINUS, _ESCAPE, _SPACE, _TAB, _RETURN, _NEWLINE = b"eE-\\ \t\r\n"
-_ZEROS = bytes.maketrans(b"123456789", b"000000000")
-_SIX_ZEROS = b"000000"
+# Digits to zeros, all else to one letter.
+_SHAPES = bytes(ord("0") if digit in b"0123456789" else ord("x") for digit in range(256))
+_LONG_SHAPE = b"000000x"
+_SHORT = MOST_DIGITS + 4  # a single level, of one digit beside the longest number that need not be looked at
 _LONG_RUN = re.compile(rb"[0-9]{%d}" % (DECIMALS + 1))
 _LONGEST_TEXT = 100  # characters of a number, zeros included
 _LONGEST_ID = 64
@@ -68,13 +73,6 @@ def micros(stamp: int) -> int:
         if _FIRST_US < stamp < _LAST_MS * 1000:
             return stamp
     raise FrameError(f"not a timestamp: {stamp!r}")
-
-
-def micros_of_text(stamp: str) -> int:
-    """A timestamp that is sent as a text of digits (OKX), as microseconds."""
-    if type(stamp) is not str or len(stamp) > 17 or not (stamp.isascii() and stamp.isdigit()):
-        raise FrameError(f"not a timestamp: {stamp!r:.60}")
-    return micros(int(stamp))
 
 
 def are_plain(text: str) -> bool:
@@ -201,21 +199,28 @@ def levels(side: _Texts) -> CheckedLevels:
     return typed_levels(side)
 
 
-def decoded_levels(side: Raw) -> CheckedLevels:
-    """`levels`, of JSON that is not decoded yet: it is cut into its levels, and only the numbers are decoded.
+def decoded_sides(bids: Raw, asks: Raw) -> tuple[CheckedLevels, CheckedLevels]:
+    """`levels` of both sides, of JSON that is not decoded yet: it is cut into its levels, only numbers are decoded.
 
     With as many texts between quotes as pairs of numbers, and nothing odd in them (an exponent, the minus of a zero, an
-    escaped digit, white space), the cuts are where they have to be.
+    escaped digit, white space, too many digits), the cuts are where they have to be.
     """
-    json = bytes(side)
+    bid_json, ask_json = bytes(bids), bytes(asks)
+    both = bid_json + ask_json
+    if _is_odd(both) or _is_long(both):
+        return levels(orjson.loads(bid_json)), levels(orjson.loads(ask_json))
+    return _cut(bid_json), _cut(ask_json)
+
+
+def _cut(json: bytes) -> CheckedLevels:
     try:
-        numbers = _numbers(side)
+        numbers = _numbers(json)
     except ValidationError:
         return levels(orjson.loads(json))  # which tells what it is
     if not numbers:
         return NO_LEVELS
     cut = json[3:-3].split(_BETWEEN)
-    if len(cut) != len(numbers) or json[2] != _QUOTE or json[-3] != _QUOTE or _is_odd(json) or _is_long(json):
+    if len(cut) != len(numbers) or json[:3] != _FIRST or json[-3] != _QUOTE:
         return levels(orjson.loads(json))
     return CheckedLevels(cut, numbers)
 
@@ -231,10 +236,10 @@ def number_levels(side: Raw) -> CheckedLevels:
         return NO_LEVELS
     if json.translate(None, _NUMERIC) != b"[%b]" % (b"[,]," * len(numbers))[:-1]:
         return numeric_levels(exact(json))
-    texts = json[2:-2].replace(b",", b'","').replace(b']","[', _BETWEEN)
-    if _is_long(texts):
+    texts = json[2:-2].replace(b"],[", _NEXT).replace(b",", _WITHIN)
+    if len(texts) > _SHORT and _is_long(texts + _END):
         return numeric_levels(exact(json))
-    cut = texts.split(_BETWEEN)
+    cut = texts.split(_NEXT)
     return CheckedLevels(list(map(_plain_level, cut)) if _is_odd(json) else cut, numbers)
 
 
@@ -259,12 +264,12 @@ def _is_odd(json: bytes) -> bool:
 
 
 def _is_long(json: bytes) -> bool:
-    """Whether a number has more digits in a row than may stand behind a point.
+    """Whether a number has more digits in a row than may stand behind a point; `json` ends with three others.
 
-    All that separates two texts is three characters or more. So a run of 19 digits shows itself in every third character
-    already, as six digits in a row: hardly any side has those, and only then all of it is looked through.
+    Whatever separates two texts has three characters or more. So a run of 19 digits shows itself in every third
+    character already, as six digits in a row: hardly any side has those, and only then all of it is searched.
     """
-    return _SIX_ZEROS in json[::3].translate(_ZEROS) and _LONG_RUN.search(json) is not None
+    return _LONG_SHAPE in json[::3].translate(_SHAPES) and _LONG_RUN.search(json) is not None
 
 
 def numeric_levels(side: Iterable[tuple[Any, Any]]) -> CheckedLevels:
@@ -278,14 +283,14 @@ def typed_levels(side: _Texts) -> CheckedLevels:
         return NO_LEVELS
     texts, more = [level[0] for level in side], [level[1] for level in side]
     json = _joined(texts, more)
-    if json.translate(None, _PLAIN) != (_WITHIN + _BETWEEN) * (len(side) - 1) + _WITHIN or _is_long(json):
+    if json.translate(None, _PLAIN_LEVELS) or (len(json) > _SHORT and _is_long(json + _END)):
         texts, more = list(map(_plain, texts)), list(map(_plain, more))
         json = _joined(texts, more)
-    prices, amounts = list(map(float, texts)), list(map(float, more))
-    if not min(prices) or max(prices) >= _LARGEST or max(amounts) >= _LARGEST:
+    prices, amounts = list(map(float, texts)), list(map(float, more))  # `ValueError` on anything but one number
+    if 0.0 in prices or (sum(prices) + sum(amounts) >= _LARGEST and max(prices + amounts) >= _LARGEST):
         raise FrameError(f"a price that is not above zero, or a value out of range: {side!r:.100}")
     return CheckedLevels(json.split(_BETWEEN), list(zip(prices, amounts, strict=True)))
 
 
 def _joined(prices: list[str], amounts: list[str]) -> bytes:
-    return '"],["'.join(map('","'.join, zip(prices, amounts, strict=True))).encode()
+    return '"],["'.join(map('","'.join, zip(prices, amounts))).encode()  # noqa: B905 - `strict` takes time

@@ -93,6 +93,22 @@ async def test_snapshot_without_a_symbol(settings: Settings, tmp_path: Path) -> 
     assert frames(lines) == [snapshot, trade("ETHUSDT", 1)]
 
 
+def test_a_listing_decides_names(tmp_path: Path) -> None:
+    """Names that can be read in two ways are those of the recording's own listing, where it holds one."""
+    listing = {
+        "serverTime": 1, "symbols": [
+            {"symbol": "GALAEUR", "baseAsset": "GALA", "quoteAsset": "EUR"}, {"symbol": "X"}, 7,
+            {"symbol": "NEWXYZ", "baseAsset": "NEW", "quoteAsset": "XYZ"},
+        ],
+    }  # fmt: skip
+    rows = [(number, trade(name, 1)) for number, name in enumerate(("GALAEUR", "NEWXYZ", "ARBUSD"), 2)]
+    with_listing = collected(tmp_path / "with", [(1, orjson.dumps(listing)), *rows])
+    keys = [line.key for line in open_capture(FEEDS["binance-spot"], with_listing).lines()]
+    assert keys == ["binance:?", "binance:GALA-EUR", "binance:NEW-XYZ", "binance:?"]
+    without = collected(tmp_path / "without", rows)
+    assert {line.key for line in open_capture(FEEDS["binance-spot"], without).lines()} == {"binance:?"}
+
+
 async def test_control_frames_are_left_out(settings: Settings, tmp_path: Path) -> None:
     """Acknowledgements and pongs are counted and left out; rubbish is kept, under the unknown key."""
     data = b'{"arg":{"channel":"trades","instId":"BTC-USDT-SWAP"},"data":[{}]}'

@@ -72,6 +72,16 @@ def test_silence_by_channel(monkeypatch: pytest.MonkeyPatch) -> None:
         ("DISK_LOW_MB", "-1", "free space of the data directory"),
         ("PARTITIONS", "0", "partitions of every partitioned topic"),
         ("CLICKHOUSE", "http://x", "chdb://DIRECTORY"),
+        ("ARBITRAGE_MAX_BPS", "0", "gross basis points"),
+        ("ARBITRAGE_MIN_BPS", "nan", "finite"),
+        ("FEES_BPS", '{"okx": -10000}', "greater than -10000"),
+        ("ARBITRAGE_EXCLUDE", "htx", "no exchange:symbol"),
+        ("ARBITRAGE_EXCLUDE", "htx:ABC-USDT,mtgox:ABC-USDT", "exchanges are binance, okx, htx, deribit"),
+        ("ARBITRAGE_EXCLUDE", "htx:ABC", "write BTC-USDT"),
+        ("ARBITRAGE_EXCLUDE", "binance:BTC-USD-261225-76000-C", "binance has no feed for"),
+        ("ARBITRAGE_ALIASES", '{"htx:LUNA-USDT": "LUNC"}', "write BTC-USDT"),
+        ("ARBITRAGE_ALIASES", '{"htx:LUNA-USDT": "LUNC-USDT-PERP"}', "different kinds"),
+        ("ARBITRAGE_ALIASES", '{"htx:A-USDT": "C-USDT", "htx:B-USDT": "C-USDT"}', "cannot both be C-USDT"),
         ("ENDPOINTS", '{"mtgox": {}}', "known are binance-spot"),
     ],
 )
@@ -119,3 +129,17 @@ def test_fees() -> None:
     assert [*fees, own.taker_fee_bps("deribit", "BTC-USD-PERP")] == [8.0, 4.0, 3.5]
     with pytest.raises(SettingsError, match="no such fees: kraken"):
         load_settings(fees_bps={"kraken": 1.0})
+
+
+def test_joined_symbols(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exclusions and aliases are typed in any case, and an alias takes its name from the exchange's own instrument."""
+    monkeypatch.setenv("MARKETPRISM_ARBITRAGE_EXCLUDE", "HTX:abc-usdt, okx:XYZ-USDT")
+    monkeypatch.setenv("MARKETPRISM_ARBITRAGE_ALIASES", '{"htx:luna-usdt": "lunc-usdt", "htx:LUNA2-USDT": "LUNA-USDT"}')
+    settings = load_settings()
+    assert settings.arbitrage_exclude == ("htx:ABC-USDT", "okx:XYZ-USDT")
+    names = ["ABC-USDT", "LUNA-USDT", "LUNA2-USDT", "LUNC-USDT", "BTC-USDT"]
+    assert [settings.joined_symbol("htx", name) for name in names] == ["", "LUNC-USDT", "LUNA-USDT", "", "BTC-USDT"]
+    assert [settings.joined_symbol("okx", name) for name in names] == names
+    for name, value in settings.environment().items():
+        monkeypatch.setenv(name, value)
+    assert load_settings() == settings

@@ -1,6 +1,6 @@
 """The windowed join: which quotes pair, what a signal says, and how it ends."""
 
-from decimal import Decimal
+from decimal import Context, Decimal, localcontext
 from typing import Any
 
 import orjson
@@ -8,10 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.events import Signal
-from schemas.settings import load_settings
+from schemas.errors import RangeError
+from schemas.events import EVENTS
+from schemas.raw import partition_of
+from schemas.settings import Settings, load_settings
 from streams.arbitrage import JoinPartition
+from streams.raw_partition import RawPartition
 from streams.spread import SpreadStatistics, execute
+from tests.streams import frames
 
 SETTINGS = load_settings()  # fees: 10 bps each on spot; window 500 ms
 T0 = 1_790_000_000_000_000
@@ -21,24 +25,30 @@ Levels = list[list[str]]
 class Join:
     """Feeds one partition of the join, line by line, each quote with a source above the last."""
 
-    def __init__(self) -> None:
-        self.partition = JoinPartition(0, SETTINGS)
+    def __init__(self, settings: Settings = SETTINGS) -> None:
+        self.partition = JoinPartition(0, settings)
         self.offset = 0
         self.signals: list[dict[str, Any]] = []
+        self.others: list[tuple[str, bytes, dict[str, Any]]] = []  # topic, key and body of all that is no signal
 
     def line(self, line: bytes) -> list[dict[str, Any]]:
-        found = [orjson.loads(value) for _, _, value in self.partition.process(self.offset, line)]
+        records = self.partition.process(self.offset, line)
         self.offset += 1
+        for topic, key, value in records:
+            assert key is not None
+            body = orjson.loads(value)
+            EVENTS[topic].model_validate(body)
+            if topic != "signals.arbitrage":
+                self.others.append((topic, key, body))
+        found = [orjson.loads(value) for topic, _, value in records if topic == "signals.arbitrage"]
         self.signals += found
-        for signal in found:
-            Signal.model_validate(signal)
         return found
 
     def quote(
-        self, exchange: str, millis: float, bids: Levels, asks: Levels, state: str = "live"
+        self, exchange: str, millis: float, bids: Levels, asks: Levels, state: str = "live", symbol: str = "BTC-USDT"
     ) -> list[dict[str, Any]]:
         body = {
-            "source": f"{exchange}:0:{self.offset}:0:0", "exchange": exchange, "symbol": "BTC-USDT",
+            "source": f"{exchange}:0:{self.offset}:0:0", "exchange": exchange, "symbol": symbol,
             "timestamp": T0, "local_timestamp": T0 + int(millis * 1000), "origin": "bbo", "sequence": 1,
             "bids": bids, "asks": asks,
         }  # fmt: skip
@@ -205,8 +215,11 @@ def test_execution_takes_all_that_pays_and_nothing_else(
     gains = [
         bid * Decimal("0.999") - ask * Decimal("1.001") for ask, bid in zip(units_sold, units_bought, strict=False)
     ]
-    assert found.profit == sum(gain for gain in gains if gain > 0)
-    assert found.amount == sum(1 for gain in gains if gain > 0)
+    paying = [gain for gain in gains if gain > 0]
+    assert (found is None) == (not paying)
+    if found is not None:
+        assert found.profit == sum(paying)
+        assert found.amount == len(paying)
 
 
 def test_statistics_of_a_steady_spread() -> None:
@@ -219,3 +232,144 @@ def test_statistics_of_a_steady_spread() -> None:
     assert described["spread_mean_bps"] == 5.0
     assert described["spread_stdev_bps"] == 0.0
     assert described["spread_count"] == 100
+
+
+def test_the_boundary_is_decided_by_decimals() -> None:
+    """Floats see a net of 2e-12 bps where exact decimals see none: no signal of an amount that is none."""
+    join = Join()
+    join.quote("binance", 0, [["990", "1"]], [["999", "1"]])
+    assert join.quote("okx", 10, [["1001", "1"]], [["1002", "1"]]) == []  # 1001 x 0.999 = 999 x 1.001
+    [opened] = join.quote("okx", 20, [["1001.000000000000000001", "1"]], [["1002", "1"]])
+    assert (opened["amount"], opened["profit"]) == ("1", "0.000000000000000001")
+    [closed] = join.quote("okx", 30, [["1001", "1"]], [["1002", "1"]])
+    assert (closed["type"], closed["reason"]) == ("closed", "spread_gone")
+
+
+def test_the_least_spread_is_decided_by_decimals() -> None:
+    """A net of exactly `arbitrage_min_bps` opens, one a hair below it does not."""
+    join = Join(load_settings(arbitrage_min_bps=10.0, fees_bps={"binance-spot": 0.0, "okx": 0.0}))
+    join.quote("binance", 0, [["99", "1"]], [["1000", "1"]])
+    assert join.quote("okx", 10, [["1000.999999999999999999", "1"]], [["1002", "1"]]) == []
+    assert len(join.quote("okx", 20, [["1001", "1"]], [["1002", "1"]])) == 1
+
+
+@given(
+    st.integers(1, 10**6), st.integers(1, 10**6), st.sampled_from([0.0, 3.5, 5.0, 6.0, 10.0, 20.0]), st.integers(0, 12)
+)
+def test_signals_have_an_amount(ask: int, bid: int, fee: float, places: int) -> None:
+    """Whatever the prices and fees: a signal has an amount and a profit, and is there if decimals say so."""
+    join = Join(load_settings(fees_bps={"binance-spot": fee, "okx": fee}, arbitrage_max_bps=1e30))
+    prices = [format(Decimal(value).scaleb(-places), "f") for value in (ask, bid)]
+    join.quote("binance", 0, [], [[prices[0], "7"]])
+    found = join.quote("okx", 10, [[prices[1], "7"]], [])
+    pays = Decimal(bid) * (10_000 - Decimal(str(fee))) > Decimal(ask) * (10_000 + Decimal(str(fee)))
+    assert len(found) == pays
+    for signal in found:
+        assert Decimal(signal["amount"]) > 0
+        assert Decimal(signal["profit"]) > 0
+
+
+def test_tiny_prices_and_huge_amounts() -> None:
+    """Books of a coin of 9e-11 with levels of 1e12 and more: exact to the last digit, whatever their number."""
+    join = Join()
+    tiny, amount = "0.0000000000900000", "20000000000000000.123456789012345678"
+    join.quote("binance", 0, [], [[tiny, "1000000000000"], ["0.00000000009000001", amount]])
+    [signal] = join.quote("okx", 10, [["0.0000000000910", "99999999999999999999"]], [])
+    bought = Decimal("1000000000000") * Decimal(tiny) + Decimal(amount) * Decimal("0.00000000009000001")
+    taken = Decimal("20001000000000000.123456789012345678")
+    assert Decimal(signal["amount"]) == taken
+    with localcontext(Context(prec=200)):
+        exact = taken * Decimal("0.0000000000910") * Decimal("0.999") - bought * Decimal("1.001")
+        assert abs(Decimal(signal["profit"]) - exact) <= Decimal("5e-19")
+        assert abs(Decimal(signal["buy"]["average_price"]) - bought / taken) <= Decimal("5e-19")
+    assert signal["buy"]["average_price"].startswith("0.0000000000900000")
+    assert signal["sell"]["average_price"] == "0.000000000091"
+
+
+sizes = st.decimals("0.000000000000000001", "99999999999999999999", allow_nan=False, places=18).map("{:f}".format)
+
+
+@given(st.lists(st.tuples(sizes, sizes), max_size=5), st.lists(st.tuples(sizes, sizes), max_size=5))
+def test_no_numbers_stop_the_join(asks: list[tuple[str, str]], bids: list[tuple[str, str]]) -> None:
+    """Any prices and amounts that a column holds give a signal, none, or one dead letter."""
+    join = Join(load_settings(arbitrage_max_bps=1e60))
+    join.quote("binance", 0, [], sorted(map(list, asks), key=lambda level: Decimal(level[0])))
+    join.quote("okx", 10, sorted(map(list, bids), key=lambda level: -Decimal(level[0])), [])
+    assert len(join.signals) + len(join.others) <= 1
+    for signal in join.signals:
+        for number in (signal["amount"], signal["profit"], signal["buy"]["average_price"]):
+            assert 0 < Decimal(number) < 10**20
+            assert -int(Decimal(number).as_tuple().exponent) <= 18
+
+
+def test_a_profit_that_no_column_holds() -> None:
+    """One dead letter with both quotes, once until the pair can be judged again; other pairs go on."""
+    join = Join()
+    join.quote("binance", 0, [], [["100000000000", "1"], ["100000000001", "90000000000"]])
+    assert join.quote("okx", 10, [["110000000000", "90000000000"]], []) == []
+    assert join.quote("okx", 20, [["110000000001", "90000000000"]], []) == []
+    [(topic, key, letter)] = join.others
+    assert (topic, key, letter["topic"]) == ("dead_letters", b"binance:BTC-USDT", "join.quotes")
+    assert "more than 20 digits before the point" in letter["reason"]
+    assert len(letter["frame"].splitlines()) == 2
+    assert letter["source"] == "join:0:1:0:0"
+    [signal] = join.quote("okx", 30, [["110000000001", "1"]], [])
+    assert signal["type"] == "opened"
+    assert join.quote("okx", 40, [["110000000000", "90000000000"]], []) == []
+    assert len(join.others) == 2
+    with pytest.raises(RangeError, match="out of range"):
+        execute([["1", "9e19"]], [["100000", "9e19"]], 10.0, 10.0)
+
+
+def test_prices_of_different_coins() -> None:
+    """Two coins of one ticker are no opportunity: reported once, and again only after they were plausible."""
+    join = Join()
+    join.quote("okx", 0, [["0.000266", "5"]], [["0.000267", "5"]])
+    for millis in (10, 20, 30):
+        assert join.quote("htx", millis, [["0.0297", "5"]], [["0.0298", "5"]]) == []
+    [(topic, key, status)] = join.others
+    assert (topic, key, status["type"]) == ("market.status", b"okx:BTC-USDT", "implausible")
+    assert status["reason"] == "okx:BTC-USDT asks 0.000267, htx:BTC-USDT bids 0.0297: 1102360 bps"
+    assert join.quote("htx", 40, [["0.000266", "5"]], [["0.000268", "5"]]) == []
+    join.quote("htx", 50, [["0.0297", "5"]], [["0.0298", "5"]])
+    assert len(join.others) == 2
+    assert join.partition.symbols["BTC-USDT"].statistics["okx", "htx"].mean < 2000
+
+
+def test_an_opportunity_that_becomes_implausible_closes() -> None:
+    """With that as the reason; what was reported of a pair survives a restart."""
+    join = opened()
+    [closed] = join.quote("okx", 20, [["130", "3"]], [["131", "1"]])
+    assert (closed["type"], closed["reason"]) == ("closed", "implausible")
+    assert [status["source"] for _, _, status in join.others] == ["join:0:2:0:1"]
+    restarted = Join()
+    restarted.partition.load("BTC-USDT", join.partition.dump("BTC-USDT"))
+    restarted.offset = join.offset
+    restarted.quote("okx", 30, [["130", "3"]], [["131", "1"]])
+    assert restarted.others == []
+
+
+def test_exclusions_and_aliases() -> None:
+    """An excluded instrument is never paired; another name of a coin is joined, and signals bear the common one."""
+    join = Join(load_settings(arbitrage_exclude=["okx:ABC-USDT"], arbitrage_aliases={"htx:LUNA-USDT": "LUNC-USDT"}))
+    join.quote("okx", 0, [["101", "1"]], [["102", "1"]], symbol="ABC-USDT")
+    assert join.quote("htx", 10, [["99", "1"]], [["100", "1"]], symbol="ABC-USDT") == []
+    join.quote("okx", 20, [["101", "1"]], [["102", "1"]], symbol="LUNC-USDT")
+    join.quote("okx", 20, [["101", "1"]], [["102", "1"]], symbol="LUNA-USDT")
+    assert join.quote("htx", 30, [["98", "1"]], [["99", "1"]], symbol="LUNC-USDT") == []  # the alias has the name
+    [signal] = join.quote("htx", 40, [["99", "1"]], [["100", "1"]], symbol="LUNA-USDT")
+    assert (signal["symbol"], signal["buy"]["exchange"]) == ("LUNC-USDT", "htx")
+
+
+def test_quotes_go_where_they_are_joined() -> None:
+    """An alias decides the join's partition; what is excluded is published, and not joined."""
+    settings = load_settings(
+        partitions=64, arbitrage_exclude=["binance:ETH-USDT"], arbitrage_aliases={"binance:BTC-USDT": "XBT-USDT"}
+    )
+    quote = frames.spot_quote(1, "10", "1", "11", "1")
+    other = quote.replace(b"BTCUSDT", b"ETHUSDT").replace(b"btcusdt", b"ethusdt")
+    out = RawPartition("binance", 0, settings).process(
+        0, frames.line("binance:BTC-USDT", quote) + frames.line("binance:ETH-USDT", other)
+    )
+    assert [topic for topic, _, _ in out.records] == ["market.quotes"] * 2
+    assert list(out.joins) == [partition_of("XBT-USDT", 64)]

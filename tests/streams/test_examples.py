@@ -1,4 +1,4 @@
-"""Frames that many projects collected, one by one: each is events, control, named as unsupported, or rightly refused."""
+"""Frames that many projects collected, one by one: each is events, control, unsupported, or rightly refused."""
 
 import re
 from collections import Counter

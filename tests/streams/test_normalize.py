@@ -13,7 +13,7 @@ from schemas.instruments import Instrument
 from streams.normalize import parse
 from streams.normalize.amounts import base_levels
 from streams.normalize.events import CheckedLevels, Depth, Ignored, Quote, Trade, UsedUp
-from streams.normalize.values import decoded_levels, exact, levels, number_levels, numeric_levels, quote_of
+from streams.normalize.values import decoded_sides, exact, levels, number_levels, numeric_levels, quote_of
 from tests.streams import frames
 from tests.streams.frames import OKX_INVERSE, OKX_SPOT, OKX_SWAP, SPOT, USDM, dumps
 
@@ -237,9 +237,9 @@ def test_levels_are_the_same_decoded_or_not(side: list[list[str]], separators: t
         expected = levels(side)
     except (FrameError, ValueError, IndexError, TypeError) as error:
         with pytest.raises(type(error)):
-            decoded_levels(text)
+            decoded_sides(text, msgspec.Raw(b"[]"))
     else:
-        assert decoded_levels(text) == expected
+        assert decoded_sides(text, text) == (expected, expected)
 
 
 _TOKENS = st.one_of(
@@ -253,7 +253,7 @@ _TOKENS = st.one_of(
 def test_escaped_digits() -> None:
     """JSON may write a digit otherwise; a level never does."""
     text = msgspec.Raw(rb'[["\u0031.5","\u0032"]]')
-    assert decoded_levels(text) == levels([["1.5", "2"]])
+    assert decoded_sides(text, msgspec.Raw(b"[]")) == (levels([["1.5", "2"]]), levels([]))
 
 
 @example(["1,-0"])
@@ -268,3 +268,102 @@ def test_numbers_are_the_same_cut_or_not(side: list[str]) -> None:
             number_levels(msgspec.Raw(text))
     else:
         assert number_levels(msgspec.Raw(text)) == expected
+
+
+UNREPRESENTABLE: list[tuple[str, bytes, Instrument, str]] = [
+    ("too many places", frames.spot_trade(p="1." + "1" * 19), SPOT, "more than 18 decimal places"),
+    ("too small a price", frames.okx_trade(OKX_INVERSE, px="1e-40", sz="1e17"), OKX_INVERSE, "out of range"),
+    ("too large an amount", frames.okx_trade(OKX_INVERSE, px="1e-10", sz="1e17"), OKX_INVERSE, "out of range"),
+    ("a level of them", frames.spot_depth(1, 2, [["10", "1"]], [["11", "0." + "1" * 19]]), SPOT, "18 decimal places"),
+    ("among many", frames.spot_depth(1, 2, [["10.5", "0.25"]] * 99 + [["10.6", "1." + "7" * 20]], []), SPOT, "18 dec"),
+    ("a quote of them", frames.spot_quote(1, "10", "1." + "1" * 19, "11", "1"), SPOT, "18 decimal places"),
+    ("an okx level", frames.okx_book(1, 2, [["1." + "1" * 19, "1"]], []), OKX_SPOT, "18 decimal places"),
+    ("a tiny seed", frames.spot_snapshot(1, [["1e-40", "1"]], []), SPOT, "out of range"),
+    ("base units", frames.okx_book(1, 2, [["1e-10", "1e17"]], [], instrument=OKX_INVERSE), OKX_INVERSE, "out of range"),
+    ("beyond 2299", frames.spot_trade(T=10_413_792_000_000), SPOT, "not a timestamp"),
+    ("sequence of 70 bits", frames.okx_book(1, 1 << 63, [], []), OKX_SPOT, "sequence ids out of range"),
+    ("previous id of 64 bits", frames.usdm_depth(1, 2, 1 << 63, [], []), USDM, "malformed: Expected `int` <="),
+    ("a kind of a megabyte", frames.spot_trade(X="X" * 1_000_000), SPOT, "not a kind of trade"),
+    ("an id of a megabyte", frames.okx_trade(tradeId="9" * 1_000_000), OKX_SPOT, "not a trade id"),
+    ("an id with a newline", frames.okx_trade(tradeId="1\n2"), OKX_SPOT, "not a trade id"),
+    ("a name of a megabyte", frames.spot_trade(s="S" * 1_000_000), SPOT, "frame for 'SSS"),
+]
+
+
+@pytest.mark.parametrize(
+    ("frame", "instrument", "reason"), [case[1:] for case in UNREPRESENTABLE], ids=[case[0] for case in UNREPRESENTABLE]
+)
+def test_what_no_column_holds_is_refused(frame: bytes, instrument: Instrument, reason: str) -> None:
+    """One dead letter with a short reason, before anything is changed."""
+    with pytest.raises(FrameError, match=reason) as caught:
+        parse(frame, instrument, NOW)
+    assert len(str(caught.value)) <= 300
+
+
+def test_the_largest_numbers() -> None:
+    """20 digits before the point, 18 behind it, and zeros beyond them, are taken."""
+    large, small = "9" * 19 + "." + "1" * 18, "0.000000000000000001"
+    [trade] = parse(frames.spot_trade(p=small + "000", q="0" * 30 + large), SPOT, NOW)
+    assert isinstance(trade, Trade)
+    assert (trade.price, trade.amount) == (small, large)
+    [depth] = parse(frames.spot_depth(1, 2, [[small, large]] * 400, [["1e-18", "1E19"]]), SPOT, NOW)
+    assert isinstance(depth, Depth)
+    assert depth.bids.levels == [f'{small}","{large}'.encode()] * 400
+    assert depth.asks.levels == [b'0.000000000000000001","10000000000000000000']
+
+
+def test_what_is_there_does_not_become_nothing() -> None:
+    """An amount below the last place of a column is published as that place: zero would delete the level."""
+    assert base_levels(OKX_INVERSE, [b'90000000000000000000","0.001']) == [
+        b'90000000000000000000","0.000000000000000001'
+    ]
+    assert base_levels(OKX_INVERSE, [b'90000","0']) == [b'90000","0']
+
+
+@pytest.mark.parametrize("size", ["", "0", "-1", "NaN", "1e400", "many"])
+def test_an_unknown_contract_size(size: str) -> None:
+    """Nothing is computed with a contract size that is none."""
+    instrument = OKX_SWAP.model_copy(update={"contract_size": size})
+    with pytest.raises(FrameError, match="contract size is unknown"):
+        parse(frames.okx_trade(instrument), instrument, NOW)
+    with pytest.raises(FrameError, match="contract size is unknown"):
+        parse(frames.okx_book(1, 2, [["10", "1"]], [], instrument=instrument), instrument, NOW)
+
+
+@pytest.mark.parametrize(
+    ("frame", "instrument"),
+    [
+        (dumps([{"e": "24hrTicker", "s": "BTCUSDT"}, {"e": "24hrTicker", "s": "ETHUSDT"}]), SPOT),
+        (dumps({"stream": "!forceOrder@arr", "data": {"e": "forceOrder", "o": {"s": "BTCUSDT"}}}), USDM),
+        (dumps({"stream": "!contractInfo", "data": {"e": "contractInfo", "s": "BTCUSDT"}}), USDM),
+        (dumps({"e": "markPrice_kline", "ps": "BTCUSD"}), USDM),
+        (dumps({"arg": {"channel": "sprd-bbo-tbt", "sprdId": "BTC-USDT_BTC-USDT-SWAP"}, "data": [{}]}), OKX_SPOT),
+        (dumps({"arg": {"channel": "option-trades", "instFamily": "BTC-USD"}, "data": [{}]}), OKX_SPOT),
+        (dumps({"arg": {"channel": "adl-warning", "instType": "SWAP"}, "data": [{}]}), OKX_SPOT),
+    ],
+)
+def test_channels_that_nobody_supports(frame: bytes, instrument: Instrument) -> None:
+    """They are named, whatever their fields are called."""
+    [event] = parse(frame, instrument, NOW)
+    assert isinstance(event, Ignored)
+
+
+@pytest.mark.parametrize(
+    ("frame", "instrument", "reason"),
+    [
+        (dumps({"arg": {"channel": "mystery", "instType": "SWAP"}, "data": []}), OKX_SPOT, "unknown channel: 'myst"),
+        (dumps({"arg": {"channel": "mystery"}}), OKX_SPOT, "unknown channel: 'mystery'"),
+        (dumps({"stream": "btcusdt@mystery", "data": {"x": 1}}), SPOT, "unknown channel: 'btcusdt@mystery'"),
+        (dumps({"hello": 1}), SPOT, "neither data nor an answer"),
+        (dumps({"stream": "btcusdt@trade"}), SPOT, "missing field 'data'"),
+        (dumps({"stream": "btcusdt@mystery"}), SPOT, "missing field 'data'"),
+        (frames.okx("books", [{"bids": []}], action="update"), OKX_SPOT, "missing field 'asks'"),
+        (frames.okx("books", [{"bids": [["1"]], "asks": []}], action="update"), OKX_SPOT, "malformed: a level"),
+        (dumps({"arg": 7, "data": []}), OKX_SPOT, "malformed: a value of a wrong type"),
+        (b'{"a":' * 200_000, OKX_SPOT, "not JSON"),
+    ],
+)  # fmt: skip
+def test_reasons_are_words(frame: bytes, instrument: Instrument, reason: str) -> None:
+    """A missing field, an unknown channel and a wrong type are called so, not by an exception's name."""
+    with pytest.raises(FrameError, match=f"^{reason}"):
+        parse(frame, instrument, NOW)

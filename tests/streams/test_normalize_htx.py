@@ -124,6 +124,9 @@ def test_prices_are_exact(price: Decimal, scientific: bool) -> None:
         (b'{"op":"notify","topic":"public.*.liquidation_orders","ts":1,"data":[]}', "liquidation_orders"),
         (b'{"ch":"market.btcusdt.trade.detail","status":"ok","ts":1,"tick":{"data":[]}}', "rest"),
         (b'{"status":"ok","data":1790000000000}', "rest"),
+        (b'{"ch":"market.overview","ts":1,"data":[]}', "overview"),
+        (b'{"rep":"market.overview","ts":1,"data":[]}', "overview"),
+        (b'{"ch":"market.btc3lusdt.nav","ts":1,"tick":{}}', "nav"),
     ],
 )
 def test_recognised_and_unsupported(frame: bytes, name: str) -> None:
@@ -143,6 +146,10 @@ RUBBISH: list[tuple[str, bytes, Instrument, str]] = [
     ("other instrument", frames.spot_bbo(), LINEAR, "frame for 'btcusdt' received on the subscription of 'BTC-USDT'"),
     ("other snapshot", frames.mbp_snapshot('{"seqNum":1}'), LINEAR, "frame for 'btcusdt'"),
     ("no tick", b'{"ch":"market.btcusdt.bbo","ts":1}', SPOT, "missing field 'tick'"),
+    ("unknown and without tick", b'{"ch":"market.btcusdt.mystery","ts":1,"data":[]}', SPOT, "unknown channel: 'myst"),
+    ("of all markets", b'{"ch":"market.mystery","ts":1}', SPOT, "'' received|has no|unknown channel|for ''"),
+    ("of an account", b'{"action":"push","ch":"orders#btcusdt","data":{}}', SPOT, "unknown channel: 'orders#btcusdt'"),
+    ("notification without topic", b'{"op":"notify","data":[]}', SPOT, "unknown channel: None"),
     ("side", frames.trades(SPOT, frames.spot_row(direction='"up"')), SPOT, "not a side"),
     ("rounded id", frames.trades(SPOT, frames.spot_row(tradeId="")), SPOT, "not an id"),
     ("zero amount", frames.trades(SPOT, frames.spot_row(amount="0.0")), SPOT, "not above zero"),
