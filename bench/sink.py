@@ -21,11 +21,11 @@ from sinks.storage import Block
 
 _BLOCK = 20_000
 _DAY = 1_723_075_200_000_000
-_LEVELS = "Array(Tuple(Decimal(38, 18), Decimal(38, 18)))"
+_LEVELS = "Array(Tuple(Decimal(76, 18), Decimal(76, 18)))"
 _HEAD = "source String, exchange String, symbol String, timestamp Int64, local_timestamp Int64"
 _STRUCTURES = {
-    "trades": f"{_HEAD}, id String, price Decimal(38, 18), amount Decimal(38, 18), side String, kind String, "
-    "exchange_amount Decimal(38, 18)",
+    "trades": f"{_HEAD}, id String, price Decimal(76, 18), amount Decimal(76, 18), side String, kind String, "
+    "exchange_amount Decimal(76, 18)",
     "quotes": f"{_HEAD}, origin String, sequence Int64, bids {_LEVELS}, asks {_LEVELS}",
     "books": f"{_HEAD}, type String, sequence Int64, previous Int64, bids {_LEVELS}, asks {_LEVELS}",
 }

@@ -23,7 +23,7 @@ _ROWS = " UNION ALL ".join(
 _LIVE = """\
 SELECT exchange, symbol FROM {database}.books
 WHERE (exchange, symbol) NOT IN (
-    SELECT exchange, symbol FROM {database}.gaps GROUP BY exchange, symbol
+    SELECT exchange, symbol FROM {database}.gaps WHERE channel = 'books' GROUP BY exchange, symbol
     HAVING argMax(type, (local_timestamp, type = 'closed')) = 'opened')
 GROUP BY exchange, symbol"""
 _SIGNALS = """\

@@ -88,7 +88,16 @@ class EmbeddedStorage:
         try:
             return bytes(self._connection().query(sql, output).bytes())
         except RuntimeError as error:
+            self._disconnect()
             raise StorageError(str(error)) from None
+
+    def _disconnect(self) -> None:
+        """Drop this thread's connection: the engine may put the rest of a failed answer before the next one."""
+        connection = self._local.__dict__.pop("connection", None)
+        if connection is not None:
+            with self._lock:
+                self._connections.remove(connection)
+            connection.close()
 
     def _connection(self) -> Any:
         connection = getattr(self._local, "connection", None)

@@ -1,6 +1,7 @@
 """One topic partition on its way into ClickHouse: records gather, leave as one block, one block at a time."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from datetime import UTC, datetime, timedelta
@@ -8,18 +9,21 @@ from typing import Any, NamedTuple, TypeVar
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from schemas.errors import StorageError
 from schemas.settings import Settings
-from sinks.dead_letters import dead_letter
+from sinks.dead_letters import MAX_FRAME, dead_letter
 from sinks.sources import Sources, source_of
-from sinks.storage import Block, Refusal, Storage
+from sinks.storage import Block, Refusal, Storage, UnexplainedError
 
 MAX_ROWS = 50_000
 MAX_BYTES = 8_000_000
 FLUSH_S = 0.5  # most that a record waits for others
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0  # s between attempts while ClickHouse or the broker is away
+_LONG, _REPORT_EVERY = 10.0, 30.0  # s of waiting that is worth a line when it is over; between lines while it lasts
+_MOST_UNPROVEN = 3  # rows in a row that are set aside while it is in doubt whether ClickHouse can store any
+_MAX_KEY = 1_024  # bytes of a record's key that its dead letter repeats
 
 log = structlog.get_logger(__name__)
 R = TypeVar("R")
@@ -63,11 +67,14 @@ class PartitionWriter:
         self._seen = 0  # the offset after the last record taken from the consumer
         self._start = 0
         self._resumes_at: Held | None = None  # to be found in the topic before anything is stored
+        self._unproven = 0  # rows set aside in doubt since anything was stored
         self._arrived, self._full, self._closing = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._task = asyncio.create_task(self._run(), name=f"store {assigned.topic}-{assigned.partition}")
 
     def add(self, records: Sequence[ConsumerRecord]) -> None:
         """Take records, in order. The consumer is paused while a block's worth waits."""
+        if not records:
+            return
         if self._resumes_at is not None:
             self._verify(records[0], self._resumes_at)
             self._resumes_at = None
@@ -189,39 +196,71 @@ class PartitionWriter:
         whole = Block(
             self._assigned.partition, [record.value or b"" for record in records], [record.offset for record in records]
         )
-        waiting = [whole]
+        waiting, attempts = [whole], self._shared.settings.poison_attempts
         while waiting:
             block = waiting.pop()
-            refusal = await self._insert(block)
+            alone = len(block.values) == 1
+            refusal = await self._insert(block, attempts if alone or block is whole else 1)
             if refusal is None:
-                continue
-            if len(block.values) > 1:
+                self._unproven = 0
+            elif not alone:
                 waiting.extend(reversed(block.halves()))
-            else:
+            elif refusal.certain or await self._is_poison():
                 await self._bury(next(each for each in records if each.offset == block.offsets[0]), refusal)
+            else:
+                waiting.append(block)
 
-    async def _insert(self, block: Block) -> Refusal | None:
+    async def _is_poison(self) -> bool:
+        """Whether a row that fails for a reason that may be ClickHouse's is to be set aside.
+
+        A few are, so that those after them can show that ClickHouse stores them. When these fail, too, and nothing was
+        stored in between, it is ClickHouse's trouble, and is waited for.
+        """
+        if self._unproven < _MOST_UNPROVEN:
+            self._unproven += 1
+            return True
+        self._log.warning("every row fails: waiting for ClickHouse", seconds=_LONGEST_WAIT)
+        if await _wait(self._closing, _LONGEST_WAIT):
+            raise _Closing
+        return False
+
+    async def _insert(self, block: Block, attempts: int) -> Refusal | None:
         failed = False
+        unexplained = 0
 
         async def attempt() -> Refusal | None:
-            nonlocal block, failed
+            nonlocal block, failed, unexplained
             if failed:  # the last attempt may have been stored all the same
                 block = block.after(max((each.offset for each in await self._held()), default=-1))
             failed = True
             if not block.values:
                 return None
             token = block.token(self._assigned.topic)
-            return await self._in_thread(self._shared.storage.insert, self._table, block, token)
+            try:
+                return await self._in_thread(self._shared.storage.insert, self._table, block, token)
+            except UnexplainedError as error:
+                unexplained += 1
+                if unexplained < attempts:
+                    raise
+                await self._in_thread(self._shared.storage.query, "SELECT 1")  # else it is away
+                return Refusal(0, str(error), certain=False)
 
         return await self._patiently(attempt)
 
     async def _bury(self, record: ConsumerRecord, refusal: Refusal) -> None:
-        self._log.warning("row refused", offset=record.offset, reason=refusal.reason)
+        self._log.warning("row refused", offset=record.offset, reason=refusal.reason[:500])
         topic = self._shared.settings.topic("dead_letters")
-        value = dead_letter(self._topic, record, refusal)
+        most = MAX_FRAME
 
         async def send() -> None:
-            await self._shared.producer.send_and_wait(topic, value, record.key, partition=self._assigned.partition)
+            nonlocal most
+            value = dead_letter(self._topic, record, f"refused by ClickHouse: {refusal.reason}", most)
+            key = record.key if len(record.key or b"") <= _MAX_KEY else None
+            try:
+                await self._shared.producer.send_and_wait(topic, value, key, partition=self._assigned.partition)
+            except MessageSizeTooLargeError:
+                most //= 4
+                raise
 
         await self._patiently(send)
 
@@ -229,12 +268,18 @@ class PartitionWriter:
 
     async def _patiently(self, call: Callable[[], Awaitable[R]]) -> R:
         """Call until it succeeds, or `_Closing`."""
-        wait = _FIRST_WAIT
+        wait, since, report_at = _FIRST_WAIT, time.monotonic(), 0.0
         while True:
             try:
-                return await call()
+                result = await call()
             except (StorageError, KafkaError) as error:
-                self._log.warning("waiting", seconds=wait, reason=str(error))
+                if time.monotonic() >= report_at:
+                    report_at = time.monotonic() + _REPORT_EVERY
+                    self._log.warning("waiting", seconds=round(time.monotonic() - since), reason=str(error)[:500])
+            else:
+                if time.monotonic() - since > _LONG:
+                    self._log.info("waited", seconds=round(time.monotonic() - since))
+                return result
             if await _wait(self._closing, wait):
                 raise _Closing
             wait = min(wait * 2, _LONGEST_WAIT)

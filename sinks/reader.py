@@ -22,11 +22,11 @@ MARK = "marketprism-reader-"  # what the `log_comment` of a reader's queries beg
 # Memory is that of one query; beyond a part of it, groups and sorted rows go to disk.
 _LIMITS = {
     "max_execution_time": 60,  # s
-    "max_memory_usage": 500_000_000,
-    "max_bytes_before_external_group_by": 200_000_000,
-    "max_bytes_before_external_sort": 200_000_000,
+    "max_memory_usage": 400_000_000,
+    "max_bytes_before_external_group_by": 150_000_000,
+    "max_bytes_before_external_sort": 150_000_000,
     "max_result_rows": 1_000_000,
-    "max_result_bytes": 200_000_000,
+    "max_result_bytes": 100_000_000,
     "result_overflow_mode": "'throw'",
 }
 _ECHO = 200  # characters of a longer query that its error repeats
@@ -50,28 +50,41 @@ class Reader:
 
     def __init__(self, directory: Path, database: str, mark: str = MARK) -> None:
         self.mark = mark
+        self._directory = directory
+        self._database = database
         self._connection = connect(directory)
         self._outside = self._outside_functions()
-        try:
-            self._connection.query(f"USE {database}")
-        except RuntimeError:  # not migrated yet: queries may still name a database
-            log.info("the database is not there yet", database=database)
-        limits = _LIMITS | {"log_comment": f"'{mark}'"}
-        self._connection.query("SET " + ", ".join(f"{name} = {value}" for name, value in limits.items()))
-        self._connection.query("SET readonly = 1")
+        self._prepare()
 
     def ask(self, query: str, output: str, parameters: Mapping[str, str] | None = None) -> bytes:
         """The answer in a ClickHouse format (the query's own FORMAT goes before); `StorageError` with `Code: N.`"""
         parameters = dict(parameters or {})
+        if self._connection is None:
+            self._connection = connect(self._directory)
+            self._prepare()
         try:
             self._check(query)
             return bytes(self._connection.query(query, output, params=parameters).bytes())
         except RuntimeError as error:
+            # The engine puts what a query wrote before it failed (for want of memory) before the next one's answer.
+            self.close()
             length = max(map(len, (query, output, *parameters, *parameters.values())))
             raise StorageError(_without_echo(str(error)) if length > _ECHO else str(error)) from None
 
     def close(self) -> None:
-        self._connection.close()
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+    def _prepare(self) -> None:
+        """Limit the connection to reading."""
+        try:
+            self._connection.query(f"USE {self._database}")
+        except RuntimeError:  # not migrated yet: queries may still name a database
+            log.info("the database is not there yet", database=self._database)
+        limits = _LIMITS | {"log_comment": f"'{self.mark}'"}
+        self._connection.query("SET " + ", ".join(f"{name} = {value}" for name, value in limits.items()))
+        self._connection.query("SET readonly = 1")
 
     def _check(self, query: str) -> None:
         if "\0" in query:
@@ -80,6 +93,8 @@ class Reader:
         # that is checked would not be the text that runs.
         escaped = query.translate(_ESCAPES)
         sql = self._value("SELECT formatQuerySingleLine({query:String})", query=escaped).strip()
+        if not sql:  # what is killed before it begins answers nothing
+            raise StorageError("Code: 394. DB::Exception: the query was ended before it began. (QUERY_WAS_CANCELLED)")
         bare = _QUOTED.sub(_plain_name, _LITERAL.sub("''", sql))
         if not bare.startswith(_STATEMENTS):
             raise _refused(f"only {', '.join(_STATEMENTS)} are answered here")

@@ -4,13 +4,15 @@ from collections.abc import Iterable
 
 _HEAD = b'{"source":"'
 _START = len(_HEAD)
+_LONGEST = 256  # bytes of a source; what is longer is no source
 
 Place = tuple[int, int, int]  # raw offset, line, n
 
 
 def source_of(value: bytes) -> bytes:
     """The source that stands first in an event's JSON; empty where there is none."""
-    return value[_START : value.find(b'"', _START)] if value.startswith(_HEAD) else b""
+    end = value.find(b'"', _START)
+    return value[_START:end] if value.startswith(_HEAD) and end > 0 else b""
 
 
 class Sources:
@@ -27,6 +29,8 @@ class Sources:
         return not source or self._advance(source)
 
     def _advance(self, source: bytes) -> bool:
+        if len(source) > _LONGEST:
+            return True
         try:
             origin, offset, line, n = source.rsplit(b":", 3)
             place = int(offset), int(line), int(n)

@@ -1,5 +1,11 @@
-"""One query, from outside the sink: over HTTP to whoever owns the data, else by opening the directory to read."""
+"""One query, from outside the sink: over HTTP to whoever owns the data, else by opening the directory to read.
 
+A directory that belongs to a running stack is its sink's alone, also while the sink is restarting: a reader would hold
+the lock against it.
+"""
+
+import contextlib
+import fcntl
 import http.client
 import time
 from pathlib import Path
@@ -13,6 +19,7 @@ from sinks.sql_server import DATA_HEADER, running_address
 
 _TIMEOUT = 70.0  # s; the engine ends a query after 60
 _START_TIMEOUT = 10.0  # s that a sink may take from owning the directory to answering
+_STACK_LOCK = "stack.lock"  # beside the directory, held by the stack that runs there
 _HTTP_PORTS = {"clickhouse": 8123, "clickhouses": 8443}  # ClickHouse's own
 
 
@@ -32,17 +39,29 @@ def run_query(settings: Settings, query: str, output: str = "TabSeparated") -> b
         answer = _ask_owner(directory, query, output)
         if answer is not None:
             return answer
-        try:
-            reader = Reader(directory, settings.database)
-            break
-        except StorageError:  # somebody owns it, but does not answer yet
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
+        if not _stack_runs(directory):
+            with contextlib.suppress(StorageError):  # somebody owns it, but does not answer yet
+                reader = Reader(directory, settings.database)
+                break
+        if time.monotonic() > deadline:
+            raise StorageError(f"ClickHouse of {directory} is starting or restarting: try again")
+        time.sleep(0.2)
     try:
         return reader.ask(query, output)
     finally:
         reader.close()
+
+
+def _stack_runs(directory: Path) -> bool:
+    """Whether a stack holds the lock of the data directory. A lock file that nobody holds is left from a killed one."""
+    try:
+        with (directory.parent / _STACK_LOCK).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _ask_owner(directory: Path, query: str, output: str) -> bytes | None:
@@ -55,6 +74,8 @@ def _ask_owner(directory: Path, query: str, output: str) -> bytes | None:
         return _post(connection, {"default_format": output}, query, {DATA_HEADER: str(directory.resolve())})
     except (ConnectionError, _Misdirected):  # its owner was killed: nobody removed the file
         return None
+    except (OSError, http.client.HTTPException) as error:  # a time limit among them
+        raise StorageError(f"ClickHouse of {directory} does not answer at {address}: {_text(error)}") from None
 
 
 def _ask_server(settings: Settings, query: str, output: str) -> bytes:
@@ -65,8 +86,13 @@ def _ask_server(settings: Settings, query: str, output: str) -> bytes:
     parameters = {"default_format": output, "database": settings.database, "readonly": "1"}
     try:
         return _post(connection, parameters, query, headers)
-    except OSError as error:
-        raise StorageError(f"ClickHouse's HTTP interface at {connection.host}:{connection.port}: {error}") from None
+    except (OSError, http.client.HTTPException) as error:
+        address = f"{connection.host}:{connection.port}"
+        raise StorageError(f"ClickHouse's HTTP interface at {address}: {_text(error)}") from None
+
+
+def _text(error: Exception) -> str:
+    return str(error) or type(error).__name__
 
 
 def _post(

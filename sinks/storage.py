@@ -8,7 +8,7 @@ from schemas.errors import StorageError
 
 ENTRY_COLUMNS = [("value", "String"), ("_partition", "UInt16"), ("_offset", "UInt64")]
 
-# What the rows themselves are to blame for; any other error is ClickHouse's, and passes or needs an operator.
+# What the rows themselves are to blame for.
 _REFUSALS = frozenset(
     {
         6,  # CANNOT_PARSE_TEXT
@@ -30,9 +30,23 @@ _REFUSALS = frozenset(
         407,  # DECIMAL_OVERFLOW
         467,  # CANNOT_PARSE_BOOL
         469,  # VIOLATED_CONSTRAINT
-        252,  # TOO_MANY_PARTS: the block spans days (`max_partitions_per_insert_block` is 1), its halves less so
     }
 )
+_TOO_MANY_PARTS = 252  # the block spans days (`max_partitions_per_insert_block` is 1), its halves less so; or:
+_SERVER_IS_SLOW = "Merges are processing significantly slower"
+# What concerns every row alike, and passes or needs an operator. All others may be either's fault.
+_TROUBLES = frozenset(
+    {
+        0,  # no error of ClickHouse's
+        3, 60, 81, 16, 47, 51,  # UNEXPECTED_END_OF_FILE; table, database or column missing
+        74, 75, 76, 87, 236, 243,  # files cannot be read, written, opened; ABORTED, NOT_ENOUGH_SPACE
+        159, 160, 202, 203, 209, 210, 225, 319, 394, 439, 999,  # slow, overloaded, away, cancelled, no threads
+        164, 242, 291, 497, 516,  # read-only, no access
+        173, 241,  # CANNOT_ALLOCATE_MEMORY, MEMORY_LIMIT_EXCEEDED
+        _TOO_MANY_PARTS,
+        1000, 1001, 1002,  # POCO_EXCEPTION, STD_EXCEPTION, UNKNOWN_EXCEPTION: disk and network, mostly
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +79,15 @@ class Block:
 
 
 class Refusal(NamedTuple):
-    """ClickHouse's answer to rows that it cannot take."""
+    """ClickHouse's answer to rows that it cannot take; not `certain`: it may be ClickHouse's own trouble."""
 
     code: int
     reason: str
+    certain: bool = True
+
+
+class UnexplainedError(StorageError):
+    """An insert failed by the rows or by ClickHouse: the error alone does not tell."""
 
 
 class Storage(Protocol):
@@ -101,7 +120,7 @@ def insert_settings(token: str) -> dict[str, Any]:
 
 
 def refusal_or_raise(code: int, text: str) -> Refusal:
-    """Tell rows that cannot be stored from a ClickHouse that cannot store."""
-    if code in _REFUSALS:
+    """Tell rows that cannot be stored from a ClickHouse that cannot store; `UnexplainedError`: it is not clear."""
+    if code in _REFUSALS or (code == _TOO_MANY_PARTS and _SERVER_IS_SLOW not in text):
         return Refusal(code, text)
-    raise StorageError(text)
+    raise StorageError(text) if code in _TROUBLES else UnexplainedError(text)

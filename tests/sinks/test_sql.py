@@ -1,6 +1,7 @@
 """SQL over HTTP: ClickHouse's shape, reading only, and never in the way of the inserts."""
 
 import asyncio
+import fcntl
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -9,8 +10,10 @@ from urllib.parse import quote
 
 import aiohttp
 import orjson
+import psutil
 import pytest
 
+import sinks.sql
 from schemas.errors import StorageError
 from schemas.settings import Settings, load_settings
 from sinks.embedded import EmbeddedStorage
@@ -190,3 +193,43 @@ async def test_an_old_address_is_not_believed(server: SqlServer, engine_settings
     ):
         assert answer.status == 421
     assert await asyncio.to_thread(run_query, engine_settings, "SELECT count() FROM trades") == b"5\n"
+
+
+async def test_the_directory_of_a_running_stack_is_its_sinks_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a stack holds its lock the directory is not opened, with the lock file free or gone it is."""
+    monkeypatch.setattr(sinks.sql, "_START_TIMEOUT", 0.5)
+    mine = load_settings(clickhouse=f"chdb://{tmp_path}/clickhouse", sql_address="127.0.0.1:0")
+    EmbeddedStorage(mine).close()
+    with (tmp_path / "stack.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        before = psutil.Process().num_fds(), psutil.Process().num_threads()
+        for _ in range(3):
+            with pytest.raises(StorageError, match="is starting or restarting: try again"):
+                run_query(mine, "SELECT 1")
+        assert (psutil.Process().num_fds(), psutil.Process().num_threads()) == before
+        EmbeddedStorage(mine).close()  # the sink's own way is free
+    assert run_query(mine, "SELECT 1") == b"1\n"
+    (tmp_path / "stack.lock").unlink()
+    assert run_query(mine, "SELECT 1") == b"1\n"
+
+
+async def test_an_owner_that_does_not_answer_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Silence, rubbish, and an answer cut short are errors of storage, not of the socket."""
+    monkeypatch.setattr(sinks.sql, "_TIMEOUT", 0.3)
+    mine = load_settings(clickhouse=f"chdb://{tmp_path}/clickhouse")
+    (tmp_path / "clickhouse").mkdir()
+    for answer in (b"", b"rubbish\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n1"):
+
+        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: bytes = answer) -> None:
+            writer.write(answer)
+            await asyncio.sleep(0 if answer else 2)
+            writer.close()
+
+        server = await asyncio.start_server(handle, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        (tmp_path / "clickhouse" / "sql_address").write_text(f"127.0.0.1:{port}\n")
+        with pytest.raises(StorageError, match="does not answer at"):
+            await asyncio.to_thread(run_query, mine, "SELECT 1")
+        server.close()

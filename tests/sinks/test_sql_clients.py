@@ -113,6 +113,19 @@ async def test_memory_of_one_query_is_bounded(server: SqlServer) -> None:
     assert await ask(server, groups) == (200, "4000000\n")
 
 
+async def test_a_failed_query_leaves_nothing_behind(server: SqlServer) -> None:
+    """What a query had written before its memory ran out is no part of the next answer."""
+    for _ in range(4):
+        status, text = await ask(server, "SELECT repeat('x', 1000) FROM numbers(95000) ORDER BY sipHash64(number)")
+        assert (status, text.strip("x\n")) == (200, "")
+        statuses = [
+            ask(server, "SELECT repeat('x', 1000), repeat('y', 4000) FROM numbers(600000)") for _ in range(RUNNING)
+        ]
+        assert {status for status, _ in await asyncio.gather(*statuses)} <= {400, 503}
+        answers = [ask(server, "SELECT 1") for _ in range(2 * RUNNING)]
+        assert await asyncio.gather(*answers) == [(200, "1\n")] * 2 * RUNNING
+
+
 # Slow clients
 
 
