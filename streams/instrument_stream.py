@@ -78,12 +78,12 @@ class InstrumentStream:
         self.status.quotes.heard(now, quote.timestamp)
         orders = self.orders
         bids, asks = quote.bids, quote.asks
-        fresh = self.lead.has_quote(quote, orders.sequence)
+        fresh = self.lead.has_quote(quote, orders.sequence, now)
         if orders.state == "live":
             if quote.sequence:
                 self._compared(out, now, self.check.on_bbo(now, quote.sequence, top_of(bids, asks)))
             if fresh and orders.state == "live":
-                self.lead.on_quote(quote)
+                self.lead.on_quote(quote, now)
                 # The book's levels behind the exchange's best one. After a move the book is up to one update late:
                 # its levels then are not those behind that price.
                 bids = bids + orders.book.bids.behind(quote.bid, self._levels)
@@ -116,7 +116,7 @@ class InstrumentStream:
         if not outcome:
             self.status.books.repeated += was_live
             return
-        self.lead.on_book(outcome[-1].timestamp)
+        self.lead.on_book(outcome[-1].timestamp, now)
         for applied in outcome:
             self._publish_book(out, now, applied)
         if not was_live or outcome[0].kind != "update":
@@ -145,7 +145,7 @@ class InstrumentStream:
     def _publish_top(self, out: Output, now: int, timestamp: int, bids: Levels, asks: Levels) -> None:
         self.top = bids, asks
         value = self._publish_quote(out, now, "book", timestamp, self.orders.sequence, bids, asks)
-        if self._joined and self.lead.has_book(self.orders.sequence):
+        if self._joined and self.lead.has_book(self.orders.sequence, now):
             out.join(self._joined, b"live\t" + value)
 
     # Gaps
@@ -346,6 +346,7 @@ class InstrumentStream:
         self.trades.shift(step)
         self.requests.shift(step)
         self.status.shift(step)
+        self.lead.shift(step)
         self.snapshot_at += step
         self.reported_at += step
 

@@ -105,7 +105,9 @@ class RawPartition:
                 raise SymbolError(f"a line of {line.key!r:.100} in {self._topic}")
             # No definition came before it.
             instrument = assumed_instrument(feed_of(exchange, symbol).name, exchange, symbol)
-        except SymbolError as error:
+            if not line.frame.startswith(MARKER):
+                parse(line.frame, instrument, now)  # what is none of a real instrument's shall not be kept
+        except (SymbolError, FrameError) as error:
             out.dead_letter(self.exchange, symbol, now, self._topic, str(error), line.frame)
             return None
         self.streams[line.key] = InstrumentStream(instrument, self._settings)

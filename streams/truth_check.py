@@ -11,6 +11,7 @@ from orjson import Fragment
 from streams.levels import Levels
 
 WAIT = 10_000_000  # µs
+_MOST = 4_096  # BBOs that wait
 
 _NONE = b'","'
 
@@ -52,6 +53,8 @@ class TruthCheck:
             return self._compare(sequence, top, waiting[1])
         if sequence > self.last_book:  # else the book went past this id without stopping at it
             self.bbos[sequence] = (now, top)
+            if len(self.bbos) > _MOST:  # the book stands still
+                del self.bbos[next(iter(self.bbos))]
         return None
 
     def on_book(self, now: int, sequence: int, top: Top) -> Difference | None:

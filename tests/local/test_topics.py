@@ -1,7 +1,10 @@
 """Topics: made from the table, and what is otherwise is told."""
 
+import asyncio
+
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from local.broker import free_port
@@ -69,8 +72,16 @@ async def test_topics_of_before_take_larger_messages(settings: Settings) -> None
     async with admin(settings) as client:
         small = ConfigResource(ConfigResourceType.TOPIC, name, configs={"max.message.bytes": "1048588"})
         await client.alter_configs([small])
+        await until_limit(client, name, 1_048_588)
         with pytest.raises(StackError, match=r"market.books; `marketprism topics --create` corrects"):
             await wait_for_topics(settings)
         await create_topics(settings)
+        await until_limit(client, name, MAX_MESSAGE)
         await wait_for_topics(settings)
-        assert await message_limits(client, [name]) == {name: MAX_MESSAGE}
+
+
+async def until_limit(client: AIOKafkaAdminClient, topic: str, limit: int) -> None:
+    """A broker takes a moment to tell a changed configuration."""
+    async with asyncio.timeout(10):
+        while await message_limits(client, [topic]) != {topic: limit}:
+            await asyncio.sleep(0.05)
