@@ -24,7 +24,7 @@ MOST = 12  # problems of one sort that are written out
 _PYTHON = re.compile(
     r"\b\w+(Error|Exception)\b|Traceback|object is not|not subscriptable|has no (attribute|len)|invalid literal"
     r"|could not convert|unsupported operand|indices must be|not enough values|too many values|argument of type"
-    r"|string index|list index|unhashable|expected str|codec can't"
+    r"|string index|list index|unhashable|expected str instance|to unpack|digits\) for integer string"
 )
 _ID = re.compile(rb"(?<!\d)\d{10}(?!\d)")
 _INSTRUMENTS = {

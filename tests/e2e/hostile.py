@@ -27,6 +27,7 @@ from local.simulator import Disconnect, Gap, Limits, Mutate, Simulators
 from local.simulator.listings import LISTINGS
 from local.topics import create_topics
 from schemas.feeds import FEEDS
+from schemas.logs import configure_logs
 from schemas.settings import Settings, load_settings
 from sinks.sink import TABLES
 from tests.e2e.accounting import Accounts
@@ -318,6 +319,7 @@ def main(
     out: Annotated[Path, typer.Option(help="where all results go")] = OUT,
 ) -> None:
     """Run seeds, write their results, and exit with 1 if any has problems."""
+    configure_logs(load_settings(log_level="ERROR"))
     reports = asyncio.run(run_seeds(seeds_of(seeds), seconds, jobs))
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(orjson.dumps([asdict(report) for report in reports], option=orjson.OPT_INDENT_2))

@@ -9,10 +9,18 @@ from pathlib import Path
 import pytest
 
 from local.broker import Broker
+from local.feeds import ask_to_reconnect
+from local.simulator import Limits, Mutate, Simulators
+from local.simulator.listings import LISTINGS
+from schemas.events import EVENTS
+from schemas.feeds import FEEDS
+from schemas.settings import Settings, load_settings
 from tests.e2e.hostile import run_seed, settings_for
+from tests.e2e.lab import Lab
 
 SEEDS = [1, 2]  # side by side
 SECONDS = 12.0  # of mutations
+MANY = 9.0  # s, of very many
 
 
 @pytest.mark.e2e
@@ -27,3 +35,29 @@ async def test_hostile(broker: Broker, tmp_path: Path) -> None:
         assert report.problems == [], f"seed {report.seed}: " + "\n".join(report.problems)
         assert report.messages > 5_000
         assert report.counts["mutated lines"] > 40
+
+
+@pytest.mark.timeout(120)
+async def test_a_third_of_everything(settings: Settings) -> None:
+    """From the first listing on: ingest and streams live on, events keep to their schemas, checkpoints can be taken."""
+    async with Simulators(rate=2.0, limits=Limits(ping_interval=1.0)) as simulators:
+        symbols = sorted({listing.symbol for listing in LISTINGS})
+        silent = {"trades": 3, "books": 2, "quotes": 2}
+        run = load_settings(**settings.model_dump() | {
+            "endpoints": simulators.endpoints, "symbols": symbols, "silent_s": silent
+        })  # fmt: skip
+        async with Lab(run, simulators) as lab:
+            planted = [
+                await simulators.plant(Mutate(feed=feed, seed=3, rate=0.3, rare_rate=0.3, seconds=MANY))
+                for feed in FEEDS
+            ]
+            for number in range(int(MANY)):
+                await asyncio.sleep(1)
+                if number % 3 == 2:
+                    await ask_to_reconnect(run, FEEDS)
+            await lab.until(lambda: all(each.ended_at for each in planted), "the mutations are over")
+            for topic, body in lab.events:
+                if topic in EVENTS:
+                    EVENTS[topic].model_validate(body)
+            lab.reload()
+            assert sum(topic == "dead_letters" for topic, _ in lab.events) > 300
