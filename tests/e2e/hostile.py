@@ -5,6 +5,7 @@ what is mutated into what as far as the order of frames is the same: what failed
 """
 
 import asyncio
+import re
 import tempfile
 import time
 from collections import Counter
@@ -39,6 +40,8 @@ MUTATED, RARE = 0.01, 0.05  # shares of the data, and of what there is little of
 STARTED, HEALED, EQUAL = 60.0, 75.0, 20.0  # s that the start may take, that books may take to be live, and true
 DISTURBED = 8.0  # s between two moves or losses of connections
 OUT = Path("bench/out/hostile.json")
+
+_TRACEBACK = re.compile(r"Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)*\S.*")
 
 
 @dataclass
@@ -216,9 +219,9 @@ class Run:
 
 
 def _tracebacks(log: Path) -> list[str]:
-    """The different tracebacks of a log, each its last lines."""
-    parts = log.read_text(errors="replace").split("Traceback (most recent call last):")[1:]
-    return list(dict.fromkeys("\n".join(part.splitlines()[:60])[-1500:] for part in parts))[:5]
+    """The tracebacks of a log, one of each error."""
+    found = {trace.splitlines()[-1]: trace for trace in _TRACEBACK.findall(log.read_text(errors="replace"))}
+    return [trace[-2000:] for trace in found.values()][:5]
 
 
 async def run_seed(settings: Settings, seed: int, seconds: float, logs: Path) -> Report:
