@@ -262,7 +262,7 @@ TEXTUAL: dict[str, Damage] = {
     damage.__name__: damage for damage in (truncated, flipped, garbled, stuttered, joined, doubled, padded, forged)
 }
 DAMAGES = STRUCTURAL | TEXTUAL
-# Most of what goes wrong in life is in the values.
-WEIGHTS = {
-    name: 4 if name in ("dropped", "nulled", "retyped", "renumbered", "renamed", "truncated") else 1 for name in DAMAGES
-}
+# There are many more numbers to try than anything else, and more values than forms.
+WEIGHTS = dict.fromkeys(DAMAGES, 1) | {
+    "renumbered": 8, "dropped": 4, "nulled": 4, "retyped": 4, "renamed": 4, "truncated": 2,
+}  # fmt: skip

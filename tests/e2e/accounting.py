@@ -87,6 +87,10 @@ class Accounts:
         for topic, body in self._seen.others:
             if topic == "dead_letters":
                 self._count_reason(body)
+        for events in self._seen.events.values():
+            for topic, body in events:
+                if topic == "market.status" and body["type"] == "skipped":  # a message ended the processing of a record
+                    self.problem("a record was skipped", str(body))
         self._losses = self._all_losses()
 
     def _check_frame(self, place: Place, line: RawLine, frame: bytes, digest: str) -> None:

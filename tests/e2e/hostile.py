@@ -29,6 +29,7 @@ from local.simulator.listings import LISTINGS
 from local.topics import create_topics
 from schemas.feeds import FEEDS
 from schemas.logs import configure_logs
+from schemas.raw import EVERY, UNKNOWN
 from schemas.settings import Settings, load_settings
 from sinks.sink import TABLES
 from tests.e2e.accounting import Accounts
@@ -38,6 +39,7 @@ from tests.e2e.pipeline import Pipeline
 RATE = 1.5  # of the simulated markets: some 900 messages a second
 MUTATED, RARE = 0.01, 0.05  # shares of the data, and of what there is little of
 STARTED, HEALED, EQUAL = 60.0, 75.0, 20.0  # s that the start may take, that books may take to be live, and true
+LIVELY = {"instruments_refresh_s": 5.0}  # settings of what else is asked of the exchanges
 DISTURBED = 8.0  # s between two moves or losses of connections
 OUT = Path("bench/out/hostile.json")
 
@@ -96,7 +98,8 @@ class Run:
             "symbols": sorted({listing.symbol for listing in LISTINGS}),
             "silent_s": {"trades": 8, "books": 3, "quotes": 3},
         }
-        return load_settings(**self._base.model_dump() | own)
+        known = {name: value for name, value in LIVELY.items() if name in Settings.model_fields}
+        return load_settings(**self._base.model_dump() | own | known)
 
     # The run
 
@@ -207,7 +210,14 @@ class Run:
                 if topic == "market.gaps" and body["type"] == "opened"
             )
         )
+        report.counts["names of no instrument"] = len(self._strangers())
         report.problems += accounts.described()
+
+    def _strangers(self) -> set[str]:
+        """The keys that mutated frames made up, each with a state of its own from then on."""
+        listed = {key_of(listing) for listing in LISTINGS}
+        keys = {line.key for line in self._seen.lines.values()} - listed
+        return {key for key in keys if key.partition(":")[2] not in (EVERY, UNKNOWN)}
 
     def _look_at_processes(self) -> None:
         for status in self._pipeline.supervisor.statuses:
