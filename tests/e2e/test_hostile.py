@@ -15,7 +15,7 @@ from local.simulator.listings import LISTINGS
 from schemas.events import EVENTS
 from schemas.feeds import FEEDS
 from schemas.settings import Settings, load_settings
-from tests.e2e.hostile import run_seed, settings_for
+from tests.e2e.hostile_run import Run, settings_for
 from tests.e2e.lab import Lab
 
 SEEDS = [1, 2]  # side by side
@@ -27,10 +27,10 @@ MANY = 9.0  # s, of very many
 @pytest.mark.timeout(300)
 async def test_hostile(broker: Broker, tmp_path: Path) -> None:
     """Untouched events are stored once, mutated ones are events or dead letters, nothing restarts, books are true."""
-    folders = {seed: tmp_path / str(seed) for seed in SEEDS}
-    runs = [
-        run_seed(await settings_for(broker, folder), seed, SECONDS, folder / "logs") for seed, folder in folders.items()
-    ]
+    runs = []
+    for seed in SEEDS:
+        folder = tmp_path / str(seed)
+        runs.append(Run(await settings_for(broker, folder), seed, SECONDS, folder / "logs").run())
     for report in await asyncio.gather(*runs):
         assert report.problems == [], f"seed {report.seed}: " + "\n".join(report.problems)
         assert report.messages > 5_000
