@@ -5,6 +5,7 @@ what is mutated into what as far as the order of frames is the same: what failed
 """
 
 import asyncio
+import logging
 import tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -94,6 +95,7 @@ def main(
 ) -> None:
     """Run seeds, write their results, and exit with 1 if any has problems."""
     configure_logs(load_settings(log_level="ERROR"))
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # it tells of every new topic that it has no leader yet
     out.parent.mkdir(parents=True, exist_ok=True)
     reports: list[Report] = []
 

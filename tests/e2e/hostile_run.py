@@ -29,6 +29,7 @@ RATE = 1.5  # of the simulated markets: some 900 messages a second
 MUTATED, RARE = 0.01, 0.05  # shares of the data, and of what there is little of
 STARTED, HEALED, EQUAL = 60.0, 75.0, 20.0  # s that the start may take, that books may take to be live, and true
 LIVELY = {"instruments_refresh_s": 5.0}  # settings of what else is asked of the exchanges
+MOST_RESTARTS = 3  # after which there is nothing to wait for
 DISTURBED = 8.0  # s between two moves or losses of connections
 
 _TRACEBACK = re.compile(r"Traceback \(most recent call last\):\n(?:[ \t].*\n|\n)*\S.*")
@@ -168,8 +169,13 @@ class Run:
         await self._reached(lambda: not waiting(), HEALED, lambda: f"not live after a gap: {waiting()}")
 
     async def _reached(self, condition: Any, within: float, what: Any) -> None:
+        def reached() -> bool:
+            restarts = sum(status.restarts for status in self._pipeline.supervisor.statuses)
+            assert restarts <= MOST_RESTARTS, "processes end again and again"
+            return bool(condition())
+
         try:
-            await self._seen.until(condition, "", within)
+            await self._seen.until(reached, "", within)
         except TimeoutError:
             self.report.problems.append(what())
 
