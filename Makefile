@@ -1,10 +1,12 @@
 # MarketPrism: `make demo` shows it, `make test` proves it. Needs python3 (3.11 or later) and make; does its own set-up.
 PYTHON ?= python3
 DURATION ?= 0
+SEEDS ?= 20
+SECONDS ?= 60
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check
 
-.PHONY: help setup demo test lint bench bench-full lock clean
+.PHONY: help setup demo test test-long hostile lint bench bench-full lock clean
 
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -28,6 +30,11 @@ demo: setup  ## the whole system on this machine with simulated exchanges; DURAT
 
 test: setup  ## every test, on a real broker and a real engine
 	$(BIN)/python -m pytest
+
+test-long: test hostile  ## every test, then the hostile run: some 35 minutes more
+
+hostile: setup  ## the whole pipeline on mutated messages; SEEDS=20 SECONDS=60 each; bench/out/hostile.json holds what was found
+	$(BIN)/python -m tests.e2e.hostile --seeds 1-$(SEEDS) --seconds $(SECONDS)
 
 lint: setup  ## ruff and mypy --strict
 	$(BIN)/ruff check .

@@ -154,7 +154,7 @@ class BinanceServer(ExchangeServer):
             elif time.monotonic() - sent_at >= patience:
                 await connection.close(*self.heartbeat_close)
                 return
-            connection.send(connection.awaited_pong, WSMsgType.PING)
+            connection.send(connection.awaited_pong, WSMsgType.PING, "ping")
 
     async def on_frame(self, connection: Connection, kind: WSMsgType, data: bytes) -> None:
         if not await self._refused(connection):

@@ -5,17 +5,23 @@ import gzip
 import secrets
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import orjson
 from aiohttp import ClientError, WSMsgType, web
+
+from local.simulator.mutations import What
 
 _OUTBOX = 20_000  # frames that a client may be behind
 _LEVEL = 1  # of compression
 _LOOK = 0.05  # s between two looks whether a client has hung up
 
 Channel = Literal["trades", "books", "quotes"]
+
+_zip = partial(gzip.compress, compresslevel=_LEVEL, mtime=0)
 
 
 @dataclass(frozen=True)
@@ -37,8 +43,16 @@ def now_ms() -> int:
 class Connection:
     """One client. Frames go through an outbox, so that a slow client delays nobody else."""
 
-    def __init__(self, request: web.Request, socket: web.WebSocketResponse, zipped: bool = False) -> None:
+    def __init__(
+        self,
+        request: web.Request,
+        socket: web.WebSocketResponse,
+        zipped: bool,
+        outgoing: Callable[[What, bytes, Callable[[bytes], bytes] | None], list[bytes]],
+    ) -> None:
+        """`outgoing(what, frame, pack)`: what is sent in place of a frame."""
         self.zipped = zipped  # text goes out as binary frames of one gzip member each
+        self._outgoing = outgoing
         self.path = request.path
         self.query = request.query
         self.streams: dict[str, Stream | None] = {}  # by name; None: acknowledged, but nothing will ever come
@@ -53,19 +67,20 @@ class Connection:
         self._outbox: deque[tuple[bytes, WSMsgType]] = deque()
         self._ready = asyncio.Event()
 
-    def send(self, frame: bytes, opcode: WSMsgType = WSMsgType.TEXT) -> None:
+    def send(self, frame: bytes, opcode: WSMsgType = WSMsgType.TEXT, what: What = "data") -> None:
         if self.muted:
             return
+        pack = None
         if self.zipped and opcode is WSMsgType.TEXT:
-            frame, opcode = gzip.compress(frame, _LEVEL, mtime=0), WSMsgType.BINARY
-        self._outbox.append((frame, opcode))
+            pack, opcode = _zip, WSMsgType.BINARY
+        self._outbox.extend((sent, opcode) for sent in self._outgoing(what, frame, pack))
         self.sent_at = time.monotonic()
         self._ready.set()
         if len(self._outbox) > _OUTBOX:
             self.abort()
 
-    def answer(self, body: dict[str, Any]) -> None:
-        self.send(orjson.dumps(body))
+    def answer(self, body: dict[str, Any], what: What = "control") -> None:
+        self.send(orjson.dumps(body), what=what)
 
     async def write(self) -> None:
         """Send what is in the outbox, for as long as the connection lives."""

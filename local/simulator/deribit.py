@@ -131,7 +131,7 @@ class Deribit(ExchangeServer):
             return
         body = notification(stream.name, state(board.instrument, board.changed_at))
         for connection in newcomers:
-            connection.answer(body)
+            connection.answer(body, "snapshot")
         newcomers.clear()
 
     # WebSocket

@@ -1,7 +1,8 @@
 """Faults on command, and the ground truth: what was planted, when it took effect, and what exactly it did.
 
-`book_faults`, `subscription_faults`, `connection_faults`, `rate_limits` and `timed_faults` carry them out. Those that
-wait for something (a book update, a subscription, a request) are armed when planted and start when it comes.
+`book_faults`, `subscription_faults`, `connection_faults`, `rate_limits`, `timed_faults` and `mutation_faults` carry
+them out. Those that wait for something (a book update, a subscription, a request) are armed when planted and start when
+it comes.
 """
 
 import asyncio
@@ -172,6 +173,20 @@ class WrongClock(_Plan):
     seconds: Annotated[float, Field(gt=0)]
 
 
+class Mutate(_Plan):
+    """For so many seconds a part of all that a feed sends is mutated: `rate` of the data, `rare_rate` of the rest.
+
+    The rest: control frames, snapshots, pings, REST bodies; by default as many as of the data. See `damages`.
+    """
+
+    kind: Literal["mutate"] = "mutate"
+    feed: str
+    seed: int = 1
+    rate: Annotated[float, Field(ge=0, le=1)] = 0.01
+    rare_rate: Annotated[float, Field(ge=0, le=1)] | None = None
+    seconds: Annotated[float, Field(gt=0)]
+
+
 class Arbitrage(_Plan):
     """One exchange's book is moved until the gross spread to another's is `bps`, and back after so many seconds.
 
@@ -193,7 +208,7 @@ BookFault = Gap | Duplicate | Reorder | Malformed | Crossed
 SubscriptionFault = Silent | Refuse
 ConnectionFault = Disconnect | Heartbeat | Mute | Shutdown | Maintenance
 TimedFault = Stall | WrongClock
-Fault = BookFault | Restart | SubscriptionFault | RateLimit | ConnectionFault | TimedFault
+Fault = BookFault | Restart | SubscriptionFault | RateLimit | ConnectionFault | TimedFault | Mutate
 Plan = Fault | Arbitrage
 PLANS: TypeAdapter[Plan] = TypeAdapter(Annotated[Plan, Field(discriminator="kind")])
 
@@ -235,7 +250,8 @@ class Planted(BaseModel):
 
     def _tell(self, what: str) -> None:
         plan = self.plan.model_dump(exclude={"frame", "frame_base64"})
-        _log.info(what, id=self.id, at=self.ended_at or self.started_at, **plan, result=self.result)
+        result = {name: value for name, value in self.result.items() if name != "mutations"}  # there may be thousands
+        _log.info(what, id=self.id, at=self.ended_at or self.started_at, **plan, result=result)
 
 
 class GroundTruth:

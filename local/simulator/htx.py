@@ -64,7 +64,7 @@ class Htx(ExchangeServer):
         patience = self.limits.pong_timeout or interval * (self.unanswered + 0.5)
         while time.monotonic() - connection.answered_at < patience:
             connection.awaited_pong = str(now_ms()).encode()
-            connection.send(b'{"ping":%b}' % connection.awaited_pong)
+            connection.send(b'{"ping":%b}' % connection.awaited_pong, what="ping")
             await asyncio.sleep(interval)
         await connection.close(*self.heartbeat_close)
 

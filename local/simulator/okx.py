@@ -144,7 +144,7 @@ class Okx(ExchangeServer):
 
     async def on_text(self, connection: Connection, text: str) -> None:
         if text == "ping":
-            connection.send(b"pong")
+            connection.send(b"pong", what="ping")
             return
         if len(text) > _ARGS_BYTES:
             await connection.close(1009, "The request is too large")
@@ -197,7 +197,7 @@ class Okx(ExchangeServer):
             board.seeding.add(connection)
         elif channel in ("bbo-tbt", "books5") and not self.stalled(stream.symbol):
             levels = 1 if channel == "bbo-tbt" else 5
-            connection.answer(full_push(board.instrument, channel, levels, self.now_ms()))
+            connection.answer(full_push(board.instrument, channel, levels, self.now_ms()), "snapshot")
 
     def wrap(self, connection: Connection, stream: Stream, body: bytes) -> bytes:
         return body

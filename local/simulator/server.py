@@ -14,9 +14,10 @@ from local.simulator.book import Levels
 from local.simulator.book_faults import BookFaults
 from local.simulator.connection import Channel, Connection, Limits, Stream, now_ms
 from local.simulator.connection_faults import ConnectionFaults
-from local.simulator.faults import BookFault, Fault, Planted, RateLimit, Restart, SubscriptionFault, TimedFault
+from local.simulator.faults import BookFault, Fault, Mutate, Planted, RateLimit, Restart, SubscriptionFault, TimedFault
 from local.simulator.instrument import SimulatedInstrument
 from local.simulator.listings import Listing
+from local.simulator.mutation_faults import MutationFaults
 from local.simulator.rate_limits import RateLimits
 from local.simulator.subscription_faults import SubscriptionFaults
 from local.simulator.tasks import Tasks
@@ -52,6 +53,7 @@ class ExchangeServer(ABC):
         self._connections = ConnectionFaults(self, self._tasks)
         self._rates = RateLimits(self._tasks)
         self._timed = TimedFaults(self._tasks)
+        self._mutations = MutationFaults(self._tasks)
         self._runner: web.AppRunner | None = None
 
     # The protocol
@@ -103,7 +105,7 @@ class ExchangeServer(ABC):
     async def on_frame(self, connection: Connection, kind: WSMsgType, data: bytes) -> None:
         """A ping or pong."""
         if kind is WSMsgType.PING:
-            connection.send(data, WSMsgType.PONG)
+            connection.send(data, WSMsgType.PONG, "ping")
         elif data == connection.awaited_pong:
             connection.awaited_pong = None
 
@@ -141,7 +143,7 @@ class ExchangeServer(ABC):
             autoping=False, autoclose=False, compress=self.compress, max_msg_size=1 << 16, timeout=_CLOSE_TIMEOUT
         )
         await socket.prepare(request)
-        connection = Connection(request, socket, self.zipped)
+        connection = Connection(request, socket, self.zipped, self._mutations.outgoing)
         self.connections.add(connection)
         tasks = [asyncio.create_task(connection.write()), asyncio.create_task(self.watch(connection))]
         try:
@@ -179,7 +181,10 @@ class ExchangeServer(ABC):
                 raise web.HTTPServiceUnavailable
         elif limit := self._rates.hit("rest"):
             return self.rate_limited(*limit)
-        return await handler(request)
+        answer = await handler(request)
+        if isinstance(answer, web.Response) and isinstance(answer.body, bytes):
+            [answer.body] = self._mutations.outgoing("rest", answer.body)
+        return answer
 
     # Streams
 
@@ -216,7 +221,7 @@ class ExchangeServer(ABC):
         """What only some of the subscribers get: the snapshot that they begin with."""
         body = orjson.dumps(payload)
         for connection in connections:
-            connection.send(self.wrap(connection, stream, body))
+            connection.send(self.wrap(connection, stream, body), what="snapshot")
 
     def _send(self, stream: Stream, body: bytes, cut: bool) -> None:
         for connection in stream.subscribers:
@@ -237,6 +242,8 @@ class ExchangeServer(ABC):
             self._subscriptions.plant(planted, plan, self.streams.values())
         elif isinstance(plan, RateLimit):
             self._rates.plant(planted, plan)
+        elif isinstance(plan, Mutate):
+            self._mutations.plant(planted, plan)
         elif isinstance(plan, TimedFault):
             self._timed.plant(planted, plan)
         else:

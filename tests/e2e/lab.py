@@ -101,6 +101,12 @@ class Lab:
             await asyncio.sleep(0.02)
         return time.monotonic() - began
 
+    def reload(self) -> None:
+        """Write the whole state to checkpoint entries, and read it back."""
+        for partition in self._partitions.values():
+            for key in list(partition.streams):
+                partition.load(key, partition.dump(key))
+
     async def equal(self, feed: str, symbol: str) -> None:
         """With the market paused: wait until all levels of our book are those of the simulator's true one."""
         key = f"{FEEDS[feed].exchange}:{symbol}"

@@ -1,0 +1,270 @@
+"""Every raw line of a run and what became of it: an event, one dead letter, or nothing for a reason that is known."""
+
+import hashlib
+import re
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+
+from local.simulator.listings import LISTINGS
+from schemas.errors import FrameError
+from schemas.feeds import FEEDS
+from schemas.instruments import Instrument, assumed_instrument
+from schemas.raw import EVERY, MARKER, UNKNOWN, RawLine, unwrap
+from streams.normalize import parse
+from streams.normalize.events import Depth, Ignored, Trade
+from tests.e2e.follower import Body, Book, Follower, Place, key_of
+
+MOST = 12  # problems of one sort that are written out
+
+# Words of Python's, which tell an operator nothing.
+_PYTHON = re.compile(
+    r"\b\w+(Error|Exception)\b|Traceback|object is not|not subscriptable|has no (attribute|len)|invalid literal"
+    r"|could not convert|unsupported operand|indices must be|not enough values|too many values|argument of type"
+    r"|string index|list index|unhashable|expected str instance|to unpack|digits\) for integer string"
+)
+_ID = re.compile(rb"(?<!\d)\d{10}(?!\d)")
+_INSTRUMENTS = {
+    key_of(listing): assumed_instrument(listing.feed, FEEDS[listing.feed].exchange, listing.symbol)
+    for listing in LISTINGS
+}
+# Channels that are known and carry no event; a mutated frame may become one of them.
+_IGNORED = frozenset({"control", "rest", "empty snapshot", "partial depth", "exchangeInfo"})
+
+
+class Accounts:
+    """`problems` by sort, each with examples; `counts` for the table."""
+
+    def __init__(self, follower: Follower, mutations: Iterable[Body]) -> None:
+        self.problems: defaultdict[str, list[str]] = defaultdict(list)
+        self.reasons: Counter[str] = Counter()
+        self.silent: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()
+        self._seen = follower
+        self._mutations = list(mutations)
+        self._mutated = {sent["sha256"]: each for each in self._mutations for sent in each["sent"]}
+        self._stored_trades: set[tuple[str, str]] = set()
+        self._books: defaultdict[str, Book] = defaultdict(Book)
+        self._sequences: dict[str, int] = {}
+        self._losses: dict[str, list[tuple[int, int]]] = {}
+
+    def problem(self, sort: str, text: str) -> None:
+        self.problems[sort].append(text)
+
+    def described(self) -> list[str]:
+        """The problems as text, of each sort a few."""
+        return [
+            f"{sort} ({len(texts)}): {text}" for sort, texts in sorted(self.problems.items()) for text in texts[:MOST]
+        ]
+
+    # Raw lines
+
+    def books_that_took(self, digests: set[str]) -> set[str]:
+        """The keys whose books took a message of these hashes for a true one."""
+        return {
+            line.key
+            for place, line in self._seen.lines.items()
+            if any(topic == "market.books" for topic, _ in self._seen.events.get(place, ()))
+            and (frame := _frame_of(line)) is not None
+            and frame[1] in digests
+        }
+
+    def check_lines(self) -> None:
+        """Each line that is a frame: an event, one dead letter, or a known reason; none lost that was not touched."""
+        self._stored_trades = {
+            (f"{body['exchange']}:{body['symbol']}", body["id"])
+            for events in self._seen.events.values()
+            for topic, body in events
+            if topic == "market.trades"
+        }
+        for place, line in sorted(self._seen.lines.items(), key=lambda item: item[0]):
+            if (frame := _frame_of(line)) is not None:
+                self._check_frame(place, line, *frame)
+            self._follow_book(place)
+        for topic, body in self._seen.others:
+            if topic == "dead_letters":
+                self._count_reason(body)
+        for events in self._seen.events.values():
+            for topic, body in events:
+                if topic == "market.status" and body["type"] == "skipped":  # a message ended the processing of a record
+                    self.problem("a record was skipped", str(body))
+        self._losses = self._all_losses()
+
+    def _check_frame(self, place: Place, line: RawLine, frame: bytes, digest: str) -> None:
+        events = self._seen.events.get(place, [])
+        letters = [body for topic, body in events if topic == "dead_letters"]
+        mutated = digest in self._mutated
+        self.counts["mutated lines" if mutated else "untouched lines"] += 1
+        for letter in letters:
+            self._count_reason(letter)
+        about = f"{place} {line.key} {self._about(digest)} frame {frame[:400]!r}"
+        if letters and not mutated:
+            self.problem("dead letter of an untouched frame", f"{letters[0]['reason']!r} {about}")
+        if len(letters) > max(1, frame.count(b'"trade_id"'), frame.count(b'"tradeId"')):
+            self.problem("several dead letters of one frame", f"{[each['reason'] for each in letters]} {about}")
+        if letters and len(letters) < len(events) and not _has_rows(frame):
+            self.problem("events and a dead letter", f"{[topic for topic, _ in events]} {about}")
+        if not mutated and _has_rows(frame):
+            self._check_rows(line.key, frame, about)
+        if not events:
+            why = self._silence(line.key, frame)
+            self.silent[why] += 1
+            if why.startswith("?"):
+                self.problem("silent", f"{why} {about}")
+
+    def _check_rows(self, key: str, frame: bytes, about: str) -> None:
+        """Every trade of an untouched frame is stored, whatever came before it."""
+        for event in parse(frame, _INSTRUMENTS.get(key, _nobody(key)), 1):
+            if isinstance(event, Trade) and (key, event.id) not in self._stored_trades:
+                self.problem("trade of an untouched frame is not stored", f"{event.id} {about}")
+
+    def _count_reason(self, letter: Body) -> None:
+        reason = letter["reason"]
+        self.reasons[_shape(reason)] += 1
+        if _PYTHON.search(reason):
+            self.problem("a reason that is Python's", f"{reason!r} for {letter['frame'][:300]!r}")
+
+    def _about(self, digest: str) -> str:
+        mutation = self._mutated.get(digest)
+        return f"[{mutation['what']} {mutation['damage']} #{mutation['number']}]" if mutation else "[untouched]"
+
+    # Why nothing came of it
+
+    def _silence(self, key: str, frame: bytes) -> str:
+        """The reason; `?` where none of those that are known is it."""
+        instrument = _INSTRUMENTS.get(key, _nobody(key))
+        try:
+            events = parse(frame, instrument, 1)
+        except FrameError as error:
+            return f"? it is no frame: {error}"
+        if all(isinstance(event, Ignored) for event in events):
+            names = {event.channel for event in events if isinstance(event, Ignored)}
+            return f"ignored: {', '.join(sorted(names)) or 'nothing in it'}"
+        if all(isinstance(event, Trade) and (key, event.id) in self._stored_trades for event in events):
+            return "trade repeated"
+        [depth, *more] = events
+        return self._silence_of_book(key, depth) if isinstance(depth, Depth) and not more else "? an event is missing"
+
+    def _silence_of_book(self, key: str, depth: Depth) -> str:
+        if not self._books[key].live:
+            return "book awaits its snapshot"
+        if depth.kind == "seed":
+            return "snapshot not needed"
+        held = depth.last <= self._sequences.get(key, -1)
+        return "book update held already" if held else "? a book update is missing"
+
+    def _follow_book(self, place: Place) -> None:
+        for topic, body in self._seen.events.get(place, ()):
+            key = f"{body['exchange']}:{body['symbol']}"
+            if topic == "market.books":
+                self._books[key].live = self._books[key].live or not self._books[key].opened
+                self._sequences[key] = body["sequence"]
+            elif topic == "market.gaps":
+                self._books[key].on_gap(body)
+
+    # Trades
+
+    def check_trades(self, key: str, true: range, rows: list[Body]) -> None:
+        """A key's stored trades (`id`, `at`) against the true ids: each once; what is missing was mutated or told."""
+        stored = {_number(key, row["id"]): int(row["at"]) for row in rows}
+        if len(stored) != len(rows):
+            twice = [each for each, times in Counter(row["id"] for row in rows).items() if times > 1]
+            self.problem("trade stored twice", f"{key} {twice[:5]}")
+        known = sorted(number for number in stored if number in true)
+        if not known:
+            self.problem("no trades", key)
+            return
+        ruined, losses = self._ruined_trades(), self._losses.get(key, [])
+        for number in range(known[0], known[-1] + 1):
+            if number in stored:
+                continue
+            position = bisect_left(known, number)
+            between = stored[known[position - 1]], stored[known[position]]
+            if number in ruined:
+                self.counts["trades mutated"] += 1
+            elif any(begin <= between[1] and between[0] <= end for begin, end in losses):
+                self.counts["trades within a told loss"] += 1
+            else:
+                self.problem("trade lost", f"{key} {number} between {between}")
+
+    def _ruined_trades(self) -> set[int]:
+        return {
+            int(number)
+            for each in self._mutations
+            if each["what"] == "data"
+            for number in _ID.findall(each["original"].encode())
+        }
+
+    def _all_losses(self) -> dict[str, list[tuple[int, int]]]:
+        """By key, from when trades stopped coming to when they came again, as status events and gaps tell."""
+        found: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+        since: dict[str, int] = {}
+        for place in sorted(self._seen.events):
+            for topic, body in self._seen.events[place]:
+                key, now = f"{body['exchange']}:{body['symbol']}", body["local_timestamp"]
+                if topic == "market.gaps" and (body.get("channel") == "trades" or body["cause"] == "lost"):
+                    found[key].append((body.get("since") or now - 10_000_000, now))
+                elif topic == "market.status" and "trades" in (body["channels"] or ["trades"]):
+                    if body["type"] in ("disconnected", "silent", "refused", "delisted"):
+                        since.setdefault(key, now - body["age"])
+                    elif body["type"] in ("subscribed", "resumed") and key in since:
+                        found[key].append((since.pop(key), now + 1_000_000))
+        for key, begin in since.items():
+            found[key].append((begin, 1 << 62))
+        return found
+
+    # What is stored
+
+    def check_stored(self, table: str, topic: str, sources: list[str]) -> None:
+        """Every event of the topic stands in the table once, but for what ClickHouse refused, with a dead letter."""
+        refused = {
+            orjson.loads(body["frame"])["source"]
+            for name, body in self._seen.others
+            if name == "dead_letters" and body["source"].startswith(f"sink-{topic}:") and body["frame"].endswith("}")
+        }
+        self.counts["rows refused"] += len(refused)
+        wanted = self._seen.sources[topic]
+        if len(set(sources)) != len(sources):
+            twice = [source for source, times in Counter(sources).items() if times > 1]
+            self.problem("row stored twice", f"{table} {twice[:5]}")
+        if missing := sorted(wanted - set(sources) - refused):
+            self.problem("event not stored", f"{table} lacks {len(missing)}: {missing[:5]}")
+        if more := sorted(set(sources) - wanted):
+            self.problem("row without an event", f"{table} has {len(more)} more: {more[:5]}")
+
+
+def _frame_of(line: RawLine) -> tuple[bytes, str] | None:
+    """A line's frame and its SHA-256; nothing for a marker that is none."""
+    if not line.frame.startswith(MARKER):
+        return line.frame, hashlib.sha256(line.frame).hexdigest()
+    marker: dict[str, Any] = orjson.loads(line.frame)
+    if marker["marketprism"] == "oversized":
+        return unwrap(marker), marker["sha256"]
+    if marker["marketprism"] == "frame":
+        frame = unwrap(marker)
+        return frame, hashlib.sha256(frame).hexdigest()
+    return None
+
+
+def _nobody(key: str) -> Instrument:
+    exchange, _, symbol = key.partition(":")
+    assert symbol != EVERY
+    return Instrument(exchange=exchange, feed="", symbol=UNKNOWN, exchange_symbol="", kind="spot", base="", quote="")
+
+
+def _has_rows(frame: bytes) -> bool:
+    return any(name in frame for name in (b"@trade", b'"trade_id"', b'"tradeId"', b"trade.detail"))
+
+
+def _number(key: str, text: str) -> int:
+    """Trade ids as the simulators count them; -1 for what was mutated into something else."""
+    return int(text) if text.isdecimal() and len(text) < 20 else -1 - hash((key, text)) % (1 << 60)
+
+
+def _shape(reason: str) -> str:
+    """A reason without its particulars."""
+    named = re.sub(r"'[^']*'|\"[^\"]*\"|`[^`]*`|\b[0-9a-f]{64}\b", "…", reason)
+    return re.sub(r"[0-9]+", "#", named)[:100]
