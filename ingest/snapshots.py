@@ -10,7 +10,9 @@ from schemas.errors import ExchangeError
 
 log = structlog.get_logger(__name__)
 
-PAUSE = 1.0  # s at least between two snapshots of one instrument
+PAUSE = 1.0  # s at least between two snapshots of one instrument; doubles while it is asked for again and again
+_MOST_PAUSE = 60.0
+_CALM = 10.0  # s without a request, and four pauses, after which the next one is quick again
 
 
 class Snapshots:
@@ -19,22 +21,45 @@ class Snapshots:
     def __init__(self, tasks: asyncio.TaskGroup, fetch: Callable[[str], Awaitable[int]]) -> None:
         self._tasks = tasks
         self._fetch = fetch
-        self._running: set[str] = set()
+        self._running: dict[str, asyncio.Task[None]] = {}
         self._placed_at: dict[str, int] = {}  # µs, as requests tell time
         self._ended_at: dict[str, float] = {}  # monotonic
+        self._pauses: dict[str, float] = {}
 
-    def request(self, key: str, caused_at: int) -> None:
-        """`caused_at`: µs since the epoch of the line that made it needed. A snapshot placed since is the answer."""
+    def request(self, key: str, caused_at: int, first: bool = False) -> None:
+        """`caused_at`: µs since the epoch of the line that made it needed. A snapshot placed since is the answer.
+
+        `first`: of a new subscription, for which nothing was tried yet.
+        """
         if key not in self._running and caused_at >= self._placed_at.get(key, 0):
-            self._running.add(key)
-            self._tasks.create_task(self._run(key))
+            self._pauses[key] = PAUSE if first else self._pause(key)
+            self._running[key] = self._tasks.create_task(self._run(key))
+
+    def forget(self, key: str) -> None:
+        """The instrument is gone."""
+        if task := self._running.get(key):
+            task.cancel()
+        for about in (self._placed_at, self._ended_at, self._pauses):
+            about.pop(key, None)
+
+    def _pause(self, key: str) -> float:
+        pause = self._pauses.get(key)
+        if pause is None or key not in self._ended_at:
+            return PAUSE
+        calm = time.monotonic() - self._ended_at[key] > max(_CALM, 4 * pause)
+        return PAUSE if calm else min(2 * pause, _MOST_PAUSE)
 
     async def _run(self, key: str) -> None:
         try:
-            await asyncio.sleep(max(self._ended_at.get(key, -PAUSE) + PAUSE - time.monotonic(), 0))
+            await asyncio.sleep(max(self._ended_at.get(key, -PAUSE) + self._pauses[key] - time.monotonic(), 0))
             self._placed_at[key] = await self._fetch(key) // 1000
-        except ExchangeError as error:
-            log.error("no snapshot; the book asks again", key=key, error=str(error))
-        finally:
             self._ended_at[key] = time.monotonic()
-            self._running.discard(key)
+        except ExchangeError as error:
+            self._ended_at[key] = time.monotonic()
+            log.error("no snapshot; the book asks again", key=key, error=str(error))
+        except Exception:
+            self._ended_at[key] = time.monotonic()
+            log.exception("no snapshot, by an error of our own; the book asks again", key=key)
+        finally:
+            if self._running.get(key) is asyncio.current_task():
+                del self._running[key]

@@ -57,3 +57,6 @@ class Watch:
             return 0
         del self._silences[stream.route]
         return stream.heard_at - silence.since
+
+    def forget(self, route: Route) -> None:
+        self._silences.pop(route, None)
