@@ -149,7 +149,7 @@ def _of_argument(argument: bytes) -> Route:
 
 def _of_channel(argument: Any) -> Route:
     channel = argument.get("channel") if type(argument) is dict else None
-    if type(channel) is not str:
+    if type(channel) is not str or len(channel) > LONGEST_NAME:
         return UNKNOWN_FRAME
     name = argument.get("instId")
     return Route("data", name if type(name) is str else "", _CHANNELS.get(channel, channel))
