@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 MAX_SIZE = 32 << 20  # bytes of one frame
 _PING = 20.0  # s between WebSocket pings, and for their answer
 _WATCH = 0.25  # s between looks at the connection
+_STEP = 1_000_000_000  # ns by which our clock must jump to count as set
 
 
 class Connection:
@@ -282,10 +283,15 @@ class Connection:
 
     async def _watch(self) -> None:
         exchange, opened = self._exchange, time.monotonic()
-        heard, heard_at, pinged = 0, opened, False
+        heard, heard_at, pinged, offset = 0, opened, False, _clock_offset()
         while True:
             await asyncio.sleep(_WATCH)
             now = time.monotonic()
+            if abs(step := _clock_offset() - offset) > _STEP:
+                offset += step
+                self.subscriptions.shift(step)
+                if not self._takes_over():  # else the predecessor does
+                    self._watch_over.shift(step)
             if self.frames != heard:
                 heard, heard_at, pinged = self.frames, now, False
             if exchange.ping and not pinged and now - heard_at >= exchange.ping_after:
@@ -304,3 +310,8 @@ class Connection:
             self.flowing.set_result(None)
         if not self._takes_over() and (reason := self.subscriptions.mend()):
             self.change(reason)
+
+
+def _clock_offset() -> int:
+    """ns by which the time of day is ahead of the clock that is never set."""
+    return time.time_ns() - time.monotonic_ns()

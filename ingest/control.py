@@ -16,6 +16,7 @@ from schemas.topics import CONTROL
 log = structlog.get_logger(__name__)
 
 MAX_AGE = 10_000_000  # µs: older ones are of a replay, or come from streams that lag; those that still matter ask again
+_FUTURE = 86_400_000_000  # µs: our clock may have been set back, but not by more
 _RETRY = 2.0  # s
 
 
@@ -70,7 +71,7 @@ def understood(value: bytes | None, started: int, now: int) -> Request | None:
     except (ValueError, KeyError, TypeError, OverflowError) as error:
         log.warning("a record of control.ingest is no request", error=repr(error), value=repr(value)[:200])
         return None
-    return request if max(started, now - MAX_AGE) <= caused_at else None
+    return request if max(started, now - MAX_AGE) <= caused_at < now + _FUTURE else None
 
 
 def _parsed(body: Any) -> Request:

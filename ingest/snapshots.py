@@ -31,13 +31,16 @@ class Snapshots:
 
         `first`: of a new subscription, for which nothing was tried yet.
         """
-        if key not in self._running and caused_at >= self._placed_at.get(key, 0):
+        placed_at = self._placed_at.get(key, 0)
+        if placed_at > time.time_ns() // 1000:  # our clock was set back since
+            placed_at = 0
+        if key not in self._running and caused_at >= placed_at:
             self._pauses[key] = PAUSE if first else self._pause(key)
             self._running[key] = self._tasks.create_task(self._run(key))
 
     def forget(self, key: str) -> None:
         """The instrument is gone."""
-        if task := self._running.get(key):
+        if task := self._running.pop(key, None):
             task.cancel()
         for about in (self._placed_at, self._ended_at, self._pauses):
             about.pop(key, None)

@@ -179,6 +179,13 @@ class Subscriptions:
             elif stream.route.channel == "books" and stream.quiet_for(now) > _SEED_AFTER * 1e9:
                 self._seed(stream)
 
+    def shift(self, step: int) -> None:
+        """Our clock was set, by so many ns: ages stay what they are."""
+        for stream in self.streams.values():
+            for name in ("heard_at", "acknowledged_at", "retry_at"):
+                if at := getattr(stream, name):
+                    setattr(stream, name, at + step)
+
     def mend(self) -> str:
         """Do what is due about silent streams; a reason if the connection should be changed for another."""
         now, change = time.time_ns(), ""
