@@ -24,6 +24,7 @@ _NEWS = "!contractInfo"
 _PERPETUALS = frozenset({"PERPETUAL", "TRADIFI_PERPETUAL"})
 _DATED = frozenset({"CURRENT_MONTH", "NEXT_MONTH", "CURRENT_QUARTER", "NEXT_QUARTER"})
 _HEAD = b'{"stream":"'
+_START = len(_HEAD)
 _TRADING = frozenset({"TRADING"})
 _CLOSED = frozenset({"CLOSE", "DELIVERED", "DELIVERING", "SETTLING"})
 
@@ -58,8 +59,8 @@ class _Binance(ExchangeFeed):
         return orjson.dumps({"method": "LIST_SUBSCRIPTIONS", "id": _LISTING}).decode()
 
     def route(self, frame: bytes) -> Route:
-        if frame.startswith(_HEAD) and (end := frame.find(b'"', len(_HEAD), LONGEST_NAME)) > 0:
-            return _of_stream(frame[len(_HEAD) : end])
+        if frame.startswith(_HEAD) and (end := frame.find(b'"', _START, LONGEST_NAME)) > 0:
+            return _of_stream(frame[_START:end])
         return _of_object(frame)
 
     def understood(self, body: dict[str, Any]) -> Control:

@@ -23,6 +23,7 @@ _OF_INSTRUMENTS = frozenset({*_CHANNELS, "ticker", "incremental_ticker", "perpet
 _CHANNELS_PER_CALL = 500
 _HEARTBEAT = 30  # s
 _HEAD = b'{"jsonrpc":"2.0","method":"subscription","params":{"channel":"'
+_START = len(_HEAD)
 _UNAWAITED = 0  # the id of requests whose answer says nothing
 _CURRENCIES = frozenset({"BTC", "ETH", "USDC", "USDT", "EURR"})  # that may be asked for one by one
 _API = "/api/v2/public/"
@@ -68,8 +69,8 @@ class Deribit(ExchangeFeed):
         return [*self.unsubscribe(symbol, (channel,), ids), _subscribe(name, next(ids))]
 
     def route(self, frame: bytes) -> Route:
-        if frame.startswith(_HEAD) and (end := frame.find(b'"', len(_HEAD), LONGEST_NAME)) > 0:
-            return _of_channel(frame[len(_HEAD) : end])
+        if frame.startswith(_HEAD) and (end := frame.find(b'"', _START, LONGEST_NAME)) > 0:
+            return _of_channel(frame[_START:end])
         return _of_object(frame)
 
     def understood(self, body: dict[str, Any]) -> Control:

@@ -20,6 +20,7 @@ from schemas.symbols import Selection, parse_symbol
 _MOST = 32 << 20  # bytes of a frame, decompressed
 _GZIP = 31  # zlib's word for gzip members
 _HEAD = b'{"ch":"'
+_START = len(_HEAD)
 _TOPICS = {"trades": "trade.detail", "quotes": "bbo"}
 _CHANNELS = {"trade.detail": "trades", "bbo": "quotes"}
 _EXACT = msgspec.json.Decoder(float_hook=str).decode
@@ -46,8 +47,8 @@ class _Htx(ExchangeFeed):
         return [self._ask("unsub", symbol, channel, next(ids))._replace(routes=()) for channel in channels]
 
     def route(self, frame: bytes) -> Route:
-        if frame.startswith(_HEAD) and (end := frame.find(b'"', len(_HEAD), LONGEST_NAME)) > 0:
-            return _of_topic(frame[len(_HEAD) : end])
+        if frame.startswith(_HEAD) and (end := frame.find(b'"', _START, LONGEST_NAME)) > 0:
+            return _of_topic(frame[_START:end])
         return _of_object(frame)
 
     def understood(self, body: dict[str, Any]) -> Control:

@@ -24,6 +24,7 @@ _CHANNELS = {
     "bbo-tbt": "quotes",
 }
 _HEAD = b'{"arg":'
+_START = len(_HEAD)
 _UPGRADE = "64008"
 
 
@@ -60,8 +61,8 @@ class Okx(ExchangeFeed):
         return [_request("unsubscribe", symbol, [_ARGUMENTS[channel] for channel in channels], next(ids))]
 
     def route(self, frame: bytes) -> Route:
-        if frame.startswith(_HEAD) and (end := frame.find(b"}", len(_HEAD), LONGEST_NAME)) > 0:
-            return _of_argument(frame[len(_HEAD) : end + 1])
+        if frame.startswith(_HEAD) and (end := frame.find(b"}", _START, LONGEST_NAME)) > 0:
+            return _of_argument(frame[_START : end + 1])
         return _of_object(frame)
 
     def control(self, frame: bytes) -> Control:
