@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -53,10 +53,10 @@ class Carrier:
         if self.connection is not None and self.connection.open:
             self.connection.change(reason)
 
-    def add(self, symbol: str) -> None:
-        """Subscribe an instrument that was added to `instruments`."""
-        for connection in self._open_ones():
-            connection.add(symbol)
+    def add(self, symbols: Sequence[str]) -> None:
+        """Subscribe what was added to `instruments`."""
+        for connection in self._open_ones() if symbols else ():
+            connection.add(symbols)
 
     def remove(self, symbol: str) -> None:
         """Unsubscribe an instrument that was removed from `instruments`."""

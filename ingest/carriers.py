@@ -53,6 +53,7 @@ class Carriers:
 
     def add(self, instruments: Iterable[Instrument]) -> None:
         """On a connection that has room, else on a new one. All are known before a new one opens."""
+        new: dict[int, list[str]] = {}
         for instrument in instruments:
             group = next((each for each in self._groups if len(each.instruments) < self._most), None)
             if group is None:
@@ -60,9 +61,10 @@ class Carriers:
                 self._groups.append(group)
             group.instruments[instrument.exchange_symbol] = instrument
             self._of[instrument.key] = group
-            for carrier in group.carriers.values():
-                carrier.add(instrument.exchange_symbol)
+            new.setdefault(id(group), []).append(instrument.exchange_symbol)
         for group in self._groups:
+            for carrier in group.carriers.values():
+                carrier.add(new.get(id(group), ()))
             if not group.tasks:
                 group.tasks = [
                     self._tasks.create_task(supervise(f"connection {path}", carrier.run, self._log))

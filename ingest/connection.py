@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -118,14 +118,16 @@ class Connection:
             self._writer.marker(time.time_ns(), instrument.key, "instrument", **instrument.model_dump())
             self.subscriptions.request_snapshot(symbol)
 
-    def add(self, symbol: str) -> None:
-        """Take up an instrument that was added to `instruments`; its definition is in the raw topic already."""
-        self._gone.discard(symbol)
+    def add(self, symbols: Sequence[str]) -> None:
+        """Take up what was added to `instruments`; the definitions are in the raw topic already."""
+        self._gone.difference_update(symbols)
         if not self.open:
-            return  # it will be subscribed with all others
+            return  # they will be subscribed with all others
         if not self._joins_another():
-            self._writer.marker(time.time_ns(), self.instruments[symbol].key, "connected", channels=self.channels)
-        self.subscriptions.subscribe([symbol])
+            now = time.time_ns()
+            for symbol in symbols:
+                self._writer.marker(now, self.instruments[symbol].key, "connected", channels=self.channels)
+        self.subscriptions.subscribe(symbols)
 
     def remove(self, symbol: str) -> None:
         """Unsubscribe an instrument that was removed from `instruments`."""

@@ -141,9 +141,9 @@ class FeedManager:
 
     async def _refresh(self) -> None:
         """Read the definitions again, from time to time and when the exchange announces something."""
-        wait = self._refresh_s
+        read_at, wait = time.monotonic(), self._refresh_s
         while True:
-            announced = await self._announced(wait)
+            announced = await self._announced(max(read_at + wait - time.monotonic(), 0))
             read_at = time.monotonic()
             try:
                 listing = await self._exchange.instruments(self._rest, self._selection)

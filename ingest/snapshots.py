@@ -12,7 +12,7 @@ log = structlog.get_logger(__name__)
 
 PAUSE = 1.0  # s at least between two snapshots of one instrument; doubles while it is asked for again and again
 _MOST_PAUSE = 60.0
-_CALM = 10.0  # s without a request, and four pauses, after which the next one is quick again
+_SOON = 2.0  # s after a snapshot in which a request says that it did not help; later, it is another matter
 
 
 class Snapshots:
@@ -49,8 +49,8 @@ class Snapshots:
         pause = self._pauses.get(key)
         if pause is None or key not in self._ended_at:
             return PAUSE
-        calm = time.monotonic() - self._ended_at[key] > max(_CALM, 4 * pause)
-        return PAUSE if calm else min(2 * pause, _MOST_PAUSE)
+        helped = time.monotonic() - self._ended_at[key] > _SOON
+        return PAUSE if helped else min(2 * pause, _MOST_PAUSE)
 
     async def _run(self, key: str) -> None:
         try:

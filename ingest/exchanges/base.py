@@ -171,7 +171,11 @@ class ExchangeFeed(ABC):
                 return
             if parse_symbol(symbol).kind not in self.feed.kinds:
                 raise SymbolError(f"{symbol} is of a kind that this feed does not have")
-            listing[symbol] = self.definition(symbol, entry)
+            found = self.definition(symbol, entry)
+            if symbol in listing and "closed" not in (listing[symbol].status, found.status):
+                raise ValueError(f"{symbol} is listed as {listing[symbol].exchange_symbol} already")
+            if symbol not in listing or found.status != "closed":
+                listing[symbol] = found
         except Exception as error:  # noqa: BLE001 - one odd entry must not cost the others
             name = self._name_of(entry)
             listing.skipped.add(name)

@@ -270,3 +270,12 @@ def test_unsubscribe(feed: str) -> None:
     [*forgotten] = exchange.unsubscribe("BTC", CHANNELS, count(1))
     assert all(not request.routes for request in forgotten)
     assert sum(len(request.routes) for request in asked) == len(CHANNELS)
+
+
+async def test_one_symbol_listed_twice() -> None:
+    """The first open entry counts, whichever order they come in next to closed ones; the other is reported."""
+    rows = ROWS["htx-spot"]()
+    closed, twin = rows[0] | {"symbol": "btcold", "state": "offline"}, rows[0] | {"symbol": "btctwin"}
+    for listed in ([closed, *rows], [*rows, closed], [*rows, twin]):
+        found = await made("htx-spot").instruments(Answering("htx-spot", listed), EVERYTHING)
+        assert found["BTC-USDT"].exchange_symbol == "btcusdt"
