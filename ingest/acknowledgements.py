@@ -61,6 +61,13 @@ class Acknowledgements:
         self.acknowledged -= absent
         return sorted(absent)
 
+    def forget(self, route: Route) -> None:
+        """Nobody wants it any more, whatever is answered about it."""
+        self.asked.discard(route)
+        self.acknowledged.discard(route)
+        for request in self._open.values():
+            request.routes.discard(route)
+
     @property
     def settled(self) -> bool:
         """Whether no request waits for its answer."""

@@ -11,7 +11,9 @@ import structlog
 from ingest.control import Request, SnapshotRequest, obey
 from ingest.exchanges import EXCHANGE_FEEDS
 from ingest.feed import FeedManager
+from ingest.own_clock import OwnClock
 from ingest.raw_writer import RawWriter
+from ingest.supervision import supervise
 from schemas.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -25,7 +27,8 @@ async def ingest(settings: Settings, feeds: Iterable[str] | None = None) -> None
         RawWriter(settings, (exchange.feed for exchange in exchanges)) as writer,
         asyncio.TaskGroup() as tasks,
     ):
-        managers = [FeedManager(exchange, settings, writer, session) for exchange in exchanges]
+        clock = OwnClock(settings.clock_limit_ms)
+        managers = [FeedManager(exchange, settings, writer, session, clock.compared) for exchange in exchanges]
 
         def on_request(request: Request) -> None:
             for manager in managers:
@@ -35,9 +38,10 @@ async def ingest(settings: Settings, feeds: Iterable[str] | None = None) -> None
                     manager.reconnect()
 
         tasks.create_task(writer.failed())
-        tasks.create_task(obey(settings, on_request))
+        # Only what ends the writing ends everything.
+        tasks.create_task(supervise("control", lambda: obey(settings, on_request), log))
         for manager in managers:
-            tasks.create_task(manager.run())
+            tasks.create_task(supervise("feed", manager.run, log.bind(feed=manager.name)))
 
 
 async def run(settings: Settings, feeds: Iterable[str] | None = None) -> None:

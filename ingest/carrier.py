@@ -1,9 +1,8 @@
 """One group of instruments on one path: kept connected, back after a loss, moved to a new socket without a break."""
 
 import asyncio
-import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,41 +12,63 @@ from aiolimiter import AsyncLimiter
 from ingest.connection import Connection
 from ingest.exchanges.base import ExchangeFeed
 from ingest.raw_writer import RawWriter
+from ingest.supervision import delay_after
+from ingest.waits import Gate
 from ingest.watch import Watch
 from schemas.instruments import Instrument
 
 log = structlog.get_logger(__name__)
 
-_FIRST_DELAY = 0.5  # s before the first reconnect; doubles
-_MOST_DELAY = 30.0
 _HEALTHY = 10.0  # s of frames after which the next reconnect is quick again
 _TAKEOVER = 30.0  # s that a new connection may take until all flows over it
 _OVERLAP = 1.0  # s that the old one goes on after that: the most that it may be behind
 
 
 class Carrier:
-    """`run` never returns by itself. `connection` is the one that carries the instruments now."""
+    """`run` never returns by itself. `connection` is the one that carries the instruments now.
+
+    `instruments`, by the exchange's name, are shared with the carriers of the other paths.
+    """
 
     def __init__(
         self,
         exchange: ExchangeFeed,
         address: str,
         path: str,
-        instruments: Sequence[Instrument],
+        instruments: dict[str, Instrument],
         writer: RawWriter,
         connects: AsyncLimiter,
+        gate: Gate,
         watch: Watch,
         on_books: Callable[[str], None],
     ) -> None:
         self.connection: Connection | None = None
         self._make = partial(Connection, exchange, address, path, instruments, writer, watch, on_books)
         self._connects = connects
+        self._gate = gate
         self._log = log.bind(feed=exchange.name, exchange=exchange.feed.exchange, path=path)
 
     def renew(self, reason: str) -> None:
         """Move to a new socket, if there is one now."""
         if self.connection is not None and self.connection.open:
             self.connection.change(reason)
+
+    def add(self, symbols: Sequence[str]) -> None:
+        """Subscribe what was added to `instruments`."""
+        for connection in self._open_ones() if symbols else ():
+            connection.add(symbols)
+
+    def remove(self, symbol: str) -> None:
+        """Unsubscribe an instrument that was removed from `instruments`."""
+        for connection in self._open_ones():
+            connection.remove(symbol)
+
+    def _open_ones(self) -> Iterator[Connection]:
+        """The connection of now, and the one that takes over from it, if there is one."""
+        connection = self.connection
+        while connection is not None:
+            yield connection
+            connection = connection.successor
 
     async def run(self) -> None:
         failures = 0
@@ -59,17 +80,24 @@ class Carrier:
                 lived = time.monotonic() - began
                 failures = 0 if frames and lived > _HEALTHY else failures + 1
                 delay = delay_after(failures - 1) if failures else 0.0
-                self._log.warning("disconnected", reason=reason, lived_s=round(lived, 1), again_in_s=round(delay, 2))
+                again = round(max(delay, self._gate.left), 2)
+                self._log.warning("disconnected", reason=reason, lived_s=round(lived, 1), again_in_s=again)
                 await asyncio.sleep(delay)
 
     async def _connect(
         self, tasks: asyncio.TaskGroup, predecessor: Connection | None
     ) -> tuple[Connection, "asyncio.Task[str]"]:
+        await self._gate.passed()
         await self._connects.acquire()
         connection = self._make(predecessor)
         if predecessor is None:
             self.connection = connection
-        return connection, tasks.create_task(connection.run())
+        return connection, tasks.create_task(self._run(connection))
+
+    async def _run(self, connection: Connection) -> str:
+        reason = await connection.run()
+        self._gate.close(connection.wait)
+        return reason
 
     async def _until_lost(
         self, tasks: asyncio.TaskGroup, connection: Connection, task: "asyncio.Task[str]"
@@ -121,8 +149,3 @@ class Carrier:
 
 async def first_of(*futures: "asyncio.Future[Any]", timeout: float | None = None) -> None:
     await asyncio.wait(futures, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-
-
-def delay_after(failures: int) -> float:
-    """Exponential, with jitter: seconds before the attempt after so many failures."""
-    return float(min(_FIRST_DELAY * 2 ** min(failures, 10), _MOST_DELAY) * random.uniform(0.5, 1))

@@ -5,8 +5,10 @@ from typing import NamedTuple
 
 from ingest.exchanges.base import ExchangeFeed
 from ingest.rest import Rest
+from schemas.errors import ExchangeError
 
 _SAMPLES = 3
+_EARLIEST, _LATEST = 1_500_000_000_000_000, 4_100_000_000_000_000  # µs: 2017 and 2099; what lies outside is no time
 
 
 class Clock(NamedTuple):
@@ -22,7 +24,14 @@ async def compare_clock(exchange: ExchangeFeed, rest: Rest) -> Clock:
 
 
 async def _sample(exchange: ExchangeFeed, rest: Rest) -> Clock:
-    sent = time.time_ns() // 1000
-    theirs = await exchange.server_time(rest)
-    round_trip = time.time_ns() // 1000 - sent
+    sent, began = time.time_ns() // 1000, time.monotonic_ns()
+    try:
+        theirs = await exchange.server_time(rest)
+    except ExchangeError:
+        raise
+    except Exception as error:
+        raise ExchangeError(f"{exchange.name}: the answer holds no time: {error!r}"[:300]) from error
+    if not _EARLIEST < theirs < _LATEST:
+        raise ExchangeError(f"{exchange.name}: {theirs} µs is no time of now")
+    round_trip = (time.monotonic_ns() - began) // 1000  # our own clock may be set meanwhile
     return Clock(theirs - sent - round_trip // 2, round_trip)

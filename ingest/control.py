@@ -16,6 +16,7 @@ from schemas.topics import CONTROL
 log = structlog.get_logger(__name__)
 
 MAX_AGE = 10_000_000  # µs: older ones are of a replay, or come from streams that lag; those that still matter ask again
+_FUTURE = 86_400_000_000  # µs: our clock may have been set back, but not by more
 _RETRY = 2.0  # s
 
 
@@ -47,7 +48,7 @@ async def obey(settings: Settings, on_request: Callable[[Request], None]) -> Non
             async for record in consumer:
                 if request := understood(record.value, started, time.time_ns() // 1000):
                     log.info("asked for", request=type(request).__name__, **request._asdict())
-                    on_request(request)
+                    _pass_on(request, on_request)
         except (KafkaError, OSError) as error:
             log.warning("control.ingest cannot be read: trying again", kafka=settings.kafka, error=str(error))
         finally:
@@ -55,15 +56,22 @@ async def obey(settings: Settings, on_request: Callable[[Request], None]) -> Non
         await asyncio.sleep(_RETRY)
 
 
+def _pass_on(request: Request, on_request: Callable[[Request], None]) -> None:
+    try:
+        on_request(request)
+    except Exception:
+        log.exception("a request could not be obeyed", request=type(request).__name__)
+
+
 def understood(value: bytes | None, started: int, now: int) -> Request | None:
     """The request, if it is recent and younger than `started`; times in µs since the epoch."""
     try:
         body: Any = orjson.loads(value or b"")
         request, caused_at = _parsed(body), int(body["timestamp"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         log.warning("a record of control.ingest is no request", error=repr(error), value=repr(value)[:200])
         return None
-    return request if max(started, now - MAX_AGE) <= caused_at else None
+    return request if max(started, now - MAX_AGE) <= caused_at < now + _FUTURE else None
 
 
 def _parsed(body: Any) -> Request:

@@ -6,6 +6,7 @@ from ingest.exchanges.base import Route
 from ingest.stream import Stream, Write, discard
 
 _HELD = 1_000_000_000  # ns: the most that one socket may be behind the other
+_FOR_GOOD = 2  # refusals of what the old connection has, after which the move does not wait for it any more
 
 
 class Handover:
@@ -34,14 +35,29 @@ class Handover:
         stream.write = partial(self._hold if self._held_back(stream) else self._change, stream)
 
     def complete(self, streams: dict[Route, Stream], now: int) -> bool:
-        """Let go what was held long enough; whether every stream flows and has changed over."""
+        """Let go what was held long enough; whether everything that the exchange takes flows and has changed over."""
         for route, held in list(self._held.items()):
             if now - held[0][0] >= _HELD:
                 self._release(streams[route])
-        return all(
-            stream.flows(now) and (route not in self._waiting or not stream.heard_at)
-            for route, stream in streams.items()
-        )
+        flowing = [route for route, stream in streams.items() if stream.flows(now)]
+        if any(route in self._waiting and streams[route].heard_at for route in flowing):
+            return False
+        had = [route for route in streams if self._had(route)]
+        missing = [route for route in had if not streams[route].flows(now)]
+        if any(streams[route].refusals < _FOR_GOOD for route in missing):
+            return False
+        # Where most of it is refused, the trouble is another, and nothing is gained by moving.
+        return bool(flowing) and 2 * len(missing) <= len(had)
+
+    def forget(self, route: Route) -> None:
+        """Its instrument is gone."""
+        self._held.pop(route, None)
+        self._waiting.discard(route)
+
+    def _had(self, route: Route) -> bool:
+        """Whether the old connection has this stream: what was refused there is not waited for here."""
+        old = self._old.get(route)
+        return old is not None and old.acknowledged_at > 0 and not old.refusals
 
     def finish(self, streams: dict[Route, Stream]) -> None:
         """The old connection is gone: everything is the new one's."""
@@ -66,7 +82,8 @@ class Handover:
 
     def _release(self, stream: Stream) -> None:
         self._waiting.discard(stream.route)
-        self._old[stream.route].write = discard
+        if old := self._old.get(stream.route):
+            old.write = discard
         stream.write = self._write
         for stamp, frame in self._held.pop(stream.route, ()):
             self._write(stamp, stream.key, frame)

@@ -1,8 +1,6 @@
 """REST of one feed: its weight budget, its bans obeyed, retries of what may be retried."""
 
-import asyncio
 import datetime as dt
-import time
 from collections.abc import Callable
 
 import aiohttp
@@ -10,14 +8,14 @@ import stamina
 import structlog
 from aiolimiter import AsyncLimiter
 
+from ingest.waits import Gate, wait_of
 from schemas.errors import ExchangeError
 
 log = structlog.get_logger(__name__)
 
 _TIMEOUT = aiohttp.ClientTimeout(total=20)
 _SHARE = 0.5  # of the exchange's budget: others behind the same address have theirs
-_BUSY = frozenset({418, 429})
-_BAN = 60.0  # s, where the exchange does not say
+_MOST = 64 << 20  # bytes of a body; the longest listing has some 10 MB
 
 
 class _Busy(ExchangeError):
@@ -50,7 +48,7 @@ class Rest:
         self._on_rate_limit = on_rate_limit
         self._base = base.rstrip("/")
         self._session = session
-        self._free_at = 0.0  # monotonic: no request before it
+        self._gate = Gate()
         self._budget = 0.0
         self.allow(weight_per_minute)
 
@@ -72,12 +70,11 @@ class Rest:
         raise AssertionError("unreachable")
 
     async def _get(self, path: str, weight: float, params: dict[str, str]) -> bytes:
-        await asyncio.sleep(max(self._free_at - time.monotonic(), 0))
-        await self._limiter.acquire(min(weight, self._limiter.max_rate))
+        await self._turn(weight)
         async with self._session.get(self._base + path, params=params, timeout=_TIMEOUT) as response:
-            body = await response.read()
-            if response.status in _BUSY:
-                raise self._wait(response)
+            body = await self._body(response)
+            if (seconds := wait_of(response.status, response.headers, body)) is not None:
+                raise self._wait(response.status, seconds)
             if response.status >= 500:
                 response.raise_for_status()
             if response.status != 200:
@@ -85,10 +82,26 @@ class Rest:
                 raise ExchangeError(f"{self._feed}: {path} {params} answered {response.status}: {text}")
             return body
 
-    def _wait(self, response: aiohttp.ClientResponse) -> _Busy:
-        after = response.headers.get("Retry-After", "")
-        seconds = float(after) if after.isdigit() else _BAN
-        self._free_at = max(self._free_at, time.monotonic() + seconds)
-        log.warning("rate limit: waiting", feed=self._feed, status=response.status, seconds=seconds)
-        self._on_rate_limit(response.status, seconds)
+    async def _turn(self, weight: float) -> None:
+        """Wait for the budget and for what the exchange asked for. After a ban all callers go through the budget."""
+        while True:
+            await self._gate.passed()
+            await self._limiter.acquire(min(weight, self._limiter.max_rate))
+            if not self._gate.closed:
+                return
+
+    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
+        """The body, decompressed: `ExchangeError` where it is beyond all that an exchange answers."""
+        parts, size = [], 0
+        async for part in response.content.iter_any():
+            parts.append(part)
+            size += len(part)
+            if size > _MOST:
+                raise ExchangeError(f"{self._feed}: {response.url.path} answered more than {_MOST} bytes")
+        return b"".join(parts)
+
+    def _wait(self, status: int, seconds: float) -> _Busy:
+        self._gate.close(seconds)
+        log.warning("rate limit: waiting", feed=self._feed, status=status, seconds=round(seconds, 1))
+        self._on_rate_limit(status, seconds)
         return _Busy(seconds)

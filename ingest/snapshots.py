@@ -10,7 +10,9 @@ from schemas.errors import ExchangeError
 
 log = structlog.get_logger(__name__)
 
-PAUSE = 1.0  # s at least between two snapshots of one instrument
+PAUSE = 1.0  # s at least between two snapshots of one instrument; doubles while it is asked for again and again
+_MOST_PAUSE = 60.0
+_SOON = 2.0  # s after a snapshot in which a request says that it did not help; later, it is another matter
 
 
 class Snapshots:
@@ -19,22 +21,48 @@ class Snapshots:
     def __init__(self, tasks: asyncio.TaskGroup, fetch: Callable[[str], Awaitable[int]]) -> None:
         self._tasks = tasks
         self._fetch = fetch
-        self._running: set[str] = set()
+        self._running: dict[str, asyncio.Task[None]] = {}
         self._placed_at: dict[str, int] = {}  # µs, as requests tell time
         self._ended_at: dict[str, float] = {}  # monotonic
+        self._pauses: dict[str, float] = {}
 
-    def request(self, key: str, caused_at: int) -> None:
-        """`caused_at`: µs since the epoch of the line that made it needed. A snapshot placed since is the answer."""
-        if key not in self._running and caused_at >= self._placed_at.get(key, 0):
-            self._running.add(key)
-            self._tasks.create_task(self._run(key))
+    def request(self, key: str, caused_at: int, first: bool = False) -> None:
+        """`caused_at`: µs since the epoch of the line that made it needed. A snapshot placed since is the answer.
+
+        `first`: of a new subscription, for which nothing was tried yet.
+        """
+        placed_at = self._placed_at.get(key, 0)
+        if placed_at > time.time_ns() // 1000:  # our clock was set back since
+            placed_at = 0
+        if key not in self._running and caused_at >= placed_at:
+            self._pauses[key] = PAUSE if first else self._pause(key)
+            self._running[key] = self._tasks.create_task(self._run(key))
+
+    def forget(self, key: str) -> None:
+        """The instrument is gone."""
+        if task := self._running.pop(key, None):
+            task.cancel()
+        for about in (self._placed_at, self._ended_at, self._pauses):
+            about.pop(key, None)
+
+    def _pause(self, key: str) -> float:
+        pause = self._pauses.get(key)
+        if pause is None or key not in self._ended_at:
+            return PAUSE
+        helped = time.monotonic() - self._ended_at[key] > _SOON
+        return PAUSE if helped else min(2 * pause, _MOST_PAUSE)
 
     async def _run(self, key: str) -> None:
         try:
-            await asyncio.sleep(max(self._ended_at.get(key, -PAUSE) + PAUSE - time.monotonic(), 0))
+            await asyncio.sleep(max(self._ended_at.get(key, -PAUSE) + self._pauses[key] - time.monotonic(), 0))
             self._placed_at[key] = await self._fetch(key) // 1000
-        except ExchangeError as error:
-            log.error("no snapshot; the book asks again", key=key, error=str(error))
-        finally:
             self._ended_at[key] = time.monotonic()
-            self._running.discard(key)
+        except ExchangeError as error:
+            self._ended_at[key] = time.monotonic()
+            log.error("no snapshot; the book asks again", key=key, error=str(error))
+        except Exception:
+            self._ended_at[key] = time.monotonic()
+            log.exception("no snapshot, by an error of our own; the book asks again", key=key)
+        finally:
+            if self._running.get(key) is asyncio.current_task():
+                del self._running[key]

@@ -10,9 +10,12 @@ _QUIET = 5_000_000_000  # ns after its acknowledgement from which a stream may j
 
 
 class Stream:
-    """What is known of it on this connection. Times: ns since the epoch, 0: not yet; `write` takes its frames."""
+    """The state of one subscription. Times: ns since the epoch, 0: not yet; `write` takes its frames.
 
-    __slots__ = ("acknowledged_at", "heard_at", "key", "refusals", "retry_at", "route", "write")
+    `seeded`: its snapshot was asked for since it was acknowledged.
+    """
+
+    __slots__ = ("acknowledged_at", "heard_at", "key", "refusals", "retry_at", "route", "seeded", "write")
 
     def __init__(self, key: str, route: Route, write: Write) -> None:
         self.key, self.route, self.write = key, route, write
@@ -20,10 +23,20 @@ class Stream:
         self.heard_at = 0
         self.refusals = 0
         self.retry_at = 0
+        self.seeded = False
+
+    @property
+    def refused(self) -> bool:
+        """Whether the exchange's last word was a refusal."""
+        return self.refusals > 0 and not self.acknowledged_at
 
     def flows(self, now: int) -> bool:
-        """Whether it is taken and sends, or was given the time to."""
+        """Whether it is acknowledged and receives, or has had the time to."""
         return self.acknowledged_at > 0 and (self.heard_at > 0 or now - self.acknowledged_at > _QUIET)
+
+    def quiet_for(self, now: int) -> int:
+        """ns since its acknowledgement in which nothing has come; 0 once something has."""
+        return now - self.acknowledged_at if self.acknowledged_at and not self.heard_at else 0
 
 
 def discard(stamp: int, key: str, frame: bytes) -> None:

@@ -57,3 +57,12 @@ class Watch:
             return 0
         del self._silences[stream.route]
         return stream.heard_at - silence.since
+
+    def shift(self, step: int) -> None:
+        """Our clock was set, by so many ns: ages stay what they are."""
+        for silence in self._silences.values():
+            silence.since += step
+            silence.tried_at += step
+
+    def forget(self, route: Route) -> None:
+        self._silences.pop(route, None)

@@ -1,6 +1,6 @@
 """What is known of one tradable instrument: the facts that turn a frame's numbers into canonical ones."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -57,3 +57,8 @@ def assumed_instrument(feed: str, exchange: str, symbol: str) -> Instrument:
         inverse=parts.kind in ("perp", "future") and parts.quote == "USD",
         expiry=parts.expiry,
     )
+
+
+def defined_instrument(feed: str, exchange: str, symbol: str, **fields: Any) -> Instrument:
+    """An instrument as the exchange's metadata define it; `ValueError` where a field has another type."""
+    return Instrument(**assumed_instrument(feed, exchange, symbol).model_dump() | fields)

@@ -10,6 +10,8 @@ the same topic as a *marker*: a line whose frame begins with `{"marketprism":"<t
 | type | other fields | meaning |
 |---|---|---|
 | `instrument` | those of `Instrument` | the definition, before the instrument's first frame |
+| `listed` | `reason` | a new instrument in the exchange's listing; follows its first `instrument` |
+| `delisted` | `reason` | the instrument is closed or gone, and unsubscribed: nothing more comes of it |
 | `connected` / `disconnected` | `channels`, `reason` | a connection that carries channels came or went |
 | `renewing` / `renewed` | `channels`, `reason` | it is being, was changed for a new one without a break |
 | `subscribed` | `channels` | the exchange acknowledged them |

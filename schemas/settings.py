@@ -91,6 +91,10 @@ class Settings(BaseSettings):
         description="seconds without a frame until a channel is subscribed anew, and again until it is reconnected",
     )
 
+    instruments_refresh_s: Annotated[float, Field(gt=0, le=86_400)] = Field(
+        300.0, description="seconds between two readings of the exchanges' instrument definitions, besides their pushes"
+    )
+
     checkpoint_s: Annotated[float, Field(gt=0, le=60)] = Field(
         1.0, description="seconds between checkpoints, at least: they take a fiftieth of a worker's time at most"
     )

@@ -7,7 +7,6 @@ from typing import Any
 
 from streams.normalize.events import Quote
 
-
 _BELIEVED = 5_000_000  # µs that one channel may stay ahead: a longer lead is a bad id or time, not news
 
 

@@ -6,20 +6,25 @@ from typing import Any, ClassVar, Literal
 
 import orjson
 
-from ingest.exchanges.base import CONTROL, UNKNOWN_FRAME, Control, ExchangeFeed, Request, Route
+from ingest.exchanges.base import CONTROL, LONGEST_NAME, UNKNOWN_FRAME, Control, ExchangeFeed, Request, Route
+from ingest.exchanges.listing import number, optional_text, plain, text
 from ingest.rest import Rest
-from schemas.errors import ExchangeError
+from schemas.errors import ExchangeError, SymbolError
 from schemas.exchange_names import to_exchange
 from schemas.feeds import CHANNELS
-from schemas.instruments import Instrument, assumed_instrument
-from schemas.symbols import Selection
+from schemas.instruments import Instrument, defined_instrument
+from schemas.symbols import Selection, parse_symbol
 
 _STREAMS = {"trades": "trade", "books": "depth@100ms", "quotes": "bookTicker"}
 _CHANNELS = {"trade": "trades", "bookTicker": "quotes", "depth": "books"}
 _EVENTS = {"trade": "trades", "bookTicker": "quotes", "depthUpdate": "books"}
 _STREAMS_PER_MESSAGE = 50
 _LISTING = "listing"
+_NEWS = "!contractInfo"
+_PERPETUALS = frozenset({"PERPETUAL", "TRADIFI_PERPETUAL"})
+_DATED = frozenset({"CURRENT_MONTH", "NEXT_MONTH", "CURRENT_QUARTER", "NEXT_QUARTER"})
 _HEAD = b'{"stream":"'
+_START = len(_HEAD)
 _TRADING = frozenset({"TRADING"})
 _CLOSED = frozenset({"CLOSE", "DELIVERED", "DELIVERING", "SETTLING"})
 
@@ -30,6 +35,7 @@ class _Binance(ExchangeFeed):
     connects: ClassVar[tuple[float, float]] = (60, 300)  # of 300 in 5 min per address
     instruments_per_connection: ClassVar[int] = 60  # 3 streams each: the older page's limit is 200 streams
     snapshots: ClassVar[Literal["stream", "message", "rest"]] = "rest"
+    name_field: ClassVar[str] = "symbol"
     depth_path: ClassVar[str]
     depth_weights: ClassVar[dict[int, int]]  # by levels a side
     time_path: ClassVar[str]
@@ -44,50 +50,49 @@ class _Binance(ExchangeFeed):
         ]
         return [_request("SUBSCRIBE", part, next(ids)) for part in parts]
 
-    def resubscribe(self, symbol: str, channel: str, ids: Iterator[int]) -> list[Request]:
-        stream = [f"{symbol.lower()}@{_STREAMS[channel]}"]
-        forget = _request("UNSUBSCRIBE", stream, next(ids))._replace(routes=())
-        return [forget, _request("SUBSCRIBE", stream, next(ids))]
+    def unsubscribe(self, symbol: str, channels: Iterable[str], ids: Iterator[int]) -> list[Request]:
+        streams = [f"{symbol.lower()}@{_STREAMS[channel]}" for channel in channels]
+        return [_request("UNSUBSCRIBE", streams, next(ids))._replace(routes=())]
 
     def listing_request(self) -> str:
         # Every request is acknowledged, also for streams that do not exist: so ask what was taken.
         return orjson.dumps({"method": "LIST_SUBSCRIPTIONS", "id": _LISTING}).decode()
 
     def route(self, frame: bytes) -> Route:
-        if frame.startswith(_HEAD):
-            return _of_stream(frame[len(_HEAD) : frame.find(b'"', len(_HEAD))])
+        if frame.startswith(_HEAD) and (end := frame.find(b'"', _START, LONGEST_NAME)) > 0:
+            return _of_stream(frame[_START:end])
         return _of_object(frame)
 
-    def control(self, frame: bytes) -> Control:
-        try:
-            body = orjson.loads(frame)
-        except orjson.JSONDecodeError:
-            return Control("unknown", reason="no JSON")
+    def understood(self, body: dict[str, Any]) -> Control:
         if "stream" in body or body.get("e") == "serverShutdown":
             return Control("closing", reason="serverShutdown")
         return _answer(body)
 
-    async def instruments(self, rest: Rest, selection: Selection) -> dict[str, Instrument]:
-        info = await self._info(rest, selection)
-        for limit in info.get("rateLimits", ()):
-            if limit["rateLimitType"] == "REQUEST_WEIGHT" and limit["interval"] == "MINUTE":
-                rest.allow(limit["limit"] / limit["intervalNum"])
-        entries = ((_canonical(entry), entry) for entry in info["symbols"])
-        return {symbol: self._instrument(symbol, entry) for symbol, entry in entries if symbol in selection}
+    async def entries(self, rest: Rest, selection: Selection) -> dict[str, list[Any]]:
+        asked, info = await self._info(rest, selection)
+        for weight in _weights(info.get("rateLimits")):
+            rest.allow(weight)
+        return {asked: list(info["symbols"])}
 
-    async def _info(self, rest: Rest, selection: Selection) -> Any:
-        return orjson.loads(await rest.get(self.info_path, self.info_weight))
+    async def _info(self, rest: Rest, selection: Selection) -> tuple[str, Any]:
+        return "all", orjson.loads(await rest.get(self.info_path, self.info_weight))
 
-    def _instrument(self, symbol: str, entry: Any) -> Instrument:
+    def symbol_of(self, entry: Any) -> str:
+        pair = f"{text(entry, 'baseAsset')}-{text(entry, 'quoteAsset')}"
+        parse_symbol(pair)
+        return pair
+
+    def definition(self, symbol: str, entry: Any) -> Instrument:
         filters = {item["filterType"]: item for item in entry["filters"]}
-        return assumed_instrument(self.name, "binance", symbol).model_copy(
-            update={
-                "exchange_symbol": entry["symbol"],
-                "settle": entry.get("marginAsset", ""),
-                "tick_size": _plain(filters.get("PRICE_FILTER", {}).get("tickSize", "")),
-                "lot_size": _plain(filters.get("LOT_SIZE", {}).get("stepSize", "")),
-                "status": _status(entry["status"]),
-            }
+        return defined_instrument(
+            self.name,
+            "binance",
+            symbol,
+            exchange_symbol=text(entry, "symbol"),
+            settle=optional_text(entry, "marginAsset"),
+            tick_size=_step(filters["PRICE_FILTER"], "tickSize"),
+            lot_size=_step(filters["LOT_SIZE"], "stepSize"),
+            status=_status(text(entry, "status")),
         )
 
     async def server_time(self, rest: Rest) -> int:
@@ -111,15 +116,16 @@ class BinanceSpot(_Binance):
     info_path: ClassVar[str] = "/api/v3/exchangeInfo"
     info_weight: ClassVar[int] = 20
 
-    async def _info(self, rest: Rest, selection: Selection) -> Any:
+    async def _info(self, rest: Rest, selection: Selection) -> tuple[str, Any]:
         # All symbols are some 10 MB. But one unknown name among `symbols` makes it refuse all of them.
         if len(selection.exact) <= 100 and not selection.patterns:
             listed = orjson.dumps([to_exchange(self.name, symbol) for symbol in selection.exact]).decode()
             try:
-                return orjson.loads(await rest.get(self.info_path, self.info_weight, symbols=listed))
+                return "named", orjson.loads(await rest.get(self.info_path, self.info_weight, symbols=listed))
             except ExchangeError:
                 pass
-        return await super()._info(rest, selection)
+        # The permissions of each are most of it.
+        return "all", orjson.loads(await rest.get(self.info_path, self.info_weight, showPermissionSets="false"))
 
 
 class BinanceUsdm(_Binance):
@@ -128,6 +134,8 @@ class BinanceUsdm(_Binance):
     rest: ClassVar[str] = "https://fapi.binance.com"
     # Trades, depth and BBO are all served here; a stream asked for on the wrong path is acknowledged and silent.
     paths: ClassVar[dict[str, tuple[str, ...]]] = {"/public/stream": CHANNELS}
+    news_path: ClassVar[str] = "/market/stream"
+    news_channels: ClassVar[frozenset[str]] = frozenset({_NEWS})
     messages: ClassVar[tuple[float, float]] = (4, 1)  # of 10 a second
     weight_per_minute: ClassVar[int] = 2400
     depth_path: ClassVar[str] = "/fapi/v1/depth"
@@ -136,26 +144,44 @@ class BinanceUsdm(_Binance):
     info_path: ClassVar[str] = "/fapi/v1/exchangeInfo"
     info_weight: ClassVar[int] = 1
 
+    def news_requests(self, selection: Selection) -> list[str]:
+        return [orjson.dumps({"method": "SUBSCRIBE", "params": [_NEWS], "id": 1}).decode()]
 
-def _request(method: str, streams: list[str], number: int) -> Request:
-    text = orjson.dumps({"method": method, "params": streams, "id": number}).decode()
-    return Request(str(number), text, tuple(_of_stream(stream.encode()) for stream in streams))
+    def symbol_of(self, entry: Any) -> str:
+        """Perpetuals and dated contracts are told by their `contractType`; what it does not say is not guessed."""
+        pair, kind = super().symbol_of(entry), text(entry, "contractType")
+        if kind in _PERPETUALS:
+            return f"{pair}-PERP"
+        if kind in _DATED:
+            return str(parse_symbol(f"{pair}-{text(entry, 'symbol').rpartition('_')[2]}"))
+        raise SymbolError(f"unknown contractType {kind!r}")
+
+
+def _request(method: str, streams: list[str], count: int) -> Request:
+    message = orjson.dumps({"method": method, "params": streams, "id": count}).decode()
+    return Request(str(count), message, tuple(_of_stream(stream.encode()) for stream in streams))
 
 
 @lru_cache(maxsize=65536)
 def _of_stream(name: bytes) -> Route:
     """`btcusdt@depth@100ms` → data of BTCUSDT, books. Names may hold non-ASCII letters, and JSON escapes of them."""
     try:
-        text = orjson.loads(b'"%s"' % name)
+        words = orjson.loads(b'"%s"' % name)
     except orjson.JSONDecodeError:
         return UNKNOWN_FRAME
-    if text == "!serverShutdown":
+    if words == "!serverShutdown":
         return CONTROL
-    symbol, _, stream = text.partition("@")
+    if words == _NEWS:
+        return Route("data", "", _NEWS)
+    symbol, _, stream = words.partition("@")
     if not symbol or not stream:
         return UNKNOWN_FRAME
     channel = _CHANNELS.get(stream.partition("@")[0], stream)
     return Route("data", symbol.upper(), channel)
+
+
+def _of_name(stream: str) -> Route:
+    return _of_stream(stream.encode()) if len(stream) <= LONGEST_NAME else UNKNOWN_FRAME
 
 
 def _of_object(frame: bytes) -> Route:
@@ -167,7 +193,7 @@ def _of_object(frame: bytes) -> Route:
     if type(body) is not dict:
         return UNKNOWN_FRAME
     if type(stream := body.get("stream")) is str:
-        return _of_stream(stream.encode())
+        return _of_name(stream)
     event = body.get("e")
     if type(symbol := body.get("s")) is str:
         return Route("data", symbol, _EVENTS.get(str(event), str(event)) if event else "quotes")
@@ -179,28 +205,30 @@ def _of_object(frame: bytes) -> Route:
 
 
 def _answer(body: dict[str, Any]) -> Control:
-    number = str(body.get("id", ""))
+    asked = str(body.get("id", ""))
     error = body["error"] if type(body.get("error")) is dict else body
     if "code" in error:
-        return Control("refused", number, reason=f"{error['code']}: {error.get('msg', '')}")
-    if number == _LISTING and type(body.get("result")) is list:
-        return Control("listing", number, tuple(_of_stream(str(name).encode()) for name in body["result"]))
+        return Control("refused", asked, reason=f"{error['code']}: {error.get('msg', '')}")
+    if asked == _LISTING and type(body.get("result")) is list:
+        return Control("listing", asked, tuple(_of_name(str(name)) for name in body["result"]))
     if "result" in body and body["result"] is None:
-        return Control("acknowledged", number)
-    return Control("unknown", number)
+        return Control("acknowledged", asked)
+    return Control("unknown", asked)
 
 
-def _canonical(entry: Any) -> str:
-    """The canonical symbol of a listed instrument; perpetuals and dated contracts have a `contractType`."""
-    pair, kind = f"{entry['baseAsset']}-{entry['quoteAsset']}", entry.get("contractType", "")
-    if kind.endswith("PERPETUAL"):  # TRADIFI_PERPETUAL as well
-        return f"{pair}-PERP"
-    return f"{pair}-{entry['symbol'].rpartition('_')[2]}" if kind else pair
+def _weights(limits: Any) -> Iterator[float]:
+    """Request weight a minute, of those limits that can be read."""
+    for limit in limits if type(limits) is list else ():
+        if type(limit) is dict and (limit.get("rateLimitType"), limit.get("interval")) == ("REQUEST_WEIGHT", "MINUTE"):
+            most, minutes = limit.get("limit"), limit.get("intervalNum")
+            if type(most) is int and type(minutes) is int and 0 < minutes <= most < 10**9:
+                yield most / minutes
 
 
-def _plain(number: str) -> str:
-    """`0.01000000` → `0.01`."""
-    return number.rstrip("0").rstrip(".") if "." in number else number
+def _step(rule: Any, field: str) -> str:
+    """A filter's step; zero says that there is no such rule."""
+    value = text(rule, field)
+    return "" if float(value) == 0 else plain(number(rule, field))
 
 
 def _status(status: str) -> Literal["trading", "halted", "closed"]:

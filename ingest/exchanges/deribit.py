@@ -1,28 +1,29 @@
 """Deribit v2, public channels over JSON-RPC (PROTOCOLS §6)."""
 
 from collections.abc import Iterable, Iterator
-from decimal import Decimal
 from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
 import orjson
 
-from ingest.exchanges.base import CONTROL, UNKNOWN_FRAME, Control, ExchangeFeed, Request, Route
+from ingest.exchanges.base import CONTROL, LONGEST_NAME, UNKNOWN_FRAME, Control, ExchangeFeed, Request, Route
+from ingest.exchanges.listing import number, optional_text, plain, text
 from ingest.rest import Rest
-from schemas.errors import SymbolError
 from schemas.exchange_names import from_exchange
 from schemas.feeds import CHANNELS
-from schemas.instruments import Instrument, assumed_instrument
-from schemas.symbols import Selection
+from schemas.instruments import Instrument, defined_instrument
+from schemas.symbols import Selection, parse_symbol
 
 # The interval `raw` is for those with an account.
 _SUBSCRIPTIONS = {"trades": "trades.{}.100ms", "books": "book.{}.100ms", "quotes": "quote.{}"}
 _CHANNELS = {"trades": "trades", "book": "books", "quote": "quotes"}
 _PLATFORM = "platform_state"
+_NEWS = "instrument.state.{}.any"
 _OF_INSTRUMENTS = frozenset({*_CHANNELS, "ticker", "incremental_ticker", "perpetual"})
 _CHANNELS_PER_CALL = 500
 _HEARTBEAT = 30  # s
 _HEAD = b'{"jsonrpc":"2.0","method":"subscription","params":{"channel":"'
+_START = len(_HEAD)
 _UNAWAITED = 0  # the id of requests whose answer says nothing
 _CURRENCIES = frozenset({"BTC", "ETH", "USDC", "USDT", "EURR"})  # that may be asked for one by one
 _API = "/api/v2/public/"
@@ -30,9 +31,12 @@ _API = "/api/v2/public/"
 
 class Deribit(ExchangeFeed):
     name: ClassVar[str] = "deribit"
+    name_field: ClassVar[str] = "instrument_name"
     ws: ClassVar[str] = "wss://www.deribit.com"
     rest: ClassVar[str] = "https://www.deribit.com"
     paths: ClassVar[dict[str, tuple[str, ...]]] = {"/ws/api/v2": CHANNELS}
+    news_path: ClassVar[str] = "/ws/api/v2"
+    news_channels: ClassVar[frozenset[str]] = frozenset(map(_NEWS.format, ("future", "spot", "option")))
     snapshots: ClassVar[Literal["stream", "message", "rest"]] = "stream"
     compression: ClassVar[Literal["deflate"] | None] = "deflate"
     connects: ClassVar[tuple[float, float]] = (1, 1)
@@ -50,60 +54,79 @@ class Deribit(ExchangeFeed):
         heartbeat = Request(str(_UNAWAITED), _call("set_heartbeat", _UNAWAITED, interval=_HEARTBEAT), ())
         return [heartbeat, *(_subscribe(part, next(ids)) for part in parts)]
 
+    def news_requests(self, selection: Selection) -> list[str]:
+        kinds = dict.fromkeys(query["kind"] for query in _queries(selection))
+        names = [_NEWS.format(kind) for kind in kinds]
+        return [_call("set_heartbeat", _UNAWAITED, interval=_HEARTBEAT), _call("subscribe", 1, channels=names)]
+
+    def unsubscribe(self, symbol: str, channels: Iterable[str], ids: Iterator[int]) -> list[Request]:
+        names = [_SUBSCRIPTIONS[channel].format(symbol) for channel in channels]
+        return [Request(str(_UNAWAITED), _call("unsubscribe", _UNAWAITED, channels=names), ())]
+
     def resubscribe(self, symbol: str, channel: str, ids: Iterator[int]) -> list[Request]:
         # Subscribing alone is acknowledged, and brings no snapshot while the channel is active.
         name = [_SUBSCRIPTIONS[channel].format(symbol)]
-        forget = Request(str(_UNAWAITED), _call("unsubscribe", _UNAWAITED, channels=name), ())
-        return [forget, _subscribe(name, next(ids))]
+        return [*self.unsubscribe(symbol, (channel,), ids), _subscribe(name, next(ids))]
 
     def route(self, frame: bytes) -> Route:
-        if frame.startswith(_HEAD):
-            return _of_channel(frame[len(_HEAD) : frame.find(b'"', len(_HEAD))])
+        if frame.startswith(_HEAD) and (end := frame.find(b'"', _START, LONGEST_NAME)) > 0:
+            return _of_channel(frame[_START:end])
         return _of_object(frame)
 
-    def control(self, frame: bytes) -> Control:
-        try:
-            body = orjson.loads(frame)
-        except orjson.JSONDecodeError:
-            return Control("unknown", reason="no JSON")
+    def understood(self, body: dict[str, Any]) -> Control:
         if body.get("method") == "subscription":
             return _platform(body["params"].get("data"))
         if body.get("method") == "heartbeat":
             return _heartbeat(body.get("params"))
-        number = str(body.get("id", ""))
+        asked = str(body.get("id", ""))
         if type(error := body.get("error")) is dict:
-            return Control("refused", number, reason=f"{error.get('code')}: {error.get('message', '')}")
-        return _answer(number, body.get("result"))
+            return Control("refused", asked, reason=f"{error.get('code')}: {error.get('message', '')}")
+        return _answer(asked, body.get("result"))
 
-    async def instruments(self, rest: Rest, selection: Selection) -> dict[str, Instrument]:
+    async def entries(self, rest: Rest, selection: Selection) -> dict[str, list[Any]]:
         found = {}
         for query in _queries(selection):
             body = orjson.loads(await rest.get(_API + "get_instruments", 20, expired="false", **query))
-            for entry in body["result"]:
-                try:
-                    # Metadata name the coin as the quote of an inverse option; the name has one meaning.
-                    symbol = from_exchange(self.name, entry["instrument_name"])
-                except SymbolError:
-                    continue  # a combination of instruments
-                if symbol in selection:
-                    found[symbol] = _instrument(symbol, entry)
+            found[" ".join(query.values())] = list(body["result"])
         return found
+
+    def symbol_of(self, entry: Any) -> str:
+        # Metadata name the coin as the quote of an inverse option; the name has one meaning.
+        return from_exchange(self.name, text(entry, "instrument_name"))
+
+    def definition(self, symbol: str, entry: Any) -> Instrument:
+        form = text(entry, "instrument_type")
+        if form not in ("linear", "reversed"):
+            raise ValueError(f"instrument_type is {form!r}")
+        return defined_instrument(
+            self.name,
+            "deribit",
+            symbol,
+            exchange_symbol=text(entry, "instrument_name"),
+            settle=optional_text(entry, "settlement_currency"),
+            tick_size=plain(number(entry, "tick_size")),
+            lot_size=plain(number(entry, "min_trade_amount")),
+            # Amounts are US dollars or coins already, never contracts: `contract_size` only counts those. And those
+            # of options are coins also where the contract is "reversed".
+            inverse=form == "reversed" and parse_symbol(symbol).kind in ("perp", "future"),
+            status=_status(entry),
+        )
 
     async def server_time(self, rest: Rest) -> int:
         return int(orjson.loads(await rest.get(_API + "get_time", 1))["result"]) * 1000
 
 
-def _call(method: str, number: int, **params: Any) -> str:
-    return orjson.dumps({"jsonrpc": "2.0", "id": number, "method": f"public/{method}", "params": params}).decode()
+def _call(method: str, count: int, **params: Any) -> str:
+    return orjson.dumps({"jsonrpc": "2.0", "id": count, "method": f"public/{method}", "params": params}).decode()
 
 
 _ALIVE = _call("test", _UNAWAITED)
 
 
-def _subscribe(names: list[str], number: int) -> Request:
+def _subscribe(names: list[str], count: int) -> Request:
     routes = (_of_channel(name.encode()) for name in names)
-    text = _call("subscribe", number, channels=names)
-    return Request(str(number), text, tuple(route for route in routes if route.kind == "data"))
+    message = _call("subscribe", count, channels=names)
+    return Request(str(count), message, tuple(route for route in routes if route.kind == "data"))
 
 
 @lru_cache(maxsize=65536)
@@ -121,6 +144,10 @@ def _of_channel(name: bytes) -> Route:
     return Route("data", rest[0], "grouped books" if kind == "book" and len(rest) == 4 else channel)
 
 
+def _of_name(channel: str) -> Route:
+    return _of_channel(channel.encode()) if len(channel) <= LONGEST_NAME else UNKNOWN_FRAME
+
+
 def _of_object(frame: bytes) -> Route:
     try:
         body = orjson.loads(frame)
@@ -131,7 +158,7 @@ def _of_object(frame: bytes) -> Route:
     method, params = body.get("method"), body.get("params")
     if method == "subscription":
         channel = params.get("channel") if type(params) is dict else None
-        return _of_channel(channel.encode()) if type(channel) is str else UNKNOWN_FRAME
+        return _of_name(channel) if type(channel) is str else UNKNOWN_FRAME
     if method == "heartbeat" or (method is None and ("result" in body or "error" in body)):
         return CONTROL
     return UNKNOWN_FRAME
@@ -153,19 +180,19 @@ def _heartbeat(params: Any) -> Control:
     return Control("heard", answer=_ALIVE if asked else "")
 
 
-def _answer(number: str, result: Any) -> Control:
-    if number == str(_UNAWAITED) or type(result) is not list:
-        return Control("heard", number)
-    routes = tuple(route for route in map(_of_channel, (str(name).encode() for name in result)) if route.kind == "data")
+def _answer(asked: str, result: Any) -> Control:
+    if asked == str(_UNAWAITED) or type(result) is not list:
+        return Control("heard", asked)
+    routes = tuple(route for route in map(_of_name, map(str, result)) if route.kind == "data")
     # Channels that it does not know are left out without a word.
     reason = "not among the channels that the exchange acknowledged"
-    return Control("acknowledged", number, routes, reason) if routes else Control("refused", number, reason=reason)
+    return Control("acknowledged", asked, routes, reason) if routes else Control("refused", asked, reason=reason)
 
 
 def _queries(selection: Selection) -> list[dict[str, str]]:
     """What to ask for: all of a kind at once; options, of which there are thousands, only where some are named."""
     currencies = set()
-    for parts in (text.split("-") for text in (*selection.exact, *selection.patterns)):
+    for parts in (name.split("-") for name in (*selection.exact, *selection.patterns)):
         if len(parts) == 5:
             currency = parts[0] if parts[1] == "USD" else parts[1]
             currencies.add(currency if currency in _CURRENCIES else "any")
@@ -174,30 +201,8 @@ def _queries(selection: Selection) -> list[dict[str, str]]:
     return plain + [{"currency": currency, "kind": "option"} for currency in options]
 
 
-def _instrument(symbol: str, entry: Any) -> Instrument:
-    assumed = assumed_instrument("deribit", "deribit", symbol)
-    reversed_ = entry["instrument_type"] == "reversed"
-    return assumed.model_copy(
-        update={
-            "exchange_symbol": entry["instrument_name"],
-            "settle": entry.get("settlement_currency", ""),
-            "tick_size": _plain(entry["tick_size"]),
-            "lot_size": _plain(entry["min_trade_amount"]),
-            # Amounts are US dollars or coins already, never contracts: `contract_size` only counts those. And those
-            # of options are coins also where the contract is "reversed".
-            "inverse": reversed_ and assumed.kind in ("perp", "future"),
-            "status": _status(entry),
-        }
-    )
-
-
-def _plain(number: float) -> str:
-    """`1e-05` → `0.00001`."""
-    return f"{Decimal(str(number)).normalize():f}"
-
-
 def _status(entry: Any) -> Literal["trading", "halted", "closed"]:
-    state = entry.get("state", "open" if entry["is_active"] else "inactive")
+    state = text(entry, "state") if "state" in entry else ("open" if entry["is_active"] is True else "inactive")
     if state == "open":
         return "trading"
     return "closed" if state in ("delivered", "inactive", "archivized") else "halted"

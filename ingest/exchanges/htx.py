@@ -2,30 +2,32 @@
 
 import zlib
 from collections.abc import Iterable, Iterator
-from decimal import Decimal
 from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
 import msgspec
 import orjson
 
-from ingest.exchanges.base import CONTROL, UNKNOWN_FRAME, Control, ExchangeFeed, Request, Route
+from ingest.exchanges.base import CONTROL, LONGEST_NAME, UNKNOWN_FRAME, Control, ExchangeFeed, Request, Route
+from ingest.exchanges.listing import number, optional_text, plain, text, unit
 from ingest.rest import Rest
-from schemas.errors import ExchangeError, SymbolError
+from schemas.errors import ExchangeError
 from schemas.exchange_names import from_exchange
 from schemas.feeds import CHANNELS
-from schemas.instruments import Instrument, Status, assumed_instrument
-from schemas.symbols import Selection
+from schemas.instruments import Instrument, Status, defined_instrument
+from schemas.symbols import Selection, parse_symbol
 
 _MOST = 32 << 20  # bytes of a frame, decompressed
 _GZIP = 31  # zlib's word for gzip members
 _HEAD = b'{"ch":"'
+_START = len(_HEAD)
 _TOPICS = {"trades": "trade.detail", "quotes": "bbo"}
 _CHANNELS = {"trade.detail": "trades", "bbo": "quotes"}
 _EXACT = msgspec.json.Decoder(float_hook=str).decode
 
 
 class _Htx(ExchangeFeed):
+    # Swaps have announcements on the notification socket, another address: reading the definitions again suffices.
     silence: ClassVar[float] = 15.0  # three pings
     time_path: ClassVar[str]
 
@@ -41,37 +43,35 @@ class _Htx(ExchangeFeed):
         wanted = tuple(channels)
         return [self._ask("sub", symbol, channel, next(ids)) for symbol in symbols for channel in wanted]
 
-    def resubscribe(self, symbol: str, channel: str, ids: Iterator[int]) -> list[Request]:
-        forget = self._ask("unsub", symbol, channel, next(ids))._replace(routes=())
-        return [forget, self._ask("sub", symbol, channel, next(ids))]
+    def unsubscribe(self, symbol: str, channels: Iterable[str], ids: Iterator[int]) -> list[Request]:
+        return [self._ask("unsub", symbol, channel, next(ids))._replace(routes=()) for channel in channels]
 
     def route(self, frame: bytes) -> Route:
-        if frame.startswith(_HEAD):
-            return _of_topic(frame[len(_HEAD) : frame.find(b'"', len(_HEAD))])
+        if frame.startswith(_HEAD) and (end := frame.find(b'"', _START, LONGEST_NAME)) > 0:
+            return _of_topic(frame[_START:end])
         return _of_object(frame)
 
-    def control(self, frame: bytes) -> Control:
-        body = orjson.loads(frame)
-        if "ping" in body:
-            return Control("heard", answer=orjson.dumps({"pong": body["ping"]}).decode())
+    def understood(self, body: dict[str, Any]) -> Control:
+        if type(ping := body.get("ping")) in (int, str):
+            return Control("heard", answer=orjson.dumps({"pong": ping}).decode())
         if "op" in body:
             return _of_operation(body)
-        number = str(body.get("id", ""))
+        asked = str(body.get("id", ""))
         if body.get("status") == "error":
-            return Control("refused", number, reason=f"{body.get('err-code')}: {body.get('err-msg', '')}")
+            return Control("refused", asked, reason=f"{body.get('err-code')}: {body.get('err-msg', '')}")
         if "subbed" in body:
-            return Control("acknowledged", number, (_of_topic(str(body["subbed"]).encode()),))
-        return Control("heard" if "unsubbed" in body else "unknown", number)
+            return Control("acknowledged", asked, (_of_name(str(body["subbed"])),))
+        return Control("heard" if "unsubbed" in body else "unknown", asked)
 
     async def server_time(self, rest: Rest) -> int:
         body = orjson.loads(await rest.get(self.time_path))
         return int(body["data"] if "data" in body else body["ts"]) * 1000
 
-    def _ask(self, verb: str, symbol: str, channel: str, number: int) -> Request:
+    def _ask(self, verb: str, symbol: str, channel: str, count: int) -> Request:
         topic = f"market.{symbol}.{_TOPICS.get(channel) or self._book_topic()}"
         more = self._book_options() if channel == "books" else {}
-        text = orjson.dumps({verb: topic, "id": str(number), **more}).decode()
-        return Request(str(number), text, (_of_topic(topic.encode()),))
+        message = orjson.dumps({verb: topic, "id": str(count), **more}).decode()
+        return Request(str(count), message, (_of_topic(topic.encode()),))
 
     def _book_topic(self) -> str:
         raise NotImplementedError
@@ -82,6 +82,7 @@ class _Htx(ExchangeFeed):
 
 class HtxSpot(_Htx):
     name: ClassVar[str] = "htx-spot"
+    name_field: ClassVar[str] = "symbol"
     ws: ClassVar[str] = "wss://api.huobi.pro"
     rest: ClassVar[str] = "https://api.huobi.pro"
     paths: ClassVar[dict[str, tuple[str, ...]]] = {"/feed": ("books",), "/ws": ("trades", "quotes")}
@@ -93,22 +94,35 @@ class HtxSpot(_Htx):
     time_path: ClassVar[str] = "/v1/common/timestamp"
 
     def snapshot_request(self, symbol: str, ids: Iterator[int]) -> Request:
-        number = str(next(ids))
-        text = orjson.dumps({"req": f"market.{symbol}.{self._book_topic()}", "id": number}).decode()
-        return Request(number, text, ())
+        asked = str(next(ids))
+        message = orjson.dumps({"req": f"market.{symbol}.{self._book_topic()}", "id": asked}).decode()
+        return Request(asked, message, ())
 
     def _book_topic(self) -> str:
         # There is a 20 as well, for some thirty symbols only.
         return f"mbp.{next((levels for levels in (5, 150) if levels >= self.depth), 400)}"
 
-    async def instruments(self, rest: Rest, selection: Selection) -> dict[str, Instrument]:
-        rows = await _listed(rest, "/v1/settings/common/market-symbols")
-        named = ((f"{row['bc']}-{row['qc']}".upper(), row) for row in rows)
-        return {symbol: _spot_instrument(symbol, row) for symbol, row in named if symbol in selection}
+    async def entries(self, rest: Rest, selection: Selection) -> dict[str, list[Any]]:
+        return {"all": await _listed(rest, "/v1/settings/common/market-symbols")}
+
+    def symbol_of(self, entry: Any) -> str:
+        return str(parse_symbol(f"{text(entry, 'bc')}-{text(entry, 'qc')}".upper()))
+
+    def definition(self, symbol: str, entry: Any) -> Instrument:
+        return defined_instrument(
+            self.name,
+            "htx",
+            symbol,
+            exchange_symbol=text(entry, "symbol"),
+            tick_size=unit(entry, "pp"),
+            lot_size=unit(entry, "ap"),
+            status=_SPOT_STATES.get(text(entry, "state"), "halted"),
+        )
 
 
 class HtxLinear(_Htx):
     name: ClassVar[str] = "htx-linear"
+    name_field: ClassVar[str] = "contract_code"
     ws: ClassVar[str] = "wss://api.hbdm.com"
     rest: ClassVar[str] = "https://api.hbdm.com"
     paths: ClassVar[dict[str, tuple[str, ...]]] = {"/linear-swap-ws": CHANNELS}
@@ -125,16 +139,28 @@ class HtxLinear(_Htx):
     def _book_options(self) -> dict[str, str]:
         return {"data_type": "incremental"}  # else whole books come on the same topic
 
-    async def instruments(self, rest: Rest, selection: Selection) -> dict[str, Instrument]:
-        found = {}
-        for row in await _listed(rest, "/linear-swap-api/v1/swap_contract_info", business_type="all"):
-            try:
-                symbol = from_exchange(self.name, row["contract_code"])
-            except SymbolError:
-                continue  # a listing without a canonical name
-            if symbol in selection:
-                found[symbol] = _linear_instrument(symbol, row)
-        return found
+    async def entries(self, rest: Rest, selection: Selection) -> dict[str, list[Any]]:
+        path = "/linear-swap-api/v1/swap_contract_info"
+        return {"all": await _listed(rest, path, business_type="all")}
+
+    def symbol_of(self, entry: Any) -> str:
+        return from_exchange(self.name, text(entry, "contract_code"))
+
+    def definition(self, symbol: str, entry: Any) -> Instrument:
+        status = entry["contract_status"]
+        if type(status) is not int:
+            raise ValueError(f"contract_status is {status!r}")
+        return defined_instrument(
+            self.name,
+            "htx",
+            symbol,
+            exchange_symbol=text(entry, "contract_code"),
+            settle=optional_text(entry, "trade_partition"),
+            tick_size=plain(number(entry, "price_tick")),
+            lot_size="1",
+            contract_size=plain(number(entry, "contract_size")),
+            status=_LINEAR_STATES.get(status, "halted"),
+        )
 
 
 async def _listed(rest: Rest, path: str, **query: str) -> list[Any]:
@@ -157,6 +183,10 @@ def _of_topic(topic: bytes) -> Route:
     return Route("data", symbol, _channel(channel))
 
 
+def _of_name(topic: str) -> Route:
+    return _of_topic(topic.encode()) if len(topic) <= LONGEST_NAME else UNKNOWN_FRAME
+
+
 def _channel(words: str) -> str:
     incremental = words.startswith("mbp.") and words[4:].isdigit()
     return "books" if incremental or words.startswith("depth.size_") else _CHANNELS.get(words, words)
@@ -170,11 +200,12 @@ def _of_object(frame: bytes) -> Route:
     if type(body) is not dict:
         return UNKNOWN_FRAME
     if type(topic := body.get("ch")) is str:
-        return _of_topic(topic.encode())
+        return _of_name(topic)
     if type(topic := body.get("rep")) is str:
-        return _of_topic(topic.encode())._replace(channel="snapshot")
+        found = _of_name(topic)
+        return found._replace(channel="snapshot") if found.kind == "data" else found
     if body.get("op") == "notify":
-        return Route("data", "", str(body.get("topic", "")))
+        return Route("data", "", str(body.get("topic", ""))[:LONGEST_NAME])
     known = "ping" in body or "subbed" in body or "unsubbed" in body or "op" in body
     return CONTROL if known or body.get("status") == "error" else UNKNOWN_FRAME
 
@@ -183,45 +214,14 @@ def _of_operation(body: dict[str, Any]) -> Control:
     """The other dialect, of the notification socket."""
     operation = body["op"]
     if operation == "ping":
-        return Control("heard", answer=orjson.dumps({"op": "pong", "ts": body.get("ts")}).decode())
+        stamp = body.get("ts")
+        answer = orjson.dumps({"op": "pong", "ts": stamp}).decode() if type(stamp) in (int, str) else ""
+        return Control("heard", answer=answer)
     if operation == "close":
         return Control("closing", reason="the exchange announces a close")
     return Control("refused" if operation == "error" else "unknown", str(body.get("cid", "")), reason=str(body)[:200])
 
 
-def _spot_instrument(symbol: str, row: Any) -> Instrument:
-    return assumed_instrument("htx-spot", "htx", symbol).model_copy(
-        update={
-            "exchange_symbol": row["symbol"],
-            "tick_size": _unit(row["pp"]),
-            "lot_size": _unit(row["ap"]),
-            "status": _SPOT_STATES.get(row["state"], "halted"),
-        }
-    )
-
-
-def _linear_instrument(symbol: str, row: Any) -> Instrument:
-    return assumed_instrument("htx-linear", "htx", symbol).model_copy(
-        update={
-            "exchange_symbol": row["contract_code"],
-            "settle": row.get("trade_partition", ""),
-            "tick_size": _plain(row["price_tick"]),
-            "lot_size": "1",
-            "contract_size": _plain(row["contract_size"]),
-            "status": _LINEAR_STATES.get(row["contract_status"], "halted"),
-        }
-    )
-
-
 # Of what is not here, some comes back: suspension, the stages of settlement and delivery.
 _SPOT_STATES: dict[str, Status] = {"online": "trading", "offline": "closed", "not-online": "closed"}
 _LINEAR_STATES: dict[int, Status] = {0: "closed", 1: "trading"}
-
-
-def _unit(decimals: int) -> str:
-    """2 → `0.01`."""
-    return f"{Decimal(1).scaleb(-decimals):f}"
-
-
-def _plain(number: str | int) -> str:
-    return f"{Decimal(number).normalize():f}"

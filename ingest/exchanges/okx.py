@@ -1,19 +1,19 @@
 """OKX v5, public channels (PROTOCOLS §3)."""
 
 from collections.abc import Iterable, Iterator
-from decimal import Decimal
 from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
 import orjson
 
-from ingest.exchanges.base import CONTROL, UNKNOWN_FRAME, Control, ExchangeFeed, Request, Route
+from ingest.exchanges.base import CONTROL, LONGEST_NAME, UNKNOWN_FRAME, Control, ExchangeFeed, Request, Route
+from ingest.exchanges.listing import number, optional_text, plain, text
 from ingest.rest import Rest
-from schemas.errors import ExchangeError, SymbolError
+from schemas.errors import ExchangeError
 from schemas.exchange_names import from_exchange
 from schemas.feeds import CHANNELS
-from schemas.instruments import Instrument, assumed_instrument
-from schemas.symbols import Selection, is_pattern
+from schemas.instruments import Instrument, defined_instrument
+from schemas.symbols import Selection, is_pattern, parse_symbol
 
 _ARGUMENTS = {"trades": "trades", "books": "books", "quotes": "bbo-tbt"}
 _CHANNELS = {
@@ -24,14 +24,18 @@ _CHANNELS = {
     "bbo-tbt": "quotes",
 }
 _HEAD = b'{"arg":'
+_START = len(_HEAD)
 _UPGRADE = "64008"
 
 
 class Okx(ExchangeFeed):
     name: ClassVar[str] = "okx"
+    name_field: ClassVar[str] = "instId"
     ws: ClassVar[str] = "wss://ws.okx.com:8443"
     rest: ClassVar[str] = "https://www.okx.com"
     paths: ClassVar[dict[str, tuple[str, ...]]] = {"/ws/v5/public": CHANNELS}
+    news_path: ClassVar[str] = "/ws/v5/public"
+    news_channels: ClassVar[frozenset[str]] = frozenset({"instruments"})
     snapshots: ClassVar[Literal["stream", "message", "rest"]] = "stream"
     compression: ClassVar[Literal["deflate"] | None] = "deflate"
     connects: ClassVar[tuple[float, float]] = (1, 1)  # of 3 a second per address
@@ -48,40 +52,62 @@ class Okx(ExchangeFeed):
         names = [_ARGUMENTS[channel] for channel in channels]
         return [_request("subscribe", symbol, names, next(ids)) for symbol in symbols]
 
-    def resubscribe(self, symbol: str, channel: str, ids: Iterator[int]) -> list[Request]:
-        return [_request(op, symbol, (_ARGUMENTS[channel],), next(ids)) for op in ("unsubscribe", "subscribe")]
+    def news_requests(self, selection: Selection) -> list[str]:
+        kinds = dict.fromkeys(query["instType"] for query in _queries(selection))
+        arguments = [{"channel": "instruments", "instType": kind} for kind in kinds]
+        return [orjson.dumps({"id": "news", "op": "subscribe", "args": arguments}).decode()]
+
+    def unsubscribe(self, symbol: str, channels: Iterable[str], ids: Iterator[int]) -> list[Request]:
+        return [_request("unsubscribe", symbol, [_ARGUMENTS[channel] for channel in channels], next(ids))]
 
     def route(self, frame: bytes) -> Route:
-        if frame.startswith(_HEAD):
-            return _of_argument(frame[len(_HEAD) : frame.find(b"}", len(_HEAD)) + 1])
+        if frame.startswith(_HEAD) and (end := frame.find(b"}", _START, LONGEST_NAME)) > 0:
+            return _of_argument(frame[_START : end + 1])
         return _of_object(frame)
 
     def control(self, frame: bytes) -> Control:
-        if frame == b"pong":
-            return Control("heard")
-        body = orjson.loads(frame)
-        event, number = body["event"], str(body.get("id", ""))
-        if event == "subscribe":
-            return Control("acknowledged", number, (_of_channel(body.get("arg", {})),))
-        if event == "unsubscribe":
-            return Control("heard", number)
-        if event == "error":
-            return Control("refused", number, reason=f"{body.get('code')}: {body.get('msg', '')}")
-        if event == "notice" and body.get("code") == _UPGRADE:
-            return Control("closing", number, reason=f"{_UPGRADE}: {body.get('msg', '')}")
-        return Control("heard" if event == "channel-conn-count" else "unknown", number)
+        return Control("heard") if frame == b"pong" else super().control(frame)
 
-    async def instruments(self, rest: Rest, selection: Selection) -> dict[str, Instrument]:
+    def understood(self, body: dict[str, Any]) -> Control:
+        event, asked = body["event"], str(body.get("id", ""))
+        if event == "subscribe":
+            return Control("acknowledged", asked, (_of_channel(body.get("arg", {})),))
+        if event == "unsubscribe":
+            return Control("heard", asked)
+        if event == "error":
+            return Control("refused", asked, reason=f"{body.get('code')}: {body.get('msg', '')}")
+        if event == "notice" and body.get("code") == _UPGRADE:
+            return Control("closing", asked, reason=f"{_UPGRADE}: {body.get('msg', '')}")
+        return Control("heard" if event == "channel-conn-count" else "unknown", asked)
+
+    async def entries(self, rest: Rest, selection: Selection) -> dict[str, list[Any]]:
         found = {}
         for query in _queries(selection):
-            for entry in await self._listed(rest, query):
-                try:
-                    symbol = from_exchange(self.name, entry["instId"])
-                except SymbolError:
-                    continue  # a kind of instrument that has no canonical name
-                if symbol in selection:
-                    found[symbol] = _instrument(symbol, entry)
+            found[" ".join(query.values())] = await self._listed(rest, query)
         return found
+
+    def symbol_of(self, entry: Any) -> str:
+        return from_exchange(self.name, text(entry, "instId"))
+
+    def definition(self, symbol: str, entry: Any) -> Instrument:
+        kind = parse_symbol(symbol).kind
+        contract = optional_text(entry, "ctType")
+        if kind in ("perp", "future") and contract not in ("linear", "inverse"):
+            raise ValueError(f"ctType is {contract!r}")
+        return defined_instrument(
+            self.name,
+            "okx",
+            symbol,
+            exchange_symbol=text(entry, "instId"),
+            settle=optional_text(entry, "settleCcy"),
+            tick_size=plain(number(entry, "tickSz")),
+            lot_size=plain(number(entry, "lotSz")),
+            # Unknown while an instrument is prepared (`preopen`), and then it is not used.
+            contract_size="1" if kind == "spot" else plain(number(entry, "ctVal") * number(entry, "ctMult")),
+            # Never by the text `-USD-`: there are USD-quoted linear swaps.
+            inverse=contract == "inverse",
+            status=_status(text(entry, "state")),
+        )
 
     async def server_time(self, rest: Rest) -> int:
         return int(orjson.loads(await rest.get("/api/v5/public/time", 1))["data"][0]["ts"]) * 1000
@@ -95,18 +121,18 @@ class Okx(ExchangeFeed):
         return list(body["data"])
 
 
-def _request(op: str, symbol: str, channels: Iterable[str], number: int) -> Request:
+def _request(op: str, symbol: str, channels: Iterable[str], count: int) -> Request:
     arguments = [{"channel": channel, "instId": symbol} for channel in channels]
-    text = orjson.dumps({"id": str(number), "op": op, "args": arguments}).decode()
+    message = orjson.dumps({"id": str(count), "op": op, "args": arguments}).decode()
     routes = tuple(_of_channel(argument) for argument in arguments) if op == "subscribe" else ()
-    return Request(str(number), text, routes)
+    return Request(str(count), message, routes)
 
 
 def _queries(selection: Selection) -> list[dict[str, str]]:
     """What to ask for: all of a kind at once; options only by family, of those that the selection names."""
     families = {
         "-".join(parts[:2])
-        for parts in (text.split("-") for text in (*selection.exact, *selection.patterns))
+        for parts in (name.split("-") for name in (*selection.exact, *selection.patterns))
         if len(parts) == 5 and not any(map(is_pattern, parts[:2]))
     }
     plain: list[dict[str, str]] = [{"instType": kind} for kind in ("SPOT", "SWAP", "FUTURES")]
@@ -117,16 +143,17 @@ def _queries(selection: Selection) -> list[dict[str, str]]:
 def _of_argument(argument: bytes) -> Route:
     """`{"channel":"books","instId":"BTC-USDT"}` → data of BTC-USDT, books."""
     try:
-        return _of_channel(orjson.loads(argument))
+        return _of_channel(orjson.loads(argument))  # an `arg` with objects in it is cut in two, and is none
     except orjson.JSONDecodeError:
         return UNKNOWN_FRAME
 
 
 def _of_channel(argument: Any) -> Route:
     channel = argument.get("channel") if type(argument) is dict else None
-    if type(channel) is not str:
+    if type(channel) is not str or len(channel) > LONGEST_NAME:
         return UNKNOWN_FRAME
-    return Route("data", str(argument.get("instId", "")), _CHANNELS.get(channel, channel))
+    name = argument.get("instId")
+    return Route("data", name if type(name) is str else "", _CHANNELS.get(channel, channel))
 
 
 def _of_object(frame: bytes) -> Route:
@@ -139,23 +166,6 @@ def _of_object(frame: bytes) -> Route:
     if type(body) is not dict:
         return UNKNOWN_FRAME
     return CONTROL if type(body.get("event")) is str else _of_channel(body.get("arg"))
-
-
-def _instrument(symbol: str, entry: Any) -> Instrument:
-    contract = entry.get("ctVal") or "1"
-    size = Decimal(contract) * Decimal(entry.get("ctMult") or "1")
-    return assumed_instrument("okx", "okx", symbol).model_copy(
-        update={
-            "exchange_symbol": entry["instId"],
-            "settle": entry.get("settleCcy", ""),
-            "tick_size": entry.get("tickSz", ""),
-            "lot_size": entry.get("lotSz", ""),
-            "contract_size": f"{size.normalize():f}",
-            # Never by the text `-USD-`: there are USD-quoted linear swaps.
-            "inverse": entry.get("ctType") == "inverse",
-            "status": _status(entry.get("state", "")),
-        }
-    )
 
 
 def _status(state: str) -> Literal["trading", "halted", "closed"]:

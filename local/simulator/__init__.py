@@ -4,6 +4,7 @@ from local.simulator.connection import Limits
 from local.simulator.faults import (
     Arbitrage,
     Crossed,
+    Definition,
     Disconnect,
     Duplicate,
     Gap,
@@ -28,6 +29,7 @@ __all__ = [
     "Arbitrage",
     "BookView",
     "Crossed",
+    "Definition",
     "Disconnect",
     "Duplicate",
     "Gap",

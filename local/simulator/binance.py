@@ -199,11 +199,16 @@ class BinanceServer(ExchangeServer):
         return None
 
     def _subscribe(self, connection: Connection, names: list[str]) -> None:
-        streams = {name: self.stream_for(connection, name) for name in names}
+        streams = {name: self._offered(connection, name) for name in names}
         if self.refuses(*streams.values()):  # an error is the whole request's: it names no stream
             raise ControlError(2, "Invalid request: the streams cannot be subscribed to")
         for name, stream in streams.items():
             self.subscribe(connection, name, stream)
+
+    def _offered(self, connection: Connection, name: str) -> Stream | None:
+        """What is gone is acknowledged like anything else that does not exist."""
+        stream = self.stream_for(connection, name)
+        return None if stream is not None and self.is_gone(stream.symbol) else stream
 
     def wrap(self, connection: Connection, stream: Stream, body: bytes) -> bytes:
         return b'{"stream":"%b","data":%b}' % (stream.name.encode(), body) if connection.combined else body
@@ -225,6 +230,8 @@ class BinanceServer(ExchangeServer):
 
     def rate_limited(self, status: int, retry_after: int) -> web.Response:
         text = "Too much request weight used; please use WebSocket Streams for live updates to avoid polling the API."
+        if status == 418:
+            text = f"Way too many requests; IP banned until {now_ms() + 1000 * retry_after}."
         return self._json({"code": -1003, "msg": text}, status, {"Retry-After": str(retry_after)})
 
     def _json(self, body: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
@@ -244,16 +251,15 @@ class BinanceServer(ExchangeServer):
         if refused := self._weigh(self.info_weight):
             return refused
         names = wanted(request)
-        if names is not None and not set(names) <= set(self.by_name):
+        symbols = [row for row in self.entries(self.symbol_info) if names is None or row["symbol"] in names]
+        if names is not None and len(symbols) < len(set(names)):
             return self._error(-1121, "Invalid symbol.")
-        listings = [i.listing for name, i in self.by_name.items() if names is None or name in names]
         limit = {
             "rateLimitType": "REQUEST_WEIGHT",
             "interval": "MINUTE",
             "intervalNum": 1,
             "limit": self.limits.weight_per_minute or self.weight_per_minute,
         }
-        symbols = [self.symbol_info(listing) for listing in listings]
         return self._json({"timezone": "UTC", "serverTime": now_ms(), "rateLimits": [limit], "symbols": symbols})
 
     async def _depth(self, request: web.Request) -> web.Response:
@@ -266,7 +272,7 @@ class BinanceServer(ExchangeServer):
         if "symbol" not in request.query:
             return self._error(-1102, "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed.")
         instrument = self.by_name.get(request.query["symbol"])
-        if instrument is None:
+        if instrument is None or self.is_gone(instrument.listing.symbol):
             return self._error(-1121, "Invalid symbol.")
         book, listing = instrument.book, instrument.listing
         sides = {

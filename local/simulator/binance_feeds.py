@@ -4,11 +4,13 @@ from typing import Any, ClassVar
 
 from local.simulator.binance import BinanceServer
 from local.simulator.book import Window
-from local.simulator.connection import Connection, Stream
+from local.simulator.connection import Connection, Limits, Stream
 from local.simulator.instrument import SimulatedInstrument, Trade
 from local.simulator.listings import Listing
 from local.simulator.server import text_levels
 from schemas.symbols import parse_symbol
+
+_NEWS = "!contractInfo"
 
 
 def _top(instrument: SimulatedInstrument) -> dict[str, str]:
@@ -41,6 +43,7 @@ class BinanceSpot(BinanceServer):
     ping_interval, pong_timeout = 20.0, 60.0
     messages_per_second, weight_per_minute, info_weight = 5, 6000, 20
     prefix = "/api/v3"
+    entry_changes: ClassVar = {"closed": {"status": "CLOSE"}, "halted": {"status": "HALT"}, "odd": {"filters": []}}
 
     def book_ticker(self, instrument: SimulatedInstrument) -> dict[str, Any]:
         head = {"u": instrument.book.top_sequence, "s": instrument.listing.exchange_symbol}
@@ -99,11 +102,28 @@ class BinanceUsdm(BinanceServer):
     messages_per_second, weight_per_minute, info_weight = 10, 2400, 1
     prefix = "/fapi/v1"
     roots = ("", "/public", "/market")
+    entry_changes: ClassVar = {
+        "closed": {"status": "SETTLING"},
+        "halted": {"status": "PENDING_TRADING"},
+        "odd": {"contractType": ""},
+    }
+
+    def __init__(self, feed: str, instruments: list[SimulatedInstrument], limits: Limits) -> None:
+        super().__init__(feed, instruments, limits)
+        self.streams[_NEWS] = Stream(_NEWS, "", "quotes")
+
+    def announce_definition(self, symbol: str) -> None:
+        row = self.entry(symbol, self.symbol_info)
+        status = "CLOSE" if self.is_gone(symbol) else row["status"]
+        head = {"e": "contractInfo", "E": self.now_ms(), "s": row["symbol"], "ct": row["contractType"], "cs": status}
+        stream = self.streams[_NEWS]
+        self.send_to(stream.subscribers, stream, head | {"st": 1})
 
     def stream_for(self, connection: Connection, name: str) -> Stream | None:
         # Each stream belongs to one path; on the other it is acknowledged and silent. No path counts as /public.
         on_market = connection.path.startswith("/market/")
-        return self.streams.get(name) if on_market == name.endswith("@aggTrade") else None
+        of_market = name == _NEWS or name.endswith("@aggTrade")
+        return self.streams.get(name) if on_market == of_market else None
 
     def listed(self, connection: Connection) -> list[str]:
         return [name for name, stream in connection.streams.items() if stream is not None]

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from math import isfinite
-from typing import Any
+from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
 import orjson
@@ -28,9 +28,11 @@ from local.simulator.deribit_control import (
     wrong,
 )
 from local.simulator.instrument import SimulatedInstrument, Trade
+from local.simulator.listings import Listing
 from local.simulator.server import ExchangeServer
 
 _PLATFORM = "platform_state"
+_NEWS = "instrument.state.{}.any"
 _LOOK = 0.1  # s between two looks at a session
 _LAST_WORD = 0.1  # s between the answer that ends a session and its end
 _DEPTHS = ("1", "5", "10", "20", "50", "100", "1000", "10000")
@@ -45,6 +47,12 @@ class Deribit(ExchangeServer):
     idle_timeout = 60.0
     pong_timeout = 10.0
     heartbeat_close = (4000, "heartbeat close")
+    entry_changes: ClassVar = {
+        "closed": {"state": "inactive", "is_active": False},
+        "halted": {"state": "settlement"},
+        "resized": {"tick_size": 5.0},  # amounts are no contracts
+        "odd": {"tick_size": None},
+    }
 
     def __init__(self, feed: str, instruments: list[SimulatedInstrument], limits: Limits) -> None:
         super().__init__(feed, instruments, limits)
@@ -56,12 +64,14 @@ class Deribit(ExchangeServer):
         self._of_stream = {
             stream.name: board for board in self._boards.values() for stream in (board.trades, board.book, board.quote)
         }
+        for kind in ("future", "spot", "option"):
+            self.streams[_NEWS.format(kind)] = Stream(_NEWS.format(kind), "", "quotes")
         self._methods: dict[str, Callable[[Params], Any]] = {
             "public/get_time": lambda params: now_ms(),
             "public/test": lambda params: {"version": "1.2.26"},
             "public/status": lambda params: {"locked": "false", "locked_indices": []},
             "public/get_instruments": self._instruments,
-            "public/get_instrument": lambda params: self._row(self._board(params)),
+            "public/get_instrument": lambda params: self._row(self._board(params).instrument.listing),
             "public/get_order_book": self._order_book,
         }
         self._commands: dict[str, Callable[[Connection, Params], Any]] = {
@@ -201,8 +211,9 @@ class Deribit(ExchangeServer):
     def _take(self, connection: Connection, name: str) -> None:
         active = name in connection.streams
         self.subscribe(connection, name, self.streams.get(name))
-        if name != _PLATFORM and not active and name in self._of_stream[name].new:
-            self._of_stream[name].new[name].add(connection)
+        board = self._of_stream.get(name)
+        if board is not None and not active and name in board.new:
+            board.new[name].add(connection)
 
     def _unsubscribe(self, connection: Connection, params: Params) -> list[str]:
         names = [name for name in channels_of(params) if name in connection.streams]
@@ -223,6 +234,13 @@ class Deribit(ExchangeServer):
     def _disable_heartbeat(self, connection: Connection, params: Params) -> str:
         self._sessions[connection].beat(0.0)
         return "ok"
+
+    def announce_definition(self, symbol: str) -> None:
+        row = self.entry(symbol, self._row)
+        state = "terminated" if self.is_gone(symbol) else row["state"]
+        stream = self.streams[_NEWS.format(row["kind"])]
+        news = {"instrument_name": row["instrument_name"], "state": state, "timestamp": self.now_ms()}
+        self.send_to(stream.subscribers, stream, notification(stream.name, news))
 
     def wrap(self, connection: Connection, stream: Stream, body: bytes) -> bytes:
         return body
@@ -257,16 +275,14 @@ class Deribit(ExchangeServer):
             raise wrong("instrument_name", "wrong format")
         return board
 
-    def _row(self, board: Board) -> dict[str, Any]:
-        listing = board.instrument.listing
+    def _row(self, listing: Listing) -> dict[str, Any]:
         return frames.instrument_row(listing, list(self._boards).index(listing.exchange_symbol) + 1)
 
     def _instruments(self, params: Params) -> list[dict[str, Any]]:
         currency, kind = params.get("currency"), params.get("kind")
         if currency not in _CURRENCIES:
             raise wrong("currency", "wrong format")
-        rows = [self._row(board) for board in self._boards.values()]
-        return [row for row in rows if kind in (None, row["kind"]) and _is_of(row, currency)]
+        return [row for row in self.entries(self._row) if kind in (None, row["kind"]) and _is_of(row, currency)]
 
     def _order_book(self, params: Params) -> dict[str, Any]:
         board, depth = self._board(params), str(params.get("depth", "5"))

@@ -99,10 +99,23 @@ class Refuse(_InstrumentFault):
     count: Annotated[int, Field(ge=1)] = 1
 
 
+class Definition(_InstrumentFault):
+    """What the exchange lists of an instrument changes, and it says so where it announces such things.
+
+    `gone`: it is listed no more, can be subscribed no more, and nothing comes of it. `closed`, `halted`: told by its
+    state. `resized`: another contract size; `unsized`: none yet, as before an opening; both in the listing only.
+    `odd`: an entry that nobody can use. `back`: as it was.
+    """
+
+    kind: Literal["definition"] = "definition"
+    change: Literal["gone", "closed", "halted", "resized", "unsized", "odd", "back"]
+
+
 class RateLimit(_Plan):
     """Requests are answered as if there had been too many: the next `count`, or all for so many seconds.
 
-    `rest`: with the HTTP status (418 is Binance's alone) and how long to wait. `ws`: requests to subscribe.
+    `rest`: with the HTTP status (418 is Binance's alone, whose body names the end) and how long to wait. `ws`: requests
+    to subscribe.
     """
 
     kind: Literal["rate_limit"] = "rate_limit"
@@ -208,7 +221,7 @@ BookFault = Gap | Duplicate | Reorder | Malformed | Crossed
 SubscriptionFault = Silent | Refuse
 ConnectionFault = Disconnect | Heartbeat | Mute | Shutdown | Maintenance
 TimedFault = Stall | WrongClock
-Fault = BookFault | Restart | SubscriptionFault | RateLimit | ConnectionFault | TimedFault | Mutate
+Fault = BookFault | Restart | SubscriptionFault | Definition | RateLimit | ConnectionFault | TimedFault | Mutate
 Plan = Fault | Arbitrage
 PLANS: TypeAdapter[Plan] = TypeAdapter(Annotated[Plan, Field(discriminator="kind")])
 

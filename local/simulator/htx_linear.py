@@ -45,6 +45,13 @@ class HtxLinear(Htx):
     requests_per_second = 60  # 40 are documented, 60 in one burst were accepted
     time_path = "/api/v1/timestamp"
     every = round(0.03 / STEP)  # steps between two looks at a book
+    entry_changes: ClassVar = {
+        "closed": {"contract_status": 0},
+        "halted": {"contract_status": 3},
+        "resized": {"contract_size": 1},
+        "unsized": {"contract_size": None, "contract_status": 2},
+        "odd": {"price_tick": None},
+    }
     contracts_path: ClassVar[str] = "/linear-swap-api/v1/swap_contract_info"
 
     def __init__(self, feed: str, instruments: list[SimulatedInstrument], limits: Limits) -> None:
@@ -127,8 +134,7 @@ class HtxLinear(Htx):
         return {"status": "ok", "ts": now_ms()}
 
     async def _contracts(self, request: web.Request) -> web.Response:
-        rows = [contract_row(instrument.listing) for instrument in self.instruments.values()]
-        return answered({"status": "ok", "data": rows, "ts": now_ms()})
+        return answered({"status": "ok", "data": self.entries(contract_row), "ts": now_ms()})
 
     def rate_limited(self, status: int, retry_after: int) -> web.Response:
         body = {"status": "error", "err_code": 1032, "err_msg": "too many requests", "ts": now_ms()}

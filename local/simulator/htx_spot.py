@@ -1,7 +1,7 @@
 """HTX spot: incremental books of 5 to 400 levels on a path of their own, whose snapshots are pulled (PROTOCOLS §4)."""
 
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from aiohttp import web
 
@@ -35,6 +35,7 @@ class HtxSpot(Htx):
     time_path = "/v1/common/timestamp"
     every = round(0.1 / STEP)  # steps between two pushes of 150 and 400 levels
     pulls_apart = 100  # ms
+    entry_changes: ClassVar = {"closed": {"state": "offline"}, "halted": {"state": "suspend"}, "odd": {"bc": None}}
 
     def __init__(self, feed: str, instruments: list[SimulatedInstrument], limits: Limits) -> None:
         super().__init__(feed, instruments, limits)
@@ -112,8 +113,7 @@ class HtxSpot(Htx):
         return {"status": "ok", "data": now_ms()}
 
     async def _symbols(self, request: web.Request) -> web.Response:
-        rows = [spot_row(instrument.listing) for instrument in self.instruments.values()]
-        return answered({"status": "ok", "data": rows, "ts": str(now_ms()), "full": 1})
+        return answered({"status": "ok", "data": self.entries(spot_row), "ts": str(now_ms()), "full": 1})
 
     def rate_limited(self, status: int, retry_after: int) -> web.Response:
         body = {"status": "error", "err-code": "too-many-requests", "err-msg": "too many requests", "data": None}

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import deque
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 from aiohttp import web
@@ -26,6 +26,8 @@ _CHANNELS: dict[str, Channel] = {
 }
 _PUBLIC = ("trades", "books", "books5", "bbo-tbt")
 _BUSINESS = ("trades-all",)
+_NEWS = "instruments"
+_KINDS = ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION", "EVENTS")
 _PRIVILEGED = ("books-l2-tbt", "books50-l2-tbt")  # VIP4 and above
 _OPERATIONS_PER_HOUR = 480
 _ARGS_BYTES = 64 * 1024
@@ -57,6 +59,13 @@ class Okx(ExchangeServer):
     keep_alive = 60.0
     heartbeat_close = (4004, "No data received in 30s.")
     chained_reset = True
+    entry_changes: ClassVar = {
+        "closed": {"state": "expired"},
+        "halted": {"state": "suspend"},
+        "resized": {"ctVal": "1"},
+        "unsized": {"ctVal": "", "state": "preopen"},
+        "odd": {"tickSz": ""},
+    }
 
     def __init__(self, feed: str, instruments: list[SimulatedInstrument], limits: Limits) -> None:
         super().__init__(feed, instruments, limits)
@@ -65,6 +74,8 @@ class Okx(ExchangeServer):
             for rank, instrument in enumerate(instruments)
         }
         self._requests: dict[str, deque[float]] = {}
+        for kind in _KINDS:
+            self.streams[f"{_NEWS}:{kind}"] = Stream(f"{_NEWS}:{kind}", "", "quotes")
 
     # The market: per instrument, the exchange's order of pushes is bbo-tbt, books, books5
 
@@ -183,6 +194,8 @@ class Okx(ExchangeServer):
         if not isinstance(arg, dict) or not isinstance(arg.get("channel"), str):
             raise ControlError("60013", f"Invalid args: {orjson.dumps(arg).decode()}")
         channel, instrument = arg["channel"], str(arg.get("instId", ""))
+        if channel == _NEWS and arg.get("instType") in _KINDS:
+            return f"{_NEWS}:{arg['instType']}"
         if channel in _PRIVILEGED:
             raise ControlError("64003", "Your trading fee tier doesn't meet the requirement to access this channel")
         offered = _BUSINESS if connection.path.endswith("business") else _PUBLIC
@@ -192,12 +205,20 @@ class Okx(ExchangeServer):
 
     def on_subscribed(self, connection: Connection, stream: Stream) -> None:
         channel, _, instrument = stream.name.partition(":")
+        if channel == _NEWS:
+            return  # no listing comes of its own accord
         board = self._boards[instrument]
         if channel == "books":
             board.seeding.add(connection)
         elif channel in ("bbo-tbt", "books5") and not self.stalled(stream.symbol):
             levels = 1 if channel == "bbo-tbt" else 5
             connection.answer(full_push(board.instrument, channel, levels, self.now_ms()), "snapshot")
+
+    def announce_definition(self, symbol: str) -> None:
+        row = self.entry(symbol, instrument_row) | ({"state": "expired"} if self.is_gone(symbol) else {})
+        stream = self.streams[f"{_NEWS}:{row['instType']}"]
+        push = {"arg": {"channel": _NEWS, "instType": row["instType"]}, "data": [row]}
+        self.send_to(stream.subscribers, stream, push)
 
     def wrap(self, connection: Connection, stream: Stream, body: bytes) -> bytes:
         return body
@@ -223,11 +244,12 @@ class Okx(ExchangeServer):
         kind = request.query.get("instType", "")
         if refused := self._refused(f"instruments:{kind}", 20):
             return refused
-        if kind not in ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION", "EVENTS"):
+        if kind not in _KINDS:
             return _json({"code": "51000", "msg": "Parameter instType error", "data": []}, 400)
         name = request.query.get("instId")
-        rows = [instrument_row(instrument.listing) for instrument in self.instruments.values()]
-        rows = [row for row in rows if row["instType"] == kind and name in (None, row["instId"])]
+        rows = [
+            row for row in self.entries(instrument_row) if row["instType"] == kind and name in (None, row["instId"])
+        ]
         if name is not None and not rows:
             return _json({"code": "51001", "msg": "Instrument ID doesn't exist.", "data": []})
         return _json(_data(rows))

@@ -14,7 +14,17 @@ from local.simulator.book import Levels
 from local.simulator.book_faults import BookFaults
 from local.simulator.connection import Channel, Connection, Limits, Stream, now_ms
 from local.simulator.connection_faults import ConnectionFaults
-from local.simulator.faults import BookFault, Fault, Mutate, Planted, RateLimit, Restart, SubscriptionFault, TimedFault
+from local.simulator.faults import (
+    BookFault,
+    Definition,
+    Fault,
+    Mutate,
+    Planted,
+    RateLimit,
+    Restart,
+    SubscriptionFault,
+    TimedFault,
+)
 from local.simulator.instrument import SimulatedInstrument
 from local.simulator.listings import Listing
 from local.simulator.mutation_faults import MutationFaults
@@ -37,6 +47,7 @@ class ExchangeServer(ABC):
     delay = 0  # steps by which the exchange lags behind the hidden price
     most_levels = 5000  # a side, that its snapshots can show
     heartbeat_close: ClassVar[tuple[int, str]]  # code and reason with which it ends what did not answer
+    entry_changes: ClassVar[dict[str, dict[str, Any]]]  # fields of a listed entry, by the change that is planted
     chained_reset = False  # it documents that ids may start over without breaking the chain
 
     def __init__(self, feed: str, instruments: list[SimulatedInstrument], limits: Limits) -> None:
@@ -47,6 +58,7 @@ class ExchangeServer(ABC):
         self.streams: dict[str, Stream] = {}
         self.connections: set[Connection] = set()
         self.port = 0
+        self._changes: dict[str, str] = {}  # of what is listed, by symbol
         self._tasks = Tasks()
         self._books = BookFaults(self)
         self._subscriptions = SubscriptionFaults()
@@ -97,6 +109,9 @@ class ExchangeServer(ABC):
 
     @abstractmethod
     def unknown(self, symbol: str) -> dict[str, Any]: ...
+
+    def announce_definition(self, symbol: str) -> None:  # noqa: B027 - not every exchange does
+        """Tell who asked for it that an instrument's definition has changed."""
 
     def level(self, price: str, amount: str) -> list[Any]:
         """One level as the book's frames have it."""
@@ -186,6 +201,26 @@ class ExchangeServer(ABC):
             [answer.body] = self._mutations.outgoing("rest", answer.body)
         return answer
 
+    # Definitions
+
+    def entries(self, row: Callable[[Listing], dict[str, Any]]) -> list[dict[str, Any]]:
+        """What is listed, as it is by now."""
+        return [
+            self._entry(instrument.listing, row)
+            for symbol, instrument in self.instruments.items()
+            if not self.is_gone(symbol)
+        ]
+
+    def entry(self, symbol: str, row: Callable[[Listing], dict[str, Any]]) -> dict[str, Any]:
+        """One entry of the listing, also of what is gone."""
+        return self._entry(self.instruments[symbol].listing, row)
+
+    def _entry(self, listing: Listing, row: Callable[[Listing], dict[str, Any]]) -> dict[str, Any]:
+        return row(listing) | self.entry_changes.get(self._changes.get(listing.symbol, ""), {})
+
+    def is_gone(self, symbol: str) -> bool:
+        return self._changes.get(symbol) == "gone"
+
     # Streams
 
     def add_stream(self, name: str, listing: Listing, channel: Channel) -> Stream:
@@ -240,6 +275,10 @@ class ExchangeServer(ABC):
             planted.end()
         elif isinstance(plan, SubscriptionFault):
             self._subscriptions.plant(planted, plan, self.streams.values())
+        elif isinstance(plan, Definition):
+            self._changes[plan.symbol] = plan.change
+            self.announce_definition(plan.symbol)
+            planted.end()
         elif isinstance(plan, RateLimit):
             self._rates.plant(planted, plan)
         elif isinstance(plan, Mutate):
@@ -254,11 +293,12 @@ class ExchangeServer(ABC):
         return now_ms() + self._timed.clock_offset
 
     def stalled(self, symbol: str) -> bool:
-        return self._timed.stalled(symbol)
+        return self._timed.stalled(symbol) or self.is_gone(symbol)
 
     def refuses(self, *streams: Stream | None) -> bool:
         """Whether a request to subscribe to these streams is to be refused; counts as one request."""
-        return self._subscriptions.refuses(streams)
+        gone = any(stream is not None and self.is_gone(stream.symbol) for stream in streams)
+        return self._subscriptions.refuses(streams) or gone
 
     def too_frequent(self) -> bool:
         """Whether a request to subscribe is to be answered as one too many; counts it."""

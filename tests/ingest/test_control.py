@@ -31,7 +31,9 @@ def test_old(timestamp: int) -> None:
     assert understood(request(), NOW + 1, NOW + 1) is None
 
 
-@pytest.mark.parametrize("value", [None, b"", b"[]", b"{}", request(request="dance"), request(timestamp="soon")])
+@pytest.mark.parametrize(
+    "value", [None, b"", b"[]", b"{}", request(request="dance"), request(timestamp="soon"), request(timestamp=1e300)]
+)
 def test_rubbish(value: bytes | None) -> None:
     """What is no request is told and passed over."""
     assert understood(value, 0, NOW) is None

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from ingest.exchanges.base import Route
 from ingest.handover import Handover
-from ingest.stream import Stream
+from ingest.stream import Stream, discard
 
 SECOND = 10**9
 KEY = "okx:BTC-USDT"
@@ -86,3 +86,81 @@ def test_the_new_connection_fails() -> None:
     sockets.handover.undo()
     sockets.frame("old", 2, SECOND)
     assert sockets.written == [b"new 1", b"old 2"]
+
+
+class Pair:
+    """Two connections with these streams each, acknowledged and heard on the old one."""
+
+    def __init__(self, *symbols: str) -> None:
+        self.routes = [Route("data", symbol, "quotes") for symbol in symbols]
+        self.old, self.new = ({route: Stream(KEY, route, discard) for route in self.routes} for _ in range(2))
+        self.handover = Handover(self.old, False, discard)
+        for stream in self.new.values():
+            self.handover.prepare(stream)
+        for stream in self.old.values():
+            stream.acknowledged_at = stream.heard_at = 1
+
+    def flows(self, *places: int) -> None:
+        for place in places:
+            stream = self.new[self.routes[place]]
+            stream.acknowledged_at = stream.heard_at = SECOND
+            stream.write(SECOND, KEY, b"")
+
+    def refuse(self, side: dict[Route, Stream], place: int) -> None:
+        stream = side[self.routes[place]]
+        stream.acknowledged_at, stream.refusals = 0, stream.refusals + 1
+
+    @property
+    def complete(self) -> bool:
+        return self.handover.complete(self.new, 2 * SECOND)
+
+
+def test_refused_on_the_old_connection() -> None:
+    """What the exchange did not give to the old one, the new one does not wait for, whatever it says now."""
+    pair = Pair("A", "B")
+    pair.refuse(pair.old, 1)
+    assert not pair.complete
+    pair.flows(0)
+    assert pair.complete
+    pair.refuse(pair.new, 1)
+    assert pair.complete
+
+
+def test_refused_on_the_new_connection() -> None:
+    """What the old one has is asked for a second time; then the rest is moved without it."""
+    pair = Pair("A", "B", "C")
+    pair.flows(0, 1)
+    assert not pair.complete
+    pair.refuse(pair.new, 2)
+    assert not pair.complete
+    pair.refuse(pair.new, 2)
+    assert pair.complete
+
+
+def test_most_is_refused_on_the_new_connection() -> None:
+    """Then the old one is the better one."""
+    pair = Pair("A", "B", "C")
+    pair.flows(0)
+    for place in (1, 2, 1, 2, 1, 2):
+        pair.refuse(pair.new, place)
+        assert not pair.complete
+
+
+def test_silent_instruments_do_not_block() -> None:
+    """A stream that never sends has had its time after five seconds."""
+    pair = Pair("A", "B")
+    pair.flows(0)
+    pair.new[pair.routes[1]].acknowledged_at = SECOND
+    assert not pair.complete
+    assert pair.handover.complete(pair.new, 7 * SECOND)
+
+
+def test_gone_meanwhile() -> None:
+    """An instrument that is delisted during the move is not waited for, and what was held of it is dropped."""
+    sockets = Sockets("books", True)
+    sockets.frame("new", 1, SECOND)
+    sockets.handover.forget(sockets.route)
+    sockets.streams.clear()
+    sockets.handover.complete(sockets.streams, 9 * SECOND)
+    sockets.handover.finish(sockets.streams)
+    assert sockets.written == []

@@ -56,3 +56,17 @@ def test_resumed() -> None:
 def test_not_subscribed() -> None:
     """What was not acknowledged is not silent: it is refused, and told so."""
     assert Watch({"books": LIMIT}).look(stream(), 10**6 * SECOND) is None
+
+
+def test_our_clock_is_set() -> None:
+    """Ages are what they were: a clock set forward makes nothing silent, one set back hides nothing."""
+    watch = Watch({"books": LIMIT})
+    assert watch.look(stream(acknowledged_at=100), 111 * SECOND)
+    watch.shift(120 * SECOND)
+    anew = stream(acknowledged_at=220)
+    assert watch.look(anew, 235 * SECOND) is None
+    assert watch.look(anew, 241 * SECOND)
+    watch.shift(-120 * SECOND)
+    resumed = stream(acknowledged_at=100)
+    resumed.heard_at = 122 * SECOND
+    assert watch.resumed(resumed) == 22 * SECOND

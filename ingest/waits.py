@@ -1,0 +1,121 @@
+"""How long an exchange wants to be left alone: read from a refusal's status, headers and body."""
+
+import asyncio
+import re
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from math import isfinite
+from typing import Any
+
+import orjson
+from websockets.exceptions import InvalidStatus
+
+LONGEST = 3 * 86_400.0  # s: the longest ban that an exchange documents
+_SHORTEST = 1.0
+_DEFAULTS = {403: 300.0, 418: 120.0}  # s, where nothing is said; a web application firewall counts over 5 minutes
+_DEFAULT = 60.0
+_REFUSALS = frozenset({403, 418, 429})
+# "Too many requests" comes with HTTP 200 or 400 as well. OKX, Deribit and HTX; their codes do not collide.
+_CODES = frozenset({"50011", "50013", "50040", "50061", "10028", "1032", "too-many-requests", "too-many-request"})
+_ERROR_SIZE = 4096  # bytes: a longer body is no error
+_UNTIL = re.compile(rb"until\D{0,20}(\d{10,16})(?!\d)")
+_MARGIN = 0.5  # s added to a moment: our way of reading the exchange's clock is not exact
+
+
+def wait_of(status: int, headers: Mapping[str, str], body: bytes, now: float | None = None) -> float | None:
+    """Seconds to wait if this answer says that there were too many requests, else None. `now`: s since the epoch."""
+    error = _error(body)
+    if status not in _REFUSALS and not (_codes(error) & _CODES):
+        return None
+    # Where the answer tells the exchange's time, the end of a ban is compared with that: our clock may be wrong.
+    here = _date(headers.get("Date", "")) or (time.time() if now is None else now)
+    told = [seconds for seconds in _told(headers, error, body, here) if seconds is not None]
+    if not told:
+        return _DEFAULTS.get(status, _DEFAULT)
+    return min(max(*told, _SHORTEST), LONGEST)
+
+
+def wait_of_handshake(error: InvalidStatus) -> float:
+    """The same for a WebSocket handshake that was refused; 0: no wait was asked for."""
+    answer = error.response
+    return wait_of(answer.status_code, dict(answer.headers.raw_items()), bytes(answer.body or b"")) or 0.0
+
+
+class Gate:
+    """Hold back every request until what an exchange asked for is over."""
+
+    def __init__(self) -> None:
+        self._free_at = 0.0  # monotonic
+
+    def close(self, seconds: float) -> None:
+        self._free_at = max(self._free_at, time.monotonic() + seconds)
+
+    @property
+    def left(self) -> float:
+        """Seconds until it is open."""
+        return max(self._free_at - time.monotonic(), 0.0)
+
+    @property
+    def closed(self) -> bool:
+        return self.left > 0
+
+    async def passed(self) -> None:
+        """Wait until it is open; it may be closed again meanwhile."""
+        while self.closed:
+            await asyncio.sleep(self.left)
+
+
+def _told(headers: Mapping[str, str], error: dict[str, Any], body: bytes, now: float) -> list[float | None]:
+    """Everything that names an end: the latest of it counts."""
+    names = [name for name in headers if name.lower().endswith("retry-after")]  # X-MBX-…-RETRY-AFTER as well
+    data = error.get("data")
+    inner = data if type(data) is dict else {}
+    until = _UNTIL.search(body[:_ERROR_SIZE])
+    return [
+        *(_seconds(headers[name], now) for name in names),
+        _seconds(until[1].decode(), now) if until else None,
+        *(_seconds(holder.get(name), now) for holder in (error, inner) for name in ("retryAfter", "retry_after")),
+        _seconds(inner.get("wait"), now),
+    ]
+
+
+def _seconds(value: Any, now: float) -> float | None:
+    """Seconds from now: of a number of seconds, a moment as epoch s, ms or µs, or an HTTP date. None: of none."""
+    if type(value) not in (int, float, str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        date = _date(str(value))
+        return date - now + _MARGIN if date else None
+    if not isfinite(number) or number < 0:
+        return None
+    for unit in (1e6, 1e3, 1.0):
+        if number / unit > 1e9:
+            return number / unit - now + _MARGIN
+    return number
+
+
+def _date(text: str) -> float | None:
+    try:
+        return parsedate_to_datetime(text.strip()).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
+def _error(body: bytes) -> dict[str, Any]:
+    """The error that a short JSON body holds: Deribit's and the newer Binance's stand one level deeper."""
+    if len(body) > _ERROR_SIZE:
+        return {}
+    try:
+        found = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    if type(found) is not dict:
+        return {}
+    return found["error"] if type(found.get("error")) is dict else found
+
+
+def _codes(error: dict[str, Any]) -> set[str]:
+    return {str(error.get(name)) for name in ("code", "err_code", "err-code")}

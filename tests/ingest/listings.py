@@ -1,0 +1,63 @@
+"""REST answers of each exchange, as its simulator gives them, to be changed by tests."""
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from ingest.exchanges import EXCHANGE_FEEDS
+from ingest.exchanges.base import ExchangeFeed
+from ingest.rest import Rest
+from local.simulator.binance_feeds import BinanceSpot, BinanceUsdm
+from local.simulator.connection import Limits
+from local.simulator.deribit_frames import instrument_row as deribit_row
+from local.simulator.htx_frames import contract_row, spot_row
+from local.simulator.listings import listings_of
+from local.simulator.okx_frames import instrument_row as okx_row
+
+ROWS: dict[str, Callable[[], list[dict[str, Any]]]] = {
+    "binance-spot": lambda: [
+        BinanceSpot("binance-spot", [], Limits()).symbol_info(each) for each in listings_of("binance-spot")
+    ],
+    "binance-usdm": lambda: [
+        BinanceUsdm("binance-usdm", [], Limits()).symbol_info(each) for each in listings_of("binance-usdm")
+    ],
+    "okx": lambda: [okx_row(each) for each in listings_of("okx")],
+    "htx-spot": lambda: [spot_row(each) for each in listings_of("htx-spot")],
+    "htx-linear": lambda: [contract_row(each) for each in listings_of("htx-linear")],
+    "deribit": lambda: [deribit_row(each, 1) for each in listings_of("deribit")],
+}
+SYMBOLS = {feed: [each.symbol for each in listings_of(feed)] for feed in ROWS}
+
+
+class Answering(Rest):
+    """Answers every request for a listing with these rows, or with `body` as it is."""
+
+    def __init__(self, feed: str, rows: list[Any] | None = None, body: bytes | None = None) -> None:
+        self.feed, self.rows, self.body = feed, rows or [], body
+
+    def allow(self, weight_per_minute: float) -> None:
+        assert weight_per_minute > 0
+
+    async def get(self, path: str, weight: float = 1, **params: str) -> bytes:
+        if self.body is not None:
+            return self.body
+        kind = params.get("instType") or params.get("kind")
+        of_kind = [row for row in self.rows if kind is None or type(row) is not dict or self._kind(row) == kind]
+        return orjson.dumps(enveloped(self.feed, of_kind))
+
+    def _kind(self, row: Any) -> Any:
+        return row.get("instType" if self.feed == "okx" else "kind")
+
+
+def enveloped(feed: str, rows: list[Any]) -> dict[str, Any]:
+    """Rows as the exchange's answer has them."""
+    if feed.startswith("binance"):
+        return {"rateLimits": [], "symbols": rows}
+    if feed == "okx":
+        return {"code": "0", "msg": "", "data": rows}
+    return {"jsonrpc": "2.0", "result": rows} if feed == "deribit" else {"status": "ok", "data": rows}
+
+
+def made(feed: str) -> ExchangeFeed:
+    return EXCHANGE_FEEDS[feed]()
