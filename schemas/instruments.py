@@ -1,13 +1,25 @@
 """What is known of one tradable instrument: the facts that turn a frame's numbers into canonical ones."""
 
-from typing import Any, Literal
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from schemas.exchange_names import to_exchange
 from schemas.symbols import Kind, Symbol, parse_symbol
 
 Status = Literal["trading", "halted", "closed"]
+
+_SIZE = re.compile(r"\d{1,20}(\.\d{1,40})?")
+
+
+def _size(text: str) -> str:
+    if not _SIZE.fullmatch(text) or not float(text):
+        raise ValueError("not a plain decimal above zero")
+    return text
+
+
+Size = Annotated[str, AfterValidator(_size)]
 
 
 class Instrument(BaseModel):
@@ -29,7 +41,7 @@ class Instrument(BaseModel):
     settle: str = ""
     tick_size: str = ""
     lot_size: str = ""
-    contract_size: str = "1"
+    contract_size: Size = "1"
     inverse: bool = False
     expiry: str = ""
     status: Status = "trading"

@@ -15,7 +15,7 @@ from typing import Any
 import faust
 import structlog
 
-from schemas.errors import MarketPrismError
+from schemas.errors import MarketPrismError, StackError
 from schemas.feeds import EXCHANGES
 from schemas.limits import MAX_BATCH, MAX_JOIN_RECORD, MAX_MESSAGE, MAX_REQUEST
 from schemas.logs import configure_logs
@@ -214,6 +214,10 @@ def _events(stream: Any) -> AsyncIterator[Any]:
 async def witness() -> None:
     """Put a tick into raw partitions that ingest has fallen silent in: its death must not stop stream time."""
     now = time.monotonic()
+    try:
+        publishers().check_progress(now)
+    except StackError as error:
+        _crash(error)
     for tp, state in books_state.states.items():
         if now - _read_at.get(tp, now) >= _SILENT_AFTER and state.needs_witness():
             line = encode_marker(time.time_ns(), f"{state.exchange}:{EVERY}", "tick", feeds=[])

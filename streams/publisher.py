@@ -13,9 +13,11 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
+from schemas.errors import StackError
 from schemas.limits import MAX_UNPUBLISHED
 
 _GATHER = 0.01  # s
+_STALLED = 120.0  # s without progress after which a new start is the better hope
 _MOST_WAITING = 20_000  # records over all partitions until the agents wait; or so many bytes, `MAX_UNPUBLISHED`
 
 Entry = tuple[bytes | None, bytes]
@@ -38,6 +40,7 @@ class Publishers:
         self._urgent = urgent
         self._publishers: dict[tuple[str, int], _Publisher] = {}
         self._space = asyncio.Event()
+        self._stalled_since = 0.0  # monotonic; 0: what waits is being handed over
         self.waiting = 0  # records
         self.size = 0  # bytes
 
@@ -61,7 +64,17 @@ class Publishers:
         """Wait until everything queued before this call is acknowledged by the broker; raises what went wrong."""
         await asyncio.gather(*(publisher.drain() for publisher in self._publishers.values()))
 
+    def check_progress(self, now: float) -> None:
+        """Called now and then: `StackError` once something has waited for long and the broker has taken nothing."""
+        if not self.waiting:
+            self._stalled_since = 0.0
+        elif not self._stalled_since:
+            self._stalled_since = now
+        elif now - self._stalled_since > _STALLED:
+            raise StackError(f"{self.waiting} records wait, and none was published for {_STALLED:.0f} s")
+
     def handed_over(self, count: int, size: int) -> None:
+        self._stalled_since = 0.0
         self.waiting -= count
         self.size -= size
         self._space.set()
