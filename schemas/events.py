@@ -100,7 +100,8 @@ class Gap(MarketEvent):
     `id` ties the two. `channel`: what has the hole. `cause`: `sequence` (ids did not follow), `disconnected`, `absent`
     (nobody ingested the feed), `lost` (ingest had to drop frames), `skipped` (a record that could not be processed),
     `restarted` (the exchange's ids began anew), `checksum`, `crossed` (the book contradicted itself), `quality` (the
-    exchange's BBO contradicted it), `depth` (the price left the levels that the snapshot knew).
+    exchange's BBO contradicted it), `depth` (the price left the levels that the snapshot knew), `changed` (the size of
+    its contracts changed).
     `since`: receipt of the last frame before the hole, µs. `first_missing`/`last_missing`: ids of the first and last
     missing trade, empty where unknown. `expected`/`received`: ids at a sequence gap of a book, else 0.
     `duration`: microseconds from `since`, at `closed`.

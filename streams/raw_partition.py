@@ -74,9 +74,7 @@ class RawPartition:
         for key in dict.fromkeys(line.key for line in lines):
             if stream := self.streams.get(key):
                 self._changed.add(key)
-                stream.publish_status(out, now, "skipped", [], reason.splitlines()[-1])
-                stream.on_lost(out, now, "skipped")
-                stream.trades.on_away(out, now, "skipped")
+                stream.on_skipped(out, now, reason.splitlines()[-1])
         self.offset = offset
         return out
 
@@ -160,7 +158,7 @@ class RawPartition:
         if kind == "instrument":
             stream.on_instrument(out, now, _defined(stream, marker))
         elif kind == "lost":
-            stream.on_lost(out, now)
+            stream.books.on_lost(out, now)
         elif kind == "clock" or kind in STATUS_TYPES:
             stream.on_marker(out, now, kind, marker)
         else:
@@ -189,9 +187,9 @@ class RawPartition:
         feeds = [name for name in FEEDS if FEEDS[name].exchange == self.exchange] if served is None else served
         gone, returned, step = self.presence.on_tick(feeds, now)
         for stream in self._streams_of(served or (), offset):
-            stream.orders.is_served = True
+            stream.books.orders.is_served = True
         for stream in self._streams_of(gone, offset):
-            stream.orders.is_served = False
+            stream.books.orders.is_served = False
             stream.on_absent(out, now, self.presence.age(stream.instrument.feed, now))
         for stream in self._streams_of(returned, offset):
             stream.on_returned(out, now)

@@ -89,7 +89,7 @@ class Lab:
 
     def live(self, key: str) -> bool:
         stream = self.stream(key)
-        return stream is not None and stream.orders.state == "live"
+        return stream is not None and stream.books.orders.state == "live"
 
     async def until(self, reached: Callable[[], bool], what: str, within: float = 15.0) -> float:
         """Wait for it; the seconds it took."""
@@ -117,7 +117,7 @@ class Lab:
     def _levels(self, key: str) -> tuple[Levels, Levels]:
         stream = self.stream(key)
         assert stream is not None
-        book = stream.orders.book
+        book = stream.books.orders.book
         return _decimals(map(texts_of, book.bids.all())), _decimals(map(texts_of, book.asks.all()))
 
 

@@ -47,7 +47,7 @@ class Rig:
 
     @property
     def state(self) -> str:
-        return self.partition.streams[KEY].orders.state
+        return self.partition.streams[KEY].books.orders.state
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_a_whole_seed_knows_everything() -> None:
     rig.seed(side(9999, -1, 20), side(10001, 1, 20), 0)
     rig.update([], [["10600", "5"], *([str(price), "0"] for price in range(10001, 10021))], 10)
     assert rig.state == "live"
-    assert rig.partition.streams[KEY].orders.book.asks.all() == [b'10600","5']
+    assert rig.partition.streams[KEY].books.orders.book.asks.all() == [b'10600","5']
 
 
 def test_a_replay_goes_on_with_what_updates_told() -> None:
@@ -153,7 +153,7 @@ def test_known_levels_survive_a_restart(rig: Rig) -> None:
     restored = RawPartition("binance", 0, load_settings(depth=400))
     for key in rig.partition.take_changed():
         restored.load(key, rig.partition.dump(key))
-    ours, theirs = restored.streams[KEY].orders, rig.partition.streams[KEY].orders
+    ours, theirs = restored.streams[KEY].books.orders, rig.partition.streams[KEY].books.orders
     assert orjson.dumps(ours.dump()) == orjson.dumps(theirs.dump())
     assert ours.book.asks.all() == theirs.book.asks.all()
     assert ours.book.asks.known_count() == 500
