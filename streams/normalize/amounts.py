@@ -5,12 +5,12 @@ from functools import lru_cache
 
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
-from streams.decimals import EXACT, INTEGERS, LEAST, fitted, plain
+from streams.decimals import EXACT, LEAST, fitted, plain
 from streams.levels import Level, Levels, level_of, texts_of
 from streams.normalize.events import CheckedLevels
 from streams.normalize.values import positive
 
-_SURELY = 10.0 ** (INTEGERS - 1)  # base units that fit a column, however a float may have rounded them
+_MODEST_SIZE = 100
 
 
 def base_amount(instrument: Instrument, price: str, amount: str) -> str:
@@ -34,18 +34,10 @@ def check_convertible(instrument: Instrument, bids: CheckedLevels, asks: Checked
     """Make sure that `base_levels` can convert both sides, before a book holds them; raises as `base_amount` does."""
     if instrument.contract_size == "1" and not instrument.inverse:
         return
-    size = _size_as_float(instrument.contract_size)
-    for side in (bids, asks):
-        if not _surely_fit(side, size, instrument.inverse):
-            base_levels(instrument, side.levels)
-
-
-def _surely_fit(side: CheckedLevels, size: float, inverse: bool) -> bool:
-    if not side.numbers:
-        return True
-    prices, amounts = zip(*side.numbers, strict=True)
-    most: float = sum(amounts) * size
-    return (most / min(prices) if inverse else most) < _SURELY
+    if bids.modest and asks.modest and _size(instrument.contract_size) <= _MODEST_SIZE:
+        return
+    base_levels(instrument, bids.levels)
+    base_levels(instrument, asks.levels)
 
 
 @lru_cache(maxsize=65536)
@@ -69,8 +61,3 @@ def _size(contract_size: str) -> Decimal:
         return Decimal(positive(contract_size))
     except (FrameError, ValueError):
         raise FrameError(f"the contract size is unknown: {contract_size!r:.60}") from None
-
-
-@lru_cache(maxsize=1024)
-def _size_as_float(contract_size: str) -> float:
-    return float(_size(contract_size))

@@ -20,7 +20,7 @@ from streams.normalize.values import (
     MOST_DIGITS,
     check_name,
     decimal,
-    decoded_sides,
+    decoded_levels,
     micros,
     positives,
     quote_of_texts,
@@ -120,13 +120,13 @@ def _quote(ticker: _Ticker, instrument: Instrument, local_timestamp: int) -> Quo
 
 def _depth(diff: _Diff, instrument: Instrument, local_timestamp: int) -> Depth:
     check_name(diff.s, instrument)
-    bids, asks = decoded_sides(diff.b, diff.a)
+    bids, asks = decoded_levels(diff.b), decoded_levels(diff.a)
     return Depth("update", micros(diff.T or diff.E), diff.U, diff.u, diff.pu, bids, asks)
 
 
 def _seed(snapshot: _Snapshot, instrument: Instrument, local_timestamp: int) -> Depth:
     last, stamp = snapshot.lastUpdateId, local_timestamp if snapshot.T is None else micros(snapshot.T)
-    return Depth("seed", stamp, last, last, -1, *decoded_sides(snapshot.bids, snapshot.asks))
+    return Depth("seed", stamp, last, last, -1, decoded_levels(snapshot.bids), decoded_levels(snapshot.asks))
 
 
 class _Reader(NamedTuple):

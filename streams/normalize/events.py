@@ -9,18 +9,25 @@ from msgspec import Struct
 
 from streams.levels import Levels
 
+MODEST_PRICE, MODEST_AMOUNT = 1e-7, 1e10
+"""No price below and no amount above: then base units fit a column, with any contract size up to a hundred."""
 
-class CheckedLevels(Struct, frozen=True, gc=False):
+
+class CheckedLevels(Struct, frozen=True, gc=False, eq=False):
     """A side of a book message, checked (`values.levels`), with (price, amount) of each level as floats.
 
-    In the exchange's order: best first in snapshots.
+    In the exchange's order: best first in snapshots. `modest`: surely within `MODEST_PRICE` and `MODEST_AMOUNT`.
     """
 
     levels: Levels
     numbers: list[tuple[float, float]]
+    modest: bool = False
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, CheckedLevels) and (self.levels, self.numbers) == (other.levels, other.numbers)
 
 
-NO_LEVELS = CheckedLevels([], [])
+NO_LEVELS = CheckedLevels([], [], modest=True)
 
 
 class Trade(Struct, frozen=True, gc=False):

@@ -53,9 +53,11 @@ def _reader(channel: str, message: dict[str, Any]) -> Callable[[dict[str, Any], 
     """How to read a row of the channel."""
     if channel in _BOOKS:
         action = message["action"]
-        if action not in ("snapshot", "update"):
+        if action == "update":
+            return _update
+        if action != "snapshot":
             raise FrameError(f"unknown book action: {action!r}")
-        return _update if action == "update" else _snapshot
+        return _snapshot
     if channel == "bbo-tbt":
         return _bbo
     if channel == "trades":

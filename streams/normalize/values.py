@@ -18,7 +18,7 @@ from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.decimals import DECIMALS, INTEGERS
 from streams.levels import Level, level_of, texts_of
-from streams.normalize.events import NO_LEVELS, CheckedLevels, Quote
+from streams.normalize.events import MODEST_AMOUNT, MODEST_PRICE, NO_LEVELS, CheckedLevels, Quote
 
 exact: Callable[[bytes | Raw], Any] = msgspec.json.Decoder(float_hook=str).decode
 """JSON with its numbers as text where they have a point: a float keeps some 16 of their digits."""
@@ -32,6 +32,10 @@ _Texts = list[list[str]]  # [price, amount, …] as the exchange sent them
 MOST_DIGITS = DECIMALS + 1
 """Characters that a plain decimal may have without being looked at: it cannot have too many digits behind the point."""
 
+_modest_numbers = msgspec.json.Decoder(
+    list[tuple[Annotated[float, Meta(ge=MODEST_PRICE, lt=_LARGEST)], Annotated[float, Meta(ge=0, lt=MODEST_AMOUNT)]]],
+    strict=False,
+).decode
 _numbers = msgspec.json.Decoder(list[tuple[_Price, _Amount]], strict=False).decode
 _LISTS = {list}
 _PLAIN = b"0123456789."
@@ -199,39 +203,41 @@ def levels(side: _Texts) -> CheckedLevels:
     return typed_levels(side)
 
 
-def decoded_sides(bids: Raw, asks: Raw) -> tuple[CheckedLevels, CheckedLevels]:
-    """`levels` of both sides, of JSON that is not decoded yet: it is cut into its levels, only numbers are decoded.
+def decoded_levels(side: Raw) -> CheckedLevels:
+    """`levels`, of JSON that is not decoded yet: it is cut into its levels, and only the numbers are decoded.
 
     With as many texts between quotes as pairs of numbers, and nothing odd in them (an exponent, the minus of a zero, an
     escaped digit, white space, too many digits), the cuts are where they have to be.
     """
-    bid_json, ask_json = bytes(bids), bytes(asks)
-    both = bid_json + ask_json
-    if _is_odd(both) or _is_long(both):
-        return levels(orjson.loads(bid_json)), levels(orjson.loads(ask_json))
-    return _cut(bid_json), _cut(ask_json)
-
-
-def _cut(json: bytes) -> CheckedLevels:
+    json = bytes(side)
     try:
-        numbers = _numbers(json)
+        numbers = _numbers(side)
     except ValidationError:
         return levels(orjson.loads(json))  # which tells what it is
     if not numbers:
         return NO_LEVELS
     cut = json[3:-3].split(_BETWEEN)
-    if len(cut) != len(numbers) or json[:3] != _FIRST or json[-3] != _QUOTE:
+    if (
+        len(cut) != len(numbers)
+        or json[2] != _QUOTE
+        or json[-3] != _QUOTE
+        or _is_odd(json)
+        or (_LONG_SHAPE in json[::3].translate(_SHAPES) and _is_long(json))
+    ):
         return levels(orjson.loads(json))
     return CheckedLevels(cut, numbers)
 
 
 def number_levels(side: Raw) -> CheckedLevels:
     """`levels`, of JSON that is not decoded yet and has numbers: cut likewise, exponents written out."""
-    json = bytes(side)
+    json, modest = bytes(side), True
     try:
-        numbers = _numbers(side)
+        numbers = _modest_numbers(side)
     except ValidationError:
-        return numeric_levels(exact(json))  # which tells what it is
+        try:
+            numbers, modest = _numbers(side), False
+        except ValidationError:
+            return numeric_levels(exact(json))  # which tells what it is
     if not numbers:
         return NO_LEVELS
     if json.translate(None, _NUMERIC) != b"[%b]" % (b"[,]," * len(numbers))[:-1]:
@@ -240,7 +246,7 @@ def number_levels(side: Raw) -> CheckedLevels:
     if len(texts) > _SHORT and _is_long(texts + _END):
         return numeric_levels(exact(json))
     cut = texts.split(_NEXT)
-    return CheckedLevels(list(map(_plain_level, cut)) if _is_odd(json) else cut, numbers)
+    return CheckedLevels(list(map(_plain_level, cut)) if _is_odd(json) else cut, numbers, modest)
 
 
 @lru_cache(maxsize=65536)
@@ -264,7 +270,7 @@ def _is_odd(json: bytes) -> bool:
 
 
 def _is_long(json: bytes) -> bool:
-    """Whether a number has more digits in a row than may stand behind a point; `json` ends with three others.
+    """Whether a number has more digits in a row than may follow a point; `json` ends with three other characters.
 
     Whatever separates two texts has three characters or more. So a run of 19 digits shows itself in every third
     character already, as six digits in a row: hardly any side has those, and only then all of it is searched.
@@ -287,9 +293,11 @@ def typed_levels(side: _Texts) -> CheckedLevels:
         texts, more = list(map(_plain, texts)), list(map(_plain, more))
         json = _joined(texts, more)
     prices, amounts = list(map(float, texts)), list(map(float, more))  # `ValueError` on anything but one number
-    if 0.0 in prices or (sum(prices) + sum(amounts) >= _LARGEST and max(prices + amounts) >= _LARGEST):
+    cheapest, total = min(prices), sum(amounts)
+    if not cheapest or (sum(prices) + total >= _LARGEST and max(prices + amounts) >= _LARGEST):
         raise FrameError(f"a price that is not above zero, or a value out of range: {side!r:.100}")
-    return CheckedLevels(json.split(_BETWEEN), list(zip(prices, amounts, strict=True)))
+    modest = cheapest >= MODEST_PRICE and total < MODEST_AMOUNT
+    return CheckedLevels(json.split(_BETWEEN), list(zip(prices, amounts, strict=True)), modest)
 
 
 def _joined(prices: list[str], amounts: list[str]) -> bytes:

@@ -13,7 +13,7 @@ from schemas.instruments import Instrument
 from streams.normalize import parse
 from streams.normalize.amounts import base_levels
 from streams.normalize.events import CheckedLevels, Depth, Ignored, Quote, Trade, UsedUp
-from streams.normalize.values import decoded_sides, exact, levels, number_levels, numeric_levels, quote_of
+from streams.normalize.values import decoded_levels, exact, levels, number_levels, numeric_levels, quote_of
 from tests.streams import frames
 from tests.streams.frames import OKX_INVERSE, OKX_SPOT, OKX_SWAP, SPOT, USDM, dumps
 
@@ -237,9 +237,9 @@ def test_levels_are_the_same_decoded_or_not(side: list[list[str]], separators: t
         expected = levels(side)
     except (FrameError, ValueError, IndexError, TypeError) as error:
         with pytest.raises(type(error)):
-            decoded_sides(text, msgspec.Raw(b"[]"))
+            decoded_levels(text)
     else:
-        assert decoded_sides(text, text) == (expected, expected)
+        assert decoded_levels(text) == expected
 
 
 _TOKENS = st.one_of(
@@ -253,7 +253,7 @@ _TOKENS = st.one_of(
 def test_escaped_digits() -> None:
     """JSON may write a digit otherwise; a level never does."""
     text = msgspec.Raw(rb'[["\u0031.5","\u0032"]]')
-    assert decoded_sides(text, msgspec.Raw(b"[]")) == (levels([["1.5", "2"]]), levels([]))
+    assert decoded_levels(text) == levels([["1.5", "2"]])
 
 
 @example(["1,-0"])
