@@ -12,7 +12,7 @@ from typing import Final
 from zlib import crc32
 
 from streams.levels import Level, Levels
-from streams.normalize.events import NO_LEVELS, CheckedLevels
+from streams.normalize.events import CheckedLevels
 
 MAX_LEVELS: Final = 10_000  # a side; the worst beyond it are forgotten, and count as unknown
 
@@ -27,7 +27,7 @@ class Side:
     in order costs more than the rest of an update.
 
     Where the side `is_cut`, `bound` is the worst price up to which every level is known. A snapshot that was cut off
-    says nothing about the orders beyond it: those that changed since are held, but never shown.
+    says nothing about the orders beyond it: those that changed since are held, but shown neither as top nor as whole.
     """
 
     __slots__ = ("_are_bids", "_edge", "_reach", "_tops", "bound", "is_cut", "levels", "near")
@@ -35,7 +35,7 @@ class Side:
     def __init__(self, are_bids: bool) -> None:
         self.levels: dict[float, Level] = {}
         self.near: list[float] = []
-        self.bound = 0.0
+        self.bound = -inf if are_bids else inf
         self.is_cut = False
         self._reach = 0.0  # from the best price to `bound`, when it was set
         self._are_bids = are_bids
@@ -47,7 +47,7 @@ class Side:
         self._tops.clear()
         entries = zip(side.numbers, side.levels, strict=True)
         self.levels = {price: level for (price, amount), level in entries if amount}
-        self.is_cut = False
+        self.uncut()
         if not is_whole and self.levels:
             bound, best = sorted((min(self.levels), max(self.levels)), reverse=not self._are_bids)
             self.cut(bound, abs(best - bound))
@@ -82,28 +82,10 @@ class Side:
             return len(self.levels)
         return sum([price >= bound for price in self.levels] if self._are_bids else [p <= bound for p in self.levels])
 
-    def reveal(self) -> CheckedLevels:
-        """Take the side for whole from now on; returns the levels that were not shown so far."""
-        if not self.is_cut:
-            return NO_LEVELS
-        self.is_cut, bound = False, self.bound
+    def uncut(self) -> None:
+        """Take what is held for the whole."""
+        self.bound, self.is_cut = -inf if self._are_bids else inf, False
         self._tops.clear()
-        hidden = {price: level for price, level in self.levels.items() if (price < bound) is self._are_bids}
-        hidden.pop(bound, None)
-        return CheckedLevels([*hidden.values()], [])
-
-    def known(self, side: CheckedLevels) -> CheckedLevels:
-        """The levels of an update that lie within `bound`; the very same object where all of them do."""
-        bound = self.bound
-        if not self.is_cut:
-            return side
-        if self._are_bids:
-            kept = [number for number, (price, _) in enumerate(side.numbers) if price >= bound]
-        else:
-            kept = [number for number, (price, _) in enumerate(side.numbers) if price <= bound]
-        if len(kept) == len(side.numbers):
-            return side
-        return CheckedLevels([side.levels[number] for number in kept], [side.numbers[number] for number in kept])
 
     def update(self, side: CheckedLevels) -> None:
         """Absolute amounts: zero deletes; deleting a level that is not held is normal (every exchange says so)."""
@@ -154,7 +136,7 @@ class Side:
                 self._choose(max(count, _KEPT))
             levels, near = self.levels, self.near
             best = near[: -count - 1 : -1] if self._are_bids else near[:count]
-            if self.is_cut:
+            if self.is_cut and best and (best[-1] < self.bound) is self._are_bids:
                 best = self._within(best)
             top = self._tops[count] = [levels[price] for price in best]
         return top
@@ -199,6 +181,13 @@ class Book:
         """Whether the best bid is at or above the best ask."""
         bids, asks = self.bids.near, self.asks.near
         return bool(bids and asks) and bids[-1] >= asks[0]
+
+    def is_exhausted(self) -> bool:
+        """Whether the price has left what is known of a side that was cut; its best level may not be the best."""
+        bids, asks = self.bids, self.asks
+        if bids.near and asks.near and bids.near[-1] >= bids.bound and asks.near[0] <= asks.bound:
+            return False
+        return bids.is_exhausted() or asks.is_exhausted()
 
     def checksum(self) -> int:
         """OKX's signed CRC32 of the best 25 levels, interleaved bid, ask, as `price:amount` (PROTOCOLS §3.5)."""

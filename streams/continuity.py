@@ -15,6 +15,8 @@ class Verdict(Enum):
     GAP = 3
 
 
+APPLY, DROP, GAP = Verdict  # looked up for every update: an enumeration's attributes take their time
+
 Rule = Callable[[int, Depth, bool], Verdict]
 
 
@@ -26,8 +28,8 @@ def binance_spot(sequence: int, update: Depth, first: bool) -> Verdict:
     3. Anything else is a gap.
     """
     if update.last <= sequence:
-        return Verdict.DROP
-    return Verdict.APPLY if update.first <= sequence + 1 else Verdict.GAP
+        return DROP
+    return APPLY if update.first <= sequence + 1 else GAP
 
 
 def binance_usdm(sequence: int, update: Depth, first: bool) -> Verdict:
@@ -37,12 +39,12 @@ def binance_usdm(sequence: int, update: Depth, first: bool) -> Verdict:
     2. Afterwards: `pu` == sequence apply; `u` <= sequence is a repetition, drop; else a gap.
     """
     if update.previous == sequence:
-        return Verdict.APPLY
+        return APPLY
     if first:
         if update.last < sequence:
-            return Verdict.DROP
-        return Verdict.APPLY if update.first <= sequence else Verdict.GAP
-    return Verdict.DROP if update.last <= sequence else Verdict.GAP
+            return DROP
+        return APPLY if update.first <= sequence else GAP
+    return DROP if update.last <= sequence else GAP
 
 
 def okx(sequence: int, update: Depth, first: bool) -> Verdict:
@@ -53,8 +55,8 @@ def okx(sequence: int, update: Depth, first: bool) -> Verdict:
     3. Anything else is a gap.
     """
     if update.previous == sequence:
-        return Verdict.APPLY
-    return Verdict.DROP if update.previous < update.last <= sequence else Verdict.GAP
+        return APPLY
+    return DROP if update.previous < update.last <= sequence else GAP
 
 
 def htx_spot(sequence: int, update: Depth, first: bool) -> Verdict:
@@ -65,8 +67,8 @@ def htx_spot(sequence: int, update: Depth, first: bool) -> Verdict:
     3. Anything else is a gap.
     """
     if update.last <= sequence:
-        return Verdict.DROP
-    return Verdict.APPLY if update.previous <= sequence else Verdict.GAP
+        return DROP
+    return APPLY if update.previous <= sequence else GAP
 
 
 def htx_linear(sequence: int, update: Depth, first: bool) -> Verdict:
@@ -77,8 +79,8 @@ def htx_linear(sequence: int, update: Depth, first: bool) -> Verdict:
     3. Anything else is a gap.
     """
     if update.last == sequence + 1:
-        return Verdict.APPLY
-    return Verdict.DROP if update.last <= sequence else Verdict.GAP
+        return APPLY
+    return DROP if update.last <= sequence else GAP
 
 
 def deribit(sequence: int, update: Depth, first: bool) -> Verdict:
@@ -89,8 +91,8 @@ def deribit(sequence: int, update: Depth, first: bool) -> Verdict:
     3. Anything else is a gap.
     """
     if update.previous == sequence:
-        return Verdict.APPLY
-    return Verdict.DROP if update.last <= sequence else Verdict.GAP
+        return APPLY
+    return DROP if update.last <= sequence else GAP
 
 
 RULES: dict[str, Rule] = {

@@ -4,13 +4,10 @@ A plausible but wrong book is worse than a visible gap: whatever does not follow
 state until a snapshot has come, and is reported.
 """
 
-from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple
 
-from msgspec.structs import replace
-
 from streams.book import Book
-from streams.continuity import CUT_AT, RULES, Verdict
+from streams.continuity import APPLY, CUT_AT, GAP, RULES, Verdict
 from streams.levels import json_of
 from streams.normalize.events import CheckedLevels, Depth
 from streams.normalize.values import levels
@@ -129,14 +126,14 @@ class OrderBook:
         sequence, first, follows = snapshot.last, True, list[Depth]()
         for update in self.buffer:
             verdict = self._rule(sequence, update, first)
-            if verdict is Verdict.GAP:
+            if verdict is GAP:
                 return Broken("snapshot_too_old", sequence, update.first)
-            if verdict is Verdict.APPLY:
+            if verdict is APPLY:
                 follows.append(update)
                 sequence, first = update.last, False
         return follows
 
-    def _rebuild(self, snapshot: Depth, follows: Iterable[Depth]) -> list[Depth]:
+    def _rebuild(self, snapshot: Depth, follows: list[Depth]) -> list[Depth]:
         cut_at = self._cut_at if snapshot.kind == "seed" else ()
         self.book.replace(snapshot.bids, snapshot.asks, cut_at)
         cut = [len(side.levels) for side in (snapshot.bids, snapshot.asks) if len(side.levels) in cut_at]
@@ -146,7 +143,9 @@ class OrderBook:
         self._stamp = snapshot.timestamp if snapshot.kind == "snapshot" else 0
         self.crossed = self._is_refreshing = self._is_revealed = False
         self.buffer.clear()
-        return [snapshot, *map(self._apply, follows)]
+        for update in follows:
+            self._apply(update)
+        return [snapshot, *follows]
 
     # A seed knows its levels only: what rests beyond them is unknown until the next one
 
@@ -187,30 +186,34 @@ class OrderBook:
 
     def _update(self, update: Depth) -> list[Depth] | Broken:
         verdict = self._rule(self.sequence, update, self._first)
-        if verdict is Verdict.DROP:
-            return self._break("restarted", update) if self._restarted(update) else []
-        if verdict is Verdict.GAP:
-            return self._break("sequence", update)
+        if verdict is not APPLY:
+            return self._not_applied(verdict, update)
         if self._is_refreshing:
             self.buffer.append(update)
-        applied = self._apply(update)
+        self._apply(update)
         if fault := self._contradiction(update):
             return [] if self.crossed and fault == "crossed" else self._break(fault, update)
-        if applied is not update and (self.book.bids.is_exhausted() or self.book.asks.is_exhausted()):
+        if self._seeded and self.book.is_exhausted():
             if self.is_served:
                 return self._break("depth", update)
-            applied = self._reveal(update)
+            self._believe_updates()
         self.state = "live"
         if self.crossed:
             self.crossed = False
             return [self.whole(update.timestamp)]
-        return [applied]
+        return [update]
 
-    def _reveal(self, update: Depth) -> Depth:
+    def _not_applied(self, verdict: Verdict, update: Depth) -> list[Depth] | Broken:
+        if verdict is GAP:
+            return self._break("sequence", update)
+        return self._break("restarted", update) if self._restarted(update) else []
+
+    def _believe_updates(self) -> None:
         """Go on with what the updates told: in a replay nobody answers a request. The truth check watches the rest."""
-        bids, asks = self.book.bids.reveal(), self.book.asks.reveal()
+        self.book.bids.uncut()
+        self.book.asks.uncut()
         self._is_revealed = True
-        return replace(update, bids=_both(update.bids, bids), asks=_both(update.asks, asks))
+        self._seeded = 0
 
     def _restarted(self, update: Depth) -> bool:
         """An update with ids of old, but later than what the book holds: the exchange's ids began anew."""
@@ -218,16 +221,11 @@ class OrderBook:
             self._stamp = update.timestamp + _AHEAD
         return update.timestamp > self._stamp + _CLEARLY
 
-    def _apply(self, update: Depth) -> Depth:
-        """Change the book; returns what changed of its known levels."""
-        book = self.book
+    def _apply(self, update: Depth) -> None:
         self._stamp = update.timestamp
-        book.update(update.bids, update.asks)
+        self.book.update(update.bids, update.asks)
         self.sequence = update.last
         self._first = False
-        if not (book.bids.is_cut or book.asks.is_cut):
-            return update
-        return replace(update, bids=book.bids.known(update.bids), asks=book.asks.known(update.asks))
 
     def _contradiction(self, message: Depth) -> str:
         book = self.book
@@ -270,8 +268,3 @@ class OrderBook:
             if cut_at:
                 side.cut(*cut_at)
         self.buffer.load(dump["buffer"])
-
-
-def _both(one: CheckedLevels, other: CheckedLevels) -> CheckedLevels:
-    """The levels of both, to be published; they bear no numbers."""
-    return CheckedLevels(list(dict.fromkeys(one.levels + other.levels)), [])

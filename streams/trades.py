@@ -41,8 +41,8 @@ class Trades:
     def on_trade(self, out: Output, now: int, trade: Trade) -> None:
         """Publish a trade that has not come before."""
         ids, health = self.ids, self._health
-        if trade.number == ids.next and trade.count == 1:
-            ids.next += 1
+        if trade.first == ids.next:
+            ids.next = trade.last + 1
         elif not self._is_new(trade, now):
             health.heard(now, trade.timestamp)
             health.repeated += 1
@@ -62,9 +62,9 @@ class Trades:
         self._add(used.number, used.number, now)
 
     def _is_new(self, trade: Trade, now: int) -> bool:
-        if trade.number < 0:
+        if trade.first < 0:
             return self.ids.add_id(trade.id)
-        return self._add(trade.number - trade.count + 1, trade.number, now)
+        return self._add(trade.first, trade.last, now)
 
     def _add(self, first: int, last: int, now: int) -> bool:
         is_new, missing = self.ids.add(first, last)

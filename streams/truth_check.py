@@ -54,7 +54,7 @@ class TruthCheck:
         if sequence > self.last_book:  # else the book went past this id without stopping at it
             self.bbos[sequence] = (now, top)
             if len(self.bbos) > _MOST:  # the book stands still
-                del self.bbos[next(iter(self.bbos))]
+                self.bbos.clear()
         return None
 
     def on_book(self, now: int, sequence: int, top: Top) -> Difference | None:

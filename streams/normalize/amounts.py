@@ -10,7 +10,7 @@ from streams.levels import Level, Levels, level_of, texts_of
 from streams.normalize.events import CheckedLevels
 from streams.normalize.values import positive
 
-_MODEST_SIZE = 100
+_MODEST = 1e19  # base units: surely fewer than a column holds
 
 
 def base_amount(instrument: Instrument, price: str, amount: str) -> str:
@@ -34,10 +34,18 @@ def check_convertible(instrument: Instrument, bids: CheckedLevels, asks: Checked
     """Make sure that `base_levels` can convert both sides, before a book holds them; raises as `base_amount` does."""
     if instrument.contract_size == "1" and not instrument.inverse:
         return
-    if bids.modest and asks.modest and _size(instrument.contract_size) <= _MODEST_SIZE:
-        return
-    base_levels(instrument, bids.levels)
-    base_levels(instrument, asks.levels)
+    size = float(_size(instrument.contract_size))
+    if size <= 1 and not instrument.inverse:
+        return  # base units are fewer than contracts, which fit
+    for side in (bids, asks):
+        if side.numbers and _largest(side, instrument.inverse) * size >= _MODEST:
+            base_levels(instrument, side.levels)
+
+
+def _largest(side: CheckedLevels, inverse: bool) -> float:
+    """No amount of the side is larger, in contracts or, where they are inverse, in contracts at a price of one."""
+    most = max(amount for _, amount in side.numbers)
+    return most / min(price for price, _ in side.numbers) if inverse else most
 
 
 @lru_cache(maxsize=65536)

@@ -20,7 +20,7 @@ from streams.normalize.values import (
     MOST_DIGITS,
     check_name,
     decimal,
-    decoded_levels,
+    decoded_sides,
     micros,
     positives,
     quote_of_texts,
@@ -102,7 +102,7 @@ def _trade(trade: _Trade, instrument: Instrument, local_timestamp: int) -> Trade
     # `m`: the buyer was the maker, so the taker sold.
     side, kind = "sell" if trade.m else "buy", _TRADE_KINDS.get(trade.X) or _unknown_kind(trade.X)
     price, amount = positives(trade.p, trade.q)
-    return Trade(micros(trade.T), str(trade.t), price, amount, side, kind, "", trade.t)
+    return Trade(micros(trade.T), str(trade.t), price, amount, side, kind, "", trade.t, trade.t)
 
 
 def _unknown_kind(mark: str) -> str:
@@ -120,13 +120,13 @@ def _quote(ticker: _Ticker, instrument: Instrument, local_timestamp: int) -> Quo
 
 def _depth(diff: _Diff, instrument: Instrument, local_timestamp: int) -> Depth:
     check_name(diff.s, instrument)
-    bids, asks = decoded_levels(diff.b), decoded_levels(diff.a)
+    bids, asks = decoded_sides(diff.b, diff.a)
     return Depth("update", micros(diff.T or diff.E), diff.U, diff.u, diff.pu, bids, asks)
 
 
 def _seed(snapshot: _Snapshot, instrument: Instrument, local_timestamp: int) -> Depth:
     last, stamp = snapshot.lastUpdateId, local_timestamp if snapshot.T is None else micros(snapshot.T)
-    return Depth("seed", stamp, last, last, -1, decoded_levels(snapshot.bids), decoded_levels(snapshot.asks))
+    return Depth("seed", stamp, last, last, -1, *decoded_sides(snapshot.bids, snapshot.asks))
 
 
 class _Reader(NamedTuple):

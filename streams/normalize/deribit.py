@@ -86,7 +86,7 @@ def _trade(row: dict[str, Any], instrument: Instrument) -> Trade:
     price, own = positive(number(row["price"])), positive(number(row["amount"]))
     amount = base_amount(instrument, price, own)
     sequence = update_id(row["trade_seq"]) if "trade_seq" in row else -1
-    return Trade(micros(row["timestamp"]), unique, price, amount, row["direction"], _kind(row), own, sequence)
+    return Trade(micros(row["timestamp"]), unique, price, amount, row["direction"], _kind(row), own, sequence, sequence)
 
 
 def _kind(row: dict[str, Any]) -> str:

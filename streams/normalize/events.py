@@ -9,32 +9,25 @@ from msgspec import Struct
 
 from streams.levels import Levels
 
-MODEST_PRICE, MODEST_AMOUNT = 1e-7, 1e10
-"""No price below and no amount above: then base units fit a column, with any contract size up to a hundred."""
 
-
-class CheckedLevels(Struct, frozen=True, gc=False, eq=False):
+class CheckedLevels(Struct, frozen=True, gc=False):
     """A side of a book message, checked (`values.levels`), with (price, amount) of each level as floats.
 
-    In the exchange's order: best first in snapshots. `modest`: surely within `MODEST_PRICE` and `MODEST_AMOUNT`.
+    In the exchange's order: best first in snapshots.
     """
 
     levels: Levels
     numbers: list[tuple[float, float]]
-    modest: bool = False
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, CheckedLevels) and (self.levels, self.numbers) == (other.levels, other.numbers)
 
 
-NO_LEVELS = CheckedLevels([], [], modest=True)
+NO_LEVELS = CheckedLevels([], [])
 
 
 class Trade(Struct, frozen=True, gc=False):
     """`timestamp` µs; `amount` base units; `side` of the taker.
 
-    `exchange_amount`: in the exchange's own unit, where that is not base units (contracts, USD). `number`: of the
-    trade, where an instrument's are consecutive, else -1; `count`: how many up to it were merged into this one.
+    `exchange_amount`: in the exchange's own unit, where that is not base units (contracts, USD). `first` and
+    `last`: its number, where an instrument's are consecutive, else -1; they differ where fills were merged into one.
     """
 
     timestamp: int
@@ -44,8 +37,8 @@ class Trade(Struct, frozen=True, gc=False):
     side: str
     kind: str = "normal"
     exchange_amount: str = ""
-    number: int = -1
-    count: int = 1
+    first: int = -1
+    last: int = -1
 
 
 class UsedUp(Struct, frozen=True, gc=False):

@@ -71,17 +71,18 @@ def _trade(row: dict[str, Any], instrument: Instrument) -> Trade:
     number = trade_id(row["tradeId"])
     price, size = positive(row["px"]), positive(row["sz"])
     amount = base_amount(instrument, price, size)
-    consecutive, count = _numbers(number, row.get("count"))
+    first, last = _numbers(number, row.get("count"))
     stamp = micros(int(row["ts"]))
-    return Trade(stamp, number, price, amount, row["side"], "normal", size, consecutive, count)
+    return Trade(stamp, number, price, amount, row["side"], "normal", size, first, last)
 
 
 def _numbers(trade_id: str, merged: Any) -> tuple[int, int]:
-    """The trade's number, and how many fills were merged up to it: ids are consecutive where `count` comes along."""
+    """The numbers of the fills that were merged into a trade: ids are consecutive where `count` comes along."""
     count = merged if type(merged) is str else ""
     if len(trade_id) > 18 or len(count) > 6 or not count or not (trade_id + count).isdecimal() or not int(count):
-        return -1, 1
-    return int(trade_id), int(count)
+        return -1, -1
+    last = int(trade_id)
+    return max(last - int(count) + 1, 0), last
 
 
 def _snapshot(row: dict[str, Any], instrument: Instrument) -> Depth:

@@ -18,7 +18,7 @@ from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.decimals import DECIMALS, INTEGERS
 from streams.levels import Level, level_of, texts_of
-from streams.normalize.events import MODEST_AMOUNT, MODEST_PRICE, NO_LEVELS, CheckedLevels, Quote
+from streams.normalize.events import NO_LEVELS, CheckedLevels, Quote
 
 exact: Callable[[bytes | Raw], Any] = msgspec.json.Decoder(float_hook=str).decode
 """JSON with its numbers as text where they have a point: a float keeps some 16 of their digits."""
@@ -32,10 +32,6 @@ _Texts = list[list[str]]  # [price, amount, …] as the exchange sent them
 MOST_DIGITS = DECIMALS + 1
 """Characters that a plain decimal may have without being looked at: it cannot have too many digits behind the point."""
 
-_modest_numbers = msgspec.json.Decoder(
-    list[tuple[Annotated[float, Meta(ge=MODEST_PRICE, lt=_LARGEST)], Annotated[float, Meta(ge=0, lt=MODEST_AMOUNT)]]],
-    strict=False,
-).decode
 _numbers = msgspec.json.Decoder(list[tuple[_Price, _Amount]], strict=False).decode
 _LISTS = {list}
 _PLAIN = b"0123456789."
@@ -49,8 +45,7 @@ _QUOTE = ord('"')
 _SMALL_E, _LARGE_E, _MINUS, _ESCAPE, _SPACE, _TAB, _RETURN, _NEWLINE = b"eE-\\ \t\r\n"
 # Digits to zeros, all else to one letter.
 _SHAPES = bytes(ord("0") if digit in b"0123456789" else ord("x") for digit in range(256))
-_LONG_SHAPE = b"000000x"
-_SHORT = MOST_DIGITS + 4  # a single level, of one digit beside the longest number that need not be looked at
+_SIX_DIGITS = b"000000"
 _LONG_RUN = re.compile(rb"[0-9]{%d}" % (DECIMALS + 1))
 _LONGEST_TEXT = 100  # characters of a number, zeros included
 _LONGEST_ID = 64
@@ -203,13 +198,20 @@ def levels(side: _Texts) -> CheckedLevels:
     return typed_levels(side)
 
 
-def decoded_levels(side: Raw) -> CheckedLevels:
-    """`levels`, of JSON that is not decoded yet: it is cut into its levels, and only the numbers are decoded.
+def decoded_sides(bids: Raw, asks: Raw) -> tuple[CheckedLevels, CheckedLevels]:
+    """`levels` of both sides, of JSON that is not decoded yet: it is cut into levels, and only numbers are decoded.
 
     With as many texts between quotes as pairs of numbers, and nothing odd in them (an exponent, the minus of a zero, an
     escaped digit, white space, too many digits), the cuts are where they have to be.
     """
-    json = bytes(side)
+    both = bytes(bids), bytes(asks)
+    joined = both[0] + both[1]
+    if _is_odd(joined) or _is_long(joined):
+        return levels(orjson.loads(both[0])), levels(orjson.loads(both[1]))
+    return _cut(bids, both[0]), _cut(asks, both[1])
+
+
+def _cut(side: Raw, json: bytes) -> CheckedLevels:
     try:
         numbers = _numbers(side)
     except ValidationError:
@@ -217,36 +219,27 @@ def decoded_levels(side: Raw) -> CheckedLevels:
     if not numbers:
         return NO_LEVELS
     cut = json[3:-3].split(_BETWEEN)
-    if (
-        len(cut) != len(numbers)
-        or json[2] != _QUOTE
-        or json[-3] != _QUOTE
-        or _is_odd(json)
-        or (_LONG_SHAPE in json[::3].translate(_SHAPES) and _is_long(json))
-    ):
+    if len(cut) != len(numbers) or json[2] != _QUOTE or json[-3] != _QUOTE:
         return levels(orjson.loads(json))
     return CheckedLevels(cut, numbers)
 
 
 def number_levels(side: Raw) -> CheckedLevels:
     """`levels`, of JSON that is not decoded yet and has numbers: cut likewise, exponents written out."""
-    json, modest = bytes(side), True
+    json = bytes(side)
     try:
-        numbers = _modest_numbers(side)
+        numbers = _numbers(side)
     except ValidationError:
-        try:
-            numbers, modest = _numbers(side), False
-        except ValidationError:
-            return numeric_levels(exact(json))  # which tells what it is
+        return numeric_levels(exact(json))  # which tells what it is
     if not numbers:
         return NO_LEVELS
     if json.translate(None, _NUMERIC) != b"[%b]" % (b"[,]," * len(numbers))[:-1]:
         return numeric_levels(exact(json))
     texts = json[2:-2].replace(b"],[", _NEXT).replace(b",", _WITHIN)
-    if len(texts) > _SHORT and _is_long(texts + _END):
+    if _is_long(texts):
         return numeric_levels(exact(json))
     cut = texts.split(_NEXT)
-    return CheckedLevels(list(map(_plain_level, cut)) if _is_odd(json) else cut, numbers, modest)
+    return CheckedLevels(list(map(_plain_level, cut)) if _is_odd(json) else cut, numbers)
 
 
 @lru_cache(maxsize=65536)
@@ -270,12 +263,12 @@ def _is_odd(json: bytes) -> bool:
 
 
 def _is_long(json: bytes) -> bool:
-    """Whether a number has more digits in a row than may follow a point; `json` ends with three other characters.
+    """Whether a number has more digits in a row than may follow a point.
 
-    Whatever separates two texts has three characters or more. So a run of 19 digits shows itself in every third
-    character already, as six digits in a row: hardly any side has those, and only then all of it is searched.
+    What separates two texts has three characters or more. So a run of 19 digits shows itself in every third character
+    already, as six digits in a row: hardly any side has those, and only then all of it is searched.
     """
-    return _LONG_SHAPE in json[::3].translate(_SHAPES) and _LONG_RUN.search(json) is not None
+    return _SIX_DIGITS in json[::3].translate(_SHAPES) and _LONG_RUN.search(json) is not None
 
 
 def numeric_levels(side: Iterable[tuple[Any, Any]]) -> CheckedLevels:
@@ -289,15 +282,13 @@ def typed_levels(side: _Texts) -> CheckedLevels:
         return NO_LEVELS
     texts, more = [level[0] for level in side], [level[1] for level in side]
     json = _joined(texts, more)
-    if json.translate(None, _PLAIN_LEVELS) or (len(json) > _SHORT and _is_long(json + _END)):
+    if json.translate(None, _PLAIN_LEVELS) or _is_long(json):
         texts, more = list(map(_plain, texts)), list(map(_plain, more))
         json = _joined(texts, more)
     prices, amounts = list(map(float, texts)), list(map(float, more))  # `ValueError` on anything but one number
-    cheapest, total = min(prices), sum(amounts)
-    if not cheapest or (sum(prices) + total >= _LARGEST and max(prices + amounts) >= _LARGEST):
+    if 0.0 in prices or (sum(prices) + sum(amounts) >= _LARGEST and max(prices + amounts) >= _LARGEST):
         raise FrameError(f"a price that is not above zero, or a value out of range: {side!r:.100}")
-    modest = cheapest >= MODEST_PRICE and total < MODEST_AMOUNT
-    return CheckedLevels(json.split(_BETWEEN), list(zip(prices, amounts, strict=True)), modest)
+    return CheckedLevels(json.split(_BETWEEN), list(zip(prices, amounts, strict=True)))
 
 
 def _joined(prices: list[str], amounts: list[str]) -> bytes:

@@ -11,7 +11,7 @@ from schemas.instruments import assumed_instrument
 from schemas.symbols import Symbol, parse_symbol
 
 bases = st.text(st.characters(codec="utf-8", exclude_categories=("Z", "C", "P")), min_size=1, max_size=8).filter(
-    lambda text: not set(text) & set("-:_/.\t") and text == text.upper()
+    lambda text: not set(text) & set("-:_/.\t") and text == text.lower().upper()
 )
 quotes = st.sampled_from(["USD", "USDT", "USDC", "BTC", "EUR", "TRY", "FDUSD"])
 strikes = st.decimals("0.0001", 10**6, places=4).map(lambda strike: f"{strike.normalize():f}")

@@ -13,7 +13,7 @@ from schemas.instruments import Instrument
 from streams.normalize import parse
 from streams.normalize.amounts import base_levels
 from streams.normalize.events import CheckedLevels, Depth, Ignored, Quote, Trade, UsedUp
-from streams.normalize.values import decoded_levels, exact, levels, number_levels, numeric_levels, quote_of
+from streams.normalize.values import decoded_sides, exact, levels, number_levels, numeric_levels, quote_of
 from tests.streams import frames
 from tests.streams.frames import OKX_INVERSE, OKX_SPOT, OKX_SWAP, SPOT, USDM, dumps
 
@@ -23,7 +23,9 @@ NOW = 1_790_000_000_000_001  # µs of receipt
 def test_binance_spot_trade() -> None:
     """`m` true means that the taker sold; times become microseconds."""
     [trade] = parse(frames.spot_trade(), SPOT, NOW)
-    assert trade == Trade(1790000000122000, "5100000001", "86750.01000000", "0.00150000", "sell", number=5100000001)
+    assert trade == Trade(
+        1790000000122000, "5100000001", "86750.01000000", "0.00150000", "sell", "normal", "", 5100000001, 5100000001
+    )
 
 
 def test_binance_microsecond_option() -> None:
@@ -237,9 +239,9 @@ def test_levels_are_the_same_decoded_or_not(side: list[list[str]], separators: t
         expected = levels(side)
     except (FrameError, ValueError, IndexError, TypeError) as error:
         with pytest.raises(type(error)):
-            decoded_levels(text)
+            decoded_sides(text, text)
     else:
-        assert decoded_levels(text) == expected
+        assert decoded_sides(text, text) == (expected, expected)
 
 
 _TOKENS = st.one_of(
@@ -253,7 +255,7 @@ _TOKENS = st.one_of(
 def test_escaped_digits() -> None:
     """JSON may write a digit otherwise; a level never does."""
     text = msgspec.Raw(rb'[["\u0031.5","\u0032"]]')
-    assert decoded_levels(text) == levels([["1.5", "2"]])
+    assert decoded_sides(text, text)[0] == levels([["1.5", "2"]])
 
 
 @example(["1,-0"])

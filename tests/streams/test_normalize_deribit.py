@@ -29,7 +29,7 @@ def test_trades_of_an_inverse_perpetual() -> None:
     )
     first, second = parse(frame, PERPETUAL, NOW)
     stamp = (MS + 188) * 1000
-    assert first == Trade(stamp, "400500600", "50000.0", "0.05", "sell", "normal", "2500.0", 150200300)
+    assert first == Trade(stamp, "400500600", "50000.0", "0.05", "sell", "normal", "2500.0", 150200300, 150200300)
     assert astuple(second)[1:6] == ("400500601", "86749.5", "0.00011527443962213", "buy", "normal")
 
 
