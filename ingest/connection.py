@@ -115,7 +115,9 @@ class Connection:
     def request_snapshot(self, symbol: str) -> None:
         """Have the exchange send a fresh book snapshot of its instrument `symbol`."""
         if instrument := self.instruments.get(symbol):
-            self._writer.marker(time.time_ns(), instrument.key, "instrument", **instrument.model_dump())
+            levels = self._exchange.seed_levels()
+            definition = instrument.model_dump() | {"seed_levels": levels}
+            self._writer.marker(time.time_ns(), instrument.key, "instrument", **definition)
             self.subscriptions.request_snapshot(symbol)
 
     def add(self, symbols: Sequence[str]) -> None:

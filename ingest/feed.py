@@ -214,7 +214,8 @@ class FeedManager:
         now = time.time_ns()
         connection = self._connection_of_books(key)
         if connection is not None and connection.open:  # else it is of a time before the next connection's
-            self._writer.marker(now, key, "instrument", **self._instruments[key].model_dump())
+            levels = self._exchange.seed_levels()
+            self._writer.marker(now, key, "instrument", **self._instruments[key].model_dump(), seed_levels=levels)
             self._writer.frame(now, key, body)
         return now
 

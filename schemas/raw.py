@@ -10,6 +10,7 @@ the same topic as a *marker*: a line whose frame begins with `{"marketprism":"<t
 | type | other fields | meaning |
 |---|---|---|
 | `instrument` | those of `Instrument` | the definition, before the instrument's first frame |
+|              | and `seed_levels` | before a fetched snapshot: the levels a side at which it is cut off |
 | `listed` | `reason` | a new instrument in the exchange's listing; follows its first `instrument` |
 | `delisted` | `reason` | the instrument is closed or gone, and unsubscribed: nothing more comes of it |
 | `connected` / `disconnected` | `channels`, `reason` | a connection that carries channels came or went |

@@ -55,6 +55,10 @@ class OrderBook:
         self.sequence = -1
         self.buffer = UpdateBuffer()
 
+    def cut_seeds_at(self, levels: int) -> None:
+        """Seeds with as many levels a side were cut off there; without this all counts that the feed has count."""
+        self._cut_at = frozenset({levels})
+
     def take(self, message: Depth) -> list[Depth] | Broken:
         """Take one message; return those that changed the live book, to be published in this order.
 
@@ -252,6 +256,7 @@ class OrderBook:
             "first": self._first,
             "stamp": self._stamp,
             "seeded": self._seeded,
+            "cut_at": sorted(self._cut_at),
             "flags": [self._is_refreshing, self._is_revealed, self.is_served, self.crossed],
             "bids": [json_of([*bids.levels.values()]), bids.cut_at()],
             "asks": [json_of([*asks.levels.values()]), asks.cut_at()],
@@ -262,6 +267,7 @@ class OrderBook:
         """Become what was dumped."""
         self.state, self.sequence, self._first = dump["state"], dump["sequence"], dump["first"]
         self._stamp, self._seeded = dump["stamp"], dump["seeded"]
+        self._cut_at = frozenset(dump["cut_at"])
         self._is_refreshing, self._is_revealed, self.is_served, self.crossed = dump["flags"]
         for side, (texts, cut_at) in ((self.book.bids, dump["bids"]), (self.book.asks, dump["asks"])):
             side.replace(levels(texts))

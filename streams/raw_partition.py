@@ -157,6 +157,8 @@ class RawPartition:
     def _apply_marker(self, out: Output, now: int, stream: InstrumentStream, kind: str, marker: dict[str, Any]) -> None:
         if kind == "instrument":
             stream.on_instrument(out, now, _defined(stream, marker))
+            if seed_levels := int(marker.get("seed_levels", 0)):
+                stream.books.orders.cut_seeds_at(seed_levels)
         elif kind == "lost":
             stream.books.on_lost(out, now)
         elif kind == "clock" or kind in STATUS_TYPES:

@@ -201,6 +201,10 @@ class ExchangeFeed(ABC):
     async def server_time(self, rest: Rest) -> int:
         """The exchange's clock, µs since the epoch. May raise anything for an odd answer."""
 
+    def seed_levels(self) -> int:
+        """The levels a side at which a fetched snapshot is cut off; 0 where snapshots come in the stream."""
+        return 0
+
     def snapshot_request(self, symbol: str, ids: Iterator[int]) -> Request:
         """The message that is answered with a book snapshot. Only where `snapshots` is `message`."""
         raise NotImplementedError

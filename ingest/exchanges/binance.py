@@ -98,8 +98,11 @@ class _Binance(ExchangeFeed):
     async def server_time(self, rest: Rest) -> int:
         return int(orjson.loads(await rest.get(self.time_path, 1))["serverTime"]) * 1000
 
+    def seed_levels(self) -> int:
+        return min((each for each in self.depth_weights if each >= self.depth), default=max(self.depth_weights))
+
     async def snapshot(self, rest: Rest, symbol: str) -> bytes:
-        levels = min((each for each in self.depth_weights if each >= self.depth), default=max(self.depth_weights))
+        levels = self.seed_levels()
         return await rest.get(self.depth_path, self.depth_weights[levels], symbol=symbol, limit=str(levels))
 
 

@@ -98,9 +98,12 @@ class HtxSpot(_Htx):
         message = orjson.dumps({"req": f"market.{symbol}.{self._book_topic()}", "id": asked}).decode()
         return Request(asked, message, ())
 
-    def _book_topic(self) -> str:
+    def seed_levels(self) -> int:
         # There is a 20 as well, for some thirty symbols only.
-        return f"mbp.{next((levels for levels in (5, 150) if levels >= self.depth), 400)}"
+        return next((levels for levels in (5, 150) if levels >= self.depth), 400)
+
+    def _book_topic(self) -> str:
+        return f"mbp.{self.seed_levels()}"
 
     async def entries(self, rest: Rest, selection: Selection) -> dict[str, list[Any]]:
         return {"all": await _listed(rest, "/v1/settings/common/market-symbols")}

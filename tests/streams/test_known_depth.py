@@ -9,7 +9,7 @@ from schemas.raw import encode_marker
 from schemas.settings import load_settings
 from streams.raw_partition import RawPartition
 from tests.streams import frames
-from tests.streams.frames import T0, line, tick
+from tests.streams.frames import SPOT, T0, line, marker, tick
 from tests.streams.test_raw_partition import of
 
 KEY = "binance:BTC-USDT"
@@ -155,3 +155,12 @@ def test_known_levels_survive_a_restart(rig: Rig) -> None:
     assert orjson.dumps(ours.dump()) == orjson.dumps(theirs.dump())
     assert ours.book.asks.all() == theirs.book.asks.all()
     assert ours.book.asks.known_count() == 500
+
+
+def test_the_request_says_where_seeds_are_cut() -> None:
+    """Where ingest says how many levels it asked for, a side that happens to have another limit's count is whole."""
+    rig = Rig()
+    rig.feed(marker(KEY, "instrument", 0, **SPOT.model_dump(), seed_levels=500))
+    rig.seed(side(9999, -1, 100), side(10001, 1, 500), 0)
+    book = rig.partition.streams[KEY].books.orders.book
+    assert (book.bids.is_cut, book.asks.is_cut) == (False, True)
