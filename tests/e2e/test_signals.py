@@ -87,7 +87,8 @@ async def test_while_feeds_fail(settings: Settings, tmp_path: Path) -> None:
         signals = await signals_of(pipeline)
         gaps = await pipeline.ask(
             "SELECT exchange, symbol, type, id, toUnixTimestamp64Micro(local_timestamp) AS at FROM gaps "
-            "WHERE at < (SELECT max(toUnixTimestamp64Micro(local_timestamp)) FROM trades) ORDER BY at, _offset"
+            "WHERE channel = 'books' AND at < (SELECT max(toUnixTimestamp64Micro(local_timestamp)) FROM trades) "
+            "ORDER BY at, _offset"
         )
         quality = await pipeline.ask("SELECT sum(compared) AS compared, sum(differed) AS differed FROM quality")
     planted = [each for each in simulators.planted if isinstance(each.plan, Arbitrage)]
