@@ -103,8 +103,8 @@ class Gap(MarketEvent):
     exchange's BBO contradicted it), `depth` (the price left the levels that the snapshot knew), `changed` (the size of
     its contracts changed).
     `since`: receipt of the last frame before the hole, µs. `first_missing`/`last_missing`: ids of the first and last
-    missing trade (Deribit: their `trade_seq`), empty where unknown. `expected`/`received`: ids at a sequence gap of a book, else 0.
-    `duration`: microseconds from `since`, at `closed`.
+    missing trade (Deribit: their `trade_seq`), empty where unknown. `expected`/`received`: ids at a sequence gap of a
+    book, else 0. `duration`: microseconds from `since`, at `closed`.
     """
 
     type: Literal["opened", "closed"]
