@@ -49,8 +49,10 @@ def _reason(error: Exception) -> str:
     if isinstance(error, IndexError):
         return "malformed: a level or list is too short"
     if isinstance(error, TypeError | AttributeError):
-        return f"malformed: a value of a wrong type: {error}"
-    return f"malformed: {error}"
+        return "malformed: a value of a wrong type"
+    if isinstance(error, ArithmeticError):
+        return "malformed: a number out of range"
+    return "malformed: a list of another length" if "to unpack" in str(error) else "malformed: not a number"
 
 
 def read_rows(
