@@ -10,7 +10,8 @@ from streams.levels import Level, Levels, level_of, texts_of
 from streams.normalize.events import CheckedLevels
 from streams.normalize.values import positive
 
-_MODEST = 1e19  # base units: surely fewer than a column holds
+_MODEST_SIZE = 100.0  # with which modest amounts and prices fit
+_LARGEST = 1e19  # base units: surely fewer than a column holds
 
 
 def base_amount(instrument: Instrument, price: str, amount: str) -> str:
@@ -34,12 +35,17 @@ def check_convertible(instrument: Instrument, bids: CheckedLevels, asks: Checked
     """Make sure that `base_levels` can convert both sides, before a book holds them; raises as `base_amount` does."""
     if instrument.contract_size == "1" and not instrument.inverse:
         return
-    size = float(_size(instrument.contract_size))
-    if size <= 1 and not instrument.inverse:
-        return  # base units are fewer than contracts, which fit
+    size = _size_in_floats(instrument.contract_size)
+    if bids.modest and asks.modest and size <= _MODEST_SIZE:
+        return  # as nearly always
     for side in (bids, asks):
-        if side.numbers and _largest(side, instrument.inverse) * size >= _MODEST:
+        if side.numbers and _largest(side, instrument.inverse) * size >= _LARGEST:
             base_levels(instrument, side.levels)
+
+
+@lru_cache(maxsize=1024)
+def _size_in_floats(contract_size: str) -> float:
+    return float(_size(contract_size))
 
 
 def _largest(side: CheckedLevels, inverse: bool) -> float:

@@ -9,18 +9,25 @@ from msgspec import Struct
 
 from streams.levels import Levels
 
+MODEST_PRICE, MODEST_AMOUNT = 1e-7, 1e10
 
-class CheckedLevels(Struct, frozen=True, gc=False):
+
+class CheckedLevels(Struct, frozen=True, gc=False, eq=False):
     """A side of a book message, checked (`values.levels`), with (price, amount) of each level as floats.
 
-    In the exchange's order: best first in snapshots.
+    In the exchange's order: best first in snapshots. `modest`: no price is below `MODEST_PRICE`, no amount above
+    `MODEST_AMOUNT`, where decoding has found so.
     """
 
     levels: Levels
     numbers: list[tuple[float, float]]
+    modest: bool = False
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, CheckedLevels) and (self.levels, self.numbers) == (other.levels, other.numbers)
 
 
-NO_LEVELS = CheckedLevels([], [])
+NO_LEVELS = CheckedLevels([], [], modest=True)
 
 
 class Trade(Struct, frozen=True, gc=False):

@@ -29,39 +29,34 @@ _SIDES = frozenset({"buy", "sell"})
 def normalize(frame: bytes, instrument: Instrument, local_timestamp: int) -> list[Normalized]:
     """One frame to its events; it may have several rows."""
     message = orjson.loads(frame)
-    if type(message) is not dict:
-        raise FrameError("malformed: not an object")
-    if "event" in message or "op" in message:  # `op`: our own requests, which some recordings hold
-        return [Ignored("control")]
-    if "table" in message:
-        raise FrameError(f"a frame of the v3 protocol, which OKX has given up: {message['table']!r}")
-    arg = message["arg"]
-    channel = arg["channel"]
-    if type(channel) is not str:
-        raise FrameError(f"not the name of a channel: {channel!r}")
-    if channel in _UNSUPPORTED or channel.startswith(_UNSUPPORTED_FAMILIES):
-        return [Ignored(channel)]
-    read = _reader(channel, message)
-    rows = message["data"]
+    try:
+        arg, rows = message["arg"], message["data"]
+        read = _READERS[arg["channel"], message.get("action")]
+    except (KeyError, TypeError):
+        return [_other(message)]
     if type(rows) is not list or not rows:
-        raise FrameError(f"{channel} without data")
+        raise FrameError(f"{arg['channel']} without data")
     check_name(arg["instId"], instrument)
     return read_rows(read, rows, instrument, frame, "data")
 
 
-def _reader(channel: str, message: dict[str, Any]) -> Callable[[dict[str, Any], Instrument], Normalized]:
-    """How to read a row of the channel."""
-    if channel in _BOOKS:
-        action = message["action"]
-        if action == "update":
-            return _update
-        if action != "snapshot":
-            raise FrameError(f"unknown book action: {action!r}")
-        return _snapshot
-    if channel == "bbo-tbt":
-        return _bbo
-    if channel == "trades":
-        return _trade
+def _other(message: Any) -> Ignored:
+    """What is none of the messages that carry events."""
+    if type(message) is not dict:
+        raise FrameError("malformed: not an object")
+    if "event" in message or "op" in message:  # `op`: our own requests, which some recordings hold
+        return Ignored("control")
+    if "table" in message:
+        raise FrameError(f"a frame of the v3 protocol, which OKX has given up: {message['table']!r}")
+    channel = message["arg"]["channel"]
+    if type(channel) is not str:
+        raise FrameError(f"not the name of a channel: {channel!r}")
+    if channel in _UNSUPPORTED or channel.startswith(_UNSUPPORTED_FAMILIES):
+        return Ignored(channel)
+    if channel in _BOOKS and message["action"] not in ("snapshot", "update"):
+        raise FrameError(f"unknown book action: {message['action']!r}")
+    if channel in _BOOKS or channel in ("bbo-tbt", "trades"):
+        raise FrameError(f"{channel} without data")
     raise FrameError(f"unknown channel: {channel!r}")
 
 
@@ -109,3 +104,12 @@ def _bbo(row: dict[str, Any], instrument: Instrument) -> Quote:
     bids, asks = levels(row["bids"]), levels(row["asks"])
     check_convertible(instrument, bids, asks)
     return quote_of(micros(int(row["ts"])), update_id(row.get("seqId", 0)), bids, asks)
+
+
+# By channel and action.
+_READERS: dict[tuple[str, str | None], Callable[[dict[str, Any], Instrument], Normalized]] = {
+    ("trades", None): _trade,
+    ("bbo-tbt", None): _bbo,
+    **{(channel, "snapshot"): _snapshot for channel in _BOOKS},
+    **{(channel, "update"): _update for channel in _BOOKS},
+}

@@ -18,7 +18,7 @@ from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.decimals import DECIMALS, INTEGERS
 from streams.levels import Level, level_of, texts_of
-from streams.normalize.events import NO_LEVELS, CheckedLevels, Quote
+from streams.normalize.events import MODEST_AMOUNT, MODEST_PRICE, NO_LEVELS, CheckedLevels, Quote
 
 exact: Callable[[bytes | Raw], Any] = msgspec.json.Decoder(float_hook=str).decode
 """JSON with its numbers as text where they have a point: a float keeps some 16 of their digits."""
@@ -32,6 +32,10 @@ _Texts = list[list[str]]  # [price, amount, …] as the exchange sent them
 MOST_DIGITS = DECIMALS + 1
 """Characters that a plain decimal may have without being looked at: it cannot have too many digits behind the point."""
 
+_modest_numbers = msgspec.json.Decoder(
+    list[tuple[Annotated[float, Meta(ge=MODEST_PRICE, lt=_LARGEST)], Annotated[float, Meta(ge=0, le=MODEST_AMOUNT)]]],
+    strict=False,
+).decode
 _numbers = msgspec.json.Decoder(list[tuple[_Price, _Amount]], strict=False).decode
 _LISTS = {list}
 _PLAIN = b"0123456789."
@@ -226,11 +230,14 @@ def _cut(side: Raw, json: bytes) -> CheckedLevels:
 
 def number_levels(side: Raw) -> CheckedLevels:
     """`levels`, of JSON that is not decoded yet and has numbers: cut likewise, exponents written out."""
-    json = bytes(side)
+    json, modest = bytes(side), True
     try:
-        numbers = _numbers(side)
+        numbers = _modest_numbers(side)
     except ValidationError:
-        return numeric_levels(exact(json))  # which tells what it is
+        try:
+            numbers, modest = _numbers(side), False
+        except ValidationError:
+            return numeric_levels(exact(json))  # which tells what it is
     if not numbers:
         return NO_LEVELS
     if json.translate(None, _NUMERIC) != b"[%b]" % (b"[,]," * len(numbers))[:-1]:
@@ -239,7 +246,7 @@ def number_levels(side: Raw) -> CheckedLevels:
     if _is_long(texts):
         return numeric_levels(exact(json))
     cut = texts.split(_NEXT)
-    return CheckedLevels(list(map(_plain_level, cut)) if _is_odd(json) else cut, numbers)
+    return CheckedLevels(list(map(_plain_level, cut)) if _is_odd(json) else cut, numbers, modest)
 
 
 @lru_cache(maxsize=65536)
@@ -281,15 +288,15 @@ def typed_levels(side: _Texts) -> CheckedLevels:
     if not side:
         return NO_LEVELS
     texts, more = [level[0] for level in side], [level[1] for level in side]
-    json = _joined(texts, more)
-    if json.translate(None, _PLAIN_LEVELS) or _is_long(json):
+    joined = "".join(texts) + "".join(more)
+    # A number that is too long among others of one digit at least.
+    if not are_plain(joined) or (
+        len(joined) > MOST_DIGITS + 2 * len(side) - 1 and max(map(len, texts + more)) > MOST_DIGITS
+    ):
         texts, more = list(map(_plain, texts)), list(map(_plain, more))
-        json = _joined(texts, more)
     prices, amounts = list(map(float, texts)), list(map(float, more))  # `ValueError` on anything but one number
-    if 0.0 in prices or (sum(prices) + sum(amounts) >= _LARGEST and max(prices + amounts) >= _LARGEST):
+    cheapest, total = min(prices), sum(amounts)
+    if not cheapest or (sum(prices) + total >= _LARGEST and max(prices + amounts) >= _LARGEST):
         raise FrameError(f"a price that is not above zero, or a value out of range: {side!r:.100}")
-    return CheckedLevels(json.split(_BETWEEN), list(zip(prices, amounts, strict=True)))
-
-
-def _joined(prices: list[str], amounts: list[str]) -> bytes:
-    return '"],["'.join(map('","'.join, zip(prices, amounts))).encode()  # noqa: B905 - `strict` takes time
+    modest = cheapest >= MODEST_PRICE and total <= MODEST_AMOUNT
+    return CheckedLevels(list(map(level_of, texts, more)), list(zip(prices, amounts, strict=True)), modest)
