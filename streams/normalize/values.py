@@ -50,7 +50,7 @@ _SMALL_E, _LARGE_E, _MINUS, _ESCAPE, _SPACE, _TAB, _RETURN, _NEWLINE = b"eE-\\ \
 # Digits to zeros, all else to one letter.
 _SHAPES = bytes(ord("0") if digit in b"0123456789" else ord("x") for digit in range(256))
 _SIX_DIGITS = b"000000"
-_LONG_RUN = re.compile(rb"[0-9]{%d}" % (DECIMALS + 1))
+_LONG_RUN = re.compile(rb"\.[0-9]{%d}" % (DECIMALS + 1))
 _LONGEST_TEXT = 100  # characters of a number, zeros included
 _LONGEST_ID = 64
 _LAST_MS = 10_413_792_000_000  # the year 2300, in ms: what ClickHouse's times reach
