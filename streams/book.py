@@ -182,12 +182,17 @@ class Book:
         bids, asks = self.bids.near, self.asks.near
         return bool(bids and asks) and bids[-1] >= asks[0]
 
+    def is_sound(self) -> bool:
+        """Whether both sides' best prices are surely the best, and do not cross. False: look closer."""
+        bids, asks = self.bids, self.asks
+        if not (bids.near and asks.near):
+            return False
+        bid, ask = bids.near[-1], asks.near[0]
+        return bid < ask and bid >= bids.bound and ask <= asks.bound
+
     def is_exhausted(self) -> bool:
         """Whether the price has left what is known of a side that was cut; its best level may not be the best."""
-        bids, asks = self.bids, self.asks
-        if bids.near and asks.near and bids.near[-1] >= bids.bound and asks.near[0] <= asks.bound:
-            return False
-        return bids.is_exhausted() or asks.is_exhausted()
+        return self.bids.is_exhausted() or self.asks.is_exhausted()
 
     def checksum(self) -> int:
         """OKX's signed CRC32 of the best 25 levels, interleaved bid, ask, as `price:amount` (PROTOCOLS §3.5)."""

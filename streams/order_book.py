@@ -195,17 +195,24 @@ class OrderBook:
         if self._is_refreshing:
             self.buffer.append(update)
         self._apply(update)
-        if fault := self._contradiction(update):
-            return [] if self.crossed and fault == "crossed" else self._break(fault, update)
-        if self._seeded and self.book.is_exhausted():
-            if self.is_served:
-                return self._break("depth", update)
-            self._believe_updates()
+        if (update.checksum or not self.book.is_sound()) and (broken := self._unsound(update)) is not None:
+            return broken
         self.state = "live"
         if self.crossed:
             self.crossed = False
             return [self.whole(update.timestamp)]
         return [update]
+
+    def _unsound(self, update: Depth) -> list[Depth] | Broken | None:
+        """Why the book is not live after this update; None where it is all the same."""
+        if fault := self._contradiction(update):
+            return [] if self.crossed and fault == "crossed" else self._break(fault, update)
+        if not self.book.is_exhausted():
+            return None
+        if self.is_served:
+            return self._break("depth", update)
+        self._believe_updates()
+        return None
 
     def _not_applied(self, verdict: Verdict, update: Depth) -> list[Depth] | Broken:
         if verdict is GAP:

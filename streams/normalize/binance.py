@@ -159,15 +159,15 @@ _NAME_ENDS = 200  # at the latest
 
 @lru_cache(maxsize=65536)
 def _reader_of(stream: bytes) -> _Reader | None:
-    """By `btcusdt@depth@100ms`; none for partial books (`@depth5`), other channels, all markets (`!bookTicker`)."""
-    return _STREAMS.get(stream.split(b"@")[1]) if b"@" in stream else None
+    """By `btcusdt@depth@100ms"`; none for partial books (`@depth5`), other channels, all markets (`!bookTicker`)."""
+    return _STREAMS.get(stream[:-1].split(b"@")[1]) if b"@" in stream else None
 
 
 def normalize(frame: bytes, instrument: Instrument, local_timestamp: int) -> list[Normalized]:
     """One frame, in the combined wrapper (`{"stream", "data"}`) or bare, to its events."""
     if frame.startswith(_HEAD):
-        end = frame.find(b'"', _NAME, _NAME_ENDS)
-        reader = _reader_of(frame[_NAME:end]) if end > 0 else None
+        # With its quote: of a name without an end nothing is left, which would be megabytes in the cache.
+        reader = _reader_of(frame[_NAME : frame.find(b'"', _NAME, _NAME_ENDS) + 1])
         if reader is not None:
             try:
                 data = reader.wrapped(frame).data
