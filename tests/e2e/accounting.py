@@ -124,7 +124,7 @@ class Accounts:
     def _count_reason(self, letter: Body) -> None:
         reason = letter["reason"]
         self.reasons[_shape(reason)] += 1
-        if _PYTHON.search(reason):
+        if _PYTHON.search(reason) and not reason.startswith("not JSON: "):  # a decoder's words, of a place in the text
             self.problem("a reason that is Python's", f"{reason!r} for {letter['frame'][:300]!r}")
 
     def _about(self, digest: str) -> str:
