@@ -91,11 +91,12 @@ def _trade(row: dict[str, Any], instrument: Instrument) -> Trade:
 
 def _kind(row: dict[str, Any]) -> str:
     """Legs of block trades and of combinations print here too, at prices that the book never had."""
-    if mark := row.get("liquidation"):
-        return _LIQUIDATIONS.get(str(mark), "liquidation")
     if row.get("block_trade_id"):
         return "block"
-    return "combo" if row.get("combo_id") else "normal"
+    if row.get("combo_id"):  # a liquidated leg too: its price is none of the book's
+        return "combo"
+    mark = row.get("liquidation")
+    return _LIQUIDATIONS.get(str(mark), "liquidation") if mark else "normal"
 
 
 def _depth(data: dict[str, Any], instrument: Instrument) -> Depth:

@@ -47,7 +47,9 @@ def test_trades_in_coins(instrument: Instrument) -> None:
     [
         ({"liquidation": '"T"'}, "liquidation_taker"),
         ({"liquidation": '"M"'}, "liquidation_maker"),
-        ({"liquidation": '"MT"', "block_trade_id": '"7"'}, "liquidation_both"),
+        ({"liquidation": '"MT"'}, "liquidation_both"),
+        ({"liquidation": '"MT"', "block_trade_id": '"7"'}, "block"),
+        ({"liquidation": '"T"', "combo_id": '"BTC-FS-25SEP26_PERP"'}, "combo"),
         ({"block_trade_id": '"BLOCK-7"', "block_trade_leg_count": "2", "combo_id": '"BTC-FS-25SEP26_PERP"'}, "block"),
         ({"combo_id": '"BTC-FS-25SEP26_PERP"', "combo_trade_id": "9"}, "combo"),
     ],
