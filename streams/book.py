@@ -173,10 +173,6 @@ class Book:
         self.bids.replace(bids, len(bids.levels) not in cut_at)
         self.asks.replace(asks, len(asks.levels) not in cut_at)
 
-    def update(self, bids: CheckedLevels, asks: CheckedLevels) -> None:
-        self.bids.update(bids)
-        self.asks.update(asks)
-
     def crossed(self) -> bool:
         """Whether the best bid is at or above the best ask."""
         bids, asks = self.bids.near, self.asks.near

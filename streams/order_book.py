@@ -234,7 +234,9 @@ class OrderBook:
 
     def _apply(self, update: Depth) -> None:
         self._stamp = update.timestamp
-        self.book.update(update.bids, update.asks)
+        book = self.book
+        book.bids.update(update.bids)
+        book.asks.update(update.asks)
         self.sequence = update.last
         self._first = False
 

@@ -31,7 +31,8 @@ def test_equals_a_sorted_dictionary(
         for change in [(bids, asks), *updates]:
             for known, changed in zip(truth, change, strict=True):
                 known.update(dict(changed))
-            book.update(*map(levels, change))
+            book.bids.update(levels(change[0]))
+            book.asks.update(levels(change[1]))
             for side, known, reverse in ((book.bids, truth[0], True), (book.asks, truth[1], False)):
                 expected = [[price, amount] for price, amount in known.items() if float(amount)]
                 expected.sort(key=lambda level: float(level[0]), reverse=reverse)
@@ -59,5 +60,5 @@ def test_crossed() -> None:
     book = Book()
     book.replace(levels([["10", "1"]]), levels([]))
     assert not book.crossed()
-    book.update(levels([]), levels([["10.0", "1"]]))
+    book.asks.update(levels([["10.0", "1"]]))
     assert book.crossed()
