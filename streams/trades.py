@@ -62,8 +62,10 @@ class Trades:
         self._add(used.number, used.number, now)
 
     def _is_new(self, trade: Trade, now: int) -> bool:
-        if trade.first < 0:
+        if trade.last < 0:
             return self.ids.add_id(trade.id)
+        if trade.first < 0:  # what is missing before it cannot be told
+            return self.ids.add(trade.last, trade.last)[0]
         return self._add(trade.first, trade.last, now)
 
     def _add(self, first: int, last: int, now: int) -> bool:

@@ -34,7 +34,8 @@ class Trade(Struct, frozen=True, gc=False):
     """`timestamp` µs; `amount` base units; `side` of the taker.
 
     `exchange_amount`: in the exchange's own unit, where that is not base units (contracts, USD). `first` and
-    `last`: its number, where an instrument's are consecutive, else -1; they differ where fills were merged into one.
+    `last`: its number, where an instrument's are consecutive, else -1; they differ where fills were merged into one,
+    and `first` alone is -1 where it is not known how many.
     """
 
     timestamp: int

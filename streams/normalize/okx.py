@@ -73,10 +73,11 @@ def _trade(row: dict[str, Any], instrument: Instrument) -> Trade:
 
 def _numbers(trade_id: str, merged: Any) -> tuple[int, int]:
     """The numbers of the fills that were merged into a trade: ids are consecutive where `count` comes along."""
-    count = merged if type(merged) is str else ""
-    if len(trade_id) > 18 or len(count) > 6 or not count or not (trade_id + count).isdecimal() or not int(count):
+    if len(trade_id) > 18 or not (trade_id.isascii() and trade_id.isdecimal()):
         return -1, -1
-    last = int(trade_id)
+    last, count = int(trade_id), merged if type(merged) is str else ""
+    if len(count) > 6 or not (count.isascii() and count.isdecimal()) or not int(count):
+        return -1, last
     return max(last - int(count) + 1, 0), last
 
 

@@ -121,3 +121,11 @@ def test_known_ids_survive_a_restart() -> None:
     bodies = [(topic, orjson.loads(value)) for topic, _, value in out.records if topic in EVENTS]
     assert [body["id"] for topic, body in bodies if topic == "market.trades"] == ["2", "3", "4"]
     assert [body["type"] for topic, body in bodies if topic == "market.gaps"] == ["closed"]
+
+
+def test_the_same_trade_with_and_without_its_count() -> None:
+    """A copy that does not say how many fills it merges is the same trade, and opens no gap."""
+    without = line("okx:BTC-USDT", frames.okx_trade(tradeId="9", count=""), 20)
+    found = run("okx", okx(5, 1, 0) + without + okx(9, 4, 30) + okx(10, 1, 40), tick("okx", 5_000))
+    assert [trade["id"] for trade in of(found, "market.trades")] == ["5", "9", "10"]
+    assert gaps(found) == []
