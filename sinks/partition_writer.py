@@ -12,8 +12,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from schemas.errors import StorageError
+from schemas.limits import MAX_DEAD_FRAME, MAX_EVENT
 from schemas.settings import Settings
-from sinks.dead_letters import MAX_FRAME, dead_letter
+from sinks.dead_letters import dead_letter
 from sinks.sources import Sources, source_of
 from sinks.storage import Block, Refusal, Storage, UnexplainedError
 
@@ -250,7 +251,7 @@ class PartitionWriter:
     async def _bury(self, record: ConsumerRecord, refusal: Refusal) -> None:
         self._log.warning("row refused", offset=record.offset, reason=refusal.reason[:500])
         topic = self._shared.settings.topic("dead_letters")
-        most = MAX_FRAME
+        most = MAX_DEAD_FRAME if refusal.certain else MAX_EVENT  # what nobody can explain is kept whole
 
         async def send() -> None:
             nonlocal most

@@ -10,6 +10,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
+from schemas.limits import MAX_REQUEST
 from schemas.settings import Settings
 from schemas.topics import SINK_GROUP, STORED_TOPICS
 from sinks.partition_writer import PartitionWriter, Shared
@@ -60,7 +61,7 @@ class Sink(ConsumerRebalanceListener):  # type: ignore[misc]
             fetch_max_wait_ms=100,
             metadata_max_age_ms=10_000,  # partitions that are added are found within this time
         )
-        producer = AIOKafkaProducer(bootstrap_servers=self._settings.kafka, acks="all", max_request_size=4_194_304)
+        producer = AIOKafkaProducer(bootstrap_servers=self._settings.kafka, acks="all", max_request_size=MAX_REQUEST)
         threads = ThreadPoolExecutor(_INSERTS, thread_name_prefix="insert")
         self._shared = Shared(self._settings, self._storage, consumer, producer, threads)
         consumer.subscribe(list(self._topics), listener=self)
