@@ -58,13 +58,19 @@ def _reason(error: Exception) -> str:
 def read_rows(
     read: Callable[[Any, C], Normalized], rows: list[Any], context: C, frame: bytes, *path: str
 ) -> list[Normalized]:
-    """Read each row; of several, one that is malformed becomes a `Rejected`. `path` leads to the rows in the frame."""
+    """Read each row; of several, one that is malformed becomes a `Rejected`. `path` leads to the rows in the frame.
+
+    Where no row is any good, the frame is not: the first row's error tells why.
+    """
     try:
         return [read(row, context) for row in rows]
     except UNREADABLE:
         if len(rows) < 2:
             raise
-    return _one_by_one(read, rows, context, _raw_rows(frame, path))
+        events = _one_by_one(read, rows, context, _raw_rows(frame, path))
+        if all(type(event) is Rejected for event in events):
+            raise
+    return events
 
 
 def _one_by_one(

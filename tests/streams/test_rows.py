@@ -96,7 +96,14 @@ def test_the_dead_letter_of_a_row() -> None:
 
 
 def test_dead_letters_of_a_frame_are_bounded() -> None:
-    """A frame of thousands of bad rows is told by a hundred of them and by the number of the others."""
-    found, _ = letters(okx_trades(*[{"px": "-1"}] * 3000), frames.OKX_SPOT)
+    """A frame of thousands of bad rows is reported by a hundred of them and by the number of the others."""
+    found, _ = letters(okx_trades({}, *[{"px": "-1"}] * 3000), frames.OKX_SPOT)
     assert len(found) == 101
-    assert found[-1]["reason"] == "2900 more of 3000 rows"
+    assert found[-1]["reason"] == "2900 more of 3001 rows"
+
+
+def test_a_frame_without_a_good_row_is_one_dead_letter() -> None:
+    """What ruins every row is the frame's fault."""
+    frame = okx_trades(*[{"px": "-1"}] * 3)
+    [letter], _ = letters(frame, frames.OKX_SPOT)
+    assert (letter["reason"], letter["frame"]) == ("not a price or amount: '-1'", frame.decode())
