@@ -24,6 +24,8 @@ from streams.spread import SpreadStatistics, execute, gross_bps, net_bps
 
 _decoded = msgspec.json.Decoder(QuoteLine).decode
 
+_AHEAD = 5_000_000  # µs that no quote is later than the ticks of all partitions
+
 Pair = tuple[str, str]  # (exchange to buy on, exchange to sell on)
 Told = tuple[str, dict[str, Any]]  # the topic and the body of an event, without its source
 
@@ -246,8 +248,12 @@ class JoinPartition:
     def _on_tick(self, offset: int, body: bytes) -> list[Told]:
         exchange, partition, stamp = body.decode().split("\t")
         self._times[exchange, int(partition)] = int(stamp)
+        latest = max(self._times.values()) + _AHEAD
         signals: list[Told] = []
         for join in self.symbols.values():
+            if join.now > latest and offset > join.covered:  # our clock was set back
+                self._changed.add(join.symbol)
+                join.now = latest - _AHEAD
             if join.open and offset > join.covered:
                 self._changed.add(join.symbol)
                 signals += join.on_time(self._times)

@@ -109,7 +109,7 @@ class Opportunity:
             "timestamp": max(buy["timestamp"], sell["timestamp"]),
             "local_timestamp": now,
             "opened_at": self.opened_at,
-            "lifetime": now - self.opened_at,
+            "lifetime": max(now - self.opened_at, 0),
             "buy": buy | {"age": now - buy["local_timestamp"]},
             "sell": sell | {"age": now - sell["local_timestamp"]},
             "gross_bps": round(self.gross, 4),

@@ -373,3 +373,18 @@ def test_quotes_go_where_they_are_joined() -> None:
     )
     assert [topic for topic, _, _ in out.records] == ["market.quotes"] * 2
     assert list(out.joins) == [partition_of("XBT-USDT", 64)]
+
+
+def test_signals_go_on_after_our_clock_was_set_back() -> None:
+    """Times of signals follow the clock that was set back by two minutes, and no lifetime is negative."""
+    join = Join()
+    join.tick("okx", 120_000)
+    join.quote("okx", 120_000, [["100", "1"]], [["101", "1"]])
+    join.quote("binance", 120_000, [["103", "1"]], [["104", "1"]])
+    join.tick("okx", 1_000)
+    join.quote("okx", 1_100, [["100", "1"]], [["104", "1"]])
+    join.quote("binance", 1_100, [["103", "1"]], [["104", "1"]])
+    join.quote("okx", 1_200, [["100", "1"]], [["101", "1"]])
+    reopened = join.signals[-1]
+    assert (reopened["type"], reopened["local_timestamp"]) == ("opened", T0 + 1_200_000)
+    assert min(signal["lifetime"] for signal in join.signals) == 0
