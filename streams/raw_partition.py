@@ -14,6 +14,7 @@ from schemas.events import STATUS_TYPES
 from schemas.feeds import FEEDS, feed_of
 from schemas.instruments import Instrument, assumed_instrument
 from schemas.limits import MAX_EVENT
+from schemas.markers import check_marker
 from schemas.raw import EVERY, MARKER, UNKNOWN, RawLine, decode_record, unwrap
 from schemas.settings import Settings
 from schemas.topics import raw_topic
@@ -159,7 +160,9 @@ class RawPartition:
             stream.on_instrument(out, now, _defined(stream, marker))
             if seed_levels := int(marker.get("seed_levels", 0)):
                 stream.books.orders.cut_seeds_at(seed_levels)
-        elif kind == "lost":
+            return
+        check_marker(marker)
+        if kind == "lost":
             stream.books.on_lost(out, now)
         elif kind == "clock" or kind in STATUS_TYPES:
             stream.on_marker(out, now, kind, marker)

@@ -1,0 +1,33 @@
+"""Markers come by way of a topic: an odd one is one dead letter, and nothing else changes."""
+
+import orjson
+import pytest
+
+from schemas.raw import MARKER
+from tests.streams import frames
+from tests.streams.frames import T0, line, tick
+from tests.streams.test_raw_partition import live, of, run
+
+KEY = "binance:BTC-USDT"
+ODD = [
+    {"marketprism": "instrument"}, {"marketprism": "clock"}, {"marketprism": "clock", "offset": "x", "round_trip": 1},
+    {"marketprism": "clock", "offset": 1 << 60, "round_trip": 1}, {"marketprism": "connected", "channels": 5},
+    {"marketprism": "connected", "channels": [{}]}, {"marketprism": "subscribed", "channels": "x"},
+    {"marketprism": "disconnected", "channels": None}, {"marketprism": "silent", "age": "x", "channel": "books"},
+    {"marketprism": "notice", "reason": {"a": 1}}, {"marketprism": "frame"}, {"marketprism": "frame", "base64": 7},
+    {"marketprism": "rate_limited"}, {"marketprism": "rate_limited", "status": "429", "seconds": 1, "where": "rest"},
+    {"marketprism": "weird"}, {"marketprism": "report", "channels": [1]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("key", [KEY, "binance:?"])
+@pytest.mark.parametrize("marker", [*map(orjson.dumps, ODD), MARKER, MARKER + b'frame","base64":"!"}', MARKER + b'x"'])
+def test_odd_markers(key: str, marker: bytes) -> None:
+    """Whatever stands in a marker, every event fits its model, and the lines around it go through."""
+    odd = b"%d\t%s\t%s\n" % (T0, key.encode(), marker)
+    found = run("binance", live(), odd, tick("binance", 11_000) + line(KEY, frames.spot_trade(t=5), 11_001))
+    assert len(of(found, "market.trades")) == 1
+    letters = of(found, "dead_letters")
+    assert len(letters) <= 1
+    if key == KEY and not marker.startswith(MARKER + b"rate_limited"):
+        assert len(letters) == 1
