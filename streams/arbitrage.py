@@ -17,7 +17,7 @@ from schemas.limits import MAX_EVENT
 from schemas.raw import UNKNOWN
 from schemas.settings import Settings
 from schemas.topics import DEAD_LETTERS, JOIN, SIGNALS
-from streams.oddities import implausible, out_of_range
+from streams.oddities import implausible, malformed, out_of_range
 from streams.opportunity import Opportunity, PairQuote, QuoteLine
 from streams.output import Output, Record
 from streams.spread import SpreadStatistics, execute, gross_bps, net_bps
@@ -25,6 +25,8 @@ from streams.spread import SpreadStatistics, execute, gross_bps, net_bps
 _decoded = msgspec.json.Decoder(QuoteLine).decode
 
 _AHEAD = 5_000_000  # µs that no quote is later than the ticks of all partitions
+
+_STATES = {b"live": "live", b"waiting": "waiting", b"stale": "stale"}
 
 Pair = tuple[str, str]  # (exchange to buy on, exchange to sell on)
 Told = tuple[str, dict[str, Any]]  # the topic and the body of an event, without its source
@@ -203,7 +205,7 @@ class JoinPartition:
         sent: list[Record] = []
         for number, line in enumerate(value.split(b"\n")):
             state, _, body = line.partition(b"\t")
-            told = self._on_tick(offset, body) if state == b"tick" else self._on_line(offset, state.decode(), body)
+            told = self._on_tick(offset, body) if state == b"tick" else self._on_line(offset, state, body)
             for n, (topic, event) in enumerate(told):
                 sent.append(self._record(f"join:{self.partition}:{offset}:{number}:{n}", topic, event))
         self.offset = offset
@@ -228,16 +230,19 @@ class JoinPartition:
         self.offset = offset
         return out.records + sent
 
-    def _on_line(self, offset: int, state: str, body: bytes) -> list[Told]:
-        quote = _decoded(body)
-        symbol = self._joined(quote)
-        if not symbol:
-            return []
-        join = self.symbols.get(symbol)
-        if join is None:
-            join = self.symbols[symbol] = SymbolJoin(symbol, self._settings)
-        if offset <= join.covered or not join.is_new(quote.source):
-            return []
+    def _on_line(self, offset: int, word: bytes, body: bytes) -> list[Told]:
+        try:
+            state, quote = _STATES[word], _decoded(body)
+            symbol = self._joined(quote)
+            if not symbol:
+                return []
+            join = self.symbols.get(symbol)
+            if join is None:
+                join = self.symbols[symbol] = SymbolJoin(symbol, self._settings)
+            if offset <= join.covered or not join.is_new(quote.source):
+                return []
+        except (KeyError, ValueError, msgspec.MsgspecError) as error:
+            return [(DEAD_LETTERS, malformed(JOIN, word + b"\t" + body, error))]
         self._changed.add(symbol)
         return join.on_quote(state, quote, body) if quote.origin else join.on_state(state, quote)
 
@@ -246,8 +251,11 @@ class JoinPartition:
         return quote.symbol if self._as_named else self._settings.joined_symbol(quote.exchange, quote.symbol)
 
     def _on_tick(self, offset: int, body: bytes) -> list[Told]:
-        exchange, partition, stamp = body.decode().split("\t")
-        self._times[exchange, int(partition)] = int(stamp)
+        try:
+            exchange, partition, stamp = body.decode().split("\t")
+            self._times[exchange, int(partition)] = int(stamp)
+        except ValueError as error:
+            return [(DEAD_LETTERS, malformed(JOIN, b"tick\t" + body, error))]
         latest = max(self._times.values()) + _AHEAD
         signals: list[Told] = []
         for join in self.symbols.values():

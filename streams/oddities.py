@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from schemas.dead_letters import readable
 from schemas.limits import MAX_DEAD_FRAME
+from schemas.raw import UNKNOWN
 from streams.opportunity import PairQuote
 
 
@@ -26,6 +28,21 @@ def implausible(now: int, buy: PairQuote, sell: PairQuote, gross: float) -> dict
         "round_trip": 0,
         "reconnects": 0,
         "renewals": 0,
+    }
+
+
+def malformed(topic: str, line: bytes, error: Exception) -> dict[str, Any]:
+    """The dead letter of a line of the join's topic that is none."""
+    encoding, frame = readable(line[:MAX_DEAD_FRAME])
+    return {
+        "exchange": UNKNOWN,
+        "symbol": UNKNOWN,
+        "local_timestamp": 0,
+        "topic": topic,
+        "reason": f"not a line of the join: {error!s:.300}",
+        "encoding": encoding,
+        "frame": frame,
+        "frame_bytes": len(line),
     }
 
 

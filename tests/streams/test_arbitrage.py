@@ -388,3 +388,20 @@ def test_signals_go_on_after_our_clock_was_set_back() -> None:
     reopened = join.signals[-1]
     assert (reopened["type"], reopened["local_timestamp"]) == ("opened", T0 + 1_200_000)
     assert min(signal["lifetime"] for signal in join.signals) == 0
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"", b"x", b"live\t{", b"live\t{}", b"odd\t{}", b"tick\t", b"tick\tokx\t0\tx", b"tick\tokx", b"\xff\t\xff",
+     b'live\t{"source":"okx:0:x:0:0","exchange":"okx","symbol":"BTC-USDT","local_timestamp":1}'],
+)  # fmt: skip
+def test_odd_lines_are_dead_letters(line: bytes) -> None:
+    """What is no line of the join is one dead letter, and the lines around it are joined."""
+    join = Join()
+    quote = {
+        "source": "binance:0:0:0:0", "exchange": "binance", "symbol": "BTC-USDT", "timestamp": T0,
+        "local_timestamp": T0, "origin": "bbo", "sequence": 1, "bids": [["99", "1"]], "asks": [["100", "1"]],
+    }  # fmt: skip
+    join.line(line + b"\nlive\t" + orjson.dumps(quote))
+    assert [topic for topic, _, _ in join.others] == ["dead_letters"]
+    assert join.quote("okx", 10, [["101", "1"]], [["102", "1"]]) != []
