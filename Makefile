@@ -29,7 +29,7 @@ demo: setup  ## the whole system on this machine with simulated exchanges; DURAT
 	$(BIN)/marketprism demo --duration $(DURATION)
 
 test: setup  ## every test, on a real broker and a real engine
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-long: test hostile  ## every test, then the hostile run: some 35 minutes more
 
