@@ -5,13 +5,14 @@ import re
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import orjson
 
 from local.simulator.listings import LISTINGS
-from schemas.errors import FrameError
-from schemas.feeds import FEEDS
+from schemas.errors import FrameError, SymbolError
+from schemas.feeds import FEEDS, feed_of
 from schemas.instruments import Instrument, assumed_instrument
 from schemas.raw import EVERY, MARKER, UNKNOWN, RawLine, unwrap
 from streams.normalize import parse
@@ -117,7 +118,7 @@ class Accounts:
 
     def _check_rows(self, key: str, frame: bytes, about: str) -> None:
         """Every trade of an untouched frame is stored, whatever came before it."""
-        for event in parse(frame, _INSTRUMENTS.get(key, _nobody(key)), 1):
+        for event in parse(frame, _instrument(key), 1):
             if isinstance(event, Trade) and (key, event.id) not in self._stored_trades:
                 self.problem("trade of an untouched frame is not stored", f"{event.id} {about}")
 
@@ -135,7 +136,7 @@ class Accounts:
 
     def _silence(self, key: str, frame: bytes) -> str:
         """The reason; `?` where none of those that are known is it."""
-        instrument = _INSTRUMENTS.get(key, _nobody(key))
+        instrument = _instrument(key)
         try:
             events = parse(frame, instrument, 1)
         except FrameError as error:
@@ -249,9 +250,14 @@ def _frame_of(line: RawLine) -> tuple[bytes, str] | None:
     return None
 
 
-def _nobody(key: str) -> Instrument:
+def _instrument(key: str) -> Instrument:
+    """As a worker takes it: what is listed, what a made-up name would be, or nobody."""
     exchange, _, symbol = key.partition(":")
     assert symbol != EVERY
+    if key in _INSTRUMENTS:
+        return _INSTRUMENTS[key]
+    with suppress(SymbolError):
+        return assumed_instrument(feed_of(exchange, symbol).name, exchange, symbol)
     return Instrument(exchange=exchange, feed="", symbol=UNKNOWN, exchange_symbol="", kind="spot", base="", quote="")
 
 
