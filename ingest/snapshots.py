@@ -11,7 +11,7 @@ from schemas.errors import ExchangeError
 log = structlog.get_logger(__name__)
 
 PAUSE = 1.0  # s at least between two snapshots of one instrument; doubles while it is asked for again and again
-_MOST_PAUSE = 60.0
+_MOST_PAUSE = 5.0  # the workers ask less and less often themselves; this spares the exchange several of them
 _SOON = 2.0  # s after a snapshot in which a request says that it did not help; later, it is another matter
 
 

@@ -19,7 +19,7 @@ from schemas.errors import MarketPrismError, StackError
 from schemas.feeds import EXCHANGES
 from schemas.limits import MAX_BATCH, MAX_JOIN_RECORD, MAX_MESSAGE, MAX_REQUEST
 from schemas.logs import configure_logs
-from schemas.raw import EVERY, encode_marker, partition_of
+from schemas.raw import EVERY, partition_of
 from schemas.settings import Settings, load_settings
 from schemas.topics import CONTROL, JOIN, SIGNALS, WORKER_GROUP, raw_topic
 from streams.arbitrage import JoinPartition
@@ -219,8 +219,8 @@ async def witness() -> None:
     except StackError as error:
         _crash(error)
     for tp, state in books_state.states.items():
-        if now - _read_at.get(tp, now) >= _SILENT_AFTER and state.needs_witness():
-            line = encode_marker(time.time_ns(), f"{state.exchange}:{EVERY}", "tick", feeds=[])
+        silence = now - _read_at.get(tp, now)
+        if silence >= _SILENT_AFTER and (line := state.witness(silence)):
             publishers().put(tp.topic, tp.partition, None, line)
 
 

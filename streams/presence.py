@@ -17,11 +17,15 @@ class Presence:
     def __init__(self) -> None:
         self._ticked_at: dict[str, int] = {}
         self._witnessed_at: dict[str, int] = {}  # by feed: the first tick of others since its own
+        self._live: set[str] = set()  # feeds that an ingest named, as a replay does not
         self.absent: set[str] = set()
+        self.now = 0  # of the last tick
 
-    def on_tick(self, feeds: Collection[str], now: int) -> tuple[list[str], list[str], int]:
+    def on_tick(self, feeds: Collection[str], now: int, are_live: bool) -> tuple[list[str], list[str], int]:
         """Take a tick of whoever serves `feeds`: those that became absent, that returned, and by how much the clock
-        was set back."""
+        was set back. `are_live`: an ingest names them."""
+        self.now = now
+        self._live.update(feeds if are_live else ())
         step = min((now - self._ticked_at[feed] for feed in feeds if feed in self._ticked_at), default=0)
         returned = [feed for feed in feeds if feed in self.absent]
         self.absent.difference_update(feeds)
@@ -43,12 +47,19 @@ class Presence:
         return max(now - self._ticked_at.get(feed, now), 0)
 
     def is_anybody_expected(self, feeds: Iterable[str]) -> bool:
-        """Whether one of these feeds was served and is not known to be absent."""
-        return any(feed in self._ticked_at and feed not in self.absent for feed in feeds)
+        """Whether an ingest served one of these feeds and is not known to be absent."""
+        return any(feed in self._live and feed not in self.absent for feed in feeds)
 
     def dump(self) -> dict[str, Any]:
-        return {"ticked": self._ticked_at, "witnessed": self._witnessed_at, "absent": sorted(self.absent)}
+        return {
+            "ticked": self._ticked_at,
+            "witnessed": self._witnessed_at,
+            "live": sorted(self._live),
+            "absent": sorted(self.absent),
+            "now": self.now,
+        }
 
     def load(self, dump: dict[str, Any]) -> None:
         self._ticked_at, self._witnessed_at = dump["ticked"], dump["witnessed"]
-        self.absent = set(dump["absent"])
+        self._live, self.absent = set(dump["live"]), set(dump["absent"])
+        self.now = dump["now"]

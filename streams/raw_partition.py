@@ -15,7 +15,7 @@ from schemas.feeds import FEEDS, feed_of
 from schemas.instruments import Instrument, assumed_instrument
 from schemas.limits import MAX_EVENT
 from schemas.markers import check_marker
-from schemas.raw import EVERY, MARKER, UNKNOWN, RawLine, decode_record, unwrap
+from schemas.raw import EVERY, MARKER, UNKNOWN, RawLine, decode_record, encode_marker, unwrap
 from schemas.settings import Settings
 from schemas.topics import raw_topic
 from streams.instrument_stream import InstrumentStream
@@ -190,7 +190,7 @@ class RawPartition:
     def _note_presence(self, out: Output, offset: int, now: int, frame: bytes) -> None:
         served = self._served(frame)
         feeds = [name for name in FEEDS if FEEDS[name].exchange == self.exchange] if served is None else served
-        gone, returned, step = self.presence.on_tick(feeds, now)
+        gone, returned, step = self.presence.on_tick(feeds, now, served is not None)
         for stream in self._streams_of(served or (), offset):
             stream.books.orders.is_served = True
         for stream in self._streams_of(gone, offset):
@@ -214,10 +214,16 @@ class RawPartition:
             if self.streams[key].instrument.feed in feeds and offset > self.streams[key].covered:
                 yield self.streams[key]
 
-    def needs_witness(self) -> bool:
-        """Whether somebody should tell that time passes, should no more lines come."""
+    def witness(self, silence: float) -> bytes | None:
+        """The tick that tells of `silence` s without a line, where an ingest should send some.
+
+        By ingest's clock: the worker's may be another one.
+        """
         feeds = {stream.instrument.feed for stream in self.streams.values() if stream.status.up}
-        return self.presence.is_anybody_expected(feeds)
+        if not self.presence.is_anybody_expected(feeds):
+            return None
+        at = self.presence.now + int(silence * 1_000_000)
+        return encode_marker(at * 1000, f"{self.exchange}:{EVERY}", "tick", feeds=[])
 
     # Checkpoint
 

@@ -6,7 +6,7 @@ _SECOND = 1_000_000
 _FIRST_PAUSE = 5 * _SECOND
 _LONGEST_PAUSE = 300 * _SECOND
 _AT_ONCE = 4  # requests that need no pause between them
-_STEADY = 5 * _SECOND  # live for so long, and the next trouble is a new one
+_STEADY = _SECOND  # live for so long, and the next trouble is a new one
 _UNHURRIED = 30 * _SECOND  # between requests for more levels while many are known
 
 

@@ -119,12 +119,12 @@ async def test_a_size_is_never_assumed(feed: str, field: str, unknown: list[Any]
 async def test_names_without_a_canonical_form() -> None:
     """A name of a new family is reported, once, however often it is listed."""
     rows = ROWS["okx"]()
-    odd = [rows[2] | {"instId": name} for name in ("BTC-USD_UM_XPERP-310404", "BTC-USDT-PERP-X")]
+    odd = [rows[2] | {"instId": name} for name in ("BTC-USD-FAMILY-310404", "BTC-USDT-PERP-X")]
     exchange = made("okx")
     with capture_logs() as logs:
         for _ in range(3):
             await exchange.instruments(Answering("okx", [*rows, *odd]), Selection(["BTC-USDT"]))
-    assert [entry["name"] for entry in logs] == ["BTC-USD_UM_XPERP-310404", "BTC-USDT-PERP-X"]
+    assert [entry["name"] for entry in logs] == ["BTC-USD-FAMILY-310404", "BTC-USDT-PERP-X"]
 
 
 @each_feed

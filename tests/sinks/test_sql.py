@@ -223,6 +223,7 @@ async def test_an_owner_that_does_not_answer_is_told(tmp_path: Path, monkeypatch
     for answer in (b"", b"rubbish\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n1"):
 
         async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: bytes = answer) -> None:
+            await reader.read(65_536)  # else what is unread resets the connection, as if its owner had died
             writer.write(answer)
             await asyncio.sleep(0 if answer else 2)
             writer.close()
