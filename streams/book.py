@@ -91,15 +91,13 @@ class Side:
         """Absolute amounts: zero deletes; deleting a level that is not held is normal (every exchange says so)."""
         self._tops.clear()
         levels, near, edge, are_bids = self.levels, self.near, self._edge, self._are_bids
-        for (price, amount), level in zip(side.numbers, side.levels, strict=True):
+        for (price, amount), level in zip(side.numbers, side.levels):  # noqa: B905 - both were checked together
             if amount:
                 if (price > edge) is are_bids and price not in levels:
                     near.insert(bisect_left(near, price), price)
                 levels[price] = level
-            elif price in levels:
-                del levels[price]
-                if (price > edge) is are_bids:
-                    del near[bisect_left(near, price)]
+            elif levels.pop(price, None) is not None and (price > edge) is are_bids:
+                del near[bisect_left(near, price)]
         if len(levels) > MAX_LEVELS:
             self._limit()
         elif len(near) > _MOST:

@@ -156,7 +156,8 @@ def level(price: str, amount: str) -> CheckedLevels:
     """A side of one level, of texts that are plain already (`number`)."""
     numbers = float(price), float(amount)
     if 0 < numbers[0] < _LARGEST and numbers[1] < _LARGEST:
-        return CheckedLevels([level_of(price, amount)], [numbers])
+        modest = numbers[0] >= MODEST_PRICE and numbers[1] <= MODEST_AMOUNT
+        return CheckedLevels([level_of(price, amount)], [numbers], modest)
     return levels([[price, amount]])
 
 
@@ -287,6 +288,10 @@ def typed_levels(side: _Texts) -> CheckedLevels:
     """`levels`, where decoding has made sure of lists of strings."""
     if not side:
         return NO_LEVELS
+    if len(side) == 1:  # as many updates have it
+        price, amount = side[0][0], side[0][1]
+        if len(price) <= MOST_DIGITS and len(amount) <= MOST_DIGITS and are_plain(price + amount) and float(price) > 0:
+            return level(price, amount)
     texts, more = [level[0] for level in side], [level[1] for level in side]
     joined = "".join(texts) + "".join(more)
     # A number that is too long among others of one digit at least.
