@@ -47,10 +47,10 @@ _FIRST = b'[["'
 _END, _NEXT = b'"]]', b"\n\n\n"
 _QUOTE = ord('"')
 _SMALL_E, _LARGE_E, _MINUS, _ESCAPE, _SPACE, _TAB, _RETURN, _NEWLINE = b"eE-\\ \t\r\n"
-# Digits to zeros, all else to one letter.
-_SHAPES = bytes(ord("0") if digit in b"0123456789" else ord("x") for digit in range(256))
+# Digits and points to zeros, all else to one letter.
+_SHAPES = bytes(ord("0") if digit in _PLAIN else ord("x") for digit in range(256))
 _SIX_DIGITS = b"000000"
-_LONG_RUN = re.compile(rb"\.[0-9]{%d}" % (DECIMALS + 1))
+_LONG_RUN = re.compile(rb"[0-9.]{%d}" % (MOST_DIGITS + 1))
 _LONGEST_TEXT = 100  # characters of a number, zeros included
 _LONGEST_ID = 64
 _LAST_MS = 10_413_792_000_000  # the year 2300, in ms: what ClickHouse's times reach
@@ -271,9 +271,9 @@ def _is_odd(json: bytes) -> bool:
 
 
 def _is_long(json: bytes) -> bool:
-    """Whether a number has more digits in a row than may follow a point.
+    """Whether a number has more than `MOST_DIGITS` characters, which `typed_levels` writes anew.
 
-    What separates two texts has three characters or more. So a run of 19 digits shows itself in every third character
+    What separates two texts has three characters or more. So a run of 20 digits shows itself in every third character
     already, as six digits in a row: hardly any side has those, and only then all of it is searched.
     """
     return _SIX_DIGITS in json[::3].translate(_SHAPES) and _LONG_RUN.search(json) is not None

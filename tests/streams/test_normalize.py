@@ -228,6 +228,7 @@ _NUMBERS = st.one_of(
 )
 
 
+@example([["1953125000000000.000", "0.000"]], (",", ":"))
 @given(
     st.lists(st.lists(_NUMBERS | st.sampled_from([1, 0.5, None]), min_size=1, max_size=3), max_size=4),
     st.sampled_from([(",", ":"), (", ", ":"), (" ,\n", ":")]),
@@ -259,6 +260,7 @@ def test_escaped_digits() -> None:
 
 
 @example(["1,-0"])
+@example(["1953125000000000.000,0.000"])
 @given(st.lists(st.lists(_TOKENS, min_size=1, max_size=3).map(",".join), max_size=4))
 def test_numbers_are_the_same_cut_or_not(side: list[str]) -> None:
     """Cutting a side of JSON numbers accepts, writes out and refuses what decoding them one by one does."""
