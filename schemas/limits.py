@@ -12,8 +12,8 @@ MAX_BATCH: Final = 1 * MIB  # of our producers: events that leave together; a si
 MAX_FRAME: Final = 900_000  # a frame as it came; of a larger one the first KiB is kept
 MAX_RECORD: Final = 900_000  # a raw record, of many lines; a line of up to `MAX_FRAME` stands alone
 MAX_JOIN_RECORD: Final = 900_000  # lines for one partition of the join; more become several records
-MAX_EVENT: Final = 3 * MIB  # one event; a larger one is reported in its place
-MAX_DEAD_FRAME: Final = 256 * KIB  # of a frame that a dead letter repeats; a poison record is repeated whole
+MAX_EVENT: Final = 3 * MIB  # of a frame that a dead letter repeats whole: a poison record's, an unexplained row's
+MAX_DEAD_FRAME: Final = 256 * KIB  # of a frame that any other dead letter repeats
 
 MAX_BUFFERED_BYTES: Final = 512 * KIB  # updates of one book that wait for a snapshot
 MAX_CHECKPOINT_ENTRY: Final = 2 * MIB  # one instrument's or symbol's state, compressed

@@ -22,7 +22,6 @@ the same topic as a *marker*: a line whose frame begins with `{"marketprism":"<t
 | `rate_limited` | `status`, `seconds`, `where` | REST was refused and is left alone for so long |
 | `notice` | `reason` | the exchange announces something |
 | `lost` | `frames`, `reason` | frames were dropped before the broker took them: a gap |
-| `listed` / `delisted` | `reason` | the exchange began, ended to trade it |
 | `tick` | `feeds` | each second, to every partition, key `<exchange>:*`: stream time, and whom its writer ingests |
 | `frame` | `base64` | a frame that cannot stand in a line (newlines, our own prefix) |
 | `oversized` | `bytes`, `sha256`, `base64` (first KiB) | a frame larger than a record may be |

@@ -219,7 +219,7 @@ class JoinPartition:
         """Set a record aside that could not be processed: whole into one dead letter, its quotes forgotten."""
         out, sent = Output(1), list[Record]()
         out.begin(f"join:{self.partition}:{offset}", 0)
-        out.dead_letter("?", UNKNOWN, 0, JOIN, reason, value, most=MAX_EVENT)
+        out.dead_letter(UNKNOWN, UNKNOWN, 0, JOIN, reason, value, most=MAX_EVENT)
         for number, line in enumerate(value.split(b"\n"), 1):
             with suppress(msgspec.MsgspecError, KeyError):
                 quote = _decoded(line.partition(b"\t")[2])

@@ -41,10 +41,8 @@ _LISTS = {list}
 _PLAIN = b"0123456789."
 _TWO_PLAIN = level_of("", "") * 2  # what is left of two levels without digits and points
 _NUMERIC = _PLAIN + b"eE+-"
-_PLAIN_LEVELS = _PLAIN + b'",[]'
 _BETWEEN, _WITHIN = b'"],["', b'","'  # two levels; a level's price and amount
-_FIRST = b'[["'
-_END, _NEXT = b'"]]', b"\n\n\n"
+_NEXT = b"\n\n\n"
 _QUOTE = ord('"')
 _SMALL_E, _LARGE_E, _MINUS, _ESCAPE, _SPACE, _TAB, _RETURN, _NEWLINE = b"eE-\\ \t\r\n"
 # Digits and points to zeros, all else to one letter.
