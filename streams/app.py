@@ -130,8 +130,10 @@ def _raw_owner(key: str) -> tuple[str, int]:
     return settings.topic(raw_topic(exchange)), partition
 
 
-def _join_owner(symbol: str) -> tuple[str, int]:
-    return settings.topic(JOIN), partition_of(symbol, settings.partitions)
+def _join_owner(key: str) -> tuple[str, int]:
+    every, _, own = key.partition(":")
+    partition = int(own) if every == EVERY else partition_of(key, settings.partitions)
+    return settings.topic(JOIN), partition
 
 
 books_state = Checkpointed(

@@ -14,7 +14,7 @@ from orjson import Fragment
 
 from schemas.errors import RangeError
 from schemas.limits import MAX_EVENT
-from schemas.raw import UNKNOWN
+from schemas.raw import EVERY, UNKNOWN
 from schemas.settings import Settings
 from schemas.topics import DEAD_LETTERS, JOIN, SIGNALS
 from streams.oddities import implausible, malformed, out_of_range
@@ -197,6 +197,8 @@ class JoinPartition:
         self.offset = -1
         self._settings = settings
         self._changed: set[str] = set()
+        self._own_key = join_key(partition)
+        self._covered = -1  # of the partition's own entry
         self._times: dict[tuple[str, int], int] = {}
         self._as_named = not (settings.arbitrage_exclude or settings.arbitrage_aliases)
 
@@ -253,7 +255,9 @@ class JoinPartition:
     def _on_tick(self, offset: int, body: bytes) -> list[Told]:
         try:
             exchange, partition, stamp = body.decode().split("\t")
-            self._times[exchange, int(partition)] = int(stamp)
+            if offset > self._covered:
+                self._changed.add(self._own_key)
+                self._times[exchange, int(partition)] = int(stamp)
         except ValueError as error:
             return [(DEAD_LETTERS, malformed(JOIN, b"tick\t" + body, error))]
         latest = max(self._times.values()) + _AHEAD
@@ -268,7 +272,7 @@ class JoinPartition:
         return signals
 
     def take_changed(self) -> list[str]:
-        """The symbols that something reached since the last call."""
+        """The entries that something reached since the last call: symbols, and the partition's own."""
         changed, self._changed = self._changed, set()
         return sorted(changed)
 
@@ -276,12 +280,25 @@ class JoinPartition:
         """No symbol is ever forgotten."""
         return []
 
-    def dump(self, symbol: str) -> bytes:
-        """One symbol's checkpoint entry as of the last record."""
-        self.symbols[symbol].covered = self.offset
-        return self.symbols[symbol].dump()
+    def dump(self, key: str) -> bytes:
+        """One checkpoint entry as of the last record."""
+        if key == self._own_key:
+            self._covered = self.offset
+            return orjson.dumps({"covered": self._covered, "times": [[*of, now] for of, now in self._times.items()]})
+        self.symbols[key].covered = self.offset
+        return self.symbols[key].dump()
 
-    def load(self, symbol: str, dump: bytes) -> None:
-        """Take one symbol's checkpoint entry back."""
-        join = self.symbols[symbol] = SymbolJoin(symbol, self._settings)
-        join.load(dump)
+    def load(self, key: str, dump: bytes) -> None:
+        """Take one checkpoint entry back."""
+        if key == self._own_key:
+            state = orjson.loads(dump)
+            self._covered = state["covered"]
+            self._times = {(exchange, partition): now for exchange, partition, now in state["times"]}
+        else:
+            join = self.symbols[key] = SymbolJoin(key, self._settings)
+            join.load(dump)
+
+
+def join_key(partition: int) -> str:
+    """The key of what a partition of the join knows itself."""
+    return f"{EVERY}:{partition}"

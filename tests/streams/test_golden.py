@@ -1,0 +1,243 @@
+"""The output of the processors, byte for byte: moving and renaming code must not change what it publishes.
+
+`golden.json` holds the number of records and a hash, by topic. A commit that alters the output on purpose says which
+field and why, and rewrites the file: `python -m tests.streams.test_golden`.
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from local.capture_merge import CaptureMerge
+from local.captures import open_capture
+from local.replay_lines import ReplayLines
+from schemas.feeds import FEEDS
+from schemas.instruments import Instrument
+from schemas.raw import partition_of
+from schemas.settings import load_settings
+from streams.arbitrage import JoinPartition
+from streams.raw_partition import RawPartition
+from tests.streams import deribit_frames, frames, htx_frames
+from tests.streams.test_mutations import FIXTURES
+
+GOLDEN = Path(__file__).with_name("golden.json")
+RECORDINGS = Path(__file__).parents[3] / "shared" / "frames"
+# Without fees a quote pays against an earlier one of itself.
+SETTINGS = load_settings(partitions=4, fees_bps=dict.fromkeys(FEEDS, 0.0))
+RECORDED = {
+    "binance-spot-btcusdt-20240808.gz": "binance-spot",
+    "binance-spot-ethusdt-20240808.gz": "binance-spot",
+    "binance-usdm-btcusdt-20240808.gz": "binance-usdm",
+    "binance-usdm-ethusdt-20240808.gz": "binance-usdm",
+    "okx-v5-20220406.gz": "okx",
+    "htx-spot-2021.gz": "htx-spot",
+    "htx-swap-2022.gz": "htx-linear",
+    "deribit-2021.gz": "deribit",
+}
+ROUNDS = 40
+
+Place = tuple[str, int]  # exchange and partition
+Digests = dict[str, list[Any]]
+Joins = list[tuple[int, bytes]]  # the join's partition, and a record for it
+
+
+class Hashes:
+    """The number of records and their hash, by topic and of all together."""
+
+    def __init__(self) -> None:
+        self._hashes: dict[str, Any] = {}
+        self._counts: dict[str, int] = {}
+
+    def add(self, topic: str, key: bytes | None, value: bytes) -> None:
+        for name in (topic, "all"):
+            found = self._hashes.setdefault(name, hashlib.sha256())
+            found.update(b"%b\t%b\t%b\n" % (topic.encode(), key or b"", value))
+            self._counts[name] = self._counts.get(name, 0) + 1
+
+    def digests(self) -> Digests:
+        return {topic: [self._counts[topic], self._hashes[topic].hexdigest()] for topic in sorted(self._hashes)}
+
+
+class Restarting:
+    """One partition's state, rebuilt from its own checkpoint before every `every`-th record; 0: never."""
+
+    def __init__(self, create: Any, every: int) -> None:
+        self._create, self._every = create, every
+        self._state = create()
+        self._entries: dict[str, bytes] = {}
+        self._count = 0
+
+    def process(self, offset: int, value: bytes) -> Any:
+        self._count += 1
+        if self._every and not self._count % self._every:
+            self._restart()
+        return self._state.process(offset, value)
+
+    def _restart(self) -> None:
+        self._entries |= {key: self._state.dump(key) for key in self._state.take_changed()}
+        for key in self._state.take_gone():
+            self._entries.pop(key, None)
+        offset, self._state = self._state.offset, self._create()
+        for key, entry in self._entries.items():
+            self._state.load(key, entry)
+        self._state.offset = offset
+
+
+def normalized(records: Iterable[tuple[Place, bytes]], restart_every: int = 0) -> tuple[Digests, Joins]:
+    """The digests of all events, and what goes to the join."""
+    hashes, joins, partitions = Hashes(), Joins(), dict[Place, Restarting]()
+    for offset, (place, value) in enumerate(records):
+        if place not in partitions:
+            partitions[place] = Restarting(partial(RawPartition, *place, SETTINGS), restart_every)
+        out = partitions[place].process(offset, value)
+        for topic, key, body in out.records:
+            hashes.add(topic, key, body)
+        joins += [(partition, b"\n".join(lines)) for partition, lines in out.joins.items()]
+    return hashes.digests(), joins
+
+
+def joined(records: Joins, restart_every: int = 0) -> Digests:
+    """The digests of what the join publishes."""
+    hashes = Hashes()
+    partitions = [
+        Restarting(partial(JoinPartition, number, SETTINGS), restart_every) for number in range(SETTINGS.partitions)
+    ]
+    for offset, (number, record) in enumerate(records):
+        for topic, key, value in partitions[number].process(offset, record):
+            hashes.add(topic, key, value)
+    return hashes.digests()
+
+
+def echoed(records: Joins) -> Joins:
+    """Every record twice: Binance's quotes come from OKX too, some records later."""
+    out = Joins()
+    for number, (partition, record) in enumerate(records):
+        out.append((partition, record))
+        if number >= 50:
+            partition, late = records[number - 50]
+            late = late.replace(b'"source":"binance:', b'"source":"okx:').replace(b"tick\tbinance", b"tick\tokx")
+            out.append((partition, late.replace(b'"exchange":"binance"', b'"exchange":"okx"')))
+    return out
+
+
+def recorded() -> Iterator[tuple[Place, bytes]]:
+    """The recordings as a replay writes them, each line a record."""
+    captures = [open_capture(FEEDS[feed], RECORDINGS / name) for name, feed in RECORDED.items()]
+    lines = ReplayLines(captures, SETTINGS.partitions)
+    for line in CaptureMerge(captures):
+        yield from (((exchange, partition), value) for exchange, partition, _, value in lines.of(line))
+    yield from (((exchange, partition), value) for exchange, partition, _, value in lines.end())
+
+
+def generated() -> Iterator[tuple[Place, bytes]]:
+    """Frames of every feed and every marker, over and over, with gaps, garbage and duplicates among them."""
+    for number in range(ROUNDS):
+        at = number * 3_000
+        for instrument, fixture in FIXTURES:
+            yield from _of(instrument, _opening(instrument, number, at))
+            frames_now = fixture if number % 4 else [*fixture, *fixture[1:], b"{}", fixture[0][:-9], b"[1]"]
+            for step, frame in enumerate(frames_now):
+                yield from _of(instrument, [frames.line(instrument.key, _renewed(frame, number), at + 10 + step)])
+            yield from _of(instrument, _closing(instrument, number, at + 900))
+        yield from _opportunity(number, at + 950)
+        for exchange in ("binance", "okx", "htx", "deribit"):
+            for partition in range(SETTINGS.partitions):
+                for second in range(3):
+                    yield (exchange, partition), frames.tick(exchange, at + 1_000 * (second + 1))
+
+
+def _of(instrument: Instrument, lines: list[bytes]) -> Iterator[tuple[Place, bytes]]:
+    place = instrument.exchange, partition_of(instrument.key, SETTINGS.partitions)
+    yield from ((place, line) for line in lines)
+
+
+def _renewed(frame: bytes, number: int) -> bytes:
+    """The frame with other trade ids in every second round; the others come again."""
+    for known in (b"5100000001", b"2300000045", b"104400550011", b"5007009000001", b"400500600"):
+        frame = frame.replace(known, b"%d" % (int(known) + number // 2 * 3))
+    return frame.replace(b"150200300", b"%d" % (150200300 + number // 2 * 3))
+
+
+def _opening(instrument: Instrument, number: int, at: float) -> list[bytes]:
+    key, every = instrument.key, ["trades", "books", "quotes"]
+    definition = instrument.model_dump() | ({"contract_size": "5"} if number == 30 else {})
+    return [
+        frames.marker(key, "instrument", at, **definition),
+        *([frames.marker(key, "listed", at, reason="new")] if number == 0 else []),
+        *([frames.marker(key, "connected", at, channels=every)] if number % 5 == 0 else []),
+        frames.marker(key, "subscribed", at, channels=every),
+        frames.marker(key, "clock", at, offset=1000 + number, round_trip=2000),
+    ]
+
+
+def _closing(instrument: Instrument, number: int, at: float) -> list[bytes]:
+    key = instrument.key
+    markers: list[tuple[str, dict[str, Any]]] = [
+        ("lost", {"frames": 3, "reason": "the broker is away"}),
+        ("silent", {"channel": "books", "age": 75_000_000, "step": "resubscribe"}),
+        ("resumed", {"channel": "books", "age": 1_000_000}),
+        ("rate_limited", {"status": 429, "seconds": 2.5, "where": "rest"}),
+        ("notice", {"reason": "maintenance"}),
+        ("renewing", {"channels": ["trades"], "reason": "operator"}),
+        ("renewed", {"channels": ["trades"], "reason": "operator"}),
+        ("refused", {"channels": ["quotes"], "reason": "no such stream"}),
+        ("disconnected", {"channels": ["books", "trades", "quotes"], "reason": "1006"}),
+        ("connected", {"channels": ["books", "trades", "quotes"], "reason": ""}),
+        ("mystery", {}),
+        ("delisted", {"reason": "closed"}),
+    ]
+    kind, fields = markers[number % len(markers)]
+    return [
+        frames.marker(key, kind, at, **fields),
+        frames.line(key, b'{"marketprism":"frame"}', at),
+        frames.line(key, b"two\nlines", at),
+    ]
+
+
+def _opportunity(number: int, at: float) -> Iterator[tuple[Place, bytes]]:
+    """Spot quotes of Binance and OKX, of which one pays against the other in every second round."""
+    bid, ask = ("11.5", "12") if number % 2 else ("10", "11")
+    sequence = 100_000 + number
+    for instrument, quote in (
+        (frames.SPOT, frames.spot_quote(sequence, bid, "3", ask, "1")),
+        (frames.OKX_SPOT, frames.okx_bbo(sequence, "10", "4", "11", "5")),
+        (htx_frames.SPOT, htx_frames.spot_bbo(seqId=str(141220330007 + number))),
+        (deribit_frames.PERPETUAL, deribit_frames.quote("86749.5", "10", "86750.5", "300.0")),
+    ):
+        yield from _of(instrument, [frames.line(instrument.key, quote, at)])
+
+
+def golden() -> dict[str, Digests]:
+    digests, joins = normalized(generated())
+    found = {"generated": digests, "generated, joined": joined(joins)}
+    if RECORDINGS.is_dir():
+        digests, joins = normalized(recorded())
+        found |= {"recorded": digests, "recorded, joined": joined(echoed(joins))}
+    return found
+
+
+@pytest.mark.parametrize("restart_every", [0, 7])
+def test_generated_frames(restart_every: int) -> None:
+    """Frames of every feed give the stored records, also when their worker restarts time and again."""
+    known = orjson.loads(GOLDEN.read_bytes())
+    digests, joins = normalized(generated(), restart_every)
+    assert digests == known["generated"]
+    assert joined(joins, restart_every) == known["generated, joined"]
+
+
+@pytest.mark.skipif(not RECORDINGS.is_dir(), reason=f"no recordings at {RECORDINGS}")
+def test_recordings() -> None:
+    """The recordings give the stored records, and their quotes the stored signals."""
+    known = orjson.loads(GOLDEN.read_bytes())
+    digests, joins = normalized(recorded())
+    assert digests == known["recorded"]
+    assert joined(echoed(joins)) == known["recorded, joined"]
+
+
+if __name__ == "__main__":
+    GOLDEN.write_bytes(orjson.dumps(golden(), option=orjson.OPT_INDENT_2) + b"\n")
