@@ -13,7 +13,7 @@ help:  ## what there is
 
 setup: .venv/ready  ## the environment (.venv) and the broker's jars
 
-.venv/ready: requirements.lock pyproject.toml local/kafka.lock
+.venv/ready: requirements.lock pyproject.toml marketprism/local/kafka.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "MarketPrism needs Python 3.11 or later: make PYTHON=python3.11")'
 	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
 	@# The lock's own uv is many times quicker than pip; where it cannot reach the registry that pip is set to, pip does it.
@@ -22,7 +22,7 @@ setup: .venv/ready  ## the environment (.venv) and the broker's jars
 	$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements.lock \
 		|| $(PIP) install --require-hashes -r requirements.lock
 	$(PIP) install --no-deps --no-build-isolation --quiet -e .
-	$(BIN)/python -m local.jars
+	$(BIN)/python -m marketprism.local.jars
 	@touch $@
 
 demo: setup  ## the whole system on this machine with simulated exchanges; DURATION=60 stops after a minute

@@ -18,10 +18,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench import book, ingest, join, latency, memory, normalize, scaling, sink, start, worker
-from bench.cases import Result
-from bench.frames import Frame, load_frames
+from bench.cases import book, ingest, join, latency, memory, normalize, scaling, sink, start, worker
+from bench.harness import Result
 from bench.report import draw
+from bench.rigs.frames import Frame, load_frames
 
 OUT = Path(__file__).parent / "out"
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from bench.cases import Result
+from bench.harness import Result
 
 OURS, RIVAL, FLOOR = "#1b5e9b", "#d9822b", "#a9b4c0"
 _SHADES = ("#8db8de", "#3f86c4", "#0f3f6e")  # of ours, by percentile

@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from bench import panels
-from bench.cases import Result
+from bench.harness import Result
 from bench.panels import FLOOR, OURS, RIVAL
 
 _ROW = 0.27  # inches

@@ -10,7 +10,7 @@ import structlog
 
 from ingest.control import Request, SnapshotRequest, obey
 from ingest.exchanges import EXCHANGE_FEEDS
-from ingest.feed import FeedManager
+from ingest.feed_manager import FeedManager
 from ingest.own_clock import OwnClock
 from ingest.raw_writer import RawWriter
 from ingest.supervision import supervise

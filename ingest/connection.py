@@ -13,12 +13,12 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 from ingest.exchanges.base import LONGEST_NAME, UNKNOWN_FRAME, Control, ExchangeFeed, Route
 from ingest.handover import Handover
 from ingest.raw_writer import RawWriter
+from ingest.retry_after import wait_of_handshake
 from ingest.skips import Skips
-from ingest.stream import Stream
+from ingest.subscription import Stream
 from ingest.subscriptions import Subscriptions
 from ingest.supervision import described
-from ingest.waits import wait_of_handshake
-from ingest.watch import Watch
+from ingest.watchdog import Watch
 from schemas.errors import SymbolError
 from schemas.exchange_names import from_exchange
 from schemas.instruments import Instrument

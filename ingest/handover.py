@@ -3,7 +3,7 @@
 from functools import partial
 
 from ingest.exchanges.base import Route
-from ingest.stream import Stream, Write, discard
+from ingest.subscription import Stream, Write, discard
 
 _HELD = 1_000_000_000  # ns: the most that one socket may be behind the other
 _FOR_GOOD = 2  # refusals of what the old connection has, after which the move does not wait for it any more

@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from ingest.delivery import Delivery
+from ingest.producer import Delivery
 from ingest.raw_buffer import RawBuffer, Record, Slot
 from schemas.feeds import Feed
 from schemas.raw import EVERY, partition_of

@@ -8,7 +8,7 @@ import stamina
 import structlog
 from aiolimiter import AsyncLimiter
 
-from ingest.waits import Gate, wait_of
+from ingest.retry_after import Gate, wait_of
 from schemas.errors import ExchangeError
 
 log = structlog.get_logger(__name__)

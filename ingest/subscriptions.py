@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import structlog
 
-from ingest.acknowledgements import Acknowledgements
 from ingest.exchanges.base import Control, ExchangeFeed, Request, Route
 from ingest.handover import Handover
 from ingest.outbox import Outbox
+from ingest.pending_requests import Acknowledgements
 from ingest.raw_writer import RawWriter
-from ingest.stream import Stream
-from ingest.watch import Watch
+from ingest.subscription import Stream
+from ingest.watchdog import Watch
 from schemas.instruments import Instrument
 
 log = structlog.get_logger(__name__)

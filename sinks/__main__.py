@@ -12,8 +12,8 @@ from schemas.logs import configure_logs
 from schemas.settings import Settings, load_settings
 from sinks.migrations import migrate
 from sinks.sink import Sink
-from sinks.storage import Storage
-from sinks.transport import open_storage
+from sinks.storage.base import Storage
+from sinks.storage.open import open_storage
 
 _RETRY_S = 2.0  # while ClickHouse is away at the start
 
@@ -32,7 +32,7 @@ async def run(settings: Settings) -> None:
             return
         await asyncio.to_thread(migrate, storage, settings)
         if settings.clickhouse.startswith("chdb://"):
-            from sinks.sql_server import SqlServer
+            from sinks.sql.http_server import SqlServer
 
             server = SqlServer(settings, storage)
             stack.push_async_callback(server.stop)

@@ -14,9 +14,9 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from schemas.errors import StorageError
 from schemas.limits import MAX_DEAD_FRAME, MAX_EVENT
 from schemas.settings import Settings
+from schemas.sources import Sources, source_of
 from sinks.dead_letters import dead_letter
-from sinks.sources import Sources, source_of
-from sinks.storage import Block, Refusal, Storage, UnexplainedError
+from sinks.storage.base import Block, Refusal, Storage, UnexplainedError
 
 MAX_ROWS = 50_000
 MAX_BYTES = 8_000_000

@@ -14,7 +14,7 @@ from schemas.limits import MAX_REQUEST
 from schemas.settings import Settings
 from schemas.topics import SINK_GROUP, STORED_TOPICS
 from sinks.partition_writer import PartitionWriter, Shared
-from sinks.storage import Storage
+from sinks.storage.base import Storage
 
 TABLES = {
     "market.trades": "trades",

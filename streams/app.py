@@ -22,12 +22,12 @@ from schemas.logs import configure_logs
 from schemas.raw import EVERY, partition_of
 from schemas.settings import Settings, load_settings
 from schemas.topics import CONTROL, JOIN, SIGNALS, WORKER_GROUP, raw_topic
-from streams.arbitrage import JoinPartition
+from streams.arbitrage.join import JoinPartition
 from streams.checkpoint import Checkpointed
-from streams.faust_app import StreamsApp
+from streams.faust_overrides import StreamsApp
 from streams.output import Output, Record, in_records
 from streams.publisher import Publishers
-from streams.raw_partition import RawPartition
+from streams.raw_processor import RawPartition
 
 log = structlog.get_logger(__name__)
 

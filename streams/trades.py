@@ -3,10 +3,10 @@
 from typing import Any, NamedTuple
 
 from schemas.instruments import Instrument
-from streams.feed_status import ChannelHealth
-from streams.gaps import Gap
-from streams.normalize.events import Trade, UsedUp
+from streams.books.gaps import Gap
+from streams.normalize.messages import Trade, UsedUp
 from streams.output import Output
+from streams.status import ChannelHealth
 from streams.trade_ids import Range, TradeIds
 
 GRACE = 2_000_000  # µs that a missing trade may take to come by another socket

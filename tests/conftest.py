@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from local.broker import Broker, free_port
-from local.topics import create_topics
+from marketprism.local.broker import Broker, free_port
+from marketprism.ops.topics import create_topics
 from schemas.settings import Settings, load_settings
 
 

@@ -10,7 +10,7 @@ import structlog
 
 from schemas.errors import StorageError
 from schemas.settings import Settings
-from sinks.storage import Storage
+from sinks.storage.base import Storage
 
 log = structlog.get_logger(__name__)
 

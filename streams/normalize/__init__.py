@@ -11,7 +11,7 @@ from collections.abc import Callable
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.normalize import binance, deribit, htx, okx
-from streams.normalize.events import Normalized
+from streams.normalize.messages import Normalized
 from streams.normalize.rows import UNREADABLE, reason_of
 
 Normalizer = Callable[[bytes, Instrument, int], list[Normalized]]

@@ -7,7 +7,7 @@ from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.decimals import EXACT, LEAST, fitted, plain
 from streams.levels import Level, Levels, level_of, texts_of
-from streams.normalize.events import CheckedLevels
+from streams.normalize.messages import CheckedLevels
 from streams.normalize.values import positive
 
 _MODEST_SIZE = 100.0  # with which modest amounts and prices fit

@@ -15,7 +15,7 @@ from msgspec import Meta, Raw, Struct, ValidationError
 
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
-from streams.normalize.events import Depth, Ignored, Normalized, Quote, Trade, UsedUp
+from streams.normalize.messages import Depth, Ignored, Normalized, Quote, Trade, UsedUp
 from streams.normalize.values import (
     MOST_DIGITS,
     check_name,

@@ -8,7 +8,7 @@ from typing import Any
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.normalize.amounts import base_amount, check_convertible
-from streams.normalize.events import NO_LEVELS, CheckedLevels, Depth, Ignored, Normalized, Quote, Trade
+from streams.normalize.messages import NO_LEVELS, CheckedLevels, Depth, Ignored, Normalized, Quote, Trade
 from streams.normalize.rows import read_rows
 from streams.normalize.values import (
     check_name,

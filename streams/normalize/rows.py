@@ -10,7 +10,7 @@ import orjson
 from msgspec import Raw
 
 from schemas.errors import MarketPrismError
-from streams.normalize.events import Normalized, Rejected
+from streams.normalize.messages import Normalized, Rejected
 
 _NOT_JSON = (orjson.JSONDecodeError, msgspec.DecodeError, UnicodeError)
 UNREADABLE = (

@@ -18,7 +18,7 @@ from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.decimals import DECIMALS, INTEGERS
 from streams.levels import Level, level_of, texts_of
-from streams.normalize.events import MODEST_AMOUNT, MODEST_PRICE, NO_LEVELS, CheckedLevels, Quote
+from streams.normalize.messages import MODEST_AMOUNT, MODEST_PRICE, NO_LEVELS, CheckedLevels, Quote
 
 exact: Callable[[bytes | Raw], Any] = msgspec.json.Decoder(float_hook=str).decode
 """JSON with its numbers as text where they have a point: a float keeps some 16 of their digits."""

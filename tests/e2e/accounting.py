@@ -10,13 +10,13 @@ from typing import Any
 
 import orjson
 
-from local.simulator.listings import LISTINGS
+from marketprism.simulator.market.listings import LISTINGS
 from schemas.errors import FrameError, SymbolError
 from schemas.feeds import FEEDS, feed_of
 from schemas.instruments import Instrument, assumed_instrument
 from schemas.raw import EVERY, MARKER, UNKNOWN, RawLine, unwrap
 from streams.normalize import parse
-from streams.normalize.events import Depth, Ignored, Trade
+from streams.normalize.messages import Depth, Ignored, Trade
 from tests.e2e.follower import Body, Book, Follower, Place, key_of
 
 MOST = 12  # problems of one sort that are written out

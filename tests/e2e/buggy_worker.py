@@ -4,7 +4,7 @@ import sys
 
 from faust.cli.faust import cli
 
-from streams.instrument_stream import InstrumentStream
+from streams.instrument_processor import InstrumentStream
 from streams.output import Output
 
 _on_frame = InstrumentStream.on_frame

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, Self
 import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from local.simulator import Simulators
-from local.simulator.listings import LISTINGS, Listing
+from marketprism.simulator import Simulators
+from marketprism.simulator.market.listings import LISTINGS, Listing
 from schemas.events import parse_source
 from schemas.feeds import EXCHANGES, FEEDS
 from schemas.raw import RawLine, decode_record

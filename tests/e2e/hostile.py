@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from local.broker import Broker, free_port
+from marketprism.local.broker import Broker, free_port
 from schemas.logs import configure_logs
 from schemas.settings import load_settings
 from tests.e2e.hostile_run import Report, Run, settings_for

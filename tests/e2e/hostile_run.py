@@ -11,11 +11,11 @@ from random import Random
 from typing import Any
 from uuid import uuid4
 
-from local.broker import Broker, free_port
-from local.feeds import ask_to_reconnect
-from local.simulator import Disconnect, Gap, Limits, Mutate, Simulators
-from local.simulator.listings import LISTINGS
-from local.topics import create_topics
+from marketprism.local.broker import Broker, free_port
+from marketprism.ops.control import ask_to_reconnect
+from marketprism.ops.topics import create_topics
+from marketprism.simulator import Disconnect, Gap, Limits, Mutate, Simulators
+from marketprism.simulator.market.listings import LISTINGS
 from schemas.errors import MarketPrismError
 from schemas.feeds import FEEDS
 from schemas.raw import EVERY, UNKNOWN

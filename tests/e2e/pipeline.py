@@ -11,11 +11,11 @@ from typing import Any
 
 import orjson
 
-from local.processes import Child, Supervisor, says
-from local.progress import Offsets, Progress
+from marketprism.local.processes import Child, Supervisor, says
+from marketprism.ops.lag import Offsets, Progress
 from schemas.settings import Settings
 from schemas.topics import WORKER_GROUP
-from sinks.sql import run_query
+from sinks.sql.client import run_query
 
 _STORED_WITHIN = 90.0  # s
 

@@ -8,15 +8,15 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from bench.frames import made_frames
-from local.broker import Broker, free_port
-from local.replay import replay
-from local.topics import create_topics
+from bench.rigs.frames import made_frames
+from marketprism.captures.replay import replay
+from marketprism.local.broker import Broker, free_port
+from marketprism.ops.topics import create_topics
 from schemas.feeds import FEEDS
 from schemas.settings import Settings
 from schemas.topics import raw_topic
 from sinks.sink import TABLES
-from streams.raw_partition import RawPartition
+from streams.raw_processor import RawPartition
 from tests.e2e.pipeline import Pipeline, kill
 
 FRAMES = 60_000

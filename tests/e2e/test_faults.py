@@ -12,8 +12,9 @@ import pytest
 import pytest_asyncio
 
 from ingest.exchanges import EXCHANGE_FEEDS
-from local.broker import Broker
-from local.simulator import (
+from marketprism.local.broker import Broker
+from marketprism.ops.topics import create_topics
+from marketprism.simulator import (
     Crossed,
     Disconnect,
     Duplicate,
@@ -32,13 +33,12 @@ from local.simulator import (
     Stall,
     WrongClock,
 )
-from local.simulator.faults import Plan
-from local.simulator.listings import LISTINGS
-from local.topics import create_topics
+from marketprism.simulator.market.listings import LISTINGS
+from marketprism.simulator.plans import Plan
 from schemas.feeds import FEEDS
 from schemas.raw import UNKNOWN
 from schemas.settings import load_settings
-from tests.e2e.lab import Lab
+from tests.e2e.in_process import Lab
 
 _WITHIN = 25.0  # s for a fault to be over
 _BOOKS = {feed: [each.symbol for each in LISTINGS if each.feed == feed] for feed in FEEDS}
@@ -234,10 +234,10 @@ async def bench(broker: Broker) -> AsyncIterator[Bench]:
         )
         await create_topics(settings)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("ingest.carrier._HEALTHY", 1.0)
-            patch.setattr("ingest.feed._CLOCK_EVERY", 1.0)
+            patch.setattr("ingest.connection_supervisor._HEALTHY", 1.0)
+            patch.setattr("ingest.feed_manager._CLOCK_EVERY", 1.0)
             patch.setattr("ingest.subscriptions._RETRY", 0.5)
-            patch.setattr("streams.instrument_stream.REPORT_EVERY", 1_000_000)
+            patch.setattr("streams.instrument_processor.REPORT_EVERY", 1_000_000)
             for exchange in EXCHANGE_FEEDS.values():
                 patch.setattr(exchange, "silence", 3.0)
             async with Lab(settings, simulators) as lab:

@@ -12,8 +12,8 @@ from schemas.raw import partition_of
 from schemas.settings import Settings
 from schemas.topics import raw_topic
 from tests.e2e.pipeline import Pipeline
-from tests.streams import frames
-from tests.streams.frames import line
+from tests.frames import binance as frames
+from tests.frames.binance import line
 
 log = structlog.get_logger(__name__)
 

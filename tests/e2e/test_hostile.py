@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from local.broker import Broker
-from local.feeds import ask_to_reconnect
-from local.simulator import Limits, Mutate, Simulators
-from local.simulator.listings import LISTINGS
+from marketprism.local.broker import Broker
+from marketprism.ops.control import ask_to_reconnect
+from marketprism.simulator import Limits, Mutate, Simulators
+from marketprism.simulator.market.listings import LISTINGS
 from schemas.events import EVENTS
 from schemas.feeds import FEEDS
 from schemas.settings import Settings, load_settings
 from tests.e2e.hostile_run import Run, settings_for
-from tests.e2e.lab import Lab
+from tests.e2e.in_process import Lab
 
 SEEDS = [5, 6]  # side by side; in longer runs these brought down a worker and stored a trade twice
 SECONDS = 10.0  # of mutations

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from local.processes import Child, says
-from local.simulator import Simulators
-from local.simulator.listings import LISTINGS
+from marketprism.local.processes import Child, says
+from marketprism.simulator import Simulators
+from marketprism.simulator.market.listings import LISTINGS
 from schemas.feeds import FEEDS
 from schemas.settings import Settings, load_settings
 from tests.e2e.pipeline import Pipeline, kill

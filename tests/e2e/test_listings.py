@@ -8,9 +8,9 @@ from typing import Any, Literal
 import orjson
 import pytest
 
-from local.feeds import ask_to_reconnect
-from local.simulator import Definition, Refuse, Simulators
-from local.simulator.listings import LISTINGS
+from marketprism.ops.control import ask_to_reconnect
+from marketprism.simulator import Definition, Refuse, Simulators
+from marketprism.simulator.market.listings import LISTINGS
 from schemas.feeds import FEEDS
 from schemas.raw import RawLine
 from schemas.settings import Settings, load_settings
@@ -158,7 +158,7 @@ async def test_announced(
     settings: Settings, simulators: Simulators, feed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the exchange announces is looked up at once, long before the next reading is due."""
-    monkeypatch.setattr("ingest.feed._APART", 1.0)
+    monkeypatch.setattr("ingest.feed_manager._APART", 1.0)
     place = Place(settings, simulators, feed, 3600.0)
     async with ingesting(place.settings, feed):
         await place.until(flowing)

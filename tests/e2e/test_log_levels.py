@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from local.stack import Stack
+from marketprism.local.stack import Stack
 from schemas.settings import Settings, load_settings
 
 
@@ -17,7 +17,7 @@ from schemas.settings import Settings, load_settings
 async def test_worker(settings: Settings, level: str) -> None:
     """`marketprism worker` gets as far as the broker: topics with other partitions end it with that error."""
     environment = os.environ | settings.environment() | {"MARKETPRISM_LOG_LEVEL": level, "MARKETPRISM_PARTITIONS": "3"}
-    command = [sys.executable, "-m", "local.cli", "worker"]
+    command = [sys.executable, "-m", "marketprism.cli", "worker"]
     done = await asyncio.to_thread(
         subprocess.run, command, env=environment, capture_output=True, text=True, timeout=60, check=False
     )

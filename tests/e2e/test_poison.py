@@ -11,8 +11,8 @@ from schemas.raw import encode_marker, partition_of
 from schemas.settings import Settings
 from schemas.topics import raw_topic
 from tests.e2e.pipeline import Pipeline
-from tests.streams import frames
-from tests.streams.frames import T0, line
+from tests.frames import binance as frames
+from tests.frames.binance import T0, line
 
 KEY, OTHER = "binance:BTC-USDT", "binance:ETH-USDT"
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from local.feeds import ask_to_reconnect
-from local.simulator import Disconnect, Simulators
-from local.simulator.listings import LISTINGS
+from marketprism.ops.control import ask_to_reconnect
+from marketprism.simulator import Disconnect, Simulators
+from marketprism.simulator.market.listings import LISTINGS
 from schemas.feeds import FEEDS
 from schemas.settings import Settings, load_settings
-from tests.e2e.lab import Lab, settled
+from tests.e2e.in_process import Lab, settled
 
 _ROUNDS = int(os.environ.get("MARKETPRISM_TEST_ROUNDS", "4"))  # each reconnects every feed once
 _BOOKS = {feed: [each.symbol for each in LISTINGS if each.feed == feed] for feed in FEEDS}
@@ -70,7 +70,7 @@ async def test_planned(settings: Settings) -> None:
 
 async def test_unplanned(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sockets are cut while data flows: each gap is reported, each book soon live again and true, each loss named."""
-    monkeypatch.setattr("ingest.carrier._HEALTHY", 0.0)  # so that each reconnect is like a first one
+    monkeypatch.setattr("ingest.connection_supervisor._HEALTHY", 0.0)  # so that each reconnect is like a first one
     away: list[float] = []
     async with Simulators(rate=3.0) as simulators, Lab(here(settings, simulators), simulators) as lab:
         await live(lab)

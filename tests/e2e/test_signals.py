@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from local.simulator import (
+from marketprism.simulator import (
     Arbitrage,
     Crossed,
     Disconnect,
@@ -24,12 +24,12 @@ from local.simulator import (
     Simulators,
     Stall,
 )
-from local.simulator.faults import Fault
-from local.simulator.listings import LISTINGS
+from marketprism.simulator.market.listings import LISTINGS
+from marketprism.simulator.plans import Fault
 from schemas.feeds import FEEDS
 from schemas.settings import Settings
 from tests.e2e.pipeline import Pipeline
-from tests.rubbish import RUBBISH, rubbish
+from tests.malformed_frames import RUBBISH, rubbish
 
 BELOW_FEES = [("BTC-USDT", "binance-spot", "okx", 12.0, 1.0), ("BTC-USDT-PERP", "okx", "binance-usdm", 4.0, 1.0)]
 COMMON = ["BTC-USDT", "ETH-USDT", "BTC-USDT-PERP", "ETH-USDT-PERP"]  # on three exchanges each

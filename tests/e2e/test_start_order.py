@@ -11,15 +11,15 @@ from uuid import uuid4
 
 import pytest
 
-from local.broker import Broker, free_port
-from local.doctor import examine
-from local.processes import Child, says
-from local.replay import replay
-from local.topics import create_topics
+from marketprism.captures.replay import replay
+from marketprism.local.broker import Broker, free_port
+from marketprism.local.doctor import examine
+from marketprism.local.processes import Child, says
+from marketprism.ops.topics import create_topics
 from schemas.feeds import FEEDS
 from schemas.settings import Settings, load_settings
+from tests.captures.test_replay import T0, collected, trade
 from tests.e2e.pipeline import Pipeline
-from tests.local.test_replay import T0, collected, trade
 
 WORKER = ("-m", "faust", "-A", "streams.app", "worker", "-l", "info")
 WAITS = "waiting: topics are missing"

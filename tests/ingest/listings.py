@@ -8,12 +8,12 @@ import orjson
 from ingest.exchanges import EXCHANGE_FEEDS
 from ingest.exchanges.base import ExchangeFeed
 from ingest.rest import Rest
-from local.simulator.binance_feeds import BinanceSpot, BinanceUsdm
-from local.simulator.connection import Limits
-from local.simulator.deribit_frames import instrument_row as deribit_row
-from local.simulator.htx_frames import contract_row, spot_row
-from local.simulator.listings import listings_of
-from local.simulator.okx_frames import instrument_row as okx_row
+from marketprism.simulator.exchanges.binance.markets import BinanceSpot, BinanceUsdm
+from marketprism.simulator.exchanges.deribit.frames import instrument_row as deribit_row
+from marketprism.simulator.exchanges.htx.frames import contract_row, spot_row
+from marketprism.simulator.exchanges.okx.frames import instrument_row as okx_row
+from marketprism.simulator.market.listings import listings_of
+from marketprism.simulator.server.connection import Limits
 
 ROWS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "binance-spot": lambda: [

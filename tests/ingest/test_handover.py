@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from ingest.exchanges.base import Route
 from ingest.handover import Handover
-from ingest.stream import Stream, discard
+from ingest.subscription import Stream, discard
 
 SECOND = 10**9
 KEY = "okx:BTC-USDT"

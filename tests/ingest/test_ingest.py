@@ -14,16 +14,16 @@ from aiokafka import AIOKafkaProducer
 
 from ingest.exchanges.binance import BinanceSpot, BinanceUsdm
 from ingest.exchanges.okx import _ARGUMENTS, _CHANNELS, Okx
-from local.simulator import Disconnect, Limits, Shutdown, Simulators, Stall
-from local.simulator.binance_feeds import BinanceSpot as SimulatedSpot
-from local.simulator.faults import Plan
+from marketprism.simulator import Disconnect, Limits, Shutdown, Simulators, Stall
+from marketprism.simulator.exchanges.binance.markets import BinanceSpot as SimulatedSpot
+from marketprism.simulator.plans import Plan
 from schemas.raw import RawLine
 from schemas.settings import Settings, load_settings
 from schemas.topics import CONTROL
 from streams.output import Output
-from streams.raw_partition import RawPartition
+from streams.raw_processor import RawPartition
 from tests.ingest.reading import ingesting, kinds, read_lines, read_records, until
-from tests.rubbish import RUBBISH, rubbish
+from tests.malformed_frames import RUBBISH, rubbish
 
 SYMBOLS = ("BTC-USDT", "BTC-USDT-PERP", "NOWHERE-USDT")
 SPOT, PERP, OKX_PERP = "binance:BTC-USDT", "binance:BTC-USDT-PERP", "okx:BTC-USDT-PERP"

@@ -19,11 +19,11 @@ from websockets.http11 import Request, Response
 
 from ingest.exchanges.binance import BinanceSpot
 from ingest.exchanges.okx import Okx
-from ingest.feed import FeedManager
+from ingest.feed_manager import FeedManager
 from ingest.snapshots import Snapshots
 from ingest.subscriptions import Subscriptions
 from ingest.supervision import supervise
-from local.simulator import Limits, Malformed, Simulators
+from marketprism.simulator import Limits, Malformed, Simulators
 from schemas.errors import StackError
 from schemas.settings import Endpoint, Settings, load_settings
 from schemas.topics import CONTROL

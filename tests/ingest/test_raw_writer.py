@@ -11,8 +11,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from ingest.raw_writer import RawWriter
-from local.broker import Broker, free_port
-from local.topics import create_topics
+from marketprism.local.broker import Broker, free_port
+from marketprism.ops.topics import create_topics
 from schemas.feeds import FEEDS
 from schemas.raw import MARKER, RawLine
 from schemas.settings import Settings, load_settings

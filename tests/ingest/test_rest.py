@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.rest import Rest
-from ingest.waits import LONGEST, wait_of
+from ingest.retry_after import LONGEST, wait_of
 from schemas.errors import ExchangeError
 
 NOW = 1_790_000_000.0

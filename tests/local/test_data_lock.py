@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from local.data_lock import LOCK_FILE, DataLock
-from local.stack import Stack
+from marketprism.local.data_lock import LOCK_FILE, DataLock
+from marketprism.local.stack import Stack
 from schemas.errors import StackError
 from schemas.settings import load_settings
 
-HOLD = "import sys, time; from pathlib import Path; from local.data_lock import DataLock\n"
+HOLD = "import sys, time; from pathlib import Path; from marketprism.local.data_lock import DataLock\n"
 HOLD += "with DataLock(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
 
 
@@ -73,7 +73,7 @@ def test_a_second_demo_touches_nothing(tmp_path: Path) -> None:
     """`demo --data DIR` on a directory in use ends with one line, and DIR is as it was."""
     with held(tmp_path) as holder:
         before = sorted(path.name for path in tmp_path.iterdir())
-        command = [sys.executable, "-m", "local.cli", "demo", "--data", str(tmp_path)]
+        command = [sys.executable, "-m", "marketprism.cli", "demo", "--data", str(tmp_path)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         holder.kill()
     assert done.returncode == 1

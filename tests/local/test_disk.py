@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from local.disk import DiskWatch, free_bytes
-from local.processes import Child, Status, says
+from marketprism.local.disk import DiskWatch, free_bytes
+from marketprism.local.processes import Child, Status, says
 
 MB = 1_000_000
 
@@ -31,7 +31,7 @@ def test_a_full_disk_that_a_child_reports(tmp_path: Path, monkeypatch: pytest.Mo
         watch = DiskWatch(tmp_path, 0, [Status(child)])
         watch.look(10**12)
         assert str(watch.state) == "full"
-        monkeypatch.setattr("local.disk._REPORTED", 0.0)
+        monkeypatch.setattr("marketprism.local.disk._REPORTED", 0.0)
         watch.look(10**12)
         assert watch.state == "ok"
 

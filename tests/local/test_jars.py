@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from local import jars
-from local.jars import Jar, classpath, locked_jars, missing_jars
+from marketprism.local import jars
+from marketprism.local.jars import Jar, classpath, locked_jars, missing_jars
 from schemas.errors import StackError
 
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from local import processes
-from local.broker import free_port
-from local.processes import Check, Child, Supervisor, listens, responds, says
+from marketprism.local import processes
+from marketprism.local.broker import free_port
+from marketprism.local.processes import Check, Child, Supervisor, listens, responds, says
 from schemas.errors import StackError
 
 READY_THEN_WAIT = "print('ready', flush=True); import time; time.sleep(60)"
@@ -221,7 +221,7 @@ def test_a_killed_supervisor_leaves_nothing(tmp_path: Path) -> None:
 import asyncio, sys
 from pathlib import Path
 from tests.local.test_processes import DEAF, READY_THEN_WAIT, python
-from local.processes import Supervisor
+from marketprism.local.processes import Supervisor
 async def main():
     async with Supervisor() as supervisor:
         for name, code in (("deaf", DEAF), ("plain", READY_THEN_WAIT)):
@@ -298,7 +298,7 @@ def test_a_log_that_cannot_be_written_holds_up_nobody(tmp_path: Path) -> None:
 
 def test_logs_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A child that talks without end fills so many files and no more; the newest has its last words."""
-    monkeypatch.setattr("local.child_log.LOG_BYTES", 200_000)
+    monkeypatch.setattr("marketprism.local.child_log.LOG_BYTES", 200_000)
     code = "for n in range(20_000): print('a line of some length, number', n)\nprint('ready', flush=True)"
     with python(tmp_path, code + "\nimport time; time.sleep(60)") as child:
         assert child.log.read_text().endswith("ready\n")

@@ -13,15 +13,15 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from rich.console import Console
 
-from local.broker import free_port
-from local.disk import DiskWatch
-from local.feed_watch import FeedWatch
-from local.processes import Child, Status, says
-from local.progress import Offsets
-from local.reading import Reading
-from local.stored import Store, Stored
-from local.topics import topic_ends
-from local.view import Picture, line, render, summary
+from marketprism.local.broker import free_port
+from marketprism.local.disk import DiskWatch
+from marketprism.local.processes import Child, Status, says
+from marketprism.local.reading import Reading
+from marketprism.local.view import Picture, line, render, summary
+from marketprism.ops.lag import Offsets
+from marketprism.ops.raw_topic_stats import FeedWatch
+from marketprism.ops.table_stats import Store, Stored
+from marketprism.ops.topics import topic_ends
 from schemas.errors import StorageError
 from schemas.raw import encode_line, encode_marker
 from schemas.settings import Settings, load_settings
@@ -105,8 +105,8 @@ async def no_answer() -> Stored:
 
 async def test_reading_survives_every_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is raised, and also when nothing comes: the value stays with its age, and a new one replaces it."""
-    monkeypatch.setattr("local.reading._EVERY", 0.01)
-    monkeypatch.setattr("local.reading._ANSWER_WITHIN", 0.05)
+    monkeypatch.setattr("marketprism.local.reading._EVERY", 0.01)
+    monkeypatch.setattr("marketprism.local.reading._ANSWER_WITHIN", 0.05)
     errors: list[Exception | None] = [
         TimeoutError(), OSError(), StorageError("x"), orjson.JSONDecodeError("x", "", 0), KeyError("name"), None,
     ]  # fmt: skip
@@ -151,7 +151,7 @@ async def test_the_view_opens_no_directory(tmp_path: Path) -> None:
 
 async def test_a_server_without_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A sink that accepts and says nothing, and one that talks nonsense, are errors within the time for an answer."""
-    monkeypatch.setattr("local.stored._ANSWER_WITHIN", 0.2)
+    monkeypatch.setattr("marketprism.ops.table_stats._ANSWER_WITHIN", 0.2)
     answers = [
         b"",
         b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{no",

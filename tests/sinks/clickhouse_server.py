@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from local.broker import free_port
+from marketprism.local.broker import free_port
 from schemas.errors import StorageError
 
 _CONFIG = """<yandex>

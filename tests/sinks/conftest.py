@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from schemas.settings import Settings, load_settings
-from sinks.embedded import EmbeddedStorage
 from sinks.migrations import migrate
+from sinks.storage.embedded import EmbeddedStorage
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from schemas.errors import StorageError
-from sinks.embedded import EmbeddedStorage
-from sinks.storage import Block, Refusal
+from sinks.storage.base import Block, Refusal
+from sinks.storage.embedded import EmbeddedStorage
 from tests.sinks.events import encoded
 
 EXACT = Context(prec=200, rounding=ROUND_DOWN)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sinks.embedded import EmbeddedStorage
-from sinks.storage import Block
+from sinks.storage.base import Block
+from sinks.storage.embedded import EmbeddedStorage
 from tests.sinks.events import DAY, encoded
 
 Candle = tuple[str, str, int, Decimal, Decimal, Decimal, Decimal, Decimal, Decimal, int, Decimal]

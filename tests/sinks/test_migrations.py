@@ -6,10 +6,10 @@ import pytest
 
 from schemas.errors import StorageError
 from schemas.settings import Settings
-from sinks.embedded import EmbeddedStorage
 from sinks.migrations import Migration, load, migrate
 from sinks.sink import TABLES
-from sinks.storage import Block
+from sinks.storage.base import Block
+from sinks.storage.embedded import EmbeddedStorage
 from tests.sinks.events import BODIES, encoded
 
 FIRST = Migration("0001_first.sql", "CREATE TABLE {database}.a (x Int8) ENGINE = Memory; -- a\n-- only words;\n")

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from schemas.errors import StorageError
 from schemas.events import DeadLetter
 from schemas.settings import Settings
+from schemas.sources import Sources, source_of
 from sinks.dead_letters import dead_letter
-from sinks.embedded import EmbeddedStorage
 from sinks.migrations import migrate
-from sinks.sources import Sources, source_of
-from sinks.storage import Block, Refusal, UnexplainedError, refusal_or_raise
+from sinks.storage.base import Block, Refusal, UnexplainedError, refusal_or_raise
+from sinks.storage.embedded import EmbeddedStorage
 from tests.sinks.events import trade
-from tests.sinks.stack import consume, produce, rows, running, until
+from tests.sinks.helpers import consume, produce, rows, running, until
 
 
 class FailingStorage(EmbeddedStorage):

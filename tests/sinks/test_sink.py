@@ -14,12 +14,12 @@ from schemas.errors import StorageError
 from schemas.events import EVENTS, DeadLetter
 from schemas.settings import Settings
 from schemas.topics import SINK_GROUP
-from sinks.embedded import EmbeddedStorage
 from sinks.migrations import migrate
 from sinks.sink import TABLES, Sink
-from sinks.sql import run_query
+from sinks.sql.client import run_query
+from sinks.storage.embedded import EmbeddedStorage
 from tests.sinks.events import BODIES, DAY, encoded, trade
-from tests.sinks.stack import consume, produce, rows, running, start_process, until
+from tests.sinks.helpers import consume, produce, rows, running, start_process, until
 
 
 @pytest.fixture

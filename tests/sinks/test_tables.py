@@ -7,9 +7,9 @@ import orjson
 import pytest
 
 from schemas.events import EVENTS
-from sinks.embedded import EmbeddedStorage
 from sinks.sink import TABLES
-from sinks.storage import Block, Refusal
+from sinks.storage.base import Block, Refusal
+from sinks.storage.embedded import EmbeddedStorage
 from tests.sinks.events import BODIES, DAY, encoded, event, trade
 
 DECIMALS = {"price", "amount", "exchange_amount", "average_price", "profit", "peak_amount", "peak_profit"}

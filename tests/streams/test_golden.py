@@ -13,16 +13,18 @@ from typing import Any
 import orjson
 import pytest
 
-from local.capture_merge import CaptureMerge
-from local.captures import open_capture
-from local.replay_lines import ReplayLines
+from marketprism.captures.capture import open_capture
+from marketprism.captures.merge import CaptureMerge
+from marketprism.captures.replay_lines import ReplayLines
 from schemas.feeds import FEEDS
 from schemas.instruments import Instrument
 from schemas.raw import partition_of
 from schemas.settings import load_settings
-from streams.arbitrage import JoinPartition
-from streams.raw_partition import RawPartition
-from tests.streams import deribit_frames, frames, htx_frames
+from streams.arbitrage.join import JoinPartition
+from streams.raw_processor import RawPartition
+from tests.frames import binance as frames
+from tests.frames import deribit as deribit_frames
+from tests.frames import htx as htx_frames
 from tests.streams.test_mutations import FIXTURES
 
 GOLDEN = Path(__file__).with_name("golden.json")

@@ -7,9 +7,9 @@ import pytest
 from schemas.events import EVENTS
 from schemas.instruments import Instrument
 from schemas.settings import load_settings
-from streams.raw_partition import RawPartition
-from tests.streams import deribit_frames as deribit
-from tests.streams.frames import (
+from streams.raw_processor import RawPartition
+from tests.frames import deribit
+from tests.frames.binance import (
     OKX_INVERSE,
     OKX_SPOT,
     SPOT,

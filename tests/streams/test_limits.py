@@ -5,14 +5,14 @@ import pytest
 
 from schemas.limits import MAX_BUFFERED_BYTES, MAX_CHECKPOINT_ENTRY, MAX_JOIN_RECORD, MAX_MESSAGE
 from schemas.settings import load_settings
-from streams.book import MAX_LEVELS, Side
-from streams.instrument_stream import InstrumentStream
+from streams.books.book import MAX_LEVELS, Side
+from streams.instrument_processor import InstrumentStream
 from streams.normalize.values import levels
 from streams.output import in_records
-from streams.raw_partition import RawPartition
-from tests.streams import frames
-from tests.streams.frames import line, tick
-from tests.streams.test_raw_partition import of, run
+from streams.raw_processor import RawPartition
+from tests.frames import binance as frames
+from tests.frames.binance import line, tick
+from tests.streams.test_raw_processor import of, run
 
 KEY = "binance:BTC-USDT"
 OKX = "okx:BTC-USDT"
@@ -65,7 +65,7 @@ def test_a_large_book_and_a_full_buffer_are_one_entry() -> None:
 
 def test_what_no_entry_can_hold_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A book beyond all bounds starts anew and says so; the pipeline goes on."""
-    monkeypatch.setattr("streams.instrument_stream.MAX_CHECKPOINT_ENTRY", 2_000)
+    monkeypatch.setattr("streams.instrument_processor.MAX_CHECKPOINT_ENTRY", 2_000)
     book = frames.okx_book(-1, 1, side(90_000, -1, 5_000), side(90_001, 1, 5_000), "snapshot")
     state = partition("okx", line(OKX, book))
     stream = state.streams[OKX]

@@ -4,9 +4,9 @@ import orjson
 import pytest
 
 from schemas.raw import MARKER
-from tests.streams import frames
-from tests.streams.frames import T0, line, tick
-from tests.streams.test_raw_partition import live, of, run
+from tests.frames import binance as frames
+from tests.frames.binance import T0, line, tick
+from tests.streams.test_raw_processor import live, of, run
 
 KEY = "binance:BTC-USDT"
 ODD = [

@@ -14,8 +14,10 @@ from schemas.events import EVENTS
 from schemas.instruments import Instrument, assumed_instrument
 from schemas.raw import encode_line, encode_marker
 from schemas.settings import load_settings
-from streams.raw_partition import RawPartition
-from tests.streams import deribit_frames, frames, htx_frames
+from streams.raw_processor import RawPartition
+from tests.frames import binance as frames
+from tests.frames import deribit as deribit_frames
+from tests.frames import htx as htx_frames
 
 SETTINGS = load_settings()
 T0 = frames.T0

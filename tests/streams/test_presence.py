@@ -3,9 +3,9 @@
 from typing import Any
 
 from schemas.raw import encode_marker
-from tests.streams import frames
-from tests.streams.frames import T0, line, marker
-from tests.streams.test_raw_partition import of, run
+from tests.frames import binance as frames
+from tests.frames.binance import T0, line, marker
+from tests.streams.test_raw_processor import of, run
 
 KEY = "binance:BTC-USDT"
 PERP = "binance:BTC-USDT-PERP"

@@ -9,12 +9,12 @@ import orjson
 import pytest
 from msgspec.structs import astuple
 
-from local.captures import open_capture
+from marketprism.captures.capture import open_capture
 from schemas.feeds import FEEDS
 from schemas.raw import encode_line
 from schemas.settings import load_settings
-from streams.raw_partition import RawPartition
-from tests.streams.frames import tick
+from streams.raw_processor import RawPartition
+from tests.frames.binance import tick
 
 FRAMES = Path(__file__).parents[3] / "shared" / "frames"
 SETTINGS = load_settings()

@@ -7,10 +7,12 @@ import pytest
 
 from schemas.events import EVENTS
 from schemas.settings import load_settings
-from streams.raw_partition import RawPartition
-from tests.streams import deribit_frames, frames, htx_frames
-from tests.streams.frames import line, marker, tick
-from tests.streams.test_raw_partition import of, run
+from streams.raw_processor import RawPartition
+from tests.frames import binance as frames
+from tests.frames import deribit as deribit_frames
+from tests.frames import htx as htx_frames
+from tests.frames.binance import line, marker, tick
+from tests.streams.test_raw_processor import of, run
 
 KEY = "binance:BTC-USDT"
 

@@ -1,0 +1,125 @@
+"""Parse + normalize + book, frame by frame, against cryptofeed and against parsing alone; and with events out.
+
+Nothing is encoded in the first: what both hand over are objects. HTX's frames come zipped, and are unpacked by both.
+`events` is the worker's way of a raw record to JSON.
+"""
+
+import gzip
+from collections.abc import Callable, Sequence
+
+import orjson
+
+from bench.harness import Result, compare, per_second
+from bench.rigs.frames import Frame, load_others
+from bench.rigs.raw_topics import raw_records
+from bench.rigs.rival import NAME, NoRival, cryptofeed
+from ingest.exchanges import EXCHANGE_FEEDS
+from schemas.feeds import feed_of
+from schemas.instruments import Instrument, assumed_instrument
+from schemas.settings import load_settings
+from streams.books.order_book import OrderBook
+from streams.normalize import parse
+from streams.normalize.messages import Depth
+from streams.raw_processor import RawPartition
+
+_KINDS = {"mixed": b"", "trades": b"@trade", "BBO": b"@bookTicker", "depth": b"@depth"}
+_RIVALS = {
+    "binance-spot": "Binance",
+    "binance-usdm": "BinanceFutures",
+    "okx": "OKX",
+    "htx-spot": "Huobi",
+    "htx-linear": "HuobiSwap",
+    "deribit": "Deribit",
+}
+_SHOWN = ("binance:BTC-USDT", "binance:BTC-USDT-PERP")
+_SEED = b'{"lastUpdateId"'
+_LEAST = 10_000  # frames a run: short recordings are gone through several times
+
+
+def _of_kind(frames: Sequence[Frame], mark: bytes) -> list[Frame]:
+    """The frames of one kind, and the snapshot that the book begins with."""
+    return [frame for frame in frames if mark in frame[2][:80] or frame[2].startswith(_SEED)]
+
+
+def _instrument(key: str) -> Instrument:
+    exchange, _, symbol = key.partition(":")
+    return assumed_instrument(feed_of(exchange, symbol).name, exchange, symbol)
+
+
+def _normalized(frames: Sequence[Frame]) -> Callable[[], None]:
+    """Every frame to its events, the books kept."""
+    instruments = {key: _instrument(key) for key in dict.fromkeys(key for _, key, _ in frames)}
+    feed = next(iter(instruments.values())).feed
+    zipped, decode = feed.startswith("htx"), EXCHANGE_FEEDS[feed]().decode
+    own = [(stamp // 1000, key, gzip.compress(frame) if zipped else frame) for stamp, key, frame in frames]
+
+    def run() -> None:
+        books = {key: OrderBook(feed) for key in instruments}
+        for now, key, frame in own:
+            for event in parse(decode(frame) if zipped else frame, instruments[key], now):
+                if type(event) is Depth:
+                    books[key].take(event)
+
+    return run
+
+
+def _parsed(frames: Sequence[Frame]) -> Callable[[], None]:
+    own = [frame for _, _, frame in frames]
+
+    def run() -> None:
+        for frame in own:
+            orjson.loads(frame)
+
+    return run
+
+
+def _often(work: Callable[[], None], times: int) -> Callable[[], None]:
+    def run() -> None:
+        for _ in range(times):
+            work()
+
+    return run
+
+
+def measure(frames: Sequence[Frame], rounds: int) -> list[Result]:
+    """Binance by instrument and kind of frame, then the other exchanges' recordings."""
+    results = []
+    for key in dict.fromkeys(key for _, key, _ in frames if key in _SHOWN):
+        for kind, mark in _KINDS.items():
+            chosen = _of_kind([frame for frame in frames if frame[1] == key], mark)
+            results += _against_both(f"normalize + book: {key} {kind}", chosen, rounds)
+    for feed, recorded in load_others():
+        results += _against_both(f"normalize + book: {feed}", recorded, rounds)
+    return results
+
+
+def _against_both(name: str, frames: Sequence[Frame], rounds: int) -> list[Result]:
+    times = 1 + _LEAST // len(frames)
+    ours = per_second(times * len(frames), _often(_normalized(frames), times))
+    floor = per_second(times * len(frames), _often(_parsed(frames), times))
+    results = [compare(name, "frames/s", ours, "orjson alone", floor, rounds)]
+    instruments = [_instrument(key) for key in dict.fromkeys(key for _, key, _ in frames)]
+    symbols = [instrument.exchange_symbol for instrument in instruments]
+    try:
+        with cryptofeed(_RIVALS[instruments[0].feed], symbols, times, frames) as rival:
+            return [compare(name, "frames/s", ours, NAME, rival, rounds, is_rival=True), *results]
+    except NoRival:
+        return results
+
+
+def measure_events(frames: Sequence[Frame], rounds: int) -> list[Result]:
+    """A raw record to JSON events, as a worker has it, by kind; BBOs with a book's levels behind them, and without."""
+    settings, results = load_settings(), []
+    kinds = {kind: _of_kind(frames, mark) for kind, mark in _KINDS.items()}
+    kinds["BBO without a book"] = [frame for frame in kinds["BBO"] if not frame[2].startswith(_SEED)]
+    for kind, chosen in kinds.items():
+        values = [value for _, value in raw_records(chosen, 1)]
+
+        def run(values: list[bytes] = values) -> None:
+            partition = RawPartition("binance", 0, settings)
+            for offset, value in enumerate(values):
+                partition.process(offset, value)
+
+        ours, floor = per_second(len(chosen), run), per_second(len(chosen), _parsed(chosen))
+        results.append(compare(f"raw record to JSON events: {kind}", "frames/s", ours, "orjson alone", floor, rounds))
+    return results

@@ -1,0 +1,102 @@
+"""The sink's way into the embedded ClickHouse beside the engine's own bulk insert of the same JSON.
+
+The sink's way also drops repetitions, checks every row and writes the projections.
+"""
+
+import random
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from itertools import count
+from pathlib import Path
+
+import orjson
+
+from bench.harness import Result, compare, per_second
+from schemas.settings import load_settings
+from schemas.sources import Sources
+from sinks.migrations import migrate
+from sinks.storage.base import Block
+from sinks.storage.embedded import EmbeddedStorage
+
+_BLOCK = 20_000
+_DAY = 1_723_075_200_000_000
+_LEVELS = "Array(Tuple(Decimal(76, 18), Decimal(76, 18)))"
+_HEAD = "source String, exchange String, symbol String, timestamp Int64, local_timestamp Int64"
+_STRUCTURES = {
+    "trades": f"{_HEAD}, id String, price Decimal(76, 18), amount Decimal(76, 18), side String, kind String, "
+    "exchange_amount Decimal(76, 18)",
+    "quotes": f"{_HEAD}, origin String, sequence Int64, bids {_LEVELS}, asks {_LEVELS}",
+    "books": f"{_HEAD}, type String, sequence Int64, previous Int64, bids {_LEVELS}, asks {_LEVELS}",
+}
+
+
+def _levels(chance: random.Random, count: int) -> list[list[str]]:
+    return [[f"{60_000 + chance.random() * 100:.2f}", f"{chance.random() * 3:.5f}"] for _ in range(count)]
+
+
+def _event(table: str, number: int, chance: random.Random) -> bytes:
+    head = {
+        "source": f"binance:0:{number // 4}:{number % 4}:0",
+        "exchange": "binance",
+        "symbol": chance.choice(["BTC-USDT", "ETH-USDT"]),
+        "timestamp": _DAY + number * 1_000,
+        "local_timestamp": _DAY + number * 1_000 + 1_234,
+    }
+    if table == "trades":
+        price, amount = _levels(chance, 1)[0]
+        side = chance.choice(["buy", "sell"])
+        return orjson.dumps(
+            head
+            | {"id": str(number), "price": price, "amount": amount, "side": side, "kind": "normal"}
+            | {"exchange_amount": amount}
+        )
+    depth = 5 if table == "quotes" else 34
+    kind = {"origin": "book"} if table == "quotes" else {"type": "update"}
+    previous = {} if table == "quotes" else {"previous": number}
+    sides = {"bids": _levels(chance, depth), "asks": _levels(chance, depth)}
+    return orjson.dumps(head | kind | {"sequence": number + 1} | previous | sides)
+
+
+def results(rows: int = 100_000, rounds: int = 3) -> list[Result]:
+    """One result a table: rows per second of CPU, through the sink's way and through the engine's own."""
+    found = []
+    with tempfile.TemporaryDirectory() as directory:
+        settings = load_settings(clickhouse=f"chdb://{directory}/clickhouse", database="bench")
+        storage = EmbeddedStorage(settings)
+        migrate(storage, settings)
+        for table in _STRUCTURES:
+            number_of_rows = rows // 10 if table == "books" else rows
+            chance = random.Random(1)
+            values = [_event(table, number, chance) for number in range(number_of_rows)]
+            bulk = _bulk(storage, table, values, Path(directory))
+            ours, floor = per_second(number_of_rows, _sink(storage, table, values)), per_second(number_of_rows, bulk)
+            found.append(compare(f"store {table}", "rows/s", ours, "JSONEachRow in bulk", floor, rounds))
+        storage.close()
+    return found
+
+
+def _sink(storage: EmbeddedStorage, table: str, values: list[bytes]) -> Callable[[], None]:
+    rounds = count()
+
+    def run() -> None:
+        number, sources = next(rounds), Sources()
+        for first in range(0, len(values), _BLOCK):
+            fresh = [value for value in values[first : first + _BLOCK] if sources.is_new(value)]
+            block = Block(0, fresh, list(range(first, first + len(fresh))))
+            refusal = storage.insert(f"bench.{table}", block, f"{number}:{block.token(table)}")
+            assert refusal is None, refusal
+
+    return run
+
+
+def _bulk(storage: EmbeddedStorage, table: str, values: list[bytes], directory: Path) -> Callable[[], None]:
+    """The same JSON, from a file into a table without projections, checks or dates."""
+    file = directory / f"{table}.jsonl"
+    file.write_bytes(b"\n".join(values) + b"\n")
+    columns = _STRUCTURES[table]
+    order = "ENGINE = MergeTree ORDER BY (exchange, symbol, local_timestamp)"
+    storage.execute(f"CREATE TABLE bench.{table}_bulk ({columns}) {order}")
+    return partial(
+        storage.execute, f"INSERT INTO bench.{table}_bulk SELECT * FROM file('{file}', JSONEachRow, '{columns}')"
+    )

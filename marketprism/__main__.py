@@ -1,0 +1,5 @@
+"""`python -m marketprism`: the command line."""
+
+from marketprism.cli import app
+
+app()

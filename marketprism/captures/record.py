@@ -1,0 +1,180 @@
+"""Record the raw topics into a capture file: `marketprism record OUT.zst`."""
+
+import asyncio
+import gzip
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import orjson
+import structlog
+import zstandard
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from ingest.producer import check_partitions, partition_counts
+from marketprism.captures.line_merger import LineMerger
+from schemas.errors import SettingsError, StackError
+from schemas.raw import EVERY, UNKNOWN
+from schemas.settings import Settings
+from schemas.topics import CONTROL, raw_topic
+from streams.topic_wait import wait_for_topics
+
+log = structlog.get_logger(__name__)
+
+_FLUSH = 1.0  # s: what a kill may cost
+_BEHIND = 3.0  # s that lines wait for a partition in which nothing comes, not even ticks
+
+
+@dataclass
+class RecordSummary:
+    lines: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+
+
+async def record(settings: Settings, exchanges: Sequence[str], path: Path, duration: float = 0.0) -> RecordSummary:
+    """Write what comes from now on, as raw lines by time of receipt, for so many seconds or until SIGINT or SIGTERM.
+
+    Of each instrument that is met, ingest is asked for the definition and a snapshot, so that the capture is whole.
+    A broker or topics that are not there yet are waited for. The file can be read after a kill; the last second may be
+    missing. `StackError` where a topic has another number of partitions than the settings say.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        if not await _ready(settings, exchanges, stop):
+            return RecordSummary()
+        with _created(path) as file:
+            return await _Recorder(settings, exchanges, file).run(stop, duration)
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+async def _ready(settings: Settings, exchanges: Sequence[str], stop: asyncio.Event) -> bool:
+    """Wait for broker and topics; False when `stop` came first."""
+    waiting = asyncio.ensure_future(wait_for_topics(settings, [*map(raw_topic, exchanges), CONTROL]))
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait([waiting, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if waiting.done():
+            waiting.result()
+        return waiting.done()
+    finally:
+        waiting.cancel()
+        stopping.cancel()
+        await asyncio.wait([waiting, stopping])
+
+
+class _Recorder:
+    def __init__(self, settings: Settings, exchanges: Sequence[str], file: BinaryIO) -> None:
+        self._settings = settings
+        self._places = [
+            TopicPartition(settings.topic(raw_topic(name)), number)
+            for name in exchanges
+            for number in range(settings.partitions)
+        ]
+        self._merger = LineMerger(self._places)
+        self._file = file
+        self._met: set[bytes] = set()
+        self._summary = RecordSummary()
+
+    async def run(self, stop: asyncio.Event, duration: float) -> RecordSummary:
+        began = time.monotonic()
+        consumer = AIOKafkaConsumer(bootstrap_servers=self._settings.kafka, auto_offset_reset="latest")
+        producer = AIOKafkaProducer(bootstrap_servers=self._settings.kafka)
+        try:
+            await consumer.start()
+            await producer.start()
+            await self._assign(consumer, producer)
+            log.info("recording", topics=sorted({place.topic for place in self._places}))
+            while not stop.is_set() and (not duration or time.monotonic() - began < duration):
+                await self._take(consumer, producer)
+            self._write(self._merger.rest())
+        except (KafkaError, OSError) as error:
+            raise StackError(f"the raw topics at {self._settings.kafka} cannot be read: {error}") from None
+        finally:
+            await producer.stop()
+            await consumer.stop()
+        self._summary.seconds = round(time.monotonic() - began, 1)
+        return self._summary
+
+    async def _assign(self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer) -> None:
+        topics = {place.topic for place in self._places}
+        check_partitions(await partition_counts(producer, sorted(topics)), self._settings)
+        consumer.assign(self._places)
+        await consumer.seek_to_end()
+
+    async def _take(self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer) -> None:
+        """About a second's records; then the file is flushed."""
+        until = time.monotonic() + _FLUSH
+        while (left := until - time.monotonic()) > 0:
+            for place, messages in (await consumer.getmany(timeout_ms=min(int(left * 1000) + 1, 200))).items():
+                for message in messages:
+                    self._merger.add(place, message.value)
+            for line in self._write(self._merger.ready(time.time_ns() - int(_BEHIND * 1e9))):
+                await self._ask(producer, line)
+        self._file.flush()
+
+    def _write(self, lines: Iterator[bytes]) -> list[bytes]:
+        """Write lines; returns the first of each instrument not met before."""
+        first = []
+        for line in lines:
+            self._file.write(line)
+            self._summary.lines += 1
+            self._summary.bytes += len(line)
+            start = line.index(b"\t") + 1
+            key = line[start : line.index(b"\t", start)]
+            if key not in self._met:
+                self._met.add(key)
+                first.append(line)
+        return first
+
+    async def _ask(self, producer: AIOKafkaProducer, line: bytes) -> None:
+        stamp, key, _ = line.split(b"\t", 2)
+        exchange, _, symbol = key.decode().partition(":")
+        if symbol in (EVERY, UNKNOWN):
+            return
+        micros = int(stamp) // 1000
+        body = {"request": "snapshot", "exchange": exchange, "symbol": symbol, "reason": "record", "timestamp": micros}
+        await producer.send_and_wait(self._settings.topic(CONTROL), orjson.dumps(body), key=key)
+
+
+@contextmanager
+def _created(path: Path) -> Iterator[BinaryIO]:
+    """The capture file, compressed by its suffix. A `flush` makes everything written so far readable."""
+    try:
+        target = path.open("xb")
+    except FileExistsError:
+        raise SettingsError(f"{path} exists: name another file, or remove it") from None
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be written: {error.strerror}") from None
+    with target:
+        if path.suffix == ".zst":
+            with zstandard.ZstdCompressor().stream_writer(target, closefd=False) as writer:
+                yield cast(BinaryIO, _Flushing(writer, target))
+        elif path.suffix == ".gz":
+            with gzip.GzipFile(fileobj=target, mode="wb") as packed:
+                yield cast(BinaryIO, _Flushing(packed, target))
+        else:
+            yield target
+
+
+class _Flushing:
+    """A compressor over a file, flushed through both."""
+
+    def __init__(self, packer: Any, target: BinaryIO) -> None:
+        self.write = packer.write
+        self._packer = packer
+        self._target = target
+
+    def flush(self) -> None:
+        self._packer.flush()
+        self._target.flush()

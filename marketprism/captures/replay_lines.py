@@ -1,0 +1,92 @@
+"""What a replay writes: the sources' lines, and the markers that a live ingest would have put between them."""
+
+from collections.abc import Iterator, Sequence
+
+from marketprism.captures.capture import Capture
+from schemas.errors import SymbolError
+from schemas.feeds import feed_of
+from schemas.instruments import Instrument, assumed_instrument
+from schemas.raw import EVERY, MARKER, UNKNOWN, RawLine, encode_line, encode_marker, partition_of
+
+_SECOND = 1_000_000_000
+_LONGEST = 120  # s without a line that get a tick each; longer holes get those that let everything waiting resolve
+_RESOLVE = 11  # s
+_WRAPPED = (MARKER + b"frame", MARKER + b"oversized")
+
+TopicLine = tuple[str, int, int, bytes]  # exchange, partition, receipt ns, line
+
+
+class ReplayLines:
+    """`of(line)` for each line in order of receipt, then `end()`."""
+
+    def __init__(self, captures: Sequence[Capture], partitions: int) -> None:
+        self.exchanges = sorted({name for capture in captures for name in capture.exchanges})
+        self.frames = 0
+        self._partitions = partitions
+        self._definitions = {key: known for capture in reversed(captures) for key, known in capture.definitions.items()}
+        self._places: dict[str, tuple[str, int]] = {}  # of the instruments that were begun
+        self._first = self._last = 0
+        self._second = 0
+
+    @property
+    def span(self) -> float:
+        """Recorded seconds so far."""
+        return (self._last - self._first) / _SECOND
+
+    def of(self, line: RawLine) -> Iterator[TopicLine]:
+        stamp, key, frame = line.local_timestamp, line.key, line.frame
+        if stamp // _SECOND > self._second:
+            self._first = self._first or stamp
+            yield from self._seconds(stamp // _SECOND)
+        self._last = max(self._last, stamp)
+        place = self._places.get(key)
+        if place is None:
+            place = self._places[key] = key.partition(":")[0], partition_of(key, self._partitions)
+            if place[0] not in self.exchanges:  # the beginning of its capture held none of it
+                self.exchanges.append(place[0])
+            yield from self._begin(stamp, key, frame, place)
+        if frame.startswith(MARKER):
+            self.frames += frame.startswith(_WRAPPED)
+            yield *place, stamp, b"%d\t%s\t%s\n" % (stamp, key.encode(), frame)
+        else:
+            self.frames += 1
+            yield *place, stamp, encode_line(stamp, key, frame)
+
+    def end(self) -> Iterator[TopicLine]:
+        """A last tick, late enough to resolve what waits."""
+        if self._first:
+            yield from self._tick(self._last + _RESOLVE * _SECOND)
+
+    def _seconds(self, second: int) -> Iterator[TopicLine]:
+        if not self._second:
+            self._second = second - 1
+        missed = second - self._second
+        until = second if missed <= _LONGEST else self._second + _RESOLVE
+        for tick in range(self._second + 1, until):
+            yield from self._tick(tick * _SECOND)
+        yield from self._tick(second * _SECOND)
+        self._second = second
+
+    def _tick(self, stamp: int) -> Iterator[TopicLine]:
+        for exchange in self.exchanges:
+            line = encode_marker(stamp, f"{exchange}:{EVERY}", "tick")
+            for partition in range(self._partitions):
+                yield exchange, partition, stamp, line
+
+    def _begin(self, stamp: int, key: str, frame: bytes, place: tuple[str, int]) -> Iterator[TopicLine]:
+        """Before an instrument's first line: its definition, and its connection where the capture holds none."""
+        if key.endswith(f":{UNKNOWN}") or frame.startswith(MARKER + b"instrument"):
+            return
+        if instrument := self._definitions.get(key) or _assumed(key):
+            yield *place, stamp, encode_marker(stamp, key, "instrument", **instrument.model_dump())
+        if not frame.startswith(MARKER):
+            yield *place, stamp, encode_marker(stamp, key, "connected")
+            yield *place, stamp, encode_marker(stamp, key, "subscribed", channels=[])
+
+
+def _assumed(key: str) -> Instrument | None:
+    exchange, _, symbol = key.partition(":")
+    try:
+        return assumed_instrument(feed_of(exchange, symbol).name, exchange, symbol)
+    except SymbolError:
+        return None

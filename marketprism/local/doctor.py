@@ -1,0 +1,129 @@
+"""`marketprism doctor`: what is needed, whether it is there, and what to do where it is not."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from aiohttp import ClientSession
+
+from ingest.clock import compare_clock
+from ingest.exchanges import EXCHANGE_FEEDS
+from ingest.rest import Rest
+from marketprism.local.broker import java, java_version
+from marketprism.local.disk import free_bytes
+from marketprism.local.jars import missing_jars
+from marketprism.ops.groups import describe_groups
+from marketprism.ops.topics import admin
+from schemas.errors import ExchangeError, MarketPrismError
+from schemas.settings import Endpoint, Settings
+from schemas.topics import TOPICS
+from sinks.sql.client import run_query
+from sinks.storage.embedded import directory_of
+
+_CLOCK_WITHIN = 5.0  # s
+_FAST_CLOCK = 1.0  # s off from which times in events mislead
+
+
+class Finding(NamedTuple):
+    """`ok` None: not an error, but worth knowing."""
+
+    name: str
+    ok: bool | None
+    text: str
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """All findings, in the order in which things depend on each other."""
+    checks: list[tuple[str, Callable[[Settings], Awaitable[Finding]]]] = [
+        ("java", _java),
+        ("kafka jars", _jars),
+        ("broker", _broker),
+        ("groups", _groups),
+        ("clickhouse", _clickhouse),
+        ("disk", _disk),
+        ("clock", _clock),
+    ]
+    findings = [Finding("settings", True, f"{len(settings.feeds)} feeds, {len(settings.symbols)} symbols")]
+    for name, check in checks:
+        try:
+            findings.append(await check(settings))
+        except (MarketPrismError, OSError) as error:
+            findings.append(Finding(name, False, str(error)))
+    return findings
+
+
+async def _java(settings: Settings) -> Finding:
+    found = java()
+    return Finding("java", True, f"{java_version(found)} at {found}")
+
+
+async def _jars(settings: Settings) -> Finding:
+    missing = missing_jars()
+    if missing:
+        return Finding("kafka jars", False, f"{len(missing)} are missing: run `make setup`")
+    return Finding("kafka jars", True, "all there, as locked")
+
+
+async def _broker(settings: Settings) -> Finding:
+    if "kafka" not in settings.model_fields_set:
+        return Finding("broker", None, "none is named (setting `kafka`): demo and live start one of their own")
+    async with admin(settings) as client:
+        there = set(await client.list_topics())
+    missing = [name for name in TOPICS if settings.topic(name) not in there]
+    if missing:
+        return Finding(
+            "broker", False, f"{settings.kafka} lacks {', '.join(missing)}: run `marketprism topics --create`"
+        )
+    return Finding("broker", True, f"{settings.kafka} has all topics")
+
+
+async def _groups(settings: Settings) -> Finding:
+    """Workers and sinks that run but were given nothing to read."""
+    if "kafka" not in settings.model_fields_set:
+        return Finding("groups", None, "no broker is named, so no group is looked at")
+    async with admin(settings) as client:
+        groups = await describe_groups(client, settings)
+    if idle := [group for group in groups if group.idle]:
+        names = ", ".join(f"{group.name} ({group.members} members)" for group in idle)
+        return Finding(
+            "groups",
+            False,
+            f"{names}: no partitions are assigned: create missing topics with `marketprism topics --create`, "
+            "and restart these processes if that changes nothing within a minute",
+        )
+    told = ", ".join(f"{group.name}: {group.members} members, {group.partitions} partitions" for group in groups)
+    return Finding("groups", True, told or "none has run yet")
+
+
+async def _clickhouse(settings: Settings) -> Finding:
+    if "clickhouse" not in settings.model_fields_set:
+        return Finding("clickhouse", None, "none is named (setting `clickhouse`): demo and live embed one")
+    version = run_query(settings, "SELECT version()").decode().strip()
+    return Finding("clickhouse", True, f"{version} at {settings.clickhouse}")
+
+
+async def _disk(settings: Settings) -> Finding:
+    """The disk of an embedded ClickHouse, which demo and live share with their broker."""
+    if not settings.clickhouse.startswith("chdb://"):
+        return Finding("disk", None, "ClickHouse is a server: its disk is not looked at from here")
+    directory = directory_of(settings).absolute()
+    free = free_bytes(directory)
+    text = f"{free / 1e9:,.1f} GB free for {directory}"
+    if free < settings.disk_low_mb * 1_000_000:
+        return Finding("disk", False, f"{text}: below {settings.disk_low_mb} MB (setting `disk_low_mb`), make room")
+    return Finding("disk", True, text)
+
+
+async def _clock(settings: Settings) -> Finding:
+    """This machine's clock against an exchange's."""
+    exchange = EXCHANGE_FEEDS[settings.feeds[0]]()
+    base = settings.endpoints.get(exchange.name, Endpoint()).rest or exchange.rest
+    try:
+        async with asyncio.timeout(_CLOCK_WITHIN), ClientSession(trust_env=True) as http:
+            rest = Rest(exchange.name, base, exchange.weight_per_minute, http)
+            offset = (await compare_clock(exchange, rest)).offset / 1e6
+    except (ExchangeError, TimeoutError) as error:
+        text = f"{exchange.name} cannot be reached, so the clock is not compared: {error or 'timeout'}"
+        return Finding("clock", None, text)
+    ok = abs(offset) < _FAST_CLOCK
+    return Finding("clock", ok, f"{-offset * 1000:+.0f} ms against {exchange.name}" + ("" if ok else ": set it by NTP"))

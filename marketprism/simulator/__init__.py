@@ -1,0 +1,52 @@
+"""Simulated exchanges on loopback that speak the real wire protocols, with faults on command and a ground truth."""
+
+from marketprism.simulator.plans import (
+    Arbitrage,
+    Crossed,
+    Definition,
+    Disconnect,
+    Duplicate,
+    Gap,
+    Heartbeat,
+    Maintenance,
+    Malformed,
+    Mutate,
+    Mute,
+    Planted,
+    RateLimit,
+    Refuse,
+    Reorder,
+    Restart,
+    Shutdown,
+    Silent,
+    Stall,
+    WrongClock,
+)
+from marketprism.simulator.server.connection import Limits
+from marketprism.simulator.simulators import BookView, Simulators
+
+__all__ = [
+    "Arbitrage",
+    "BookView",
+    "Crossed",
+    "Definition",
+    "Disconnect",
+    "Duplicate",
+    "Gap",
+    "Heartbeat",
+    "Limits",
+    "Maintenance",
+    "Malformed",
+    "Mutate",
+    "Mute",
+    "Planted",
+    "RateLimit",
+    "Refuse",
+    "Reorder",
+    "Restart",
+    "Shutdown",
+    "Silent",
+    "Simulators",
+    "Stall",
+    "WrongClock",
+]

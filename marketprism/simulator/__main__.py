@@ -1,0 +1,72 @@
+"""`python -m marketprism.simulator`: run the simulated exchanges as a process.
+
+One line of JSON on stdout names their addresses.
+"""
+
+import asyncio
+import signal
+from typing import Annotated, Any
+
+import orjson
+import structlog
+import typer
+
+from marketprism.simulator.http_control import Control
+from marketprism.simulator.simulators import SERVERS, Simulators
+from schemas.errors import MarketPrismError
+from schemas.logs import configure_logs
+from schemas.settings import load_settings
+
+_log = structlog.get_logger(__name__)
+
+
+def main(
+    feed: Annotated[
+        list[str] | None, typer.Option(help=f"of: {', '.join(SERVERS)}; repeatable; all by default")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="of the random market")] = 1,
+    rate: Annotated[float, typer.Option(help="multiplies book changes and trades; 0: nothing changes")] = 1.0,
+    levels: Annotated[int, typer.Option(help="of each side of a book")] = 50,
+    control_port: Annotated[int, typer.Option(help="of the control endpoints; 0: any free one")] = 0,
+    arbitrage_every: Annotated[float, typer.Option(help="seconds between random arbitrages; 0: none")] = 0.0,
+) -> None:
+    """Run simulated exchanges on loopback until SIGINT or SIGTERM."""
+    try:
+        configure_logs(load_settings())
+        simulators = Simulators(feed or list(SERVERS), seed=seed, rate=rate, levels=levels)
+        asyncio.run(_run(simulators, control_port, arbitrage_every, seed))
+    except MarketPrismError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+
+
+async def _run(simulators: Simulators, control_port: int, arbitrage_every: float, seed: int) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    control = Control(simulators)
+    async with simulators:
+        try:
+            port = await control.start(control_port)
+            where = {"endpoints": simulators.endpoints, "control": f"http://127.0.0.1:{port}"}
+            typer.echo(orjson.dumps(where).decode())
+            await _until(stop, simulators, arbitrage_every, seed)
+        finally:
+            await control.stop()
+
+
+async def _until(stop: asyncio.Event, simulators: Simulators, arbitrage_every: float, seed: int) -> None:
+    tasks: set[asyncio.Task[Any]] = {asyncio.create_task(stop.wait())}
+    if arbitrage_every and not simulators.arbitrage_pairs():
+        _log.warning("no two of the feeds list the same symbol: no arbitrage is planted")
+    elif arbitrage_every:
+        tasks.add(asyncio.create_task(simulators.plant_arbitrages(arbitrage_every, seed)))
+    done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    for task in done:
+        task.result()
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,129 @@
+"""Deribit's payloads: channel data, books and instrument definitions (PROTOCOLS §6). Prices and amounts are numbers."""
+
+from typing import Any
+
+from marketprism.simulator.market.book import Levels
+from marketprism.simulator.market.instrument import SimulatedInstrument, Trade
+from marketprism.simulator.market.listings import Listing
+from schemas.symbols import parse_symbol
+
+_FOREVER = 32_503_708_800_000  # the expiry of what has none
+
+
+def _price(listing: Listing, ticks: int) -> float:
+    return float(listing.price_text(ticks))
+
+
+def _amount(listing: Listing, lots: int) -> float:
+    return float(listing.amount_text(lots))
+
+
+def plain_levels(listing: Listing, levels: Levels) -> list[list[float]]:
+    return [[_price(listing, price), _amount(listing, amount)] for price, amount in levels]
+
+
+def entries(listing: Listing, changes: Levels, known: set[int]) -> list[list[Any]]:
+    """What became of the `known` prices, which it keeps up to date; what came and went in between is left out."""
+    made: list[list[Any]] = []
+    for price, amount in changes:
+        if amount:
+            made.append(["change" if price in known else "new", _price(listing, price), _amount(listing, amount)])
+            known.add(price)
+        elif price in known:
+            made.append(["delete", _price(listing, price), 0.0])
+            known.remove(price)
+    return made
+
+
+def snapshot(instrument: SimulatedInstrument, changed_at: int) -> dict[str, Any]:
+    listing, book = instrument.listing, instrument.book
+    sides = {
+        "bids": entries(listing, book.bids.top(len(book.bids)), set()),
+        "asks": entries(listing, book.asks.top(len(book.asks)), set()),
+    }
+    return _head(listing, "snapshot", changed_at) | {"change_id": book.sequence} | sides
+
+
+def change(
+    listing: Listing, bids: list[list[Any]], asks: list[list[Any]], previous: int, last: int, changed_at: int
+) -> dict[str, Any]:
+    ids = {"prev_change_id": previous, "change_id": last}
+    return _head(listing, "change", changed_at) | ids | {"bids": bids, "asks": asks}
+
+
+def _head(listing: Listing, kind: str, changed_at: int) -> dict[str, Any]:
+    return {"type": kind, "timestamp": changed_at, "instrument_name": listing.exchange_symbol}
+
+
+def quote(instrument: SimulatedInstrument, changed_at: int) -> dict[str, Any]:
+    return {"timestamp": changed_at, "instrument_name": instrument.listing.exchange_symbol} | _best(instrument)
+
+
+def _best(instrument: SimulatedInstrument) -> dict[str, float]:
+    listing = instrument.listing
+    best: dict[str, float] = {}
+    for name, side in (("bid", instrument.book.bids), ("ask", instrument.book.asks)):
+        [(price, amount)] = side.top(1)
+        best |= {f"best_{name}_price": _price(listing, price), f"best_{name}_amount": _amount(listing, amount)}
+    return best
+
+
+def _mark(instrument: SimulatedInstrument) -> float:
+    return round(instrument.mid * float(instrument.listing.tick), 2)
+
+
+def trade_row(instrument: SimulatedInstrument, trade: Trade, tick_direction: int, now: int) -> dict[str, Any]:
+    listing = instrument.listing
+    return {
+        "trade_seq": instrument.trade_ids.index(trade.id) + 1,
+        "trade_id": str(trade.id),
+        "timestamp": now,
+        "tick_direction": tick_direction,
+        "price": _price(listing, trade.price),
+        "mark_price": _mark(instrument),
+        "index_price": _mark(instrument),
+        "instrument_name": listing.exchange_symbol,
+        "direction": trade.side,
+        "amount": _amount(listing, trade.amount),
+        "contracts": float(trade.amount),  # a contract is the least that can be traded
+    }
+
+
+def order_book(instrument: SimulatedInstrument, depth: int, changed_at: int) -> dict[str, Any]:
+    listing, book = instrument.listing, instrument.book
+    return quote(instrument, changed_at) | {
+        "state": "open",
+        "mark_price": _mark(instrument),
+        "index_price": _mark(instrument),
+        "change_id": book.sequence,
+        "bids": plain_levels(listing, book.bids.top(depth)),
+        "asks": plain_levels(listing, book.asks.top(depth)),
+    }
+
+
+def instrument_row(listing: Listing, number: int) -> dict[str, Any]:
+    perpetual = parse_symbol(listing.symbol).kind == "perp"
+    row = {
+        "instrument_name": listing.exchange_symbol,
+        "instrument_id": number,
+        "kind": "future" if perpetual else "spot",
+        "instrument_type": "reversed" if listing.inverse else "linear",
+        "base_currency": listing.underlying,
+        "quote_currency": listing.quote,
+        "counter_currency": listing.quote,
+        "contract_size": _amount(listing, 1),
+        "tick_size": _price(listing, 1),
+        "tick_size_steps": [],
+        "min_trade_amount": _amount(listing, 1),
+        "expiration_timestamp": _FOREVER,
+        "creation_timestamp": 1_534_242_287_000,
+        "is_active": True,
+        "state": "open",
+        "price_index": f"{listing.underlying}_{listing.quote}".lower(),
+        "maker_commission": 0.0,
+        "taker_commission": 0.0005 if perpetual else 0.0,
+    }
+    if perpetual:
+        settlement = listing.underlying if listing.inverse else listing.quote
+        row |= {"settlement_currency": settlement, "settlement_period": "perpetual", "max_leverage": 50}
+    return row

@@ -1,0 +1,119 @@
+"""HTX's payloads: channel pushes and instrument definitions (PROTOCOLS §4, §5). Numbers are JSON numbers."""
+
+from typing import Any
+
+from marketprism.simulator.market.best_levels import Change
+from marketprism.simulator.market.book import Levels
+from marketprism.simulator.market.instrument import SimulatedInstrument, Trade
+from marketprism.simulator.market.listings import Listing
+
+
+def number(text: str) -> Any:
+    """Text as a JSON number; what is none stays text."""
+    try:
+        return float(text) if "." in text else int(text)
+    except ValueError:
+        return text
+
+
+def levels(listing: Listing, side: Levels) -> list[list[Any]]:
+    return [[number(listing.price_text(price)), number(listing.amount_text(amount))] for price, amount in side]
+
+
+def push(topic: str, tick: dict[str, Any], now: int) -> dict[str, Any]:
+    return {"ch": topic, "ts": now, "tick": tick}
+
+
+def spot_trade(listing: Listing, trade: Trade, now: int) -> dict[str, Any]:
+    row = {"id": float(trade.id) * 1e17, "ts": now, "tradeId": trade.id} | _price_amount(listing, trade)
+    return {"id": trade.sequence, "ts": now, "data": [row]}
+
+
+def linear_trade(listing: Listing, trade: Trade, now: int) -> dict[str, Any]:
+    coins, price = listing.base_amount(trade.amount, trade.price), listing.price(trade.price)
+    row = {"id": trade.id, "ts": now, "quantity": float(coins), "trade_turnover": float(coins * price)}
+    return {"id": trade.sequence, "ts": now, "data": [row | _price_amount(listing, trade)]}
+
+
+def _price_amount(listing: Listing, trade: Trade) -> dict[str, Any]:
+    [[price, amount]] = levels(listing, [(trade.price, trade.amount)])
+    return {"amount": amount, "price": price, "direction": trade.side}
+
+
+def spot_bbo(instrument: SimulatedInstrument, now: int) -> dict[str, Any]:
+    (bid, bid_size), (ask, ask_size) = _best(instrument)
+    return {
+        "seqId": instrument.book.top_sequence,
+        "ask": ask,
+        "askSize": ask_size,
+        "bid": bid,
+        "bidSize": bid_size,
+        "quoteTime": now,
+        "symbol": instrument.listing.exchange_symbol,
+    }
+
+
+def linear_bbo(instrument: SimulatedInstrument, topic: str, now: int) -> dict[str, Any]:
+    bid, ask = _best(instrument)
+    version = instrument.book.top_sequence
+    return {"mrid": version, "id": now // 1000, "bid": bid, "ask": ask, "ts": now, "version": version, "ch": topic}
+
+
+def _best(instrument: SimulatedInstrument) -> tuple[list[Any], list[Any]]:
+    book = instrument.book
+    [bid], [ask] = levels(instrument.listing, book.bids.top(1)), levels(instrument.listing, book.asks.top(1))
+    return bid, ask
+
+
+def mbp(listing: Listing, change: Change, both_sides: bool) -> dict[str, Any]:
+    """`both_sides`: the side that did not change is there, and empty."""
+    sides = {"bids": levels(listing, change.bids), "asks": levels(listing, change.asks)}
+    shown = {name: side for name, side in sides.items() if side or both_sides}
+    return {"seqNum": change.last, "prevSeqNum": change.previous} | shown
+
+
+def high_frequency(
+    listing: Listing, sides: tuple[Levels, Levels], event: str, version: int, topic: str, now: int
+) -> dict[str, Any]:
+    bids, asks = (levels(listing, side) for side in sides)
+    ids = {"mrid": version, "id": version}
+    return ids | {"bids": bids, "asks": asks, "ts": now, "version": version, "event": event, "ch": topic}
+
+
+def spot_row(listing: Listing) -> dict[str, Any]:
+    return {
+        "symbol": listing.exchange_symbol,
+        "bc": listing.underlying.lower(),
+        "qc": listing.quote.lower(),
+        "state": "online",
+        "pp": _decimals(listing.price_text(1)),
+        "ap": _decimals(listing.amount_text(1)),
+        "vp": 8,
+        "sp": "main",
+        "minoa": number(listing.amount_text(1)),
+        "maxoa": 1000,
+        "minov": 5,
+    }
+
+
+def _decimals(unit: str) -> int:
+    return len(unit.partition(".")[2])
+
+
+def contract_row(listing: Listing) -> dict[str, Any]:
+    return {
+        "symbol": listing.underlying,
+        "contract_code": listing.exchange_symbol,
+        "contract_size": float(listing.contract),
+        "price_tick": float(listing.tick),
+        "settlement_date": "1790006400000",
+        "delivery_time": "",
+        "create_date": "20201021",
+        "contract_status": 1,
+        "support_margin_mode": "all",
+        "contract_type": "swap",
+        "pair": f"{listing.underlying}-{listing.quote}",
+        "business_type": "swap",
+        "delivery_date": "",
+        "trade_partition": listing.quote,
+    }

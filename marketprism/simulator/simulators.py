@@ -1,0 +1,245 @@
+"""The simulated exchanges together: one market, one driver, one ground truth."""
+
+import asyncio
+from collections.abc import Sequence
+from math import inf
+from random import Random
+from types import TracebackType
+
+import structlog
+from pydantic import BaseModel
+
+from marketprism.simulator.exchanges.binance.markets import BinanceSpot, BinanceUsdm
+from marketprism.simulator.exchanges.deribit.server import Deribit
+from marketprism.simulator.exchanges.htx.linear import HtxLinear
+from marketprism.simulator.exchanges.htx.spot import HtxSpot
+from marketprism.simulator.exchanges.okx.server import Okx
+from marketprism.simulator.market.arbitrage import Arbitrages
+from marketprism.simulator.market.instrument import SimulatedInstrument
+from marketprism.simulator.market.listings import LISTINGS, listings_of
+from marketprism.simulator.market.prices import STEP, Market
+from marketprism.simulator.plans import Arbitrage, GroundTruth, Plan, Planted
+from marketprism.simulator.server.connection import Limits
+from marketprism.simulator.server.exchange_server import ExchangeServer
+from schemas.errors import StackError
+from schemas.feeds import feed_named
+from schemas.settings import load_settings
+
+_log = structlog.get_logger(__name__)
+
+SERVERS: dict[str, type[ExchangeServer]] = {
+    "binance-spot": BinanceSpot,
+    "binance-usdm": BinanceUsdm,
+    "okx": Okx,
+    "htx-spot": HtxSpot,
+    "htx-linear": HtxLinear,
+    "deribit": Deribit,
+}
+
+_LATE = 0.5  # s that the driver catches up with; what it is later, the market stood still
+
+
+class BookView(BaseModel):
+    """A true book in the exchange's own text and units (contracts, where there are contracts); best levels first."""
+
+    feed: str
+    symbol: str
+    sequence: int
+    bids: list[tuple[str, str]]
+    asks: list[tuple[str, str]]
+
+
+class Simulators:
+    """Simulated exchanges on loopback, one address per feed.
+
+    `rate` multiplies book changes and trades (1: about 40 a second an instrument; 0: nothing changes), `levels` is
+    the depth of each side. Arbitrage between exchanges needs them in one `Simulators`: they share its hidden prices.
+    """
+
+    def __init__(
+        self,
+        feeds: Sequence[str] = tuple(SERVERS),
+        seed: int = 1,
+        rate: float = 1.0,
+        levels: int = 50,
+        limits: Limits | None = None,
+    ) -> None:
+        if levels < 10:
+            raise StackError("levels must be 10 or more")
+        self.rate = rate
+        self.paused = False
+        self._market = Market(seed)
+        self._arbitrages = Arbitrages(self._market)
+        self._truth = GroundTruth()
+        self._driver: asyncio.Task[None] | None = None
+        self._servers: dict[str, ExchangeServer] = {}
+        for feed in dict.fromkeys(feeds):
+            kind = _server_of(feed)
+            instruments = [
+                SimulatedInstrument(listing, self._market, seed, min(levels, kind.most_levels), kind.delay, kind.stride)
+                for listing in listings_of(feed)
+            ]
+            self._servers[feed] = kind(feed, instruments, limits or Limits())
+
+    @property
+    def rate(self) -> float:
+        """May be changed at any time; `StackError` if it is too low."""
+        return self._rate
+
+    @rate.setter
+    def rate(self, rate: float) -> None:
+        if rate and not 0.1 <= rate < inf:
+            raise StackError("the rate must be 0 or at least 0.1 (slower books would drift apart)")
+        self._rate = rate
+
+    @property
+    def endpoints(self) -> dict[str, dict[str, str]]:
+        """By feed: `{"ws": "ws://127.0.0.1:port", "rest": "http://127.0.0.1:port"}`, as the settings take them."""
+        return {
+            feed: {"ws": f"ws://127.0.0.1:{server.port}", "rest": f"http://127.0.0.1:{server.port}"}
+            for feed, server in self._servers.items()
+        }
+
+    @property
+    def planted(self) -> list[Planted]:
+        """The ground truth: everything that was planted, in order."""
+        return self._truth.planted
+
+    def true_book(self, feed: str, symbol: str) -> BookView:
+        """The book as it is now."""
+        instrument = self._instrument(feed, symbol)
+        book, listing = instrument.book, instrument.listing
+        bids, asks = (
+            [(listing.price_text(price), listing.amount_text(amount)) for price, amount in side.top(len(side))]
+            for side in (book.bids, book.asks)
+        )
+        return BookView(feed=feed, symbol=symbol, sequence=book.sequence, bids=bids, asks=asks)
+
+    def true_trades(self, feed: str, symbol: str) -> range:
+        """The ids of all trades since the start, sent or not: they have no holes."""
+        return self._instrument(feed, symbol).trade_ids
+
+    def pause(self) -> None:
+        """No further change or trade; what has changed is still sent, within the slowest stream's interval (1 s)."""
+        self.paused = True
+
+    def resume(self) -> None:
+        self.paused = False
+
+    async def plant(self, plan: Plan) -> Planted:
+        """Plant a fault or an arbitrage; `StackError` if it names what is not there. See `Planted.over`."""
+        if isinstance(plan, Arbitrage):
+            plan = _with_fees(plan)
+            if plan.buy == plan.sell:
+                raise StackError("an arbitrage takes two feeds")
+            buy, sell = self._instrument(plan.buy, plan.symbol), self._instrument(plan.sell, plan.symbol)
+            if plan.symbol in self._arbitrages.held:
+                raise StackError(f"{plan.symbol} is held apart by another arbitrage: wait until it is over")
+            planted = self._truth.add(plan)
+            self._arbitrages.plant(planted, plan, buy, sell)
+            return planted
+        server = self._server(plan.feed)
+        if symbol := getattr(plan, "symbol", ""):
+            self._instrument(plan.feed, symbol)
+        planted = self._truth.add(plan)
+        server.plant(planted, plan)
+        return planted
+
+    def arbitrage_pairs(self) -> list[tuple[str, str, str]]:
+        """Symbol, buying and selling feed of each arbitrage that can be planted."""
+        return [
+            (listing.symbol, listing.feed, other.feed)
+            for listing in LISTINGS
+            for other in LISTINGS
+            if listing.symbol == other.symbol and listing.feed != other.feed
+            if listing.feed in self._servers and other.feed in self._servers
+        ]
+
+    async def plant_arbitrages(self, every: float, seed: int = 1) -> None:
+        """Plant random arbitrages for ever, one each `every` seconds or so, 2 to 15 bps after fees, for 1 to 4 s."""
+        random = Random(f"{seed}:arbitrages")
+        pairs = self.arbitrage_pairs()
+        if not pairs:
+            raise StackError("arbitrage takes two feeds that list the same symbol")
+        while True:
+            await asyncio.sleep(every * random.uniform(0.5, 1.5))
+            symbol, buy, sell = random.choice(pairs)
+            if symbol in self._arbitrages.held:
+                continue
+            bps = sum(_taker_fee(feed, symbol) for feed in (buy, sell)) + random.uniform(2.0, 15.0)
+            await self.plant(
+                Arbitrage(symbol=symbol, buy=buy, sell=sell, bps=round(bps, 2), seconds=random.uniform(1.0, 4.0))
+            )
+
+    async def start(self, ports: dict[str, int] | None = None) -> None:
+        """Listen (any free port where none is named) and let the market run."""
+        try:
+            for feed, server in self._servers.items():
+                await server.start((ports or {}).get(feed, 0))
+        except StackError:
+            await self.stop()
+            raise
+        self._driver = asyncio.create_task(self._drive())
+        _log.info("simulated exchanges listen", endpoints=self.endpoints)
+
+    async def stop(self) -> None:
+        if self._driver is not None:
+            self._driver.cancel()
+            await asyncio.wait([self._driver])
+        await asyncio.gather(*(server.stop() for server in self._servers.values()))
+
+    async def __aenter__(self) -> "Simulators":
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def _drive(self) -> None:
+        loop = asyncio.get_running_loop()
+        due, number = loop.time(), 0
+        while True:
+            self._step(number)
+            number += 1
+            due = max(due + STEP, loop.time() - _LATE)
+            await asyncio.sleep(max(0.0, due - loop.time()))
+
+    def _step(self, number: int) -> None:
+        self._arbitrages.step()
+        if not self.paused:
+            self._market.step()
+        for server in self._servers.values():
+            server.step(number, self.rate, self.paused)
+
+    def _server(self, feed: str) -> ExchangeServer:
+        if feed not in self._servers:
+            raise StackError(f"{feed!r} is not simulated here: there are {', '.join(self._servers)}")
+        return self._servers[feed]
+
+    def _instrument(self, feed: str, symbol: str) -> SimulatedInstrument:
+        instruments = self._server(feed).instruments
+        if symbol not in instruments:
+            raise StackError(f"{feed} has no {symbol!r}: it lists {', '.join(instruments)}")
+        return instruments[symbol]
+
+
+def _server_of(feed: str) -> type[ExchangeServer]:
+    if feed not in SERVERS:
+        raise StackError(f"no simulated exchange for feed {feed!r}: there are {', '.join(SERVERS)}")
+    return SERVERS[feed]
+
+
+def _taker_fee(feed: str, symbol: str) -> float:
+    return load_settings().taker_fee_bps(feed_named(feed).exchange, symbol)
+
+
+def _with_fees(plan: Arbitrage) -> Arbitrage:
+    buy, sell = plan.buy_fee_bps, plan.sell_fee_bps
+    return plan.model_copy(
+        update={
+            "buy_fee_bps": _taker_fee(plan.buy, plan.symbol) if buy is None else buy,
+            "sell_fee_bps": _taker_fee(plan.sell, plan.symbol) if sell is None else sell,
+        }
+    )

@@ -1,0 +1,118 @@
+"""The embedded ClickHouse: chDB, the engine inside this process. One process at a time owns a directory."""
+
+import re
+import shutil
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import chdb
+import orjson
+import stamina
+
+from schemas.errors import StorageError
+from schemas.settings import Settings
+from sinks.storage.base import ENTRY_COLUMNS, Block, Refusal, insert_settings, refusal_or_raise
+from sinks.storage.native import encode_block
+
+_CODE = re.compile(r"Code: (\d+)\.")
+
+
+def directory_of(settings: Settings) -> Path:
+    """The directory that `chdb://DIR` names."""
+    return Path(settings.clickhouse.removeprefix("chdb://"))
+
+
+def error_code(error: Exception) -> int:
+    """ClickHouse's error code in an exception of chDB's; 0 where there is none."""
+    found = _CODE.search(str(error))
+    return int(found[1]) if found else 0
+
+
+def connect(directory: Path) -> Any:
+    """A connection of its own: the statements of one connection run one after the other."""
+    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        return chdb.connect(str(directory))
+    except RuntimeError as error:
+        raise StorageError(
+            f"the embedded ClickHouse cannot open {directory}: another process (a sink?) owns it, "
+            f"or it is not ClickHouse's: {error}"
+        ) from None
+
+
+class EmbeddedStorage:
+    """Implements `Storage`; every thread gets a connection of its own."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._directory = directory_of(settings)
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._connections: list[Any] = [_connect_in_turn(self._directory)]  # while one is open, the engine is
+        # A block goes through a file: of bytes inside a query the engine takes those before the first empty line, and
+        # its streaming insert (`send_insert`) reports success for blocks that a materialized view refused.
+        self._blocks = self._directory / "blocks"
+        shutil.rmtree(self._blocks, ignore_errors=True)  # what a killed process left
+        self._blocks.mkdir()
+
+    def insert(self, table: str, block: Block, token: str) -> Refusal | None:
+        options = ", ".join(f"{name} = {_literal(value)}" for name, value in insert_settings(token).items())
+        columns = ", ".join(name for name, _ in ENTRY_COLUMNS)
+        with tempfile.NamedTemporaryFile(dir=self._blocks, suffix=".native") as file:
+            file.write(encode_block(ENTRY_COLUMNS, block.columns()))
+            file.flush()
+            try:
+                self._connection().query(
+                    f"INSERT INTO {table}_entry ({columns}) "
+                    f"FROM INFILE {_literal(file.name)} SETTINGS {options} FORMAT Native"
+                )
+            except RuntimeError as error:
+                return refusal_or_raise(error_code(error), str(error))
+        return None
+
+    def query(self, sql: str) -> Sequence[Sequence[Any]]:
+        return [orjson.loads(line) for line in self._run(sql, "JSONCompactEachRow").splitlines()]
+
+    def execute(self, sql: str) -> None:
+        self._run(sql, "TabSeparated")
+
+    def close(self) -> None:
+        with self._lock:
+            for connection in self._connections:
+                connection.close()
+            self._connections.clear()
+
+    def _run(self, sql: str, output: str) -> bytes:
+        try:
+            return bytes(self._connection().query(sql, output).bytes())
+        except RuntimeError as error:
+            self._disconnect()
+            raise StorageError(str(error)) from None
+
+    def _disconnect(self) -> None:
+        """Drop this thread's connection: the engine may put the rest of a failed answer before the next one."""
+        connection = self._local.__dict__.pop("connection", None)
+        if connection is not None:
+            with self._lock:
+                self._connections.remove(connection)
+            connection.close()
+
+    def _connection(self) -> Any:
+        connection = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = connect(self._directory)
+            with self._lock:
+                self._connections.append(connection)
+        return connection
+
+
+@stamina.retry(on=StorageError, attempts=None, timeout=15.0, wait_initial=0.2, wait_max=1.0)
+def _connect_in_turn(directory: Path) -> Any:
+    """Wait for one who reads while no sink runs (`sinks.sql.client`), or for a sink that is about to end."""
+    return connect(directory)
+
+
+def _literal(value: Any) -> str:
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'" if isinstance(value, str) else str(value)

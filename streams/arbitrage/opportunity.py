@@ -1,0 +1,147 @@
+"""One cross-exchange opportunity through its life: `opened` → `updated` (a new peak) → `closed`."""
+
+from decimal import Decimal
+from typing import Any
+
+import orjson
+from msgspec import Raw, Struct
+
+from streams.arbitrage.spread import Execution, Levels, SpreadStatistics
+from streams.decimals import plain
+
+
+class QuoteLine(Struct, gc=False):
+    """A `market.quotes` event, its levels not decoded; without `origin`, notice of a book that is not live any more."""
+
+    source: str
+    exchange: str
+    symbol: str
+    local_timestamp: int
+    timestamp: int = 0
+    origin: str = ""
+    sequence: int = 0
+    bids: Raw = Raw(b"[]")
+    asks: Raw = Raw(b"[]")
+
+
+class PairQuote:
+    """One exchange's latest quote of a symbol. Most never pay: their levels behind the best stay JSON.
+
+    `bid` and `ask` are the best prices, 0 of a missing side; `json` is what `line` was decoded from.
+    """
+
+    __slots__ = ("ask", "at", "bid", "exchange", "fee", "json", "line", "state")
+
+    def __init__(self, state: str, line: QuoteLine, json: bytes, fee: float) -> None:
+        self.exchange = line.exchange
+        self.state = state
+        self.line = line
+        self.json = json
+        self.fee = fee
+        self.at = line.local_timestamp
+        self.bid = float(_best(line.bids))
+        self.ask = float(_best(line.asks))
+
+    def best_bid(self) -> str:
+        return _best(self.line.bids).decode()
+
+    def best_ask(self) -> str:
+        return _best(self.line.asks).decode()
+
+    def bids(self) -> Levels:
+        return _levels(self.line.bids)
+
+    def asks(self) -> Levels:
+        return _levels(self.line.asks)
+
+
+def _best(side: Raw) -> bytes:
+    """The best price as it is written; nothing else of the side is decoded."""
+    json = bytes(side)
+    return json[3 : json.index(b'"', 3)] if len(json) > 2 else b"0"  # [["86750.00",…
+
+
+def _levels(side: Raw) -> Levels:
+    levels: Levels = orjson.loads(bytes(side))
+    return levels
+
+
+class Opportunity:
+    """What is known of it: the sides as they last paid, and the peaks."""
+
+    def __init__(self, symbol: str, opened_at: int) -> None:
+        self.symbol = symbol
+        self.opened_at = opened_at
+        self.sides: dict[str, dict[str, Any]] = {}
+        self.gross = self.net = 0.0
+        self.amount = self.profit = "0"
+        self.peak_net = 0.0
+        self.peak_amount = self.peak_profit = "0"
+
+    def take(self, buy: PairQuote, sell: PairQuote, gross: float, net: float, execution: Execution) -> bool:
+        """The opportunity as it is now; whether its profit is the highest so far."""
+        self.gross, self.net = gross, net
+        self.amount, self.profit = plain(execution.amount), plain(execution.profit)
+        self.sides = {
+            "buy": _side(buy, buy.best_ask(), plain(execution.buy_price)),
+            "sell": _side(sell, sell.best_bid(), plain(execution.sell_price)),
+        }
+        self.peak_net = max(self.peak_net, net)
+        if Decimal(self.profit) <= Decimal(self.peak_profit):  # both as published: rounded alike
+            return False
+        self.peak_amount, self.peak_profit = self.amount, self.profit
+        return True
+
+    def refresh(self, buy: PairQuote, sell: PairQuote) -> None:
+        """At the close: the states and times of what ended it; prices stay those that last paid."""
+        for name, quote in (("buy", buy), ("sell", sell)):
+            side = self.sides[name]
+            self.sides[name] = _side(quote, side["price"], side["average_price"])
+
+    def signal(self, kind: str, reason: str, now: int, statistics: SpreadStatistics) -> dict[str, Any]:
+        """The event's body, without its source."""
+        buy, sell = self.sides["buy"], self.sides["sell"]
+        return {
+            "id": f"{self.symbol}:{buy['exchange']}:{sell['exchange']}:{self.opened_at}",
+            "symbol": self.symbol,
+            "type": kind,
+            "reason": reason,
+            "timestamp": max(buy["timestamp"], sell["timestamp"]),
+            "local_timestamp": now,
+            "opened_at": self.opened_at,
+            "lifetime": max(now - self.opened_at, 0),
+            "buy": buy | {"age": now - buy["local_timestamp"]},
+            "sell": sell | {"age": now - sell["local_timestamp"]},
+            "gross_bps": round(self.gross, 4),
+            "net_bps": round(self.net, 4),
+            "amount": self.amount,
+            "profit": self.profit,
+            "peak_net_bps": round(self.peak_net, 4),
+            "peak_amount": self.peak_amount,
+            "peak_profit": self.peak_profit,
+        } | statistics.describe(self.gross)
+
+    def dump(self) -> dict[str, Any]:
+        return vars(self)
+
+    @classmethod
+    def load(cls, fields: dict[str, Any]) -> "Opportunity":
+        opportunity = cls(fields["symbol"], fields["opened_at"])
+        vars(opportunity).update(fields)
+        return opportunity
+
+
+def _side(quote: PairQuote, price: str, average_price: str) -> dict[str, Any]:
+    return {
+        "exchange": quote.exchange,
+        "source": quote.line.source,
+        "origin": quote.line.origin,
+        "sequence": quote.line.sequence,
+        "book": quote.state,
+        "price": price,
+        "average_price": average_price,
+        "timestamp": quote.line.timestamp,
+        "local_timestamp": quote.at,
+        "age": 0,
+        "fee_bps": quote.fee,
+    }

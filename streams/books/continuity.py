@@ -1,0 +1,113 @@
+"""Whether a book update follows what the book holds: one small function per feed, with its rules numbered.
+
+Each takes the book's last applied sequence, the update, and whether it would be the first on top of a snapshot.
+"""
+
+from collections.abc import Callable
+from enum import Enum
+
+from streams.normalize.messages import Depth
+
+
+class Verdict(Enum):
+    APPLY = 1
+    DROP = 2  # the book holds it already
+    GAP = 3
+
+
+APPLY, DROP, GAP = Verdict  # looked up for every update: an enumeration's attributes take their time
+
+Rule = Callable[[int, Depth, bool], Verdict]
+
+
+def binance_spot(sequence: int, update: Depth, first: bool) -> Verdict:
+    """PROTOCOLS §1.5.
+
+    1. `u` <= sequence: nothing new, drop.
+    2. `U` <= sequence + 1: follows or overlaps, apply (overlap is legal: amounts are absolute).
+    3. Anything else is a gap.
+    """
+    if update.last <= sequence:
+        return DROP
+    return APPLY if update.first <= sequence + 1 else GAP
+
+
+def binance_usdm(sequence: int, update: Depth, first: bool) -> Verdict:
+    """PROTOCOLS §2.4. Ids are not consecutive: only `pu` chains.
+
+    1. First on a snapshot: `u` < L drop; `U` <= L <= u, or `pu` == L (seen on the wire), apply; else a gap.
+    2. Afterwards: `pu` == sequence apply; `u` <= sequence is a repetition, drop; else a gap.
+    """
+    if update.previous == sequence:
+        return APPLY
+    if first:
+        if update.last < sequence:
+            return DROP
+        return APPLY if update.first <= sequence else GAP
+    return DROP if update.last <= sequence else GAP
+
+
+def okx(sequence: int, update: Depth, first: bool) -> Verdict:
+    """PROTOCOLS §3.5.
+
+    1. `prevSeqId` == sequence: apply; also when `seqId` equals it (keep-alive) or is below it (maintenance reset).
+    2. `prevSeqId` < `seqId` <= sequence: a repetition, drop.
+    3. Anything else is a gap.
+    """
+    if update.previous == sequence:
+        return APPLY
+    return DROP if update.previous < update.last <= sequence else GAP
+
+
+def htx_spot(sequence: int, update: Depth, first: bool) -> Verdict:
+    """PROTOCOLS §4.5.
+
+    1. `seqNum` <= sequence: the book holds it, drop.
+    2. `prevSeqNum` <= sequence: follows or overlaps, apply (overlap is legal: amounts are absolute).
+    3. Anything else is a gap.
+    """
+    if update.last <= sequence:
+        return DROP
+    return APPLY if update.previous <= sequence else GAP
+
+
+def htx_linear(sequence: int, update: Depth, first: bool) -> Verdict:
+    """PROTOCOLS §5.5. Versions are consecutive, and of one connection only.
+
+    1. `version` == sequence + 1: apply.
+    2. `version` <= sequence: a repetition, drop.
+    3. Anything else is a gap.
+    """
+    if update.last == sequence + 1:
+        return APPLY
+    return DROP if update.last <= sequence else GAP
+
+
+def deribit(sequence: int, update: Depth, first: bool) -> Verdict:
+    """PROTOCOLS §6.5. Ids are shared by many instruments: they jump, only `prev_change_id` chains.
+
+    1. `prev_change_id` == sequence: apply.
+    2. `change_id` <= sequence: a repetition, drop.
+    3. Anything else is a gap.
+    """
+    if update.previous == sequence:
+        return APPLY
+    return DROP if update.last <= sequence else GAP
+
+
+RULES: dict[str, Rule] = {
+    "binance-spot": binance_spot,
+    "binance-usdm": binance_usdm,
+    "okx": okx,
+    "htx-spot": htx_spot,
+    "htx-linear": htx_linear,
+    "deribit": deribit,
+}
+
+# At these counts a fetched snapshot's side is cut off; a shorter side is the whole of it. Other feeds' come in the
+# stream, and the exchange keeps them whole itself.
+CUT_AT: dict[str, frozenset[int]] = {
+    "binance-spot": frozenset({100, 500, 1000, 5000}),
+    "binance-usdm": frozenset({50, 100, 500, 1000}),
+    "htx-spot": frozenset({150, 400}),
+}

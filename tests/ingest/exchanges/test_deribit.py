@@ -1,0 +1,207 @@
+"""Deribit: which instrument a frame belongs to, what is control, what is asked for and what is refused."""
+
+import time
+from itertools import count
+from typing import Any
+
+import orjson
+import pytest
+
+from ingest.exchanges.base import CONTROL, UNKNOWN_FRAME, Control, Route
+from ingest.exchanges.deribit import Deribit
+from ingest.pending_requests import GRACE, Acknowledgements
+from ingest.rest import Rest
+from schemas.feeds import CHANNELS
+from schemas.symbols import Selection
+
+DERIBIT = Deribit()
+ROUTES = [Route("data", "BTC-PERPETUAL", channel) for channel in CHANNELS]
+
+
+def data(channel: str) -> bytes:
+    return b'{"jsonrpc":"2.0","method":"subscription","params":{"channel":"%s","data":{}}}' % channel.encode()
+
+
+@pytest.mark.parametrize(
+    ("channel", "route"),
+    [
+        ("trades.BTC-PERPETUAL.100ms", ("BTC-PERPETUAL", "trades")),
+        ("book.BTC_USDC-PERPETUAL.100ms", ("BTC_USDC-PERPETUAL", "books")),
+        ("book.XRP_USDC-25SEP26-1d02-C.raw", ("XRP_USDC-25SEP26-1d02-C", "books")),
+        ("quote.BTC_USDC", ("BTC_USDC", "quotes")),
+        ("book.BTC-PERPETUAL.none.20.100ms", ("BTC-PERPETUAL", "grouped books")),
+        ("ticker.BTC-PERPETUAL.100ms", ("BTC-PERPETUAL", "ticker")),
+        ("trades.option.any.100ms", ("", "trades.option.any.100ms")),
+        ("deribit_price_index.btc_usd", ("", "deribit_price_index.btc_usd")),
+    ],
+)
+def test_data(channel: str, route: tuple[str, str]) -> None:
+    """A data frame is told by its channel, in any order of keys."""
+    assert DERIBIT.route(data(channel)) == Route("data", *route)
+    turned = orjson.dumps({"params": {"data": [], "channel": channel}, "method": "subscription", "jsonrpc": "2.0"})
+    assert DERIBIT.route(turned) == Route("data", *route)
+
+
+def rpc(**body: Any) -> bytes:
+    return orjson.dumps({"jsonrpc": "2.0", **body})
+
+
+@pytest.mark.parametrize(
+    ("frame", "control"),
+    [
+        (rpc(method="heartbeat", params={"type": "heartbeat"}), Control("heard")),
+        (rpc(method="heartbeat"), Control("heard")),
+        (rpc(id=0, result="ok"), Control("heard", "0")),
+        (rpc(id=0, result=["book.BTC-PERPETUAL.100ms"]), Control("heard", "0")),
+        (rpc(id=0, result={"version": "1.2.26"}), Control("heard", "0")),
+        (
+            rpc(id=5, error={"code": 10028, "message": "too_many_requests"}),
+            Control("refused", "5", reason="10028: too_many_requests"),
+        ),
+        (rpc(method="subscription", params={"channel": "platform_state", "data": {"locked": False}}), Control("heard")),
+        (
+            rpc(
+                method="subscription",
+                params={"channel": "platform_state", "data": {"price_index": "btc_usd", "locked": True}},
+            ),
+            Control("notice", reason="locked: btc_usd"),
+        ),
+        (
+            rpc(method="subscription", params={"channel": "platform_state", "data": {"maintenance": True}}),
+            Control("closing", reason="maintenance"),
+        ),
+        (data("platform_state")[:-9], Control("unknown", reason="no JSON")),
+    ],
+)
+def test_control(frame: bytes, control: Control) -> None:
+    """Control frames are recognised and understood."""
+    assert DERIBIT.route(frame) == CONTROL
+    assert DERIBIT.control(frame) == control
+
+
+def test_test_request_is_answered() -> None:
+    """The exchange asks whether we live; `public/test` says so."""
+    control = DERIBIT.control(rpc(method="heartbeat", params={"type": "test_request"}))
+    assert orjson.loads(control.answer)["method"] == "public/test"
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"", b"7", b"[]", b'{"jsonrpc":', b"\xff", b"[" * 10_000, data(""), rpc(), rpc(method="subscription"),
+        rpc(method="subscription", params=[]), rpc(method="public/subscribe"),
+        data("book.BTC-PERPETUAL.100ms").replace(b"BTC", b"\xff"),
+    ],
+)  # fmt: skip
+def test_rubbish(frame: bytes) -> None:
+    """What is nothing known is unknown, and nothing is raised."""
+    assert DERIBIT.route(frame) == UNKNOWN_FRAME
+
+
+def test_subscribe() -> None:
+    """Heartbeats first, then at most 500 channels a call; books are renewed by unsubscribing before."""
+    names = [f"C{number}-PERPETUAL" for number in range(200)]
+    heartbeat, *calls = DERIBIT.subscribe(names, CHANNELS, count(1))
+    assert (orjson.loads(heartbeat.text)["method"], heartbeat.routes) == ("public/set_heartbeat", ())
+    asked = [orjson.loads(call.text)["params"]["channels"] for call in calls]
+    assert [len(channels) for channels in asked] == [500, 102]
+    assert sum(len(call.routes) for call in calls) == 600
+    assert asked[0][:4] == [
+        "platform_state",
+        "trades.C0-PERPETUAL.100ms",
+        "book.C0-PERPETUAL.100ms",
+        "quote.C0-PERPETUAL",
+    ]
+    again = DERIBIT.resubscribe("BTC-PERPETUAL", "books", count(7))
+    assert [orjson.loads(call.text)["method"] for call in again] == ["public/unsubscribe", "public/subscribe"]
+    assert [call.routes for call in again] == [(), (Route("data", "BTC-PERPETUAL", "books"),)]
+
+
+def test_what_is_left_out_is_refused_soon() -> None:
+    """The answer names what was taken, in any order; the rest of the request is refused, with a reason."""
+    _, request = DERIBIT.subscribe(["BTC-PERPETUAL"], CHANNELS, count(1))
+    acknowledgements = Acknowledgements()
+    acknowledgements.ask(request, 0.0)
+    answer = DERIBIT.control(rpc(id=1, result=["quote.BTC-PERPETUAL", "platform_state", "trades.BTC-PERPETUAL.100ms"]))
+    assert answer.kind == "acknowledged"
+    assert answer.reason
+    assert acknowledgements.acknowledge(answer.id, answer.routes) == sorted((ROUTES[0], ROUTES[2]))
+    acknowledgements.refuse(answer.id, answer.reason, 0.0)
+    assert acknowledgements.overdue(GRACE) == [(ROUTES[1], answer.reason)]
+
+
+def test_an_answer_that_names_nothing() -> None:
+    """Where the exchange knows none of the channels, the whole request is refused."""
+    assert DERIBIT.control(rpc(id=1, result=[])).kind == "refused"
+    assert DERIBIT.control(rpc(id=1, result=["platform_state"])).kind == "refused"
+
+
+def listed(name: str, kind: str, **changes: Any) -> dict[str, Any]:
+    plain = {
+        "instrument_name": name, "kind": kind, "instrument_type": "linear", "tick_size": 0.5, "min_trade_amount": 10,
+        "contract_size": 10, "is_active": True, "state": "open", "settlement_currency": "USDC",
+    }  # fmt: skip
+    return plain | changes
+
+
+class Listing(Rest):
+    """Answers with what is listed, by kind; `asked` holds the queries."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, str]] = []
+
+    async def get(self, path: str, weight: float = 1, **params: str) -> bytes:
+        self.asked.append(params)
+        return orjson.dumps({"jsonrpc": "2.0", "result": LISTED[params["kind"]]})
+
+
+LISTED = {
+    "future": [
+        listed("BTC-PERPETUAL", "future", instrument_type="reversed", settlement_currency="BTC"),
+        listed("BTC_USDC-PERPETUAL", "future", tick_size=1, min_trade_amount=0.0001, contract_size=0.0001),
+        listed("BTC-25SEP26", "future", instrument_type="reversed", state="settlement"),
+        listed("BTC-FS-25SEP26_PERP", "future_combo"),
+    ],
+    "spot": [listed("BTC_USDC", "spot", tick_size=1e-05, state="inactive")],
+    "option": [listed("BTC-25SEP26-90000-C", "option", instrument_type="reversed", tick_size=0.0001)],
+}
+
+
+async def test_definitions() -> None:
+    """Inverse by metadata, and only where amounts are US dollars; amounts are never contracts."""
+    found = await DERIBIT.instruments(Listing(), Selection(["BTC-*", "BTC-USD-260925-90000-C"]))
+    assert {symbol: (each.inverse, each.tick_size, each.lot_size, each.status) for symbol, each in found.items()} == {
+        "BTC-USD-PERP": (True, "0.5", "10", "trading"),
+        "BTC-USDC-PERP": (False, "1", "0.0001", "trading"),
+        "BTC-USD-260925": (True, "0.5", "10", "halted"),
+        "BTC-USDC": (False, "0.00001", "10", "closed"),
+        "BTC-USD-260925-90000-C": (False, "0.0001", "10", "trading"),
+    }
+    assert {each.contract_size for each in found.values()} == {"1"}
+    assert found["BTC-USD-PERP"].settle == "BTC"
+
+
+@pytest.mark.parametrize(
+    ("selection", "currencies"),
+    [
+        (("BTC-USD-PERP", "*-USDC"), []),
+        (("BTC-USD-260925-90000-C", "XRP-USDC-*-*-P", "ETH-USD-*-*-C"), ["BTC", "ETH", "USDC"]),
+        (("BTC-USD-260925-90000-C", "*-USD-*-*-C"), ["any"]),
+        (("SOL-USD-260925-90-C",), ["any"]),
+    ],
+)
+async def test_options_are_asked_for_where_they_are_wanted(selection: tuple[str, ...], currencies: list[str]) -> None:
+    """There are thousands of them: by currency, where the exchange takes it."""
+    rest = Listing()
+    await DERIBIT.instruments(rest, Selection(selection))
+    assert [query["currency"] for query in rest.asked if query["kind"] == "option"] == currencies
+    assert [query["kind"] for query in rest.asked[:2]] == ["future", "spot"]
+
+
+def test_route_is_quick() -> None:
+    """The common form costs a slice and a look-up, whatever the frame's length."""
+    frame = data("book.BTC-PERPETUAL.100ms") + b" " * 100_000
+    started = time.perf_counter()
+    for _ in range(1000):
+        DERIBIT.route(frame)
+    assert time.perf_counter() - started < 0.1

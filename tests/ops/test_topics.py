@@ -1,0 +1,87 @@
+"""Topics: made from the table, and what is otherwise is told."""
+
+import asyncio
+
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from marketprism.local.broker import free_port
+from marketprism.ops.topics import admin, create_topics, topic_ends
+from schemas.errors import StackError
+from schemas.limits import MAX_MESSAGE
+from schemas.settings import Settings, load_settings
+from schemas.topics import CONTROL, TOPICS
+from streams.topic_limits import message_limits
+from streams.topic_wait import wait_for_topics
+
+
+async def test_topics_are_the_tables(settings: Settings) -> None:
+    """Every topic of the table exists with its partitions; creating again creates nothing."""
+    assert await create_topics(settings) == []
+    async with admin(settings) as client:
+        names = set(await client.list_topics())
+        [raw] = await client.describe_topics([settings.topic("raw.okx")])
+        [control] = await client.describe_topics([settings.topic(CONTROL)])
+    assert {settings.topic(name) for name in TOPICS} <= names
+    assert len(raw["partitions"]) == settings.partitions
+    assert len(control["partitions"]) == 1
+
+
+async def test_topics_are_configured_as_the_table_says(settings: Settings) -> None:
+    """Retention and every other configuration of the table stands on the broker."""
+    names = {settings.topic(topic.name): topic for topic in TOPICS.values()}
+    async with admin(settings) as client:
+        responses = await client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
+    found = {row[3]: {entry[0]: entry[1] for entry in row[4]} for response in responses for row in response.resources}
+    assert found.keys() == names.keys()
+    for name, topic in names.items():
+        assert topic.configuration().items() <= found[name].items()
+
+
+async def test_ends_count_what_was_written(settings: Settings) -> None:
+    """The ends of all partitions, under the table's names; nothing of topics that are not there."""
+    async with AIOKafkaProducer(bootstrap_servers=settings.kafka, acks="all") as producer:
+        for _ in range(3):
+            await producer.send_and_wait(settings.topic("market.trades"), b"x", partition=1)
+    ends = await topic_ends(settings)
+    assert ends.keys() == TOPICS.keys()
+    assert ends["market.trades"] == [0, 3]
+    assert ends[CONTROL] == [0]
+    assert await topic_ends(settings.model_copy(update={"topic_prefix": "none."})) == {}
+
+
+async def test_other_partitions_are_told(settings: Settings) -> None:
+    """A topic with another number of partitions than the settings say is an error that says what to do."""
+    with pytest.raises(StackError, match="set `partitions`"):
+        await create_topics(settings.model_copy(update={"partitions": 3}))
+
+
+async def test_no_broker() -> None:
+    """Nobody there: the error names the setting."""
+    nowhere = load_settings(kafka=f"127.0.0.1:{free_port()}")
+    for ask in (create_topics, topic_ends):
+        with pytest.raises(StackError, match="setting `kafka`"):
+            await ask(nowhere)
+
+
+async def test_topics_of_before_take_larger_messages(settings: Settings) -> None:
+    """A topic with the broker's default limit stops a worker's start, and `topics --create` corrects it."""
+    name = settings.topic("market.books")
+    async with admin(settings) as client:
+        small = ConfigResource(ConfigResourceType.TOPIC, name, configs={"max.message.bytes": "1048588"})
+        await client.alter_configs([small])
+        await until_limit(client, name, 1_048_588)
+        with pytest.raises(StackError, match=r"market.books; `marketprism topics --create` corrects"):
+            await wait_for_topics(settings)
+        await create_topics(settings)
+        await until_limit(client, name, MAX_MESSAGE)
+        await wait_for_topics(settings)
+
+
+async def until_limit(client: AIOKafkaAdminClient, topic: str, limit: int) -> None:
+    """A broker takes a moment to tell a changed configuration."""
+    async with asyncio.timeout(10):
+        while await message_limits(client, [topic]) != {topic: limit}:
+            await asyncio.sleep(0.05)

@@ -1,0 +1,193 @@
+"""Binance's control messages, paths, payloads, heartbeat and REST, as documented."""
+
+import asyncio
+import time
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import aiohttp
+import pytest
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
+
+from marketprism.simulator import Limits, Shutdown, Simulators
+from tests.simulator.clients import closed, command, get, opened, receive
+
+SPOT = "binance-spot"
+USDM = "binance-usdm"
+
+
+async def test_control_messages() -> None:
+    """Acknowledgements, the list and properties, with the caller's id."""
+    async with Simulators([SPOT]) as sims, opened(sims, SPOT) as socket:
+        asked = ["btcusdt@trade", "nosuch@depth"]
+        assert await command(socket, {"method": "SUBSCRIBE", "params": asked, "id": 7}) == {"result": None, "id": 7}
+        assert await command(socket, {"method": "LIST_SUBSCRIPTIONS", "id": "b"}) == {"result": asked, "id": "b"}
+        answer = await command(socket, {"method": "UNSUBSCRIBE", "params": asked[:1], "id": 8})
+        assert answer == {"result": None, "id": 8}
+        assert (await command(socket, {"method": "GET_PROPERTY", "params": ["combined"], "id": 9}))["result"] is True
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ('{"method":"SUBSCRIBE"', 3),
+        ('["SUBSCRIBE"]', 2),
+        ('{"method":"NONSENSE","params":["x"],"id":1}', 2),
+        ('{"method":"SUBSCRIBE","id":1}', 2),
+        ('{"method":"SUBSCRIBE","params":[1],"id":1}', 2),
+        ('{"method":"SET_PROPERTY","params":["combined","yes"],"id":1}', 1),
+        ('{"method":"SET_PROPERTY","params":["shape",true],"id":1}', 0),
+    ],
+)
+async def test_errors(message: str, code: int) -> None:
+    """Each kind of wrong request has its code, and the connection lives on."""
+    async with Simulators([SPOT]) as sims, opened(sims, SPOT) as socket:
+        answer = await command(socket, message)
+        assert answer["code"] == code
+        assert answer["msg"]
+        assert (await command(socket, {"method": "LIST_SUBSCRIPTIONS", "id": 2}))["result"] == []
+
+
+async def test_spot_payloads() -> None:
+    """The documented fields, no more and no fewer, in the combined wrapper and bare."""
+    keys = {
+        "btcusdt@trade": {"e", "E", "s", "t", "p", "q", "T", "m", "M"},
+        "btcusdt@aggTrade": {"e", "E", "s", "a", "p", "q", "f", "l", "T", "m", "M"},
+        "btcusdt@depth@100ms": {"e", "E", "s", "U", "u", "b", "a"},
+        "btcusdt@depth": {"e", "E", "s", "U", "u", "b", "a"},
+        "btcusdt@bookTicker": {"u", "s", "b", "B", "a", "A"},
+    }
+    async with Simulators([SPOT], rate=3) as sims:
+        async with opened(sims, SPOT, "/stream?streams=" + "/".join(keys)) as socket:
+            for name, fields in keys.items():
+                frame = await receive(socket, partial(_is_of, name))
+                assert set(frame["data"]) == fields
+                assert frame["data"]["s"] == "BTCUSDT"
+        async with opened(sims, SPOT, "/ws/ethusdt@bookTicker") as socket:
+            assert (await receive(socket))["s"] == "ETHUSDT"
+
+
+def _is_of(name: str, frame: Any) -> bool:
+    return bool(frame["stream"] == name)
+
+
+async def test_usdm_payloads_and_paths() -> None:
+    """Each stream comes on its own path; on the other one, as an unknown one, it is acknowledged and silent."""
+    keys = {
+        "btcusdt@trade": {"e", "E", "T", "s", "t", "p", "q", "X", "m"},
+        "btcusdt@depth@100ms": {"e", "E", "T", "s", "ps", "U", "u", "pu", "b", "a", "st"},
+        "btcusdt@bookTicker": {"e", "u", "E", "T", "s", "ps", "b", "B", "a", "A", "st"},
+    }
+    on_market = "btcusdt@aggTrade"
+    asked = {"method": "SUBSCRIBE", "params": [*keys, on_market, "nosuch@trade"], "id": 1}
+    async with Simulators([USDM], rate=3) as sims:
+        async with opened(sims, USDM, "/public/stream") as socket:
+            assert await command(socket, asked) == {"result": None, "id": 1}
+            seen = await _streams(socket, 0.5)
+            assert set(seen) == set(keys)
+            assert all(set(seen[name]) == fields for name, fields in keys.items())
+        async with opened(sims, USDM, "/market/stream") as socket:
+            assert await command(socket, asked) == {"result": None, "id": 1}
+            seen = await _streams(socket, 0.5)
+            assert set(seen) == {on_market}
+            assert set(seen[on_market]) == {"e", "E", "s", "a", "p", "q", "nq", "f", "l", "T", "m", "st"}
+
+
+async def _streams(socket: ClientConnection, seconds: float) -> dict[str, Any]:
+    """The last frame of each stream that sends anything within so many seconds."""
+    seen: dict[str, Any] = {}
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        frame = await receive(socket)
+        seen[frame["stream"]] = frame["data"]
+    return seen
+
+
+async def test_usdm_ids_chain_by_previous() -> None:
+    """`pu` is the `u` before; `U` is usually beyond `pu` + 1."""
+    async with Simulators([USDM]) as sims, opened(sims, USDM, "/public/ws/btcusdt@depth@100ms") as socket:
+        events = [await receive(socket) for _ in range(6)]
+    pairs = list(pairwise(events))
+    assert all(later["pu"] == earlier["u"] for earlier, later in pairs)
+    assert any(event["U"] != event["pu"] + 1 for event in events)
+    assert all(event["pu"] < event["U"] <= event["u"] for event in events)
+
+
+async def test_who_does_not_answer_pings_is_cut_off() -> None:
+    """Ping frames come at the interval; a client that never answers loses its connection, one that does keeps it."""
+    limits = Limits(ping_interval=0.2, pong_timeout=0.3)
+    async with Simulators([SPOT], rate=0, limits=limits) as sims, opened(sims, SPOT) as good:
+        address = sims.endpoints[SPOT]["ws"] + "/stream"
+        async with aiohttp.ClientSession() as http, http.ws_connect(address, autoping=False) as deaf:
+            async with asyncio.timeout(5):
+                kinds = [message.type async for message in deaf]
+            assert set(kinds) == {aiohttp.WSMsgType.PING}
+            assert deaf.close_code == 1008
+        assert (await command(good, {"method": "LIST_SUBSCRIPTIONS", "id": 1}))["result"] == []
+
+
+async def test_too_many_messages_are_cut_off() -> None:
+    """More than five messages within a second, pings among them, end the connection."""
+    async with Simulators([SPOT]) as sims, opened(sims, SPOT) as socket:
+        for number in range(3):
+            await socket.send(f'{{"method":"LIST_SUBSCRIPTIONS","id":{number}}}')
+            await socket.ping()
+        assert (await closed(socket)).rcvd_code == 1008
+
+
+async def test_shutdown_is_announced() -> None:
+    """`serverShutdown` comes first, the close after it."""
+    async with Simulators([SPOT]) as sims, opened(sims, SPOT) as socket:
+        planted = await sims.plant(Shutdown(feed=SPOT, seconds=0.2))
+        frame = await receive(socket)
+        assert (frame["stream"], frame["data"]["e"]) == ("!serverShutdown", "serverShutdown")
+        with pytest.raises(ConnectionClosed):
+            await socket.recv()
+        assert (await planted.over()).result == {"connections": 1}
+
+
+async def test_rest_depth() -> None:
+    """Levels, ids and used weight; futures tell the times too; wrong symbols and limits are refused."""
+    async with Simulators([SPOT, USDM], rate=0) as sims:
+        status, body, headers = await get(sims, SPOT, "/api/v3/depth", symbol="BTCUSDT", limit=1000)
+        true = sims.true_book(SPOT, "BTC-USDT")
+        assert (status, body["lastUpdateId"], headers["X-MBX-USED-WEIGHT-1M"]) == (200, true.sequence, "50")
+        assert [tuple(level) for level in body["bids"]] == true.bids
+        assert set(body) == {"lastUpdateId", "bids", "asks"}
+        _, body, _ = await get(sims, SPOT, "/api/v3/depth", symbol="BTCUSDT", limit=7)
+        assert len(body["asks"]) == 7
+        _, body, _ = await get(sims, USDM, "/fapi/v1/depth", symbol="BTCUSDT", limit=50)
+        assert set(body) == {"lastUpdateId", "E", "T", "bids", "asks"}
+        status, body, _ = await get(sims, SPOT, "/api/v3/depth", symbol="NOSUCH")
+        assert (status, body["code"]) == (400, -1121)
+        status, body, _ = await get(sims, USDM, "/fapi/v1/depth", symbol="BTCUSDT", limit=7)
+        assert (status, body["code"]) == (400, -1130)
+
+
+async def test_rest_weight() -> None:
+    """Over the budget: 429, -1003 and how long to wait."""
+    async with Simulators([SPOT], limits=Limits(weight_per_minute=100)) as sims:
+        answers = [await get(sims, SPOT, "/api/v3/depth", symbol="BTCUSDT", limit=1000) for _ in range(4)]
+        status, body, headers = answers[-1]
+        assert (status, body["code"]) == (429, -1003)
+        assert 1 <= int(headers["Retry-After"]) <= 60
+
+
+async def test_rest_instruments_and_time() -> None:
+    """exchangeInfo with the filters' tick and lot, for all or for those named; the time in milliseconds."""
+    async with Simulators([SPOT, USDM]) as sims:
+        _, body, _ = await get(sims, SPOT, "/api/v3/exchangeInfo", symbols='["ETHUSDT"]')
+        [row] = body["symbols"]
+        filters = {each["filterType"]: each for each in row["filters"]}
+        assert (row["symbol"], row["status"]) == ("ETHUSDT", "TRADING")
+        assert float(filters["PRICE_FILTER"]["tickSize"]) == 0.01
+        assert float(filters["LOT_SIZE"]["stepSize"]) == 0.0001
+        _, body, _ = await get(sims, USDM, "/fapi/v1/exchangeInfo")
+        assert {row["contractType"] for row in body["symbols"]} == {"PERPETUAL"}
+        status, body, _ = await get(sims, SPOT, "/api/v3/exchangeInfo", symbol="NOSUCH")
+        assert (status, body["code"]) == (400, -1121)
+        for feed, path in ((SPOT, "/api/v3/time"), (USDM, "/fapi/v1/time")):
+            _, body, _ = await get(sims, feed, path)
+            assert abs(body["serverTime"] - time.time() * 1000) < 2000

@@ -1,0 +1,312 @@
+"""HTX's control messages, errors, channels, heartbeat and REST, as documented."""
+
+import asyncio
+import gzip
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any
+
+import orjson
+import pytest
+from websockets.asyncio.client import ClientConnection
+
+from marketprism.simulator import (
+    BookView,
+    Gap,
+    Limits,
+    Malformed,
+    RateLimit,
+    Refuse,
+    Restart,
+    Shutdown,
+    Silent,
+    Simulators,
+)
+from tests.simulator.clients import closed, get, opened
+
+PATHS = {"htx-spot": "/feed", "htx-linear": "/linear-swap-ws"}
+NAMES = {"htx-spot": "btcusdt", "htx-linear": "BTC-USDT"}
+SYMBOLS = {"htx-spot": "BTC-USDT", "htx-linear": "BTC-USDT-PERP"}
+BOOKS = {"htx-spot": "market.btcusdt.mbp.400", "htx-linear": "market.BTC-USDT.depth.size_150.high_freq"}
+each_feed = pytest.mark.parametrize("feed", sorted(PATHS))
+
+Side = dict[Decimal, Decimal]
+
+
+async def receive(socket: ClientConnection, wanted: str = "") -> Any:
+    """The next frame that has this key; pings are answered."""
+    async with asyncio.timeout(5):
+        while True:
+            frame = await socket.recv()
+            assert isinstance(frame, bytes)
+            body = orjson.loads(gzip.decompress(frame))
+            if "ping" in body and wanted != "ping":
+                await ask(socket, {"pong": body["ping"]})
+            elif not wanted or wanted in body:
+                return body
+
+
+async def ask(socket: ClientConnection, body: Any) -> None:
+    await socket.send(body if isinstance(body, str) else orjson.dumps(body).decode())
+
+
+def books_request(feed: str, verb: str = "sub") -> dict[str, str]:
+    more = {"data_type": "incremental"} if feed == "htx-linear" else {}
+    return {verb: BOOKS[feed], "id": "b1"} | more
+
+
+class LocalBook:
+    """A book by the documented procedure (PROTOCOLS §4.5, §5.5); `gaps` counts breaks of its chain."""
+
+    def __init__(self, feed: str) -> None:
+        self.feed = feed
+        self.sequence = -1
+        self.sides: tuple[Side, Side] = ({}, {})
+        self.gaps = 0
+
+    async def synchronise(self, socket: ClientConnection) -> None:
+        await ask(socket, books_request(self.feed))
+        assert (await receive(socket, "subbed"))["subbed"] == BOOKS[self.feed]
+        first = (await receive(socket, "ch"))["tick"]
+        if self.feed == "htx-linear":
+            assert first["event"] == "snapshot"
+            self._seed(first["version"], first)
+            return
+        kept = [first]
+        while self.sequence < first["prevSeqNum"]:
+            await ask(socket, books_request(self.feed, "req"))
+            while "rep" not in (body := await receive(socket)):
+                kept.append(body["tick"])
+            self._seed(body["data"]["seqNum"], body["data"])
+            await asyncio.sleep(0.1)  # one pull each 100 ms
+        for tick in kept:
+            if tick["seqNum"] > self.sequence:
+                self.take(tick)
+
+    def take(self, tick: Any) -> None:
+        if self.feed == "htx-linear":
+            follows, last = tick["version"] == self.sequence + 1, tick["version"]
+        else:
+            follows, last = tick["prevSeqNum"] == self.sequence, tick["seqNum"]
+        self.gaps += not follows
+        self.sequence = last
+        for side, changes in zip(self.sides, (tick.get("bids", []), tick.get("asks", [])), strict=True):
+            side.update({Decimal(str(price)): Decimal(str(amount)) for price, amount in changes})
+
+    async def follow(self, socket: ClientConnection, frames: int) -> None:
+        for _ in range(frames):
+            self.take((await receive(socket, "ch"))["tick"])
+
+    async def equals(self, socket: ClientConnection, true: BookView) -> bool:
+        """Whether it becomes the true book before long."""
+        for _ in range(12):
+            if self._levels() == ([*map(_exact, true.bids)], [*map(_exact, true.asks)]):
+                return True
+            await self.follow(socket, 1)
+        return False
+
+    def _seed(self, sequence: int, body: Any) -> None:
+        self.sequence, self.sides = sequence, ({}, {})
+        for side, levels in zip(self.sides, (body["bids"], body["asks"]), strict=True):
+            side.update({Decimal(str(price)): Decimal(str(amount)) for price, amount in levels})
+
+    def _levels(self) -> tuple[list[tuple[Decimal, Decimal]], list[tuple[Decimal, Decimal]]]:
+        bids, asks = ([level for level in sorted(side.items()) if level[1]] for side in self.sides)
+        return bids[::-1], asks
+
+
+def _exact(level: tuple[str, str]) -> tuple[Decimal, Decimal]:
+    return Decimal(level[0]), Decimal(level[1])
+
+
+async def data_within(socket: ClientConnection, seconds: float) -> int:
+    """How many frames of data come."""
+    seen = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while await receive(socket, "ch"):
+                seen += 1
+    return seen
+
+
+@asynccontextmanager
+async def booked(sims: Simulators, feed: str) -> AsyncIterator[tuple[ClientConnection, LocalBook]]:
+    book = LocalBook(feed)
+    async with opened(sims, feed, PATHS[feed]) as socket:
+        await book.synchronise(socket)
+        yield socket, book
+
+
+@each_feed
+async def test_the_documented_procedure_gives_the_true_book(feed: str) -> None:
+    """All levels of both sides are equal, without a gap."""
+    async with Simulators([feed], seed=4, levels=120) as sims, booked(sims, feed) as (socket, book):
+        await book.follow(socket, 15)
+        sims.pause()
+        true = sims.true_book(feed, SYMBOLS[feed])
+        assert await book.equals(socket, true)
+        assert (book.gaps, len(true.bids), len(true.asks)) == (0, 120, 120)
+
+
+@pytest.mark.parametrize("count", [5, 20, 150])
+async def test_spot_books_of_few_levels(count: int) -> None:
+    """A window of N levels follows the true book's best N; only 150 and 400 have both sides in each frame."""
+    topic = f"market.btcusdt.mbp.{count}"
+    async with Simulators(["htx-spot"], levels=200) as sims, opened(sims, "htx-spot", "/feed") as socket:
+        await ask(socket, {"sub": topic, "id": "1"})
+        await receive(socket, "subbed")
+        ticks = [(await receive(socket, "ch"))["tick"] for _ in range(12)]
+        assert all(new["prevSeqNum"] == old["seqNum"] for old, new in pairwise(ticks))
+        assert all({"bids", "asks"} <= set(tick) for tick in ticks) == (count == 150)
+        await ask(socket, {"req": topic, "id": "2"})
+        data = (await receive(socket, "rep"))["data"]
+        assert (len(data["bids"]), len(data["asks"])) == (count, count)
+
+
+async def test_spot_sends_empty_frames() -> None:
+    """Nothing has changed: both sides are empty, the ids go on."""
+    async with Simulators(["htx-spot"], rate=0) as sims, opened(sims, "htx-spot", "/feed") as socket:
+        await ask(socket, books_request("htx-spot"))
+        first, second = [(await receive(socket, "ch"))["tick"] for _ in range(2)]
+        assert (second["bids"], second["asks"]) == ([], [])
+        assert second["prevSeqNum"] == first["seqNum"] < second["seqNum"]
+
+
+async def test_linear_versions_are_each_connection_s_own() -> None:
+    """Two sockets count differently; subscribing anew on one goes on counting."""
+    async with Simulators(["htx-linear"]) as sims, booked(sims, "htx-linear") as (socket, book):
+        async with booked(sims, "htx-linear") as (_, other):
+            assert abs(book.sequence - other.sequence) > 100
+        await ask(socket, books_request("htx-linear", "unsub"))
+        await receive(socket, "unsubbed")
+        before = book.sequence
+        await book.synchronise(socket)
+        assert before <= book.sequence < before + 100
+
+
+@pytest.mark.parametrize(
+    ("feed", "path", "request_", "reason"),
+    [
+        ("htx-spot", "/ws", "nonsense", "not json string"),
+        ("htx-spot", "/ws", {"id": "1"}, "invalid topic"),
+        ("htx-spot", "/ws", {"sub": "market.nosuch.bbo", "id": "1"}, "invalid topic"),
+        ("htx-spot", "/ws", {"sub": "market.btcusdt.mbp.400", "id": "1"}, "invalid topic"),
+        ("htx-spot", "/feed", {"sub": "market.btcusdt.bbo", "id": "1"}, "invalid topic"),
+        ("htx-spot", "/ws", {"unsub": "market.btcusdt.bbo", "id": "1"}, "unsub with not subbed topic"),
+        ("htx-spot", "/ws", {"req": "market.btcusdt.bbo", "id": "1"}, "invalid topic"),
+        ("htx-linear", "/linear-swap-ws", {"sub": BOOKS["htx-linear"], "id": "1"}, "invalid topic"),
+        ("htx-linear", "/linear-swap-ws", {"sub": "market.BTC-USDT.depth.size_400.high_freq"}, "invalid topic"),
+    ],
+)
+async def test_errors(feed: str, path: str, request_: Any, reason: str) -> None:
+    """Each kind of wrong request has its message; the connection lives on."""
+    async with Simulators([feed]) as sims, opened(sims, feed, path) as socket:
+        await ask(socket, request_)
+        answer = await receive(socket, "status")
+        assert (answer["status"], answer["err-code"]) == ("error", "bad-request")
+        assert answer["err-msg"].startswith(reason)
+        name = {"htx-spot": "btcusdt", "htx-linear": "btc-usdt"}[feed]
+        if path != "/feed":
+            await ask(socket, {"sub": f"market.{name}.bbo", "id": "2"})  # swaps take any case
+            assert (await receive(socket, "subbed"))["id"] == "2"
+
+
+async def test_one_pull_each_100_ms() -> None:
+    """The second of two snapshots asked for at once is refused."""
+    async with Simulators(["htx-spot"]) as sims, opened(sims, "htx-spot", "/feed") as socket:
+        for _ in range(2):
+            await ask(socket, books_request("htx-spot", "req"))
+        assert "rep" in await receive(socket, "status")
+        assert (await receive(socket, "status"))["err-msg"] == "429 too many request"
+
+
+@each_feed
+async def test_payloads(feed: str) -> None:
+    """The documented fields of trades and best prices."""
+    trade = {"id", "ts", "amount", "price", "direction"}
+    keys = {
+        "htx-spot": (
+            trade | {"tradeId"},
+            {"seqId", "ask", "askSize", "bid", "bidSize", "quoteTime", "symbol"},
+        ),
+        "htx-linear": (
+            trade | {"quantity", "trade_turnover"},
+            {"mrid", "id", "bid", "ask", "ts", "version", "ch"},
+        ),
+    }[feed]
+    path = {"htx-spot": "/ws"}.get(feed, PATHS[feed])
+    async with Simulators([feed], rate=5) as sims, opened(sims, feed, path) as socket:
+        seen: dict[str, Any] = {}
+        for channel in ("trade.detail", "bbo"):
+            await ask(socket, {"sub": f"market.{NAMES[feed]}.{channel}", "id": channel})
+        while len(seen) < 2:
+            frame = await receive(socket, "ch")
+            seen.setdefault(frame["ch"].split(".", 2)[2], frame["tick"])
+        assert set(seen["trade.detail"]["data"][0]) == keys[0]
+        assert set(seen["bbo"]) == keys[1]
+
+
+@each_feed
+async def test_pings(feed: str) -> None:
+    """Who answers stays; who does not is cut off."""
+    async with (
+        Simulators([feed], limits=Limits(ping_interval=0.05, pong_timeout=0.3)) as sims,
+        opened(sims, feed, PATHS[feed]) as answering,
+        opened(sims, feed, PATHS[feed]) as dumb,
+    ):
+        for _ in range(12):
+            await ask(answering, {"pong": (await receive(answering, "ping"))["ping"]})
+        assert (await closed(dumb)).rcvd_code == 1003
+        await receive(answering, "ping")
+
+
+@each_feed
+async def test_faults(feed: str) -> None:
+    """Gaps break the chain, ids start over, subscriptions fall silent or are refused, requests are too many."""
+    symbol = SYMBOLS[feed]
+    async with Simulators([feed]) as sims, booked(sims, feed) as (socket, book):
+        planted = await (await sims.plant(Gap(feed=feed, symbol=symbol, count=2))).over()
+        assert len(planted.result["frames"]) == 2
+        await book.follow(socket, 12)
+        assert book.gaps == 1
+        before = book.sequence
+        await (await sims.plant(Restart(feed=feed, symbol=symbol))).over()
+        await book.follow(socket, 12)
+        assert book.gaps == 2
+        assert book.sequence < before
+        await sims.plant(Silent(feed=feed, symbol=symbol, channel="books"))
+        assert await data_within(socket, 0.5) < 3  # what was under way
+        await ask(socket, books_request(feed, "unsub"))
+        await receive(socket, "unsubbed")
+        await sims.plant(Refuse(feed=feed, symbol=symbol, channel="books"))
+        await sims.plant(RateLimit(feed=feed, where="ws", count=1))
+        for reason in ("429", "invalid topic"):
+            await ask(socket, books_request(feed))
+            assert (await receive(socket, "err-msg"))["err-msg"].startswith(reason)
+        await LocalBook(feed).synchronise(socket)
+        await sims.plant(Malformed(feed=feed, symbol=symbol, form="given", frame="[1,2"))
+        while gzip.decompress(await socket.recv(decode=False)) != b"[1,2":
+            pass
+        await sims.plant(Shutdown(feed=feed, seconds=0.2))
+        assert (await receive(socket, "op"))["op"] == "close"
+        assert (await closed(socket)).rcvd_code == 1001
+
+
+async def test_rest() -> None:
+    """Listings with precisions and contract sizes, the time; too many requests have the exchange's own error."""
+    async with Simulators(["htx-spot", "htx-linear"], rate=0) as sims:
+        _, body, _ = await get(sims, "htx-spot", "/v1/settings/common/market-symbols")
+        assert {row["symbol"]: (row["pp"], row["ap"]) for row in body["data"]} == {"btcusdt": (2, 6), "ethusdt": (2, 4)}
+        assert (await get(sims, "htx-spot", "/v1/common/timestamp"))[1]["status"] == "ok"
+        path = "/linear-swap-api/v1/swap_contract_info"
+        _, body, _ = await get(sims, "htx-linear", path)
+        assert {row["contract_code"]: row["contract_size"] for row in body["data"]} == {
+            "BTC-USDT": 0.001,
+            "ETH-USDT": 0.01,
+        }
+        assert (await get(sims, "htx-linear", "/api/v1/timestamp"))[1]["ts"] > 0
+        await sims.plant(RateLimit(feed="htx-linear", count=1))
+        status, body, _ = await get(sims, "htx-linear", path)
+        assert (status, body["err_code"]) == (429, 1032)

@@ -1,0 +1,142 @@
+"""OKX's control messages, errors, channels, heartbeat and REST, as documented."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from marketprism.simulator import Limits, Shutdown, Simulators
+from tests.simulator.clients import closed, command, get, opened, receive
+
+BUSINESS = "/ws/v5/business"
+
+
+def subscribe(*args: dict[str, str], operation: str = "subscribe") -> dict[str, Any]:
+    return {"id": "a1", "op": operation, "args": list(args)}
+
+
+async def test_one_acknowledgement_per_argument() -> None:
+    """Each argument is acknowledged by itself, with the request's id and the connection's."""
+    args = [{"channel": "trades", "instId": "BTC-USDT"}, {"channel": "books", "instId": "ETH-USDT-SWAP"}]
+    async with Simulators(["okx"]) as sims, opened(sims, "okx") as socket:
+        first = await command(socket, subscribe(*args))
+        second = await receive(socket, lambda body: "event" in body)
+        assert [first["arg"], second["arg"]] == args
+        assert first["event"] == "subscribe"
+        assert first["id"] == "a1"
+        assert first["connId"] == second["connId"]
+        assert (await command(socket, subscribe(args[0], operation="unsubscribe")))["event"] == "unsubscribe"
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ("nonsense", "60012"),
+        ({"op": "subscribe", "argss": []}, "60012"),
+        ({"op": "subscribe", "args": []}, "60013"),
+        (subscribe({"instId": "BTC-USDT"}), "60013"),
+        (subscribe({"channel": "trades", "instId": "BTC-USDT"}, operation="login"), "60019"),
+        (subscribe({"channel": "trades", "instId": "NO-SUCH"}), "60018"),
+        (subscribe({"channel": "nosuch", "instId": "BTC-USDT"}), "60018"),
+        (subscribe({"channel": "trades-all", "instId": "BTC-USDT"}), "60018"),
+        (subscribe({"channel": "books-l2-tbt", "instId": "BTC-USDT"}), "64003"),
+    ],
+)
+async def test_errors(message: Any, code: str) -> None:
+    """Each kind of wrong request has its code; the connection lives on."""
+    async with Simulators(["okx"]) as sims, opened(sims, "okx") as socket:
+        answer = await command(socket, message)
+        assert (answer["event"], answer["code"]) == ("error", code)
+        assert "arg" not in answer
+        await socket.send("ping")
+        assert await socket.recv() == "pong"
+
+
+async def test_a_wrong_argument_does_not_spoil_the_others() -> None:
+    """The error names no argument; the right one is acknowledged."""
+    wrong, right = {"channel": "trades", "instId": "NO-SUCH"}, {"channel": "trades", "instId": "BTC-USDT"}
+    async with Simulators(["okx"]) as sims, opened(sims, "okx") as socket:
+        assert (await command(socket, subscribe(wrong, right)))["code"] == "60018"
+        assert (await receive(socket, lambda body: "event" in body))["arg"] == right
+
+
+async def test_payloads() -> None:
+    """The documented fields of each channel; levels are four strings."""
+    keys = {
+        "trades": {"instId", "tradeId", "px", "sz", "side", "ts", "count", "source", "seqId"},
+        "bbo-tbt": {"asks", "bids", "ts", "seqId"},
+        "books5": {"asks", "bids", "instId", "ts", "seqId"},
+        "books": {"asks", "bids", "ts", "checksum", "prevSeqId", "seqId"},
+    }
+    args = [{"channel": channel, "instId": "BTC-USDT-SWAP"} for channel in keys]
+    async with Simulators(["okx"], rate=3) as sims:
+        async with opened(sims, "okx") as socket:
+            await socket.send(str(subscribe(*args)).replace("'", '"'))
+            seen: dict[str, Any] = {}
+            while set(seen) != set(keys):
+                frame = await receive(socket, lambda body: "data" in body)
+                seen.setdefault(frame["arg"]["channel"], frame)
+        assert all(set(frame["data"][0]) == keys[channel] for channel, frame in seen.items())
+        assert seen["books"]["action"] == "snapshot"
+        assert "action" not in seen["bbo-tbt"]
+        assert len(seen["books5"]["data"][0]["bids"]) == 5
+        assert all(len(level) == 4 and level[2] == "0" for level in seen["books"]["data"][0]["asks"])
+        async with opened(sims, "okx", BUSINESS) as socket:
+            await command(socket, subscribe({"channel": "trades-all", "instId": "BTC-USDT"}))
+            frame = await receive(socket, lambda body: "data" in body)
+            assert set(frame["data"][0]) == keys["trades"] - {"count", "seqId"}
+
+
+async def test_an_idle_connection_is_dropped() -> None:
+    """Without subscription or ping: closed with 4004; one that pings stays."""
+    async with (
+        Simulators(["okx"], limits=Limits(idle_timeout=0.4)) as sims,
+        opened(sims, "okx") as pinging,
+        opened(sims, "okx") as idle,
+    ):
+
+        async def ping() -> None:
+            for _ in range(7):
+                await pinging.send("ping")
+                assert await pinging.recv() == "pong"
+                await asyncio.sleep(0.1)
+
+        pings = asyncio.create_task(ping())
+        assert (await closed(idle)).rcvd_code == 4004
+        await pings
+
+
+async def test_upgrade_notice() -> None:
+    """64008 comes before the close."""
+    async with Simulators(["okx"]) as sims, opened(sims, "okx") as socket:
+        await sims.plant(Shutdown(feed="okx", seconds=0.2))
+        notice = await receive(socket)
+        assert (notice["event"], notice["code"]) == ("notice", "64008")
+        with pytest.raises(ConnectionClosed):
+            await socket.recv()
+
+
+async def test_rest() -> None:
+    """Instruments with contract values, books with their sequence, errors in the envelope, rate limit 50011."""
+    async with Simulators(["okx"], rate=0) as sims:
+        _, body, _ = await get(sims, "okx", "/api/v5/public/instruments", instType="SWAP")
+        keys = ("ctVal", "ctValCcy", "settleCcy", "ctType", "tickSz", "lotSz")
+        values = {row["instId"]: tuple(row[key] for key in keys) for row in body["data"]}
+        assert values == {
+            "BTC-USDT-SWAP": ("0.01", "BTC", "USDT", "linear", "0.1", "0.01"),
+            "ETH-USDT-SWAP": ("0.1", "ETH", "USDT", "linear", "0.01", "0.01"),
+            "BTC-USD-SWAP": ("100", "USD", "BTC", "inverse", "0.1", "1"),
+            "ETH-USD-SWAP": ("10", "USD", "ETH", "inverse", "0.01", "1"),
+        }
+        _, body, _ = await get(sims, "okx", "/api/v5/public/instruments", instType="OPTION")
+        assert body == {"code": "0", "msg": "", "data": []}
+        _, body, _ = await get(sims, "okx", "/api/v5/market/books", instId="BTC-USDT", sz=400)
+        true = sims.true_book("okx", "BTC-USDT")
+        assert body["data"][0]["seqId"] == true.sequence
+        assert [(price, amount) for price, amount, *_ in body["data"][0]["asks"]] == true.asks
+        _, body, _ = await get(sims, "okx", "/api/v5/market/books", instId="NO-SUCH")
+        assert body["code"] == "51001"
+        answers = [await get(sims, "okx", "/api/v5/public/time") for _ in range(11)]
+        assert answers[0][1]["code"] == "0"
+        assert (answers[-1][0], answers[-1][1]["code"]) == (429, "50011")

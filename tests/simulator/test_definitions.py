@@ -1,0 +1,104 @@
+"""Listings of the simulated exchanges that change, and who is told."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from marketprism.simulator import Definition, RateLimit, Simulators
+from marketprism.simulator.plans import Definition as Plan
+from tests.simulator.clients import command, get, opened, receive, rpc, subscription
+
+LISTED = {
+    "binance-spot": ("/api/v3/exchangeInfo", {}, "symbols", "symbol", "BTC-USDT", "BTCUSDT"),
+    "binance-usdm": ("/fapi/v1/exchangeInfo", {}, "symbols", "symbol", "BTC-USDT-PERP", "BTCUSDT"),
+    "okx": ("/api/v5/public/instruments", {"instType": "SWAP"}, "data", "instId", "BTC-USDT-PERP", "BTC-USDT-SWAP"),
+    "htx-spot": ("/v1/settings/common/market-symbols", {}, "data", "symbol", "BTC-USDT", "btcusdt"),
+    "htx-linear": ("/linear-swap-api/v1/swap_contract_info", {}, "data", "contract_code", "BTC-USDT-PERP", "BTC-USDT"),
+    "deribit": (
+        "/api/v2/public/get_instruments", {"currency": "any", "kind": "future"}, "result", "instrument_name",
+        "BTC-USD-PERP", "BTC-PERPETUAL",
+    ),
+}  # fmt: skip
+
+
+async def entry(sims: Simulators, feed: str) -> dict[str, Any] | None:
+    path, query, rows, field, _, name = LISTED[feed]
+    _, body, _ = await get(sims, feed, path, **query)
+    return next((row for row in body[rows] if row[field] == name), None)
+
+
+async def change(sims: Simulators, feed: str, what: Any) -> None:
+    await sims.plant(Definition(feed=feed, symbol=LISTED[feed][4], change=what))
+
+
+@pytest.mark.parametrize("feed", LISTED)
+async def test_listing(feed: str) -> None:
+    """Each change is that of one entry, and is undone."""
+    async with Simulators([feed]) as sims:
+        plain = await entry(sims, feed)
+        assert plain is not None
+        for what in Plan.model_fields["change"].annotation.__args__:  # type: ignore[union-attr]
+            await change(sims, feed, what)
+            found = await entry(sims, feed)
+            assert (found is None) == (what == "gone")
+            if what in ("closed", "halted", "odd"):
+                assert found != plain
+        assert await entry(sims, feed) == plain
+
+
+async def test_gone_is_not_subscribed() -> None:
+    """Nothing comes of what is gone, and nobody can subscribe to it."""
+    async with Simulators(["okx"], rate=5.0) as sims, opened(sims, "okx") as socket:
+        await command(socket, subscription("okx", "BTC-USDT-PERP", "trades"))
+        await receive(socket, lambda body: "data" in body)
+        await change(sims, "okx", "gone")
+        answer = await command(socket, subscription("okx", "BTC-USDT-PERP", "books"))
+        assert (answer["event"], answer["code"]) == ("error", "60018")
+
+
+async def test_announced_by_okx() -> None:
+    """The whole entry, to those who asked for its kind."""
+    async with Simulators(["okx"]) as sims, opened(sims, "okx") as socket:
+        asked = {"op": "subscribe", "args": [{"channel": "instruments", "instType": "SWAP"}]}
+        assert (await command(socket, asked))["event"] == "subscribe"
+        await change(sims, "okx", "halted")
+        push = await receive(socket)
+        assert push["arg"] == {"channel": "instruments", "instType": "SWAP"}
+        assert (push["data"][0]["instId"], push["data"][0]["state"]) == ("BTC-USDT-SWAP", "suspend")
+        await change(sims, "okx", "gone")
+        assert (await receive(socket))["data"][0]["state"] == "expired"
+
+
+async def test_announced_by_binance() -> None:
+    """On the path of market streams alone."""
+    async with Simulators(["binance-usdm"]) as sims:
+        request = {"method": "SUBSCRIBE", "params": ["!contractInfo"], "id": 1}
+        async with opened(sims, "binance-usdm", "/market/stream") as socket, opened(sims, "binance-usdm") as other:
+            for each in (socket, other):
+                assert (await command(each, request))["result"] is None
+            await change(sims, "binance-usdm", "closed")
+            push = await receive(socket)
+            assert push["stream"] == "!contractInfo"
+            assert (push["data"]["s"], push["data"]["cs"]) == ("BTCUSDT", "SETTLING")
+            assert (await command(other, {"method": "LIST_SUBSCRIPTIONS", "id": 2}))["result"] == []
+
+
+async def test_announced_by_deribit() -> None:
+    """The name and the state."""
+    async with Simulators(["deribit"]) as sims, opened(sims, "deribit") as socket:
+        await command(socket, rpc("subscribe", channels=["instrument.state.future.any"]))
+        await change(sims, "deribit", "gone")
+        push = await receive(socket, lambda body: body.get("method") == "subscription")
+        assert push["params"]["channel"] == "instrument.state.future.any"
+        assert push["params"]["data"]["instrument_name"] == "BTC-PERPETUAL"
+
+
+async def test_a_ban_names_its_end() -> None:
+    """Binance's 418 says in its body until when."""
+    async with Simulators(["binance-spot"]) as sims:
+        await sims.plant(RateLimit(feed="binance-spot", status=418))
+        status, body, headers = await get(sims, "binance-spot", "/api/v3/time")
+        assert (status, headers["Retry-After"]) == (418, "1")
+        assert "banned until 1" in body["msg"]
+        assert orjson.dumps(body)

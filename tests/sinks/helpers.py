@@ -1,0 +1,77 @@
+"""Helpers that put events into topics and run the sink over them."""
+
+import asyncio
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from schemas.settings import Settings
+from sinks.sink import Sink
+from sinks.storage.base import Storage
+
+Record = tuple[bytes | None, bytes | None]  # key, value
+
+
+async def produce(settings: Settings, topic: str, values: Iterable[bytes | None], partition: int = 0) -> None:
+    """Append records to one partition; the key is the test events' own."""
+    producer = AIOKafkaProducer(bootstrap_servers=settings.kafka, linger_ms=5, max_batch_size=262_144)
+    await producer.start()
+    try:
+        for value in values:
+            await producer.send(settings.topic(topic), value, b"binance:BTC-USDT", partition=partition)
+    finally:
+        await producer.stop()
+
+
+async def consume(settings: Settings, topic: str, partition: int = 0) -> list[bytes]:
+    """All values of a partition."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        assigned = TopicPartition(settings.topic(topic), partition)
+        consumer.assign([assigned])
+        end = (await consumer.end_offsets([assigned]))[assigned]
+        values: list[bytes] = []
+        while await consumer.position(assigned) < end:
+            batches = await consumer.getmany(timeout_ms=200)
+            values += [record.value for records in batches.values() for record in records]
+        return values
+    finally:
+        await consumer.stop()
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings, storage: Storage) -> AsyncIterator[Sink]:
+    """A sink in this process; what it raises is raised at the end."""
+    sink = Sink(settings, storage)
+    task = asyncio.create_task(sink.run())
+    try:
+        yield sink
+    finally:
+        sink.stop()
+        await asyncio.wait_for(task, 60)
+
+
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not await condition():
+        assert time.monotonic() < deadline, "it did not come to that"
+        await asyncio.sleep(0.05)
+
+
+async def rows(storage: Storage, sql: str) -> Any:
+    return await asyncio.to_thread(storage.query, sql)
+
+
+def start_process(settings: Settings, log: Path) -> subprocess.Popen[bytes]:
+    """`python -m sinks` with these settings."""
+    environment = os.environ | settings.environment()
+    with log.open("ab") as out:
+        return subprocess.Popen([sys.executable, "-m", "sinks"], env=environment, stdout=out, stderr=out)

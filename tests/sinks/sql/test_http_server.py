@@ -1,0 +1,236 @@
+"""SQL over HTTP: ClickHouse's shape, reading only, and never in the way of the inserts."""
+
+import asyncio
+import fcntl
+import socket
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from urllib.parse import quote
+
+import aiohttp
+import orjson
+import psutil
+import pytest
+
+import sinks.sql.client
+from schemas.errors import StorageError
+from schemas.settings import Settings, load_settings
+from sinks.sql.client import run_query
+from sinks.sql.http_server import SqlServer
+from sinks.storage.base import Block
+from sinks.storage.embedded import EmbeddedStorage
+from tests.sinks.events import trade
+
+
+@pytest.fixture
+async def server(storage: EmbeddedStorage, engine_settings: Settings) -> AsyncIterator[SqlServer]:
+    assert storage.insert("prism.trades", Block(0, [trade(n) for n in range(5)], list(range(5))), "t") is None
+    running = SqlServer(engine_settings, storage)
+    await running.start()
+    yield running
+    await running.stop()
+
+
+async def ask(server: SqlServer, body: str = "", path: str = "/") -> tuple[int, str]:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"http://{server.address}{path}", data=body.encode()) as answer,
+    ):
+        return answer.status, await answer.text()
+
+
+async def test_it_speaks_clickhouse(server: SqlServer) -> None:
+    """Queries in the body or the address, formats, parameters, errors and ping are as ClickHouse has them."""
+    assert await ask(server, path="/ping") == (200, "Ok.\n")
+    assert await ask(server, "SELECT count(), max(id) FROM trades") == (200, "5\t4\n")
+    assert await ask(server, "FORMAT CSV", "/?query=" + quote("SELECT 1, 'a'")) == (200, '1,"a"\n')
+    assert await ask(server, "SELECT 1 AS a", "/?default_format=JSONEachRow") == (200, '{"a":1}\n')
+    assert await ask(server, "SELECT {n:UInt8} + 1", "/?param_n=6") == (200, "7\n")
+    status, text = await ask(server, "SELECT * FROM nowhere")
+    assert status == 404
+    assert text.startswith("Code: 60. DB::Exception:")
+    assert (await ask(server, "SELEC 1"))[0] == 400
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"http://{server.address}/", params={"query": "SELECT 1 FORMAT JSON"}) as answer:
+            assert answer.content_type == "application/json"
+            assert orjson.loads(await answer.read())["data"] == [{"1": 1}]
+        async with session.get(f"http://{server.address}/", params={"query": "SELECT x"}) as answer:
+            assert answer.headers["X-ClickHouse-Exception-Code"] == "47"
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "INSERT INTO trades_entry VALUES ('', 0, 0)",
+        "DROP TABLE trades",
+        "ALTER TABLE trades DELETE WHERE 1",
+        "CREATE TABLE x (a Int8) ENGINE = Memory",
+        "CREATE TEMPORARY TABLE x (a Int8)",
+        "SET readonly = 0",
+        "SELECT 1 SETTINGS readonly = 0",
+        "SELECT 1 SETTINGS max_execution_time = 0",
+        "USE default",
+        "KILL QUERY WHERE 1",
+        "SYSTEM FLUSH LOGS",
+        "BACKUP TABLE trades TO Disk('d', 'x')",
+        "SELECT 1; DROP TABLE trades",
+        "SELECT 1 PARALLEL WITH SELECT 2",
+        "EXPLAIN SELECT file('/etc/passwd')",
+        "SELECT file('/etc/passwd')",
+        "SELECT `file`('/etc/passwd')",
+        "SELECT /* */ FILE /* */ ('/etc/passwd')",
+        "SELECT * FROM file('/etc/passwd', 'LineAsString')",
+        "SELECT 'root' IN file('/etc/passwd', 'LineAsString')",
+        "SELECT * FROM '/etc/passwd'",
+        "WITH (SELECT file('/etc/passwd')) AS x SELECT x",
+        "SELECT * FROM url('http://127.0.0.1:1/', 'LineAsString')",
+        "SELECT * FROM s3('http://127.0.0.1:1/bucket/x', 'CSV', 'a String')",
+        "SELECT * FROM remote('127.0.0.1:1', system.one)",
+        "SELECT * FROM python(os)",
+        "SELECT * FROM Python(os)",
+        "SELECT * FROM executable('ls', 'TSV', 'a String')",
+        "DESCRIBE TABLE url('http://127.0.0.1:1/')",
+    ],
+)
+async def test_it_only_reads(server: SqlServer, sql: str) -> None:
+    """Writes, settings, files, addresses and processes are refused, however they are spelled; nothing leaks."""
+    status, text = await ask(server, sql)
+    assert status >= 400
+    assert text.startswith("Code: ")
+    assert "root:" not in text
+    assert await ask(server, "SELECT count() FROM trades") == (200, "5\n")
+
+
+async def test_it_writes_no_file(server: SqlServer, tmp_path: Path) -> None:
+    """INTO OUTFILE is refused in every form, and a literal that says so is not."""
+    for sql in (
+        "SELECT 1 INTO OUTFILE '{}'",
+        "EXPLAIN AST SELECT 1 INTO\n OUTFILE '{}'",
+        "SHOW TABLES INTO OUTFILE '{}'",
+    ):
+        assert (await ask(server, sql.format(tmp_path / "out")))[0] >= 400
+    assert not (tmp_path / "out").exists()
+    harmless = r"SELECT 'it\'s INTO OUTFILE file(''x'') ' AS `file(`"
+    assert await ask(server, harmless + " FORMAT TSVRaw") == (200, "it's INTO OUTFILE file('x') \n")
+
+
+async def test_nothing_hides_a_call(server: SqlServer) -> None:
+    """What is checked is what is run, also where a literal ends in backslashes or holds line ends and tabs."""
+    for head in (r"'\\'", r"'\\\''", "'\t\n'", r"'\t\n'", "'" * 4, r"$$\$$"):
+        status, text = await ask(server, f"SELECT {head},\n\tfile('/etc/passwd')")
+        assert status == 403, head
+        assert "reaches outside" in text
+        assert (await ask(server, f"SELECT\n{head} -- words\n"))[0] == 200, head
+    assert (await ask(server, "SELECT 1 \0 file('/etc/passwd')"))[0] == 403
+
+
+async def test_a_long_query_stops_no_insert(server: SqlServer, storage: EmbeddedStorage) -> None:
+    """While a query runs for seconds, blocks are stored as quickly as ever."""
+    long = asyncio.create_task(
+        ask(server, "SELECT count() FROM numbers(400000000) WHERE NOT ignore(sipHash64(number))")
+    )
+    await asyncio.sleep(0.3)
+    slowest, inserts = 0.0, 0
+    while not long.done():
+        block = Block(0, [trade(100 + inserts)], [100 + inserts])
+        begin = time.perf_counter()
+        assert await asyncio.to_thread(storage.insert, "prism.trades", block, f"l{inserts}") is None
+        slowest, inserts = max(slowest, time.perf_counter() - begin), inserts + 1
+    assert (await long)[0] in (200, 408)
+    assert inserts > 10
+    assert slowest < 1.0
+    assert await ask(server, "SELECT count() FROM trades") == (200, f"{5 + inserts}\n")
+
+
+async def test_a_long_query_does_not_hold_up_the_stop(storage: EmbeddedStorage, engine_settings: Settings) -> None:
+    """A query in progress is ended when the server stops."""
+    running = SqlServer(engine_settings, storage)
+    await running.start()
+    endless = "SELECT count() FROM numbers(1000000000000) WHERE NOT ignore(sipHash64(number))"
+    long = asyncio.create_task(ask(running, endless))
+    await asyncio.sleep(0.5)
+    begin = time.perf_counter()
+    await running.stop()
+    assert time.perf_counter() - begin < 10
+    assert (await asyncio.gather(long, return_exceptions=True))[0] is not None
+
+
+async def test_another_port_where_the_address_is_taken(storage: EmbeddedStorage, engine_settings: Settings) -> None:
+    """A taken address does not stop the sink: the file in the directory says where it answers, until it ends."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        running = SqlServer(engine_settings.model_copy(update={"sql_address": address}), storage)
+        await running.start()
+        assert running.address != address
+        assert await asyncio.to_thread(run_query, engine_settings, "SELECT count() FROM trades") == b"0\n"
+        await running.stop()
+    assert not (Path(engine_settings.clickhouse.removeprefix("chdb://")) / "sql_address").exists()
+
+
+async def test_run_query_opens_what_nobody_owns(tmp_path: Path) -> None:
+    """Without a sink the directory itself is read; an address left by a killed sink, or another's, misleads nobody."""
+    mine = load_settings(clickhouse=f"chdb://{tmp_path}/a", sql_address="127.0.0.1:0")
+    with pytest.raises(StorageError, match="there is no ClickHouse data"):
+        run_query(mine, "SELECT 1")
+    store = EmbeddedStorage(mine)
+    store.execute("CREATE DATABASE marketprism")
+    store.execute("CREATE TABLE marketprism.t ENGINE = MergeTree ORDER BY x AS SELECT 7 AS x")
+    store.close()
+    assert run_query(mine, "SELECT x FROM t", "CSV") == b"7\n"
+    (tmp_path / "a" / "sql_address").write_text("127.0.0.1:1\n")
+    assert run_query(mine, "SELECT x FROM t", "JSONEachRow") == b'{"x":7}\n'
+    with pytest.raises(StorageError, match="Code: 164"):
+        run_query(mine, "INSERT INTO t VALUES (8)")
+
+
+async def test_an_old_address_is_not_believed(server: SqlServer, engine_settings: Settings, tmp_path: Path) -> None:
+    """Who is asked for another directory's data says so instead of answering from its own."""
+    meant = {"X-MarketPrism-Data": f"{tmp_path}/another"}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"http://{server.address}/", data=b"SELECT 1", headers=meant) as answer,
+    ):
+        assert answer.status == 421
+    assert await asyncio.to_thread(run_query, engine_settings, "SELECT count() FROM trades") == b"5\n"
+
+
+async def test_the_directory_of_a_running_stack_is_its_sinks_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a stack holds its lock the directory is not opened, with the lock file free or gone it is."""
+    monkeypatch.setattr(sinks.sql.client, "_START_TIMEOUT", 0.5)
+    mine = load_settings(clickhouse=f"chdb://{tmp_path}/clickhouse", sql_address="127.0.0.1:0")
+    EmbeddedStorage(mine).close()
+    with (tmp_path / "stack.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        before = psutil.Process().num_fds(), psutil.Process().num_threads()
+        for _ in range(3):
+            with pytest.raises(StorageError, match="is starting or restarting: try again"):
+                run_query(mine, "SELECT 1")
+        assert (psutil.Process().num_fds(), psutil.Process().num_threads()) == before
+        EmbeddedStorage(mine).close()  # the sink's own way is free
+    assert run_query(mine, "SELECT 1") == b"1\n"
+    (tmp_path / "stack.lock").unlink()
+    assert run_query(mine, "SELECT 1") == b"1\n"
+
+
+async def test_an_owner_that_does_not_answer_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Silence, rubbish, and an answer cut short are errors of storage, not of the socket."""
+    monkeypatch.setattr(sinks.sql.client, "_TIMEOUT", 0.3)
+    mine = load_settings(clickhouse=f"chdb://{tmp_path}/clickhouse")
+    (tmp_path / "clickhouse").mkdir()
+    for answer in (b"", b"rubbish\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n1"):
+
+        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: bytes = answer) -> None:
+            await reader.read(65_536)  # else what is unread resets the connection, as if its owner had died
+            writer.write(answer)
+            await asyncio.sleep(0 if answer else 2)
+            writer.close()
+
+        server = await asyncio.start_server(handle, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        (tmp_path / "clickhouse" / "sql_address").write_text(f"127.0.0.1:{port}\n")
+        with pytest.raises(StorageError, match="does not answer at"):
+            await asyncio.to_thread(run_query, mine, "SELECT 1")
+        server.close()

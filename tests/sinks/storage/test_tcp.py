@@ -1,0 +1,165 @@
+"""The TCP transport and the sink over it, against a real ClickHouse server that dies and comes back.
+
+Debian's server is too old for the schema (no DateTime64, no codecs); a table of plain types stands in for it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schemas.errors import StorageError
+from schemas.settings import Settings, load_settings
+from schemas.topics import STORED_TOPICS
+from sinks.sink import TABLES
+from sinks.storage.base import Block
+from sinks.storage.tcp import ServerStorage
+from tests.sinks.clickhouse_server import ClickHouseServer, binary
+from tests.sinks.events import trade
+from tests.sinks.helpers import produce, rows, running, until
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(binary() is None, reason="no clickhouse-server here (Debian: apt install clickhouse-server)"),
+]
+
+TABLE = """
+CREATE TABLE prism.{t} (id String, price Float64, source String, _partition UInt16, _offset UInt64)
+    ENGINE = MergeTree PARTITION BY tuple() ORDER BY _offset;
+CREATE TABLE prism.{t}_entry (value String, _partition UInt16, _offset UInt64) ENGINE = Null;
+CREATE MATERIALIZED VIEW prism.{t}_parse TO prism.{t} AS SELECT visitParamExtractString(value, 'id') AS id,
+    toFloat64(visitParamExtractString(value, 'price')) AS price, visitParamExtractString(value, 'source') AS source,
+    _partition, _offset FROM prism.{t}_entry;
+CREATE VIEW prism.{t}_held AS SELECT _partition AS partition,
+    arrayStringConcat(arraySlice(splitByChar(':', source), 1, 2), ':') AS origin, max(_offset) AS offset,
+    argMax(source, _offset) AS highest_source FROM prism.{t} GROUP BY partition, origin"""
+
+
+class OldServerStorage(ServerStorage):
+    """Without the insert settings, which so old a server does not know."""
+
+    def insert_settings(self, token: str) -> dict[str, Any]:
+        return {}
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ClickHouseServer]:
+    running_server = ClickHouseServer(tmp_path / "server")
+    running_server.start()
+    yield running_server
+    running_server.kill()
+
+
+@pytest.fixture
+async def store(server: ClickHouseServer) -> AsyncIterator[OldServerStorage]:
+    opened = OldServerStorage(load_settings(clickhouse=server.url))
+    opened.execute("CREATE DATABASE prism")
+    for topic in STORED_TOPICS:
+        for statement in TABLE.format(t=TABLES[topic]).split(";"):
+            opened.execute(statement)
+    yield opened
+    opened.close()
+
+
+async def test_a_block_arrives(store: OldServerStorage) -> None:
+    """Values, partition and offsets of a block are rows; a row that cannot be parsed refuses the block as a whole."""
+    assert store.insert("prism.trades", Block(7, [trade(0), trade(1)], [40, 41]), "a") is None
+    assert store.query("SELECT id, price, source, _partition, _offset FROM prism.trades") == [
+        ("0", 60000.0, "binance:0:0:0:0", 7, 40),
+        ("1", 60000.1, "binance:0:0:1:0", 7, 41),
+    ]
+    bad = trade(3).replace(b'"price":"60000.3"', b'"price":"much"')
+    refusal = store.insert("prism.trades", Block(7, [trade(2), bad], [42, 43]), "b")
+    assert refusal is not None
+    assert "Stack trace" not in refusal.reason
+    assert store.query("SELECT count() FROM prism.trades") == [(2,)]
+
+
+async def test_errors_say_what_is_wrong(store: OldServerStorage, server: ClickHouseServer) -> None:
+    """A missing table, a wrong password, a server that is away: each says so, and no password is told."""
+    with pytest.raises(StorageError, match=r"Code: 60.*nowhere"):
+        store.query("SELECT * FROM prism.nowhere")
+    wrong = OldServerStorage(load_settings(clickhouse=server.url.replace("cret", "cure")))
+    with pytest.raises(StorageError, match=r"Code: 193"):
+        wrong.query("SELECT 1")
+    server.kill()
+    with pytest.raises(StorageError, match=f"ClickHouse at 127.0.0.1:{server.port} cannot be reached") as error:
+        store.insert("prism.trades", Block(0, [trade(0)], [0]), "c")
+    assert "cret" not in str(error.value)
+    server.start()
+    assert store.query("SELECT 1") == [(1,)]
+
+
+async def test_the_sink_waits_for_its_server(
+    settings: Settings, store: OldServerStorage, server: ClickHouseServer
+) -> None:
+    """The server is killed and comes back again and again while events arrive: every event is one row."""
+    mine = settings.model_copy(update={"clickhouse": server.url, "database": "prism"})
+    async with running(mine, store):
+        for first in range(0, 12_000, 3_000):
+            await produce(settings, "market.trades", [trade(n) for n in range(first, first + 3_000)])
+            await asyncio.sleep(0.3)
+            await asyncio.to_thread(server.kill)
+            await asyncio.sleep(0.3)
+            await asyncio.to_thread(server.start)
+
+        async def complete() -> bool:
+            return bool((await rows(store, "SELECT count() FROM prism.trades"))[0][0] >= 12_000)
+
+        await until(complete)
+    assert await rows(store, "SELECT count(), uniqExact(id), uniqExact(_offset) FROM prism.trades") == [(12_000,) * 3]
+
+
+async def test_a_sink_can_stop_while_its_server_is_away(
+    settings: Settings, store: OldServerStorage, server: ClickHouseServer
+) -> None:
+    """Asked to stop while it waits, the sink leaves what it could not store to its successor."""
+    mine = settings.model_copy(update={"clickhouse": server.url, "database": "prism"})
+    async with running(mine, store):
+        await produce(settings, "market.trades", [trade(n) for n in range(10)])
+
+        async def stored() -> bool:
+            return bool(await rows(store, "SELECT count() FROM prism.trades") == [(10,)])
+
+        await until(stored)
+        await asyncio.to_thread(server.kill)
+        await produce(settings, "market.trades", [trade(n) for n in range(10, 20)])
+        await asyncio.sleep(1.5)
+    await asyncio.to_thread(server.start)
+    async with running(mine, store):
+
+        async def complete() -> bool:
+            return bool(await rows(store, "SELECT count(), uniqExact(id) FROM prism.trades") == [(20, 20)])
+
+        await until(complete)
+
+
+async def test_two_sinks_share_the_partitions(
+    settings: Settings, store: OldServerStorage, server: ClickHouseServer
+) -> None:
+    """A second sink of the group joins in mid-stream, and the first leaves: every event is one row."""
+    mine = settings.model_copy(update={"clickhouse": server.url, "database": "prism"})
+    other = OldServerStorage(mine)
+
+    async def send(first: int) -> None:
+        for partition in range(2):
+            await produce(settings, "market.trades", [trade(n) for n in range(first, first + 2_000)], partition)
+
+    async def complete() -> bool:
+        return bool((await rows(store, "SELECT count() FROM prism.trades"))[0][0] >= 16_000)
+
+    async with running(mine, other):
+        async with running(mine, store):
+            await send(0)
+            await asyncio.sleep(1)
+            await send(2_000)
+        await send(4_000)
+        await send(6_000)
+        await until(complete)
+    exact = (
+        "SELECT _partition, count(), uniqExact(id), uniqExact(_offset) FROM prism.trades GROUP BY _partition ORDER BY 1"
+    )
+    assert await rows(store, exact) == [(0, 8_000, 8_000, 8_000), (1, 8_000, 8_000, 8_000)]
+    other.close()

@@ -1,0 +1,60 @@
+"""The continuity rules against their published test vectors (PROTOCOLS §11.2)."""
+
+import pytest
+
+from streams.books.continuity import RULES, Verdict
+from streams.normalize.messages import Depth
+from streams.normalize.values import levels
+
+APPLY, DROP, GAP = Verdict.APPLY, Verdict.DROP, Verdict.GAP
+
+
+def verdicts(feed: str, sequence: int, updates: list[tuple[int, int, int]]) -> list[Verdict]:
+    """Run (first, last, previous) ids over a snapshot's sequence, as the book does."""
+    rule, first, found = RULES[feed], True, []
+    for update in updates:
+        verdict = rule(sequence, Depth("update", 0, *update, levels([]), levels([])), first)
+        found.append(verdict)
+        if verdict is APPLY:
+            sequence, first = update[1], False
+    return found
+
+
+@pytest.mark.parametrize(
+    ("feed", "sequence", "updates", "expected"),
+    [
+        ("binance-spot", 100, [(95, 99, -1), (98, 102, -1), (103, 105, -1), (107, 109, -1)], [DROP, APPLY, APPLY, GAP]),
+        ("binance-spot", 110, [(120, 125, -1)], [GAP]),
+        (
+            "binance-usdm",
+            100,
+            [(90, 95, 89), (96, 101, 95), (104, 110, 101), (112, 115, 111)],
+            [DROP, APPLY, APPLY, GAP],
+        ),
+        ("binance-usdm", 100, [(103, 110, 100)], [APPLY]),
+        (
+            "okx",
+            10,
+            [(15, 15, 10), (15, 15, 15), (3, 3, 15), (5, 5, 3), (8, 8, 6)],
+            [APPLY, APPLY, APPLY, APPLY, GAP],
+        ),
+        ("deribit", 500, [(731, 731, 500), (740, 740, 731), (750, 750, 745)], [APPLY, APPLY, GAP]),
+        (
+            "htx-spot",
+            200,
+            [(199, 200, 198), (201, 203, 200), (204, 204, 203), (207, 207, 206)],
+            [DROP, APPLY, APPLY, GAP],
+        ),
+        ("htx-linear", 7, [(8, 8, 7), (9, 9, 8), (11, 11, 10)], [APPLY, APPLY, GAP]),
+    ],
+)
+def test_vectors(feed: str, sequence: int, updates: list[tuple[int, int, int]], expected: list[Verdict]) -> None:
+    """Each feed's rule gives the documented verdict on each message."""
+    assert verdicts(feed, sequence, updates) == expected
+
+
+@pytest.mark.parametrize("feed", list(RULES))
+def test_repeated_update_is_dropped(feed: str) -> None:
+    """The same update twice is applied once."""
+    last = 101 if feed == "htx-linear" else 105  # its versions are consecutive
+    assert verdicts(feed, 100, [(101, last, 100), (101, last, 100)]) == [APPLY, DROP]

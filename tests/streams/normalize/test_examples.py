@@ -1,0 +1,95 @@
+"""Frames that many projects collected, one by one: each is events, control, unsupported, or rightly refused."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import orjson
+import pytest
+
+from ingest.exchanges import EXCHANGE_FEEDS
+from schemas.errors import FrameError, SymbolError
+from schemas.exchange_names import from_exchange
+from schemas.feeds import FEEDS, feed_of
+from schemas.instruments import Instrument, assumed_instrument
+from schemas.raw import UNKNOWN
+from streams.normalize import parse
+
+EXAMPLES = Path(__file__).parents[4] / "shared" / "examples"
+NOW = 1_790_000_000_000_001  # µs of receipt
+
+pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason=f"no examples at {EXAMPLES}")
+
+COUNTS = {
+    "binance": {"Trade": 20, "Depth": 97, "Quote": 27, "Ignored": 216, "control": 7, "refused": 35},
+    "okx": {"Trade": 13, "Depth": 16, "Quote": 11, "Ignored": 92, "control": 84, "refused": 45},
+    "htx": {"Trade": 8, "Depth": 11, "Quote": 5, "Ignored": 51, "control": 48, "refused": 10},
+    "deribit": {"Trade": 4, "Depth": 20, "Quote": 2, "Ignored": 18, "control": 41, "refused": 2},
+}
+
+REFUSED = {
+    "binance": {
+        r"has no canonical name": 10,  # COIN-M futures and European options, which are other markets; one "X"
+        r"received on the subscription of": 3,  # written by hand: the stream names another instrument than the data
+        r"not a timestamp": 11,  # written by hand: times such as 1 or 123456789
+        r"missing field": 6,  # written by hand: no symbol, or no time
+        r"malformed: Expected": 4,  # written by hand: flags and times of another type; European options' trade ids
+        r"not a decimal: 'bad'": 1,  # written by hand
+    },
+    "okx": {
+        r"v3 protocol": 35,  # given up in 2022; what it names is told
+        r"has no canonical name": 3,  # another exchange's, of the same shape: `BTCUSDT`
+        r"missing field": 5,  # written by hand: no action, no time, no instrument
+        r"not a decimal: 'XYZ'": 1,  # written by hand
+        r"unknown channel: 'some-channel'": 1,  # written by hand
+    },
+    "htx": {
+        r"has no canonical name": 10,  # coin-margined futures under rolling names (`BTC_CQ`); options, given up in 2022
+    },
+    "deribit": {
+        r"missing field 'change_id'": 1,  # written by hand
+        r"unknown book action": 1,  # written by hand: levels without an action
+    },
+}
+
+
+def examples(exchange: str) -> Iterator[bytes]:
+    for row in (EXAMPLES / f"{exchange}.jsonl").read_bytes().splitlines():
+        yield orjson.loads(row)["raw"].encode()
+
+
+def instrument_of(exchange: str, name: str) -> Instrument:
+    """Whose frame it is, in the feed that has such names; nobody's where none has."""
+    for feed in FEEDS.values():
+        try:
+            if feed.exchange == exchange and feed_of(exchange, symbol := from_exchange(feed.name, name)) == feed:
+                return assumed_instrument(feed.name, exchange, symbol)
+        except SymbolError:
+            continue
+    return Instrument(exchange=exchange, feed="", symbol=UNKNOWN, exchange_symbol="", kind="spot", base="", quote="")
+
+
+def outcome(exchange: str, frame: bytes) -> str:
+    """`control`, or the kind of its events, or `refused: ` with the reason."""
+    feed = next(EXCHANGE_FEEDS[feed.name]() for feed in FEEDS.values() if feed.exchange == exchange)
+    route = feed.route(frame)
+    if route.kind == "control":
+        return "control"
+    # A depth snapshot of REST does not say whose it is: ingest knows what it asked for.
+    symbol = route.symbol or ("BTCUSDT" if route.channel == "snapshot" else "")
+    try:
+        [kind] = {type(event).__name__ for event in parse(frame, instrument_of(exchange, symbol), NOW)}
+    except FrameError as error:
+        return f"refused: {error}"
+    return kind
+
+
+@pytest.mark.parametrize("exchange", COUNTS)
+def test_every_example_is_understood(exchange: str) -> None:
+    """So many of each kind, and every refusal is one that is explained."""
+    outcomes = [outcome(exchange, frame) for frame in examples(exchange)]
+    assert Counter(each.partition(":")[0] for each in outcomes) == COUNTS[exchange]
+    refusals = [each for each in outcomes if each.startswith("refused")]
+    assert {why: sum(bool(re.search(why, each)) for each in refusals) for why in REFUSED[exchange]} == REFUSED[exchange]
+    assert sum(REFUSED[exchange].values()) == len(refusals)

@@ -1,0 +1,373 @@
+"""Each exchange's payloads to normalized events, and everything that is none to a reason."""
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from schemas.errors import FrameError
+from schemas.instruments import Instrument
+from streams.normalize import parse
+from streams.normalize.amounts import base_levels
+from streams.normalize.messages import CheckedLevels, Depth, Ignored, Quote, Trade, UsedUp
+from streams.normalize.values import decoded_sides, exact, levels, number_levels, numeric_levels, quote_of
+from tests.frames import binance as frames
+from tests.frames.binance import OKX_INVERSE, OKX_SPOT, OKX_SWAP, SPOT, USDM, dumps
+
+NOW = 1_790_000_000_000_001  # µs of receipt
+
+
+def test_binance_spot_trade() -> None:
+    """`m` true means that the taker sold; times become microseconds."""
+    [trade] = parse(frames.spot_trade(), SPOT, NOW)
+    assert trade == Trade(
+        1790000000122000, "5100000001", "86750.01000000", "0.00150000", "sell", "normal", "", 5100000001, 5100000001
+    )
+
+
+def test_binance_microsecond_option() -> None:
+    """Timestamps in microseconds stay what they are."""
+    [trade] = parse(frames.spot_trade(T=1790000000122333, m=False), SPOT, NOW)
+    assert isinstance(trade, Trade)
+    assert (trade.timestamp, trade.side) == (1790000000122333, "buy")
+
+
+def test_binance_bare_frame() -> None:
+    """Frames of a single-stream socket have no wrapper."""
+    body = {"u": 70000000161, "s": "BTCUSDT", "b": "86750.00", "B": "1.2", "a": "86750.02", "A": "0.7"}
+    [quote] = parse(dumps(body), SPOT, NOW)
+    assert quote == quote_of(NOW, 70000000161, levels([["86750.00", "1.2"]]), levels([["86750.02", "0.7"]]))
+
+
+def test_binance_usdm_quote_has_its_own_time() -> None:
+    """The futures' BBO carries the matching time."""
+    body = {"e": "bookTicker", "u": 9, "E": 1790000000152, "T": 1790000000150, "s": "BTCUSDT", "ps": "BTCUSDT",
+            "b": "86751.00", "B": "3.200", "a": "86751.20", "A": "1.750", "st": 1}  # fmt: skip
+    [quote] = parse(dumps({"stream": "btcusdt@bookTicker", "data": body}), USDM, NOW)
+    assert isinstance(quote, Quote)
+    assert quote.timestamp == 1790000000150000
+
+
+def test_binance_empty_side() -> None:
+    """A side without orders is sent as zeros."""
+    [quote] = parse(frames.spot_quote(5, "0.00", "0.00", "10", "1"), SPOT, NOW)
+    assert isinstance(quote, Quote)
+    assert (quote.bids, quote.asks) == ([], [b'10","1'])
+
+
+def test_binance_depth() -> None:
+    """Ids and levels of both markets' diff books."""
+    side = [["86750.00", "0.000"]]
+    assert parse(frames.spot_depth(5, 9, side, []), SPOT, NOW) == [
+        Depth("update", 1790000000200000, 5, 9, -1, levels(side), levels([]))
+    ]
+    assert parse(frames.usdm_depth(5, 9, 3, [], side), USDM, NOW) == [
+        Depth("update", 1790000000148000, 5, 9, 3, levels([]), levels(side))
+    ]
+
+
+def test_binance_snapshot() -> None:
+    """A REST snapshot is a seed; spot's has no time."""
+    [seed] = parse(frames.spot_snapshot(7, [["10", "1"]], [["11", "1"]]), SPOT, NOW)
+    assert seed == Depth("seed", NOW, 7, 7, -1, levels([["10", "1"]]), levels([["11", "1"]]))
+
+
+def test_binance_placeholder_trade_is_ignored() -> None:
+    """`X: NA` marks an id that was used up without a trade."""
+    assert parse(frames.spot_trade(X="NA", p="0", q="0"), SPOT, NOW) == [UsedUp(5100000001)]
+
+
+def test_binance_insurance_trade_is_marked() -> None:
+    """Insurance-fund trades are kept apart."""
+    [trade] = parse(frames.spot_trade(X="INSURANCE_FUND"), SPOT, NOW)
+    assert isinstance(trade, Trade)
+    assert trade.kind == "insurance_fund"
+
+
+def test_okx_trades_become_base_units() -> None:
+    """Contracts times contract value; inverse divided by the price."""
+    [spot] = parse(frames.okx_trade(), OKX_SPOT, NOW)
+    [swap] = parse(frames.okx_trade(OKX_SWAP), OKX_SWAP, NOW)
+    [inverse] = parse(frames.okx_trade(OKX_INVERSE, px="50000"), OKX_INVERSE, NOW)
+    trades = [trade for trade in (spot, swap, inverse) if isinstance(trade, Trade)]
+    assert [trade.amount for trade in trades] == ["12", "0.12", "0.024"]
+    assert [trade.exchange_amount for trade in trades] == ["12", "12", "12"]
+
+
+def test_okx_book() -> None:
+    """Levels keep the exchange's units until they are published."""
+    [depth] = parse(frames.okx_book(10, 15, [["10", "3"]], [], instrument=OKX_SWAP), OKX_SWAP, NOW)
+    assert isinstance(depth, Depth)
+    assert (depth.kind, depth.last, depth.previous) == ("update", 15, 10)
+    assert depth.bids == CheckedLevels([b'10","3'], [(10.0, 3.0)])
+    assert base_levels(OKX_SWAP, depth.bids.levels) == [b'10","0.03']
+
+
+def test_okx_bbo() -> None:
+    """The BBO has the book's sequence."""
+    [quote] = parse(frames.okx_bbo(15, "10", "1", "11", "2"), OKX_SPOT, NOW)
+    assert isinstance(quote, Quote)
+    assert (quote.sequence, quote.timestamp) == (15, 1790000000201000)
+
+
+def test_exponents_are_written_out() -> None:
+    """Prices stay plain decimal strings whatever notation the exchange chose."""
+    [depth] = parse(frames.spot_depth(1, 1, [["2.2e3", "1E-5"]], []), SPOT, NOW)
+    assert isinstance(depth, Depth)
+    assert depth.bids == CheckedLevels([b'2200","0.00001'], [(2200.0, 0.00001)])
+
+
+@pytest.mark.parametrize(
+    ("frame", "instrument"),
+    [
+        (dumps({"result": None, "id": 1}), SPOT),
+        (dumps({"stream": "btcusdt@kline_1m", "data": {"e": "kline", "s": "BTCUSDT"}}), SPOT),
+        (dumps({"stream": "!miniTicker@arr", "data": [{"e": "24hrMiniTicker"}]}), SPOT),
+        (dumps({"e": "serverShutdown", "E": 1790000000123}), SPOT),
+        (dumps({"stream": "!bookTicker", "data": {"u": 1, "s": "BTCUSDT", "b": "1", "B": "1"}}), SPOT),
+        (dumps({"stream": "btcusdt@depth5@100ms", "data": {"e": "depthUpdate", "s": "BTCUSDT"}}), USDM),
+        (dumps({"stream": "btcusdt@rpiDepth@500ms", "data": {"e": "depthUpdate", "s": "BTCUSDT"}}), USDM),
+        (dumps({"e": "indexPriceUpdate", "i": "BTCUSD"}), USDM),
+        (dumps({"code": -1121, "msg": "Invalid symbol."}), SPOT),
+        (dumps({"timezone": "UTC", "serverTime": 1790000000123, "symbols": []}), SPOT),
+        (dumps({"event": "subscribe", "arg": {"channel": "books", "instId": "BTC-USDT"}}), OKX_SPOT),
+        (dumps({"op": "subscribe", "args": []}), OKX_SPOT),
+        (frames.okx("tickers", [{}]), OKX_SPOT),
+        (frames.okx("candle1m", [{}]), OKX_SPOT),
+    ],
+)
+def test_recognised_and_unsupported(frame: bytes, instrument: Instrument) -> None:
+    """Control frames and unsupported channels are named, not called rubbish."""
+    [event] = parse(frame, instrument, NOW)
+    assert isinstance(event, Ignored)
+
+
+RUBBISH: list[tuple[str, bytes, Instrument, str]] = [
+    ("truncated", frames.spot_trade()[:-9], SPOT, "not JSON"),
+    ("invalid UTF-8", b'{"e":"trade","s":"\xff\xfe"}', SPOT, "not JSON"),
+    ("NaN literal", b'{"e":"trade","p":NaN}', SPOT, "not JSON"),
+    ("empty array", b"[]", SPOT, "array"),
+    ("a number", b"7", SPOT, "malformed"),
+    ("unknown channel", dumps({"e": "mystery", "s": "BTCUSDT"}), SPOT, "unknown channel"),
+    ("other symbol", frames.spot_trade(s="ETHUSDT"), SPOT, "ETHUSDT"),
+    ("price as a number", frames.spot_trade(p=86750.01), SPOT, "Expected `str`"),
+    ("NaN price", frames.spot_trade(p="NaN"), SPOT, "not a price"),
+    ("negative amount", frames.spot_trade(q="-1"), SPOT, "not a price"),
+    ("zero amount", frames.spot_trade(q="0.0"), SPOT, "not above zero"),
+    ("maker flag as text", frames.spot_trade(m="true"), SPOT, "Expected `bool`"),
+    ("time as text", frames.spot_trade(T="now"), SPOT, "Expected `int`"),
+    ("time in seconds", frames.spot_trade(T=1790000000), SPOT, "timestamp"),
+    ("negative level", frames.spot_depth(1, 2, [["10", "-1"]], []), SPOT, "not a price"),
+    ("NaN level", frames.spot_depth(1, 2, [["NaN", "1"]], []), SPOT, "not"),
+    ("level of zero price", frames.spot_depth(1, 2, [["0", "1"]], []), SPOT, "not above zero"),
+    ("level as text", frames.spot_depth(1, 2, ["12"], []), SPOT, "not a level"),  # type: ignore[list-item]
+    ("two points", frames.spot_depth(1, 2, [["1.2.3", "1"]], []), SPOT, "malformed"),
+    ("out of range", frames.spot_depth(1, 2, [["9" * 30, "1"]], []), SPOT, "out of range"),
+    ("ids as text", frames.spot_depth("1", 2, [], []), SPOT, "Expected `int`"),  # type: ignore[arg-type]
+    ("no data", frames.okx("trades", []), OKX_SPOT, "without data"),
+    ("unknown okx channel", frames.okx("mystery", [{}]), OKX_SPOT, "unknown channel"),
+    ("okx side", frames.okx_trade(side="up"), OKX_SPOT, "not a side"),
+    ("okx price", frames.okx_trade(px="-1"), OKX_SPOT, "not a price"),
+    ("okx action", frames.okx_book(1, 2, [], [], action="replace"), OKX_SPOT, "unknown book action"),
+    ("okx v3", dumps({"table": "spot/trade", "data": []}), OKX_SPOT, "v3 protocol"),
+    ("exponent of a billion", frames.okx_trade(px="1e999999999"), OKX_SPOT, "out of range"),
+    ("okx without arg", dumps({"data": []}), OKX_SPOT, "missing field 'arg'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("frame", "instrument", "reason"), [case[1:] for case in RUBBISH], ids=[case[0] for case in RUBBISH]
+)
+def test_rubbish_has_a_reason(frame: bytes, instrument: Instrument, reason: str) -> None:
+    """What cannot be understood says why."""
+    with pytest.raises(FrameError, match=reason):
+        parse(frame, instrument, NOW)
+
+
+scalars = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False) | st.text(max_size=8)
+FIELDS = (
+    "e s stream data u U b a B A arg channel instId T E p q lastUpdateId bids asks action event seqId ts px sz "
+    "method params result jsonrpc instrument_name change_id timestamp"
+)
+names = st.sampled_from(FIELDS.split())
+known = st.sampled_from(
+    ["trade", "depthUpdate", "bookTicker", "BTCUSDT", "BTC-USDT", "books", "trades", "bbo-tbt", "1", "update"]
+)
+anything = st.recursive(
+    scalars | known,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=8),
+    max_leaves=20,
+)
+
+
+@given(anything)
+def test_no_json_stops_a_partition(body: Any) -> None:
+    """Whatever JSON comes, it is events or a `FrameError`, never another exception."""
+    for instrument in (SPOT, OKX_SPOT):
+        try:
+            parse(dumps(body), instrument, NOW)
+        except FrameError:
+            continue
+
+
+@given(st.binary(max_size=60))
+def test_no_bytes_stop_a_partition(frame: bytes) -> None:
+    """Whatever bytes come, likewise."""
+    try:
+        parse(frame, SPOT, NOW)
+    except FrameError:
+        return
+
+
+_NUMBERS = st.one_of(
+    st.decimals(0, 10**18, allow_nan=False, places=3).map(str),
+    st.sampled_from(["0", "0.000", "-0", "-1", "1e5", "2E-3", "1e400", "nan", "inf", "+1", "", "1.2.3", " 1", "1_0"]),
+)
+
+
+@example([["1953125000000000.000", "0.000"]], (",", ":"))
+@given(
+    st.lists(st.lists(_NUMBERS | st.sampled_from([1, 0.5, None]), min_size=1, max_size=3), max_size=4),
+    st.sampled_from([(",", ":"), (", ", ":"), (" ,\n", ":")]),
+)
+def test_levels_are_the_same_decoded_or_not(side: list[list[str]], separators: tuple[str, str]) -> None:
+    """Reading a side straight from JSON accepts, writes out and refuses what checking its decoded lists does."""
+    text = msgspec.Raw(json.dumps(side, separators=separators).encode())
+    try:
+        expected = levels(side)
+    except (FrameError, ValueError, IndexError, TypeError) as error:
+        with pytest.raises(type(error)):
+            decoded_sides(text, text)
+    else:
+        assert decoded_sides(text, text) == (expected, expected)
+
+
+_TOKENS = st.one_of(
+    st.decimals(0, 10**18, allow_nan=False, places=3).map(str),
+    st.sampled_from(
+        ["0", "0.000", "7", "-0", "-0.0", "-1", "1e5", "2E-3", "1e400", '"1.5"', '"nan"', "null", "true", " 8", "[]"]
+    ),
+)
+
+
+def test_escaped_digits() -> None:
+    """JSON may write a digit otherwise; a level never does."""
+    text = msgspec.Raw(rb'[["\u0031.5","\u0032"]]')
+    assert decoded_sides(text, text)[0] == levels([["1.5", "2"]])
+
+
+@example(["1,-0"])
+@example(["1953125000000000.000,0.000"])
+@given(st.lists(st.lists(_TOKENS, min_size=1, max_size=3).map(",".join), max_size=4))
+def test_numbers_are_the_same_cut_or_not(side: list[str]) -> None:
+    """Cutting a side of JSON numbers accepts, writes out and refuses what decoding them one by one does."""
+    text = b"[%b]" % ",".join(f"[{level}]" for level in side).encode()
+    try:
+        expected = numeric_levels(exact(text))
+    except (FrameError, ValueError, TypeError) as error:
+        with pytest.raises(type(error)):
+            number_levels(msgspec.Raw(text))
+    else:
+        assert number_levels(msgspec.Raw(text)) == expected
+
+
+UNREPRESENTABLE: list[tuple[str, bytes, Instrument, str]] = [
+    ("too many places", frames.spot_trade(p="1." + "1" * 19), SPOT, "more than 18 decimal places"),
+    ("too small a price", frames.okx_trade(OKX_INVERSE, px="1e-40", sz="1e17"), OKX_INVERSE, "out of range"),
+    ("too large an amount", frames.okx_trade(OKX_INVERSE, px="1e-10", sz="1e17"), OKX_INVERSE, "out of range"),
+    ("a level of them", frames.spot_depth(1, 2, [["10", "1"]], [["11", "0." + "1" * 19]]), SPOT, "18 decimal places"),
+    ("among many", frames.spot_depth(1, 2, [["10.5", "0.25"]] * 99 + [["10.6", "1." + "7" * 20]], []), SPOT, "18 dec"),
+    ("a quote of them", frames.spot_quote(1, "10", "1." + "1" * 19, "11", "1"), SPOT, "18 decimal places"),
+    ("an okx level", frames.okx_book(1, 2, [["1." + "1" * 19, "1"]], []), OKX_SPOT, "18 decimal places"),
+    ("a tiny seed", frames.spot_snapshot(1, [["1e-40", "1"]], []), SPOT, "out of range"),
+    ("base units", frames.okx_book(1, 2, [["1e-10", "1e17"]], [], instrument=OKX_INVERSE), OKX_INVERSE, "out of range"),
+    ("beyond 2299", frames.spot_trade(T=10_413_792_000_000), SPOT, "not a timestamp"),
+    ("sequence of 70 bits", frames.okx_book(1, 1 << 63, [], []), OKX_SPOT, "sequence ids out of range"),
+    ("previous id of 64 bits", frames.usdm_depth(1, 2, 1 << 63, [], []), USDM, "malformed: Expected `int` <="),
+    ("a kind of a megabyte", frames.spot_trade(X="X" * 1_000_000), SPOT, "not a kind of trade"),
+    ("an id of a megabyte", frames.okx_trade(tradeId="9" * 1_000_000), OKX_SPOT, "not a trade id"),
+    ("an id with a newline", frames.okx_trade(tradeId="1\n2"), OKX_SPOT, "not a trade id"),
+    ("a name of a megabyte", frames.spot_trade(s="S" * 1_000_000), SPOT, "frame for 'SSS"),
+]
+
+
+@pytest.mark.parametrize(
+    ("frame", "instrument", "reason"), [case[1:] for case in UNREPRESENTABLE], ids=[case[0] for case in UNREPRESENTABLE]
+)
+def test_what_no_column_holds_is_refused(frame: bytes, instrument: Instrument, reason: str) -> None:
+    """One dead letter with a short reason, before anything is changed."""
+    with pytest.raises(FrameError, match=reason) as caught:
+        parse(frame, instrument, NOW)
+    assert len(str(caught.value)) <= 300
+
+
+def test_the_largest_numbers() -> None:
+    """20 digits before the point, 18 behind it, and zeros beyond them, are taken."""
+    large, small = "9" * 19 + "." + "1" * 18, "0.000000000000000001"
+    [trade] = parse(frames.spot_trade(p=small + "000", q="0" * 30 + large), SPOT, NOW)
+    assert isinstance(trade, Trade)
+    assert (trade.price, trade.amount) == (small, large)
+    [depth] = parse(frames.spot_depth(1, 2, [[small, large]] * 400, [["1e-18", "1E19"]]), SPOT, NOW)
+    assert isinstance(depth, Depth)
+    assert depth.bids.levels == [f'{small}","{large}'.encode()] * 400
+    assert depth.asks.levels == [b'0.000000000000000001","10000000000000000000']
+
+
+def test_what_is_there_does_not_become_nothing() -> None:
+    """An amount below the last place of a column is published as that place: zero would delete the level."""
+    assert base_levels(OKX_INVERSE, [b'90000000000000000000","0.001']) == [
+        b'90000000000000000000","0.000000000000000001'
+    ]
+    assert base_levels(OKX_INVERSE, [b'90000","0']) == [b'90000","0']
+
+
+@pytest.mark.parametrize("size", ["", "0", "-1", "NaN", "1e400", "many"])
+def test_an_unknown_contract_size(size: str) -> None:
+    """Nothing is computed with a contract size that is none."""
+    instrument = OKX_SWAP.model_copy(update={"contract_size": size})
+    with pytest.raises(FrameError, match="contract size is unknown"):
+        parse(frames.okx_trade(instrument), instrument, NOW)
+    with pytest.raises(FrameError, match="contract size is unknown"):
+        parse(frames.okx_book(1, 2, [["10", "1"]], [], instrument=instrument), instrument, NOW)
+
+
+@pytest.mark.parametrize(
+    ("frame", "instrument"),
+    [
+        (dumps([{"e": "24hrTicker", "s": "BTCUSDT"}, {"e": "24hrTicker", "s": "ETHUSDT"}]), SPOT),
+        (dumps({"stream": "!forceOrder@arr", "data": {"e": "forceOrder", "o": {"s": "BTCUSDT"}}}), USDM),
+        (dumps({"stream": "!contractInfo", "data": {"e": "contractInfo", "s": "BTCUSDT"}}), USDM),
+        (dumps({"e": "markPrice_kline", "ps": "BTCUSD"}), USDM),
+        (dumps({"arg": {"channel": "sprd-bbo-tbt", "sprdId": "BTC-USDT_BTC-USDT-SWAP"}, "data": [{}]}), OKX_SPOT),
+        (dumps({"arg": {"channel": "option-trades", "instFamily": "BTC-USD"}, "data": [{}]}), OKX_SPOT),
+        (dumps({"arg": {"channel": "adl-warning", "instType": "SWAP"}, "data": [{}]}), OKX_SPOT),
+    ],
+)
+def test_channels_that_nobody_supports(frame: bytes, instrument: Instrument) -> None:
+    """They are named, whatever their fields are called."""
+    [event] = parse(frame, instrument, NOW)
+    assert isinstance(event, Ignored)
+
+
+@pytest.mark.parametrize(
+    ("frame", "instrument", "reason"),
+    [
+        (dumps({"arg": {"channel": "mystery", "instType": "SWAP"}, "data": []}), OKX_SPOT, "unknown channel: 'myst"),
+        (dumps({"arg": {"channel": "mystery"}}), OKX_SPOT, "unknown channel: 'mystery'"),
+        (dumps({"stream": "btcusdt@mystery", "data": {"x": 1}}), SPOT, "unknown channel: 'btcusdt@mystery'"),
+        (dumps({"hello": 1}), SPOT, "neither data nor an answer"),
+        (dumps({"stream": "btcusdt@trade"}), SPOT, "missing field 'data'"),
+        (dumps({"stream": "btcusdt@mystery"}), SPOT, "missing field 'data'"),
+        (frames.okx("books", [{"bids": []}], action="update"), OKX_SPOT, "missing field 'asks'"),
+        (frames.okx("books", [{"bids": [["1"]], "asks": []}], action="update"), OKX_SPOT, "malformed: a level"),
+        (dumps({"arg": 7, "data": []}), OKX_SPOT, "malformed: a value of a wrong type"),
+        (b'{"a":' * 200_000, OKX_SPOT, "not JSON"),
+    ],
+)  # fmt: skip
+def test_reasons_are_words(frame: bytes, instrument: Instrument, reason: str) -> None:
+    """A missing field, an unknown channel and a wrong type are called so, not by an exception's name."""
+    with pytest.raises(FrameError, match=f"^{reason}"):
+        parse(frame, instrument, NOW)

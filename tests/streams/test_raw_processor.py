@@ -1,0 +1,266 @@
+"""A raw partition's records to events: books, gaps, dead letters, sources, determinism, checkpoints."""
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.events import EVENTS
+from schemas.settings import load_settings
+from streams.output import Record
+from streams.raw_processor import RawPartition
+from tests.frames import binance as frames
+from tests.frames.binance import OKX_SWAP, dumps, line, marker, tick
+
+SETTINGS = load_settings()
+KEY = "binance:BTC-USDT"
+BID, ASK = [["10", "1"]], [["11", "1"]]
+
+
+def run(exchange: str, *records: bytes) -> list[tuple[str, dict[str, Any]]]:
+    """Topic and body of everything that records cause; every event is checked against its model."""
+    partition = RawPartition(exchange, 0, SETTINGS)
+    found = []
+    for offset, record in enumerate(records):
+        for topic, _, value in partition.process(offset, record).records:
+            body = orjson.loads(value)
+            if topic in EVENTS:
+                EVENTS[topic].model_validate(body)
+                assert value.startswith(b'{"source":"' + exchange.encode() + b":0:%d:" % offset)
+            found.append((topic, body))
+    return found
+
+
+def of(found: list[tuple[str, dict[str, Any]]], topic: str) -> list[dict[str, Any]]:
+    return [body for name, body in found if name == topic]
+
+
+def live() -> bytes:
+    """A spot book that is live at id 100."""
+    return line(KEY, frames.spot_depth(100, 101, [], [])) + line(KEY, frames.spot_snapshot(100, BID, ASK))
+
+
+def test_book_goes_live() -> None:
+    """The seed is published as a snapshot, the buffered update after it, and the top as a quote."""
+    found = run("binance", live())
+    assert [(book["type"], book["sequence"]) for book in of(found, "market.books")] == [
+        ("snapshot", 100),
+        ("update", 101),
+    ]
+    [quote] = of(found, "market.quotes")
+    assert (quote["origin"], quote["bids"], quote["asks"]) == ("book", BID, ASK)
+    assert of(found, "market.gaps") == []
+
+
+def test_gap_is_told_and_mended() -> None:
+    """A missing update opens a gap and asks for a snapshot; the next seed closes it with its duration."""
+    found = run(
+        "binance",
+        live(),
+        line(KEY, frames.spot_depth(110, 111, [["10", "2"]], []), 100),
+        line(KEY, frames.spot_depth(112, 113, [["9", "2"]], []), 200),
+        line(KEY, frames.spot_snapshot(112, [["10", "5"]], ASK), 300),
+    )
+    opened, closed = of(found, "market.gaps")
+    assert (opened["type"], opened["cause"], opened["expected"], opened["received"]) == ("opened", "sequence", 101, 110)
+    assert (closed["type"], closed["id"], closed["duration"]) == ("closed", opened["id"], 300_000)
+    [request] = of(found, "control.ingest")
+    assert (request["request"], request["symbol"], request["reason"]) == ("snapshot", "BTC-USDT", "sequence")
+    assert of(found, "market.books")[-1]["sequence"] == 113
+
+
+def test_other_instruments_are_untouched_by_a_gap() -> None:
+    """One book's gap leaves its neighbour in the same partition live."""
+    other = "binance:ETH-USDT"
+    eth = frames.spot_depth(2, 2, [["5", "1"]], []).replace(b"BTCUSDT", b"ETHUSDT").replace(b"btcusdt", b"ethusdt")
+    found = run(
+        "binance",
+        live() + line(other, frames.spot_snapshot(1, [["4", "1"]], ASK)),
+        line(KEY, frames.spot_depth(110, 111, [], [])) + line(other, eth),
+    )
+    assert [book["symbol"] for book in of(found, "market.books")][-1] == "ETH-USDT"
+    assert {gap["symbol"] for gap in of(found, "market.gaps")} == {"BTC-USDT"}
+
+
+def test_no_quote_from_a_book_that_is_not_live() -> None:
+    """After a disconnection the exchange's own quote is published alone, without levels of the dead book."""
+    found = run(
+        "binance",
+        live(),
+        marker(KEY, "disconnected", 10, reason="closed") + line(KEY, frames.spot_quote(130, "10", "1", "11", "1"), 20),
+    )
+    quotes = of(found, "market.quotes")
+    assert [quote["origin"] for quote in quotes] == ["book", "bbo"]
+    assert [len(quotes[-1][side]) for side in ("bids", "asks")] == [1, 1]
+    gaps = [(gap["cause"], gap["channel"]) for gap in of(found, "market.gaps")]
+    assert gaps == [("disconnected", "books"), ("disconnected", "trades")]
+
+
+def test_quote_carries_the_levels_behind_it() -> None:
+    """Behind the exchange's best price stand the live book's levels, while both agree on that price."""
+    deep = line(KEY, frames.spot_snapshot(100, [["10", "1"], ["9", "2"]], [["11", "1"], ["12", "2"]]))
+    found = run("binance", deep, line(KEY, frames.spot_quote(101, "9.5", "7", "11.0", "3"), 5))
+    quote = of(found, "market.quotes")[-1]
+    assert quote["bids"] == [["9.5", "7"]]
+    assert quote["asks"] == [["11.0", "3"], ["12", "2"]]
+
+
+def test_truth_check_agrees_and_differs() -> None:
+    """The exchange's BBO and the book at the same id: equal counts as agreed, unequal is told with both values."""
+    found = run(
+        "binance",
+        live(),
+        line(KEY, frames.spot_quote(102, "10", "1", "11", "1")) + line(KEY, frames.spot_depth(102, 102, [], [])),
+        line(KEY, frames.spot_depth(103, 103, [], [])) + line(KEY, frames.spot_quote(103, "10", "9", "11", "1")),
+        tick("binance", 1000),
+    )
+    difference, report = of(found, "market.quality")
+    assert (difference["bbo"], difference["book"]) == (["10", "9", "11", "1"], ["10", "1", "11", "1"])
+    assert (report["compared"], report["agreed"], report["differed"]) == (2, 1, 1)
+
+
+def test_contracts_are_published_as_base_units() -> None:
+    """An OKX swap's definition in the topic turns its contracts into base units everywhere."""
+    key = "okx:BTC-USDT-PERP"
+    definition = marker(key, "instrument", **OKX_SWAP.model_dump())
+    book = line(key, frames.okx_book(-1, 5, [["10", "300"]], [["11", "5"]], "snapshot", OKX_SWAP))
+    found = run("okx", definition + book + line(key, frames.okx_trade(OKX_SWAP)))
+    assert of(found, "market.books")[0]["bids"] == [["10", "3"]]
+    assert of(found, "market.quotes")[0]["asks"] == [["11", "0.05"]]
+    assert of(found, "market.trades")[0]["amount"] == "0.12"
+
+
+def test_rubbish_becomes_one_dead_letter_each() -> None:
+    """Bad lines of every kind are told with a reason, and the frames around them go through."""
+    bad = [b"{", b"[]", b"\xff\xfe", dumps({"e": "mystery"}), frames.spot_trade(q="-1"), b'{"a":\n1}', b"x" * 1_000_000]
+    lines = b"".join(line(KEY, frame, number) for number, frame in enumerate(bad))
+    found = run("binance", live() + lines + line(KEY, frames.spot_trade(), 50))
+    letters = of(found, "dead_letters")
+    assert len(letters) == len(bad)
+    assert all(letter["reason"] for letter in letters)
+    assert [letter["encoding"] for letter in letters].count("base64") == 1
+    assert len(of(found, "market.trades")) == 1
+    assert of(found, "market.gaps") == []
+
+
+@pytest.mark.parametrize("space", ["", "\n"])  # a line cannot hold a newline: such a frame comes wrapped
+def test_frame_of_no_instrument(space: str) -> None:
+    """A frame that ingest could tell no instrument for is a dead letter only if it is not a known other message."""
+
+    def letters(body: dict[str, Any]) -> list[str]:
+        frame = dumps(body)[:-1] + space.encode() + b"}"
+        return [each["reason"] for each in of(run("binance", line("binance:?", frame)), "dead_letters")]
+
+    for known in ({"e": "24hrTicker"}, {"stream": "!ticker@arr", "data": []}, {"result": None, "id": 1}):
+        assert letters(known) == []
+    assert letters({"e": "mystery"}) == ["unknown channel: 'mystery'"]
+    coin = {"e": "trade", "s": "BTCUSD_PERP", "t": 1, "p": "1", "q": "1", "T": 1790000000000, "m": True}
+    assert letters(coin) == ["'BTCUSD_PERP' has no canonical name"]
+
+
+def test_broken_record_is_a_dead_letter() -> None:
+    """Bytes that are no raw record do not stop the partition."""
+    found = run("binance", b"what is this\n", live())
+    assert len(of(found, "dead_letters")) == 1
+    assert len(of(found, "market.books")) == 2
+
+
+def test_snapshot_each_minute_and_silence() -> None:
+    """A live book is published whole each minute; after silence nothing is said of it."""
+    ticks = [tick("binance", seconds * 1000) for seconds in range(1, 140)]
+    found = run("binance", live(), *ticks)
+    assert [book["type"] for book in of(found, "market.books")].count("snapshot") == 2
+
+
+def test_wrong_checksum_is_a_gap() -> None:
+    """Where OKX still sends a checksum, a book that does not match it is given up; the right one is taken."""
+    key = "okx:BTC-USDT"
+    start = line(key, frames.okx_book(-1, 5, [["3366.1", "7"]], [["3366.8", "9"]], "snapshot"))
+    right = frames.okx_book(5, 6, [["3366", "6"]], [["3368", "8"]]).replace(b'"checksum":0', b'"checksum":-1881014294')
+    wrong = frames.okx_book(6, 7, [["3365", "1"]], []).replace(b'"checksum":0', b'"checksum":12345')
+    found = run("okx", start + line(key, right, 1) + line(key, wrong, 2))
+    assert [book["sequence"] for book in of(found, "market.books")] == [5, 6]
+    assert [gap["cause"] for gap in of(found, "market.gaps")] == ["checksum"]
+
+
+def test_lost_frames_open_a_gap() -> None:
+    """Ingest's own loss is a gap, with a request for a snapshot."""
+    found = run("binance", live(), marker(KEY, "lost", 5, frames=7, reason="buffer full"))
+    assert [gap["cause"] for gap in of(found, "market.gaps")] == ["lost"]
+    assert len(of(found, "control.ingest")) == 1
+
+
+def stream(seed: list[int]) -> list[bytes]:
+    """Records of two spot instruments: trades, quotes, updates, gaps, seeds and ticks, as a seed says."""
+    last, records = 100, [live()]
+    for number, choice in enumerate(seed):
+        last += 1 + (choice == 5)
+        kinds = {
+            0: frames.spot_trade(t=number + 1),
+            1: frames.spot_quote(last, "10", "1", "11", "1"),
+            4: frames.spot_snapshot(last, BID, ASK),
+        }
+        frame = kinds.get(choice) or frames.spot_depth(last, last, [["9.5", str(number % 3)]], [])
+        last -= choice in (0, 1, 4)
+        other = line("binance:ETH-USDT", frames.spot_trade(s="ETHUSDT", t=number + 1), number * 400)
+        records.append(line(KEY, frame, number * 400) + other + tick("binance", number * 400))
+    return records
+
+
+def signature(records: list[Record]) -> list[Record]:
+    return [record for record in records if record[0] != "control.ingest"]
+
+
+def read(records: list[Record]) -> list[tuple[str, bytes]]:
+    """What is left once each topic's sources that are not above all before them are dropped, as readers do."""
+    highest: dict[str, list[int]] = {}
+    kept = []
+    for topic, _, value in records:
+        place = [int(number) for number in orjson.loads(value)["source"].split(":")[1:]]
+        if place > highest.get(topic, []):
+            highest[topic] = place
+            kept.append((topic, value))
+    return kept
+
+
+@given(st.lists(st.integers(0, 6), max_size=30), st.integers(0, 30), st.integers(0, 30))
+def test_restart_gives_the_same_events(seed: list[int], checkpoint: int, crash: int) -> None:
+    """Crash anywhere after any checkpoint, restore and read again: a reader has the output of the undisturbed run.
+
+    Each entry of a checkpoint is of another moment.
+    """
+    records = stream(seed)
+    checkpoint, crash = sorted((min(checkpoint, len(records)), min(crash, len(records))))
+    whole = RawPartition("binance", 0, SETTINGS)
+    expected = [
+        record for offset, value in enumerate(records) for record in signature(whole.process(offset, value).records)
+    ]
+    first, second, published = RawPartition("binance", 0, SETTINGS), RawPartition("binance", 0, SETTINGS), []
+    dumps: dict[str, bytes] = {}
+    changed: list[str] = []
+    for offset, value in enumerate(records[:crash]):
+        if offset == checkpoint:
+            changed = first.take_changed()
+        if changed:
+            key = changed.pop()
+            dumps[key] = first.dump(key)
+        published += signature(first.process(offset, value).records)
+    for key, dump in dumps.items():
+        second.load(key, dump)
+    # What was acknowledged may lie before the checkpoint: everything is read again.
+    for offset, value in enumerate(records):
+        published += signature(second.process(offset, value).records)
+    assert read(published) == read(expected) == [(topic, value) for topic, _, value in expected]
+
+
+def test_same_bytes_same_output() -> None:
+    """Two runs over the same records agree to the byte, control requests and join lines included."""
+    records = stream([2, 1, 5, 0, 4, 2, 3, 1, 6])
+    outputs = []
+    for _ in range(2):
+        partition = RawPartition("binance", 0, SETTINGS)
+        processed = [partition.process(offset, value) for offset, value in enumerate(records)]
+        outputs.append([(out.records, dict(out.joins)) for out in processed])
+    assert outputs[0] == outputs[1]
