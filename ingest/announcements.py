@@ -9,7 +9,7 @@ import structlog
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
-from ingest.exchanges.base import ExchangeFeed
+from ingest.exchanges.base import Connector
 from ingest.retry_after import Gate, wait_of_handshake
 from ingest.supervision import delay_after
 from schemas.symbols import Selection
@@ -20,11 +20,11 @@ _MAX_SIZE = 4 << 20  # bytes of one frame
 _SLOWER = 2  # it is no hurry: the first delay is that of so many failures
 
 
-class News:
+class Announcements:
     """`on_news()` is called for every announcement, and after each reconnect: something may have been missed."""
 
     def __init__(
-        self, exchange: ExchangeFeed, address: str, selection: Selection, gate: Gate, on_news: Callable[[], None]
+        self, exchange: Connector, address: str, selection: Selection, gate: Gate, on_news: Callable[[], None]
     ) -> None:
         self._exchange = exchange
         self._address = address + exchange.news_path

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 import aiohttp
 import structlog
 
-from ingest.control import Request, SnapshotRequest, obey
-from ingest.exchanges import EXCHANGE_FEEDS
+from ingest.control import Request, SnapshotRequest, consume_requests
+from ingest.exchanges import CONNECTORS
 from ingest.feed_manager import FeedManager
 from ingest.own_clock import OwnClock
 from ingest.raw_writer import RawWriter
@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 async def ingest(settings: Settings, feeds: Iterable[str] | None = None) -> None:
     """Run until cancelled; then the connections are marked as gone and everything buffered is handed over."""
-    exchanges = [EXCHANGE_FEEDS[name](settings.channels, settings.depth) for name in feeds or settings.feeds]
+    exchanges = [CONNECTORS[name](settings.channels, settings.depth) for name in feeds or settings.feeds]
     async with (
         aiohttp.ClientSession(trust_env=True) as session,
         RawWriter(settings, (exchange.feed for exchange in exchanges)) as writer,
@@ -39,7 +39,7 @@ async def ingest(settings: Settings, feeds: Iterable[str] | None = None) -> None
 
         tasks.create_task(writer.failed())
         # Only what ends the writing ends everything.
-        tasks.create_task(supervise("control", lambda: obey(settings, on_request), log))
+        tasks.create_task(supervise("control", lambda: consume_requests(settings, on_request), log))
         for manager in managers:
             tasks.create_task(supervise("feed", manager.run, log.bind(feed=manager.name)))
 

@@ -3,7 +3,7 @@
 import time
 from typing import NamedTuple
 
-from ingest.exchanges.base import ExchangeFeed
+from ingest.exchanges.base import Connector
 from ingest.rest import Rest
 from schemas.errors import ExchangeError
 
@@ -18,12 +18,12 @@ class Clock(NamedTuple):
     round_trip: int
 
 
-async def compare_clock(exchange: ExchangeFeed, rest: Rest) -> Clock:
+async def compare_clock(exchange: Connector, rest: Rest) -> Clock:
     """The best of some samples: the one with the shortest way. `ExchangeError` where it gives no time."""
     return min([await _sample(exchange, rest) for _ in range(_SAMPLES)], key=lambda clock: clock.round_trip)
 
 
-async def _sample(exchange: ExchangeFeed, rest: Rest) -> Clock:
+async def _sample(exchange: Connector, rest: Rest) -> Clock:
     sent, began = time.time_ns() // 1000, time.monotonic_ns()
     try:
         theirs = await exchange.server_time(rest)

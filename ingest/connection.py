@@ -10,15 +10,15 @@ import structlog
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
-from ingest.exchanges.base import LONGEST_NAME, UNKNOWN_FRAME, Control, ExchangeFeed, Route
+from ingest.exchanges.base import LONGEST_NAME, UNKNOWN_FRAME, Connector, Control, Route
 from ingest.handover import Handover
 from ingest.raw_writer import RawWriter
 from ingest.retry_after import wait_of_handshake
 from ingest.skips import Skips
-from ingest.subscription import Stream
+from ingest.subscription import Subscription
 from ingest.subscriptions import Subscriptions
 from ingest.supervision import described
-from ingest.watchdog import Watch
+from ingest.watchdog import Watchdog
 from schemas.errors import SymbolError
 from schemas.exchange_names import from_exchange
 from schemas.instruments import Instrument
@@ -43,12 +43,12 @@ class Connection:
 
     def __init__(
         self,
-        exchange: ExchangeFeed,
+        exchange: Connector,
         address: str,
         path: str,
         instruments: dict[str, Instrument],
         writer: RawWriter,
-        watch: Watch,
+        watch: Watchdog,
         on_books: Callable[[str], None],
         predecessor: "Connection | None" = None,
     ) -> None:
@@ -225,9 +225,9 @@ class Connection:
                 stream = streams.get(found)
                 if stream is not None:
                     stream.write(stamp, stream.key, frame)
-                    if not stream.heard_at:
+                    if not stream.last_message_at:
                         self.subscriptions.first_frame(stream)
-                    stream.heard_at = stamp
+                    stream.last_message_at = stamp
                 elif found.kind == "control":
                     await self._on_control(frame)
                 elif found.symbol not in self._gone:
@@ -248,7 +248,7 @@ class Connection:
             self._exchange.skips.report(found.symbol, f"in a frame: {error}")
             return f"{exchange}:{UNKNOWN}"
 
-    def _books_flow(self, stream: Stream) -> None:
+    def _books_flow(self, stream: Subscription) -> None:
         """A book that goes on from the predecessor's needs no snapshot, nor one that brings its own."""
         if self._exchange.snapshots != "stream" and not self._takes_over():
             self._on_books(stream.key)
@@ -287,7 +287,7 @@ class Connection:
 
     async def _watch(self) -> None:
         exchange, opened = self._exchange, time.monotonic()
-        heard, heard_at, pinged, offset = 0, opened, False, _clock_offset()
+        heard, last_message_at, pinged, offset = 0, opened, False, _clock_offset()
         while True:
             await asyncio.sleep(_WATCH)
             now = time.monotonic()
@@ -297,12 +297,12 @@ class Connection:
                 if not self._takes_over():  # else the predecessor does
                     self._watch_over.shift(step)
             if self.frames != heard:
-                heard, heard_at, pinged = self.frames, now, False
-            if exchange.ping and not pinged and now - heard_at >= exchange.ping_after:
+                heard, last_message_at, pinged = self.frames, now, False
+            if exchange.ping and not pinged and now - last_message_at >= exchange.ping_after:
                 pinged = True
                 await self._send(exchange.ping)
-            if now - heard_at >= exchange.silence:
-                await self.end(f"silent for {now - heard_at:.0f} s")
+            if now - last_message_at >= exchange.connection_timeout_s:
+                await self.end(f"silent for {now - last_message_at:.0f} s")
                 return
             if now - opened >= exchange.lifetime:
                 self.change("renewed before the exchange's limit")

@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterable, Iterator
 
 import structlog
 
-from ingest.connection_supervisor import Carrier
+from ingest.connection_supervisor import ConnectionSupervisor
 from ingest.supervision import supervise
 from schemas.instruments import Instrument
 
-Make = Callable[[str, dict[str, Instrument]], Carrier]  # of a path, and its instruments by the exchange's name
+# Of a path, and its instruments by the exchange's name.
+Make = Callable[[str, dict[str, Instrument]], ConnectionSupervisor]
 
 
 class _Group:
@@ -21,7 +22,7 @@ class _Group:
         self.tasks: list[asyncio.Task[None]] = []
 
 
-class Carriers:
+class ConnectionPool:
     """Take up, change and drop instruments; no other instrument's connection is touched."""
 
     def __init__(
@@ -43,10 +44,10 @@ class Carriers:
         self._groups: list[_Group] = []
         self._of: dict[str, _Group] = {}  # by key
 
-    def __iter__(self) -> Iterator[Carrier]:
+    def __iter__(self) -> Iterator[ConnectionSupervisor]:
         return (carrier for group in self._groups for carrier in group.carriers.values())
 
-    def of_books(self, key: str) -> Carrier | None:
+    def of_books(self, key: str) -> ConnectionSupervisor | None:
         """The carrier of an instrument's book."""
         group = self._of.get(key)
         return group.carriers.get(self._books) if group else None

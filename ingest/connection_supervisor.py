@@ -10,11 +10,11 @@ import structlog
 from aiolimiter import AsyncLimiter
 
 from ingest.connection import Connection
-from ingest.exchanges.base import ExchangeFeed
+from ingest.exchanges.base import Connector
 from ingest.raw_writer import RawWriter
 from ingest.retry_after import Gate
 from ingest.supervision import delay_after
-from ingest.watchdog import Watch
+from ingest.watchdog import Watchdog
 from schemas.instruments import Instrument
 
 log = structlog.get_logger(__name__)
@@ -24,7 +24,7 @@ _TAKEOVER = 30.0  # s that a new connection may take until all flows over it
 _OVERLAP = 1.0  # s that the old one goes on after that: the most that it may be behind
 
 
-class Carrier:
+class ConnectionSupervisor:
     """`run` never returns by itself. `connection` is the one that carries the instruments now.
 
     `instruments`, by the exchange's name, are shared with the carriers of the other paths.
@@ -32,14 +32,14 @@ class Carrier:
 
     def __init__(
         self,
-        exchange: ExchangeFeed,
+        exchange: Connector,
         address: str,
         path: str,
         instruments: dict[str, Instrument],
         writer: RawWriter,
         connects: AsyncLimiter,
         gate: Gate,
-        watch: Watch,
+        watch: Watchdog,
         on_books: Callable[[str], None],
     ) -> None:
         self.connection: Connection | None = None

@@ -36,7 +36,7 @@ class ReconnectRequest(NamedTuple):
 Request = SnapshotRequest | ReconnectRequest
 
 
-async def obey(settings: Settings, on_request: Callable[[Request], None]) -> None:
+async def consume_requests(settings: Settings, on_request: Callable[[Request], None]) -> None:
     """Pass each recent request on. Never returns by itself."""
     started = time.time_ns() // 1000
     while True:
@@ -46,7 +46,7 @@ async def obey(settings: Settings, on_request: Callable[[Request], None]) -> Non
         try:
             await consumer.start()
             async for record in consumer:
-                if request := understood(record.value, started, time.time_ns() // 1000):
+                if request := parse_request(record.value, started, time.time_ns() // 1000):
                     log.info("asked for", request=type(request).__name__, **request._asdict())
                     _pass_on(request, on_request)
         except (KafkaError, OSError) as error:
@@ -63,7 +63,7 @@ def _pass_on(request: Request, on_request: Callable[[Request], None]) -> None:
         log.exception("a request could not be obeyed", request=type(request).__name__)
 
 
-def understood(value: bytes | None, started: int, now: int) -> Request | None:
+def parse_request(value: bytes | None, started: int, now: int) -> Request | None:
     """The request, if it is recent and younger than `started`; times in µs since the epoch."""
     try:
         body: Any = orjson.loads(value or b"")

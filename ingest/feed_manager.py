@@ -9,20 +9,20 @@ import aiohttp
 import structlog
 from aiolimiter import AsyncLimiter
 
-from ingest.announcements import News
+from ingest.announcements import Announcements
 from ingest.clock import compare_clock
 from ingest.connection import Connection
-from ingest.connection_pool import Carriers
-from ingest.connection_supervisor import Carrier
+from ingest.connection_pool import ConnectionPool
+from ingest.connection_supervisor import ConnectionSupervisor
 from ingest.definitions import Changes, Definitions
-from ingest.exchanges.base import ExchangeFeed
+from ingest.exchanges.base import Connector
 from ingest.exchanges.listing import Listing
 from ingest.raw_writer import RawWriter
 from ingest.rest import Rest
 from ingest.retry_after import Gate
 from ingest.snapshots import Snapshots
 from ingest.supervision import delay_after, supervise
-from ingest.watchdog import Watch
+from ingest.watchdog import Watchdog
 from schemas.errors import ExchangeError
 from schemas.instruments import Instrument
 from schemas.settings import Endpoint, Settings
@@ -39,7 +39,7 @@ class FeedManager:
 
     def __init__(
         self,
-        exchange: ExchangeFeed,
+        exchange: Connector,
         settings: Settings,
         writer: RawWriter,
         session: aiohttp.ClientSession,
@@ -51,7 +51,7 @@ class FeedManager:
         self._exchange = exchange
         self._address = (endpoint.ws or exchange.ws).rstrip("/")
         self._selection = settings.selection_of(exchange.name)
-        self._silent_s = settings.silent_s
+        self._silent_s = settings.channel_timeout_s
         self._refresh_s = settings.instruments_refresh_s
         self._writer = writer
         self._on_clock = on_clock
@@ -62,7 +62,7 @@ class FeedManager:
         self._news = asyncio.Event()
         self._definitions = Definitions()
         self._instruments: dict[str, Instrument] = {}  # by key
-        self._carriers: Carriers | None = None
+        self._carriers: ConnectionPool | None = None
         self._snapshots: Snapshots | None = None
         self._log = log.bind(feed=exchange.name, exchange=exchange.feed.exchange)
 
@@ -80,7 +80,7 @@ class FeedManager:
             tasks.create_task(supervise("clock", self._watch_clock, self._log))
             tasks.create_task(supervise("definitions", self._refresh, self._log))
             if self._exchange.news_path:
-                news = News(self._exchange, self._address, self._selection, self._gate, self._news.set)
+                news = Announcements(self._exchange, self._address, self._selection, self._gate, self._news.set)
                 tasks.create_task(supervise("announcements", news.run, self._log))
 
     def request_snapshot(self, key: str, caused_at: int) -> None:
@@ -92,14 +92,14 @@ class FeedManager:
         for carrier in self._carriers or ():
             carrier.renew("asked for by the operator")
 
-    def _made_carriers(self, tasks: asyncio.TaskGroup) -> Carriers:
+    def _made_carriers(self, tasks: asyncio.TaskGroup) -> ConnectionPool:
         exchange = self._exchange
         paths = [path for path, channels in exchange.paths.items() if set(channels) & set(exchange.channels)]
         books = next((path for path in paths if "books" in exchange.paths[path]), "")
-        return Carriers(tasks, self._carrier, paths, books, exchange.instruments_per_connection, self._log)
+        return ConnectionPool(tasks, self._carrier, paths, books, exchange.instruments_per_connection, self._log)
 
-    def _carrier(self, path: str, instruments: dict[str, Instrument]) -> Carrier:
-        return Carrier(
+    def _carrier(self, path: str, instruments: dict[str, Instrument]) -> ConnectionSupervisor:
+        return ConnectionSupervisor(
             self._exchange,
             self._address,
             path,
@@ -107,7 +107,7 @@ class FeedManager:
             self._writer,
             self._connects,
             self._gate,
-            Watch(self._silent_s),
+            Watchdog(self._silent_s),
             self._on_books,
         )
 

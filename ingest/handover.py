@@ -3,7 +3,7 @@
 from functools import partial
 
 from ingest.exchanges.base import Route
-from ingest.subscription import Stream, Write, discard
+from ingest.subscription import Subscription, Write, discard
 
 _HELD = 1_000_000_000  # ns: the most that one socket may be behind the other
 _FOR_GOOD = 2  # refusals of what the old connection has, after which the move does not wait for it any more
@@ -18,7 +18,7 @@ class Handover:
       what went before them, and then follow; what comes twice is dropped by its ids.
     """
 
-    def __init__(self, old: dict[Route, Stream], chained: bool, write: Write) -> None:
+    def __init__(self, old: dict[Route, Subscription], chained: bool, write: Write) -> None:
         """`chained`: books have no snapshot in the stream."""
         self._old = old
         self._chained = chained
@@ -27,20 +27,20 @@ class Handover:
         self._waiting: set[Route] = set()
         self.over = False
 
-    def prepare(self, stream: Stream) -> None:
+    def prepare(self, stream: Subscription) -> None:
         """Before a stream of the new connection is asked for."""
         if self.over or stream.route.channel == "trades" or stream.route not in self._old:
             return
         self._waiting.add(stream.route)
         stream.write = partial(self._hold if self._held_back(stream) else self._change, stream)
 
-    def complete(self, streams: dict[Route, Stream], now: int) -> bool:
+    def complete(self, streams: dict[Route, Subscription], now: int) -> bool:
         """Let go what was held long enough; whether everything that the exchange takes flows and has changed over."""
         for route, held in list(self._held.items()):
             if now - held[0][0] >= _HELD:
                 self._release(streams[route])
         flowing = [route for route, stream in streams.items() if stream.flows(now)]
-        if any(route in self._waiting and streams[route].heard_at for route in flowing):
+        if any(route in self._waiting and streams[route].last_message_at for route in flowing):
             return False
         had = [route for route in streams if self._had(route)]
         missing = [route for route in had if not streams[route].flows(now)]
@@ -59,7 +59,7 @@ class Handover:
         old = self._old.get(route)
         return old is not None and old.acknowledged_at > 0 and not old.refusals
 
-    def finish(self, streams: dict[Route, Stream]) -> None:
+    def finish(self, streams: dict[Route, Subscription]) -> None:
         """The old connection is gone: everything is the new one's."""
         self.over = True
         for route in list(self._waiting):
@@ -70,17 +70,17 @@ class Handover:
         for stream in self._old.values():
             stream.write = self._write
 
-    def _held_back(self, stream: Stream) -> bool:
+    def _held_back(self, stream: Subscription) -> bool:
         return stream.route.channel == "books" and self._chained
 
-    def _change(self, stream: Stream, stamp: int, key: str, frame: bytes) -> None:
+    def _change(self, stream: Subscription, stamp: int, key: str, frame: bytes) -> None:
         self._release(stream)
         self._write(stamp, key, frame)
 
-    def _hold(self, stream: Stream, stamp: int, key: str, frame: bytes) -> None:
+    def _hold(self, stream: Subscription, stamp: int, key: str, frame: bytes) -> None:
         self._held.setdefault(stream.route, []).append((stamp, frame))
 
-    def _release(self, stream: Stream) -> None:
+    def _release(self, stream: Subscription) -> None:
         self._waiting.discard(stream.route)
         if old := self._old.get(stream.route):
             old.write = discard

@@ -15,7 +15,7 @@ class _Open(NamedTuple):
     reason: str
 
 
-class Acknowledgements:
+class PendingRequests:
     """Requests of one connection. Times are seconds of any monotonic clock."""
 
     def __init__(self) -> None:

@@ -52,7 +52,7 @@ def check_partitions(found: dict[str, int], settings: Settings) -> None:
             )
 
 
-class Delivery:
+class RetryingProducer:
     """`send` returns once the broker has the record. A dead producer is replaced and the record sent again:
     in that rare case one that was written without our hearing of it stands twice, which the books' sequence rules drop.
     """

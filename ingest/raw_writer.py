@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from ingest.producer import Delivery
+from ingest.producer import RetryingProducer
 from ingest.raw_buffer import RawBuffer, Record, Slot
 from schemas.feeds import Feed
 from schemas.raw import EVERY, partition_of
@@ -40,7 +40,7 @@ class RawWriter:
         }
         self._filled = {slot: asyncio.Event() for slots in self._slots.values() for slot in slots}
         self._by_key: dict[str, Slot] = {}
-        self._delivery = Delivery(settings, dict.fromkeys(slot.topic for slot in self._filled))
+        self._delivery = RetryingProducer(settings, dict.fromkeys(slot.topic for slot in self._filled))
         self._tasks: list[asyncio.Task[None]] = []
 
     def frame(self, local_timestamp: int, key: str, frame: bytes) -> None:

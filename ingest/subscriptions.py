@@ -6,13 +6,13 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 import structlog
 
-from ingest.exchanges.base import Control, ExchangeFeed, Request, Route
+from ingest.exchanges.base import Connector, Control, Request, Route
 from ingest.handover import Handover
 from ingest.outbox import Outbox
-from ingest.pending_requests import Acknowledgements
+from ingest.pending_requests import PendingRequests
 from ingest.raw_writer import RawWriter
-from ingest.subscription import Stream
-from ingest.watchdog import Watch
+from ingest.subscription import Subscription
+from ingest.watchdog import Watchdog
 from schemas.instruments import Instrument
 
 log = structlog.get_logger(__name__)
@@ -30,16 +30,16 @@ class Subscriptions:
 
     def __init__(
         self,
-        exchange: ExchangeFeed,
+        exchange: Connector,
         instruments: Mapping[str, Instrument],
         channels: Iterable[str],
         writer: RawWriter,
-        watch: Watch,
+        watch: Watchdog,
         handover: Handover | None,
         send: Callable[[str], Awaitable[None]],
-        on_books: Callable[[Stream], None],
+        on_books: Callable[[Subscription], None],
     ) -> None:
-        self.streams: dict[Route, Stream] = {}
+        self.streams: dict[Route, Subscription] = {}
         self._exchange = exchange
         self._instruments = instruments
         self._channels = tuple(channels)
@@ -48,7 +48,7 @@ class Subscriptions:
         self._handover = handover
         self._send = send
         self._on_books = on_books
-        self._acknowledgements = Acknowledgements()
+        self._acknowledgements = PendingRequests()
         self._ids = itertools.count(1)
         self._outbox = Outbox(exchange.messages, self._say)
         self._listed = False
@@ -101,7 +101,7 @@ class Subscriptions:
         self._outbox.put(requests)
 
     def _add(self, route: Route) -> None:
-        stream = Stream(self._instruments[route.symbol].key, route, self._writer.frame)
+        stream = Subscription(self._instruments[route.symbol].key, route, self._writer.frame)
         self.streams[route] = stream
         if self._handover is not None:
             self._handover.prepare(stream)
@@ -114,7 +114,7 @@ class Subscriptions:
 
     # Answers
 
-    def first_frame(self, stream: Stream) -> None:
+    def first_frame(self, stream: Subscription) -> None:
         if stream.route.channel == "books" and stream.acknowledged_at:
             self._seed(stream)
 
@@ -132,7 +132,7 @@ class Subscriptions:
         for key, names in channels.items():
             self._writer.marker(now, key, "subscribed", channels=names)
         for stream in streams:
-            if stream.heard_at and stream.route.channel == "books":
+            if stream.last_message_at and stream.route.channel == "books":
                 self._seed(stream)
 
     def refused(self, control: Control) -> None:
@@ -146,7 +146,7 @@ class Subscriptions:
             if (stream := self.streams.get(route)) and stream.acknowledged_at:
                 stream.refusals = 0
 
-    def _seed(self, stream: Stream) -> None:
+    def _seed(self, stream: Subscription) -> None:
         if not stream.seeded:
             stream.seeded = True
             self._on_books(stream)
@@ -182,7 +182,7 @@ class Subscriptions:
     def shift(self, step: int) -> None:
         """Our clock was set, by so many ns: ages stay what they are."""
         for stream in self.streams.values():
-            for name in ("heard_at", "acknowledged_at", "retry_at"):
+            for name in ("last_message_at", "acknowledged_at", "retry_at"):
                 if at := getattr(stream, name):
                     setattr(stream, name, at + step)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from ingest.exchanges.base import Route
-from ingest.subscription import Stream
+from ingest.subscription import Subscription
 
 _LONGEST = 3600.0  # s between two attempts
 
@@ -24,7 +24,7 @@ class _Silence:
     attempts: int = 1
 
 
-class Watch:
+class Watchdog:
     """Of one carrier, over all its connections, so that a stream that is just quiet is not mended for ever."""
 
     def __init__(self, limits: Mapping[str, float]) -> None:
@@ -32,12 +32,12 @@ class Watch:
         self._limits = limits
         self._silences: dict[Route, _Silence] = {}
 
-    def look(self, stream: Stream, now: int) -> Silent | None:
+    def look(self, stream: Subscription, now: int) -> Silent | None:
         """What is due for a stream. Times: ns since the epoch."""
         limit = self._limits[stream.route.channel]
         silence = self._silences.get(stream.route)
         if silence is None:
-            since = max(stream.heard_at, stream.acknowledged_at)
+            since = max(stream.last_message_at, stream.acknowledged_at)
             if not stream.acknowledged_at or now - since < limit * 1e9:
                 return None
             self._silences[stream.route] = _Silence(since, now)
@@ -50,13 +50,13 @@ class Watch:
         silence.tried_at = now
         return Silent(now - silence.since, "resubscribe" if silence.attempts % 2 else "reconnect")
 
-    def resumed(self, stream: Stream) -> int:
+    def resumed(self, stream: Subscription) -> int:
         """How long a stream that was told silent had been, in ns, once it is heard again; else 0."""
         silence = self._silences.get(stream.route)
-        if silence is None or stream.heard_at <= silence.since:
+        if silence is None or stream.last_message_at <= silence.since:
             return 0
         del self._silences[stream.route]
-        return stream.heard_at - silence.since
+        return stream.last_message_at - silence.since
 
     def shift(self, step: int) -> None:
         """Our clock was set, by so many ns: ages stay what they are."""

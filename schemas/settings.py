@@ -20,7 +20,7 @@ from schemas.feeds import CHANNELS, EXCHANGES, FEEDS, feed_named, feed_of
 from schemas.symbols import Selection, is_pattern, parse_symbol
 
 PREFIX = "MARKETPRISM_"
-_SILENT_S = {"trades": 600.0, "books": 75.0, "quotes": 75.0}  # a quiet book is repeated each 60 s at most (OKX)
+_CHANNEL_TIMEOUT_S = {"trades": 600.0, "books": 75.0, "quotes": 75.0}  # OKX repeats a quiet book every 60 s
 R = TypeVar("R")
 
 
@@ -86,8 +86,8 @@ class Settings(BaseSettings):
     linger_ms: Annotated[float, Field(ge=0, le=1000)] = Field(5.0, description="most a frame waits for its raw record")
     buffer_mb: Annotated[int, Field(ge=1)] = Field(64, description="frames ingest holds while the broker is away, MB")
 
-    silent_s: dict[str, Annotated[float, Field(gt=0)]] = Field(
-        default_factory=lambda: dict(_SILENT_S),
+    channel_timeout_s: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        default_factory=lambda: dict(_CHANNEL_TIMEOUT_S),
         description="seconds without a frame until a channel is subscribed anew, and again until it is reconnected",
     )
 
@@ -105,7 +105,9 @@ class Settings(BaseSettings):
         5000, description="an exchange's times that are off by more are told as a wrong clock"
     )
     snapshot_s: Annotated[float, Field(gt=0)] = Field(60.0, description="seconds between book snapshots published")
-    silence_s: Annotated[float, Field(gt=0)] = Field(70.0, description="seconds without frames until a book is stale")
+    book_stale_after_s: Annotated[float, Field(gt=0)] = Field(
+        70.0, description="seconds without a message of its own after which a book is stale"
+    )
     quote_levels: Annotated[int, Field(ge=1, le=50)] = Field(5, description="levels a side that a quote carries")
 
     arbitrage_window_ms: Annotated[int, Field(ge=1)] = Field(500, description="most that two quotes may be apart")
@@ -155,11 +157,11 @@ class Settings(BaseSettings):
             raise ValueError(f"no channel is called {', '.join(unknown)}: known are {', '.join(CHANNELS)}")
         return channels
 
-    @field_validator("silent_s")
+    @field_validator("channel_timeout_s")
     @classmethod
     def _every_channel(cls, seconds: dict[str, float]) -> dict[str, float]:
         cls._known_channels(tuple(seconds))
-        return _SILENT_S | seconds
+        return _CHANNEL_TIMEOUT_S | seconds
 
     @field_validator("endpoints")
     @classmethod

@@ -15,7 +15,7 @@ def source_of(value: bytes) -> bytes:
     return value[_START:end] if value.startswith(_HEAD) and end > 0 else b""
 
 
-class Sources:
+class SeenSources:
     """The highest source seen of each origin and raw partition, in one topic partition."""
 
     def __init__(self, highest: Iterable[bytes] = ()) -> None:

@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from schemas.errors import StorageError
 from schemas.limits import MAX_DEAD_FRAME, MAX_EVENT
 from schemas.settings import Settings
-from schemas.sources import Sources, source_of
+from schemas.sources import SeenSources, source_of
 from sinks.dead_letters import dead_letter
 from sinks.storage.base import Block, Refusal, Storage, UnexplainedError
 
@@ -62,7 +62,7 @@ class PartitionWriter:
         self._table = f"{shared.settings.database}.{table}"
         self._shared = shared
         self._log = log.bind(topic=assigned.topic, partition=assigned.partition)
-        self._sources = Sources()
+        self._sources = SeenSources()
         self._records: list[ConsumerRecord] = []
         self._bytes = 0
         self._seen = 0  # the offset after the last record taken from the consumer
@@ -126,7 +126,7 @@ class PartitionWriter:
         held = await self._patiently(self._held)
         begin = (await self._patiently(lambda: consumer.beginning_offsets([partition])))[partition]
         end = (await self._patiently(lambda: consumer.end_offsets([partition])))[partition]
-        self._sources = Sources(each.source.encode() for each in held)
+        self._sources = SeenSources(each.source.encode() for each in held)
         last = max(held, key=lambda each: each.offset, default=None)
         if last is None:
             self._start = await self._patiently(self._first_kept) or begin

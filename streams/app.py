@@ -22,12 +22,12 @@ from schemas.logs import configure_logs
 from schemas.raw import EVERY, partition_of
 from schemas.settings import Settings, load_settings
 from schemas.topics import CONTROL, JOIN, SIGNALS, WORKER_GROUP, raw_topic
-from streams.arbitrage.join import JoinPartition
+from streams.arbitrage.join import JoinProcessor
 from streams.checkpoint import Checkpointed
 from streams.faust_overrides import StreamsApp
 from streams.output import Output, Record, in_records
 from streams.publisher import Publishers
-from streams.raw_processor import RawPartition
+from streams.raw_processor import RawProcessor
 
 log = structlog.get_logger(__name__)
 
@@ -137,11 +137,11 @@ def _join_owner(key: str) -> tuple[str, int]:
 
 
 books_state = Checkpointed(
-    app, books_table, publishers, lambda tp: RawPartition(raw_topics[tp.topic], tp.partition, settings), _raw_owner,
+    app, books_table, publishers, lambda tp: RawProcessor(raw_topics[tp.topic], tp.partition, settings), _raw_owner,
     settings,
 )  # fmt: skip
 join_state = Checkpointed(
-    app, join_table, publishers, lambda tp: JoinPartition(tp.partition, settings), _join_owner, settings
+    app, join_table, publishers, lambda tp: JoinProcessor(tp.partition, settings), _join_owner, settings
 )
 
 

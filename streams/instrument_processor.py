@@ -10,13 +10,13 @@ from schemas.instruments import Instrument
 from schemas.limits import MAX_CHECKPOINT_ENTRY
 from schemas.settings import Settings
 from schemas.topics import raw_topic
-from streams.books.handler import BookStream
+from streams.books.handler import BookHandler
 from streams.normalize import parse
-from streams.normalize.messages import Depth, Quote, Rejected, Trade, UsedUp
+from streams.normalize.messages import BookMessage, Quote, Rejected, Trade, UsedUp
 from streams.output import Output
 from streams.packing import pack, unpack
 from streams.status import FeedStatus
-from streams.trades import Trades
+from streams.trades import TradeHandler
 
 log = structlog.get_logger(__name__)
 
@@ -24,15 +24,15 @@ _SECOND = 1_000_000
 REPORT_EVERY = 10 * _SECOND  # µs between truth-check reports of an instrument
 
 
-class InstrumentStream:
+class InstrumentProcessor:
     """Gives each message to its handler. `covered`: the raw offset that the state holds everything up to."""
 
     def __init__(self, instrument: Instrument, settings: Settings) -> None:
         self.instrument = instrument
         self.key = instrument.key.encode()
         self.status = FeedStatus(settings.clock_limit_ms * 1000)
-        self.trades = Trades(instrument, self.status.trades)
-        self.books = BookStream(instrument, settings, self.status)
+        self.trades = TradeHandler(instrument, self.status.trades)
+        self.books = BookHandler(instrument, settings, self.status)
         self.reported_at = 0
         self.covered = -1
 
@@ -45,7 +45,7 @@ class InstrumentStream:
                 self.books.on_quote(out, now, event)
             elif type(event) is Trade:
                 self.trades.on_trade(out, now, event)
-            elif type(event) is Depth:
+            elif type(event) is BookMessage:
                 self.books.on_depth(out, now, event)
             elif type(event) is UsedUp:
                 self.trades.on_used_up(now, event)
@@ -158,7 +158,7 @@ class InstrumentStream:
         }
 
     @classmethod
-    def load(cls, dump: bytes, settings: Settings) -> "InstrumentStream":
+    def load(cls, dump: bytes, settings: Settings) -> "InstrumentProcessor":
         """The instrument of a checkpoint entry."""
         state = unpack(dump)
         stream = cls(Instrument(**state["instrument"]), settings)

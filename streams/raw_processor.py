@@ -18,7 +18,7 @@ from schemas.markers import check_marker
 from schemas.raw import EVERY, MARKER, UNKNOWN, RawLine, decode_record, encode_marker, unwrap
 from schemas.settings import Settings
 from schemas.topics import raw_topic
-from streams.instrument_processor import InstrumentStream
+from streams.instrument_processor import InstrumentProcessor
 from streams.normalize import parse
 from streams.normalize.messages import Ignored
 from streams.output import Output
@@ -27,7 +27,7 @@ from streams.presence import Presence
 _MALFORMED = (KeyError, TypeError, ValueError, AttributeError)
 
 
-class RawPartition:
+class RawProcessor:
     """Feeds lines to the instruments' streams. `take_changed`, `dump` and `load` make it a checkpointed state.
 
     The entry `<exchange>:*:<partition>` is the partition's own, all others are instruments.
@@ -36,7 +36,7 @@ class RawPartition:
     def __init__(self, exchange: str, partition: int, settings: Settings) -> None:
         self.exchange = exchange
         self.partition = partition
-        self.streams: dict[str, InstrumentStream] = {}
+        self.streams: dict[str, InstrumentProcessor] = {}
         self.presence = Presence()
         self.offset = -1
         self._own_key = own_key(exchange, partition)
@@ -90,7 +90,7 @@ class RawPartition:
         else:
             self._frame(out, now, stream, frame)
 
-    def _no_stream(self, out: Output, offset: int, now: int, line: RawLine) -> InstrumentStream | None:
+    def _no_stream(self, out: Output, offset: int, now: int, line: RawLine) -> InstrumentProcessor | None:
         """Handle a line without an instrument; create the stream on an instrument's first line."""
         exchange, _, symbol = line.key.partition(":")
         if symbol == EVERY:
@@ -109,10 +109,10 @@ class RawPartition:
         except (SymbolError, FrameError) as error:
             out.dead_letter(self.exchange, symbol, now, self._topic, str(error), line.frame)
             return None
-        self.streams[line.key] = InstrumentStream(instrument, self._settings)
+        self.streams[line.key] = InstrumentProcessor(instrument, self._settings)
         return self.streams[line.key]
 
-    def _frame(self, out: Output, now: int, stream: InstrumentStream, frame: bytes) -> None:
+    def _frame(self, out: Output, now: int, stream: InstrumentProcessor, frame: bytes) -> None:
         try:
             stream.on_frame(out, now, frame)
         except FrameError as error:
@@ -134,7 +134,7 @@ class RawPartition:
             reason = f"malformed marker: {error!r:.200}"
         out.dead_letter(self.exchange, UNKNOWN, now, self._topic, reason, frame)
 
-    def _marker(self, out: Output, now: int, key: str, stream: InstrumentStream, frame: bytes) -> None:
+    def _marker(self, out: Output, now: int, key: str, stream: InstrumentProcessor, frame: bytes) -> None:
         symbol, kept = stream.instrument.symbol, frame
         try:
             marker = orjson.loads(frame)
@@ -155,7 +155,9 @@ class RawPartition:
             elif kind == "delisted":
                 self._forget(key)
 
-    def _apply_marker(self, out: Output, now: int, stream: InstrumentStream, kind: str, marker: dict[str, Any]) -> None:
+    def _apply_marker(
+        self, out: Output, now: int, stream: InstrumentProcessor, kind: str, marker: dict[str, Any]
+    ) -> None:
         if kind == "instrument":
             stream.on_instrument(out, now, _defined(stream, marker))
             if seed_levels := int(marker.get("seed_levels", 0)):
@@ -209,7 +211,7 @@ class RawPartition:
             feeds = orjson.loads(frame).get("feeds")
         return feeds if type(feeds) is list else None
 
-    def _streams_of(self, feeds: Collection[str], offset: int) -> Iterator[InstrumentStream]:
+    def _streams_of(self, feeds: Collection[str], offset: int) -> Iterator[InstrumentProcessor]:
         for key in sorted(self.streams) if feeds else ():
             if self.streams[key].instrument.feed in feeds and offset > self.streams[key].covered:
                 yield self.streams[key]
@@ -252,7 +254,7 @@ class RawPartition:
             self._covered = state["covered"]
             self.presence.load(state["presence"])
         else:
-            self.streams[key] = InstrumentStream.load(dump, self._settings)
+            self.streams[key] = InstrumentProcessor.load(dump, self._settings)
 
 
 def own_key(exchange: str, partition: int) -> str:
@@ -260,7 +262,7 @@ def own_key(exchange: str, partition: int) -> str:
     return f"{exchange}:{EVERY}:{partition}"
 
 
-def _defined(stream: InstrumentStream, marker: dict[str, Any]) -> Instrument:
+def _defined(stream: InstrumentProcessor, marker: dict[str, Any]) -> Instrument:
     instrument = Instrument(**marker)
     if instrument.key != stream.instrument.key or instrument.feed != stream.instrument.feed:
         raise FrameError(f"definition of {instrument.feed} {instrument.key} received as {stream.instrument.key}")

@@ -17,10 +17,12 @@ _NONE = 1 << 62
 class ChannelHealth:
     """One channel since its last report. Latencies, in µs, are receipt minus exchange time, by two clocks."""
 
-    __slots__ = ("fresh", "heard_at", "high", "longest", "low", "messages", "repeated", "samples", "stride", "wrong")
+    __slots__ = (
+        "fresh", "high", "last_message_at", "longest", "low", "messages", "repeated", "samples", "stride", "wrong",
+    )  # fmt: skip
 
     def __init__(self) -> None:
-        self.heard_at = 0
+        self.last_message_at = 0
         self.wrong = False
         self.low, self.high, self.fresh = _NONE, -_NONE, 0  # since the last second
         self._restart()
@@ -34,7 +36,7 @@ class ChannelHealth:
 
     def heard(self, now: int, timestamp: int) -> None:
         """A message; one without an exchange time bears its receipt."""
-        self.heard_at = now
+        self.last_message_at = now
         self.messages += 1
         if timestamp == now:
             return
@@ -67,7 +69,7 @@ class ChannelHealth:
         figures = {
             "messages": self.messages,
             "repeated": self.repeated,
-            "age": now - self.heard_at if self.heard_at else 0,
+            "age": now - self.last_message_at if self.last_message_at else 0,
             "latency_median": median_low(self.samples) + offset if known else 0,
             "latency_max": self.longest + offset if known else 0,
         }
@@ -126,7 +128,7 @@ class FeedStatus:
     def shift(self, step: int) -> None:
         """Move all remembered times by `step` µs: our clock was set."""
         for _, health in self._channels():
-            health.heard_at += step if health.heard_at else 0
+            health.last_message_at += step if health.last_message_at else 0
 
     def second(self) -> list[dict[str, Any]]:
         """Each second of stream time."""
@@ -141,7 +143,7 @@ class FeedStatus:
         return [
             self.event("report", [channel]) | health.report(now, self.offset)
             for channel, health in self._channels()
-            if channel in self._carried or health.heard_at
+            if channel in self._carried or health.last_message_at
         ]
 
     def _channels(self) -> list[tuple[str, ChannelHealth]]:

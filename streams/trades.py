@@ -14,14 +14,14 @@ _MOST = 64  # holes, and reported gaps, that are remembered
 
 
 class Hole(NamedTuple):
-    """Trades are missing that another socket may still bring. Times are µs: its discovery, the last trade before."""
+    """Missing trades that another socket may still deliver. Times, µs: when it was found, the last trade before it."""
 
     missing: Range
     found_at: int
     since: int
 
 
-class Trades:
+class TradeHandler:
     """Where ids are consecutive a hole in them is a gap until it is filled; elsewhere only an outage is known.
 
     `outage`: the gap that is open while nothing carries the channel.
@@ -71,7 +71,7 @@ class Trades:
     def _add(self, first: int, last: int, now: int) -> bool:
         is_new, missing = self.ids.add(first, last)
         if missing is not None and len(self._holes) < _MOST:
-            self._holes.append(Hole(missing, now, self._health.heard_at or now))
+            self._holes.append(Hole(missing, now, self._health.last_message_at or now))
         return is_new
 
     # Gaps
@@ -79,7 +79,7 @@ class Trades:
     def on_away(self, out: Output, now: int, cause: str) -> None:
         """Open a gap: nothing brings trades."""
         if self.outage is None:
-            since = self._health.heard_at or now
+            since = self._health.last_message_at or now
             self.outage = self._open(out, now, Gap(f"{self.instrument.key}:trades:{now}", cause, now, since, "trades"))
 
     def on_back(self, out: Output, now: int) -> None:
@@ -91,7 +91,7 @@ class Trades:
     def tick(self, out: Output, now: int) -> None:
         """Report holes that nothing has filled in time, and gaps that something has."""
         self.ids.tick(now)
-        if self.outage is not None and self._health.heard_at > self.outage.opened_at:
+        if self.outage is not None and self._health.last_message_at > self.outage.opened_at:
             self.on_back(out, now)
         if self._holes:
             due = [hole for hole in self._holes if now - hole.found_at >= GRACE]

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from marketprism.cli import app
 from marketprism.local.doctor import examine
-from marketprism.ops.lag import Progress
+from marketprism.ops.lag import Lag
 from marketprism.ops.trace import trace
 from schemas.errors import MarketPrismError
 from schemas.raw import encode_line
@@ -105,7 +105,7 @@ async def test_progress_counts_what_is_before_each_group(settings: Settings) -> 
     async with AIOKafkaProducer(bootstrap_servers=settings.kafka) as producer:
         await producer.send_and_wait(settings.topic("raw.binance"), b"x", partition=0)
         await producer.send_and_wait(settings.topic("market.trades"), b"{}", partition=1)
-    async with Progress(settings) as progress:
+    async with Lag(settings) as progress:
         offsets = await progress.offsets()
     assert offsets.records["market.trades"] == 1
     assert offsets.lag == {WORKER_GROUP: 1, SINK_GROUP: 1}

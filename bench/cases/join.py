@@ -6,7 +6,7 @@ import orjson
 
 from bench.harness import Result, compare, per_second
 from schemas.settings import Settings, load_settings
-from streams.arbitrage.join import JoinPartition
+from streams.arbitrage.join import JoinProcessor
 
 _QUOTES, _EACH = 40_000, 20  # quotes in all, and of a record
 _EXCHANGES = (2, 6, 20)
@@ -40,7 +40,7 @@ def measure() -> list[Result]:
         values = [b"\n".join(lines[at : at + _EACH]) for at in range(0, _QUOTES, _EACH)]
 
         def ours(values: list[bytes] = values) -> None:
-            partition = JoinPartition(0, settings)
+            partition = JoinProcessor(0, settings)
             for offset, value in enumerate(values):
                 partition.process(offset, value)
 

@@ -13,14 +13,14 @@ from bench.harness import Result, compare, per_second
 from bench.rigs.frames import Frame, load_others
 from bench.rigs.raw_topics import raw_records
 from bench.rigs.rival import NAME, NoRival, cryptofeed
-from ingest.exchanges import EXCHANGE_FEEDS
+from ingest.exchanges import CONNECTORS
 from schemas.feeds import feed_of
 from schemas.instruments import Instrument, assumed_instrument
 from schemas.settings import load_settings
 from streams.books.order_book import OrderBook
 from streams.normalize import parse
-from streams.normalize.messages import Depth
-from streams.raw_processor import RawPartition
+from streams.normalize.messages import BookMessage
+from streams.raw_processor import RawProcessor
 
 _KINDS = {"mixed": b"", "trades": b"@trade", "BBO": b"@bookTicker", "depth": b"@depth"}
 _RIVALS = {
@@ -50,14 +50,14 @@ def _normalized(frames: Sequence[Frame]) -> Callable[[], None]:
     """Every frame to its events, the books kept."""
     instruments = {key: _instrument(key) for key in dict.fromkeys(key for _, key, _ in frames)}
     feed = next(iter(instruments.values())).feed
-    zipped, decode = feed.startswith("htx"), EXCHANGE_FEEDS[feed]().decode
+    zipped, decode = feed.startswith("htx"), CONNECTORS[feed]().decode
     own = [(stamp // 1000, key, gzip.compress(frame) if zipped else frame) for stamp, key, frame in frames]
 
     def run() -> None:
         books = {key: OrderBook(feed) for key in instruments}
         for now, key, frame in own:
             for event in parse(decode(frame) if zipped else frame, instruments[key], now):
-                if type(event) is Depth:
+                if type(event) is BookMessage:
                     books[key].take(event)
 
     return run
@@ -116,7 +116,7 @@ def measure_events(frames: Sequence[Frame], rounds: int) -> list[Result]:
         values = [value for _, value in raw_records(chosen, 1)]
 
         def run(values: list[bytes] = values) -> None:
-            partition = RawPartition("binance", 0, settings)
+            partition = RawProcessor("binance", 0, settings)
             for offset, value in enumerate(values):
                 partition.process(offset, value)
 

@@ -19,7 +19,7 @@ from bench.rigs.many import changes, seeds
 from bench.rigs.raw_topics import cpu_seconds, raw_records, send, until_done, worker
 from marketprism.local.broker import Broker, free_port
 from marketprism.local.processes import Child
-from marketprism.ops.lag import Progress
+from marketprism.ops.lag import Lag
 from marketprism.ops.topics import create_topics
 from schemas.settings import Settings, load_settings
 
@@ -91,7 +91,7 @@ class _Scaling:
 
 async def _seconds(settings: Settings, records: list[tuple[int, bytes]], trades: int) -> float:
     """Until so many trades are published."""
-    async with Progress(settings) as progress:
+    async with Lag(settings) as progress:
         await progress.offsets()  # the first look takes longer than the others
         began = time.monotonic()
         await send(settings, records)

@@ -14,7 +14,7 @@ import orjson
 
 from bench.harness import Result, compare, per_second
 from schemas.settings import load_settings
-from schemas.sources import Sources
+from schemas.sources import SeenSources
 from sinks.migrations import migrate
 from sinks.storage.base import Block
 from sinks.storage.embedded import EmbeddedStorage
@@ -80,7 +80,7 @@ def _sink(storage: EmbeddedStorage, table: str, values: list[bytes]) -> Callable
     rounds = count()
 
     def run() -> None:
-        number, sources = next(rounds), Sources()
+        number, sources = next(rounds), SeenSources()
         for first in range(0, len(values), _BLOCK):
             fresh = [value for value in values[first : first + _BLOCK] if sources.is_new(value)]
             block = Block(0, fresh, list(range(first, first + len(fresh))))

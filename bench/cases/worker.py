@@ -20,8 +20,8 @@ from marketprism.local.broker import Broker, free_port
 from marketprism.ops.topics import create_topics
 from schemas.settings import Settings, load_settings
 from schemas.topics import raw_topic
-from streams.arbitrage.join import JoinPartition
-from streams.raw_processor import RawPartition
+from streams.arbitrage.join import JoinProcessor
+from streams.raw_processor import RawProcessor
 
 _PARTITIONS = 2
 
@@ -58,7 +58,7 @@ def _in_process(frames: list[Frame]) -> Callable[[], None]:
     settings = load_settings(partitions=_PARTITIONS)
 
     def run() -> None:
-        books, joins = RawPartition("binance", 0, settings), [JoinPartition(n, settings) for n in range(_PARTITIONS)]
+        books, joins = RawProcessor("binance", 0, settings), [JoinProcessor(n, settings) for n in range(_PARTITIONS)]
         for offset, value in enumerate(values):
             for number, lines in books.process(offset, value).joins.items():
                 joins[number].process(offset, b"\n".join(lines))

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 
 from bench.rigs.frames import Frame
 from marketprism.local.processes import Child, says
-from marketprism.ops.lag import Progress
+from marketprism.ops.lag import Lag
 from schemas.raw import encode_line, partition_of
 from schemas.settings import Settings
 from schemas.topics import WORKER_GROUP, raw_topic
@@ -57,6 +57,6 @@ def cpu_seconds(child: Child) -> float:
 
 async def until_done(settings: Settings) -> None:
     """Wait until the workers have nothing before them; `TimeoutError` if that does not come: has one died?"""
-    async with asyncio.timeout(_WITHIN), Progress(settings) as progress:
+    async with asyncio.timeout(_WITHIN), Lag(settings) as progress:
         while (await progress.offsets()).lag[WORKER_GROUP]:
             await asyncio.sleep(0.2)

@@ -61,7 +61,7 @@ class Request(NamedTuple):
     routes: tuple[Route, ...]
 
 
-class ExchangeFeed(ABC):
+class Connector(ABC):
     """One feed of an exchange: addresses, names, messages, limits. Rates are (count, seconds).
 
     Without state, but for what it has reported as skipped.
@@ -80,7 +80,7 @@ class ExchangeFeed(ABC):
     instruments_per_connection: ClassVar[int]
     weight_per_minute: ClassVar[int]
     lifetime: ClassVar[float] = float("inf")  # s after which a connection is renewed
-    silence: ClassVar[float] = 30.0  # s without any frame until a connection is given up
+    connection_timeout_s: ClassVar[float] = 30.0  # s without any frame until a connection is given up
     ping: ClassVar[str] = ""  # text sent when idle; empty where WebSocket pings do
     ping_after: ClassVar[float] = 20.0  # s
     news_path: ClassVar[str] = ""  # where the exchange announces changes of its instruments; empty: nowhere

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 import orjson
 
-from ingest.exchanges.base import CONTROL, LONGEST_NAME, UNKNOWN_FRAME, Control, ExchangeFeed, Request, Route
+from ingest.exchanges.base import CONTROL, LONGEST_NAME, UNKNOWN_FRAME, Connector, Control, Request, Route
 from ingest.exchanges.listing import number, optional_text, plain, text
 from ingest.rest import Rest
 from schemas.errors import ExchangeError, SymbolError
@@ -29,7 +29,7 @@ _TRADING = frozenset({"TRADING"})
 _CLOSED = frozenset({"CLOSE", "DELIVERED", "DELIVERING", "SETTLING"})
 
 
-class _Binance(ExchangeFeed):
+class _Binance(Connector):
     # 24 h is the exchange's cut. Most do not sit on it to the second: leave some time for a slow reconnect.
     lifetime: ClassVar[float] = 23.5 * 3600
     connects: ClassVar[tuple[float, float]] = (60, 300)  # of 300 in 5 min per address

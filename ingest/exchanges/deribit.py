@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 import orjson
 
-from ingest.exchanges.base import CONTROL, LONGEST_NAME, UNKNOWN_FRAME, Control, ExchangeFeed, Request, Route
+from ingest.exchanges.base import CONTROL, LONGEST_NAME, UNKNOWN_FRAME, Connector, Control, Request, Route
 from ingest.exchanges.listing import number, optional_text, plain, text
 from ingest.rest import Rest
 from schemas.exchange_names import from_exchange
@@ -29,7 +29,7 @@ _CURRENCIES = frozenset({"BTC", "ETH", "USDC", "USDT", "EURR"})  # that may be a
 _API = "/api/v2/public/"
 
 
-class Deribit(ExchangeFeed):
+class Deribit(Connector):
     name: ClassVar[str] = "deribit"
     name_field: ClassVar[str] = "instrument_name"
     ws: ClassVar[str] = "wss://www.deribit.com"
@@ -43,7 +43,7 @@ class Deribit(ExchangeFeed):
     messages: ClassVar[tuple[float, float]] = (2, 1)  # of 3.3 subscribe calls a second; one too many ends the session
     instruments_per_connection: ClassVar[int] = 150  # 3 channels each: one subscribe call
     weight_per_minute: ClassVar[int] = 1200  # in units of 500 credits, of which 10,000 a second come back
-    silence: ClassVar[float] = _HEARTBEAT + 5.0
+    connection_timeout_s: ClassVar[float] = _HEARTBEAT + 5.0
 
     def subscribe(self, symbols: Iterable[str], channels: Iterable[str], ids: Iterator[int]) -> list[Request]:
         # The book comes in full whatever the depth: the grouped books of few levels have no chain of updates.

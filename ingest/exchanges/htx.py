@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import msgspec
 import orjson
 
-from ingest.exchanges.base import CONTROL, LONGEST_NAME, UNKNOWN_FRAME, Control, ExchangeFeed, Request, Route
+from ingest.exchanges.base import CONTROL, LONGEST_NAME, UNKNOWN_FRAME, Connector, Control, Request, Route
 from ingest.exchanges.listing import number, optional_text, plain, text, unit
 from ingest.rest import Rest
 from schemas.errors import ExchangeError
@@ -26,9 +26,9 @@ _CHANNELS = {"trade.detail": "trades", "bbo": "quotes"}
 _EXACT = msgspec.json.Decoder(float_hook=str).decode
 
 
-class _Htx(ExchangeFeed):
+class _Htx(Connector):
     # Swaps have announcements on the notification socket, another address: reading the definitions again suffices.
-    silence: ClassVar[float] = 15.0  # three pings
+    connection_timeout_s: ClassVar[float] = 15.0  # three pings
     time_path: ClassVar[str]
 
     def decode(self, frame: bytes) -> bytes:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 import orjson
 
-from ingest.exchanges.base import CONTROL, LONGEST_NAME, UNKNOWN_FRAME, Control, ExchangeFeed, Request, Route
+from ingest.exchanges.base import CONTROL, LONGEST_NAME, UNKNOWN_FRAME, Connector, Control, Request, Route
 from ingest.exchanges.listing import number, optional_text, plain, text
 from ingest.rest import Rest
 from schemas.errors import ExchangeError
@@ -28,7 +28,7 @@ _START = len(_HEAD)
 _UPGRADE = "64008"
 
 
-class Okx(ExchangeFeed):
+class Okx(Connector):
     name: ClassVar[str] = "okx"
     name_field: ClassVar[str] = "instId"
     ws: ClassVar[str] = "wss://ws.okx.com:8443"

@@ -12,7 +12,7 @@ import orjson
 import structlog
 import zstandard
 
-from ingest.exchanges import EXCHANGE_FEEDS
+from ingest.exchanges import CONNECTORS
 from schemas.errors import RawRecordError, SymbolError
 from schemas.exchange_names import from_exchange
 from schemas.feeds import EXCHANGES, Feed, feed_of
@@ -89,7 +89,7 @@ class Capture:
 
     def _frames(self, rows: Iterator[bytes]) -> Iterator[RawLine]:
         feed = self.feeds[0]
-        route, keys = EXCHANGE_FEEDS[feed.name]().route, dict[str, str]()
+        route, keys = CONNECTORS[feed.name]().route, dict[str, str]()
         unknown = f"{feed.exchange}:{UNKNOWN}"
         for row in rows:
             stamp, _, frame = row.partition(b" ")
@@ -148,7 +148,7 @@ class Capture:
         for row in head:
             if _LISTING in row:
                 self.names |= _listed(row.partition(b" ")[2])
-        route = EXCHANGE_FEEDS[feed.name]().route
+        route = CONNECTORS[feed.name]().route
         names = dict.fromkeys(
             found.symbol for row in head if (found := route(row.partition(b" ")[2])).kind == "data" and found.symbol
         )

@@ -20,9 +20,9 @@ from marketprism.captures.replay_sources import Source
 from marketprism.local.reading import Reading
 from marketprism.local.stack import Stack, until
 from marketprism.local.view import Picture, Rates, line, render, summary
-from marketprism.ops.lag import Offsets, Progress
-from marketprism.ops.raw_topic_stats import FeedWatch
-from marketprism.ops.table_stats import Store, Stored
+from marketprism.ops.lag import Lag, Offsets
+from marketprism.ops.raw_topic_stats import RawTopicStats
+from marketprism.ops.table_stats import Store, TableStats
 from schemas.errors import StackError
 from schemas.logs import configure_logs
 from schemas.settings import Settings
@@ -98,17 +98,17 @@ class _Session:
         self._run = run
         self._console = console
         self._stop = stop
-        self._watch = FeedWatch(stack.settings, stack.begin)
+        self._watch = RawTopicStats(stack.settings, stack.begin)
         self._rates = Rates()
         self._note = ""
         self._offsets: Reading[Offsets]
-        self._stored: Reading[Stored]
+        self._stored: Reading[TableStats]
 
     async def watch(self) -> str:
         began = time.monotonic()
-        async with Progress(self._stack.settings) as progress, Store(self._stack.settings) as store:
+        async with Lag(self._stack.settings) as progress, Store(self._stack.settings) as store:
             self._offsets = Reading("Kafka", Offsets(), progress.offsets)
-            self._stored = Reading("ClickHouse", Stored(), store.read)
+            self._stored = Reading("ClickHouse", TableStats(), store.read)
             tasks = [asyncio.create_task(work) for work in self._reading()]
             try:
                 async with self._drawing():

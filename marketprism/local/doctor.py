@@ -7,7 +7,7 @@ from typing import NamedTuple
 from aiohttp import ClientSession
 
 from ingest.clock import compare_clock
-from ingest.exchanges import EXCHANGE_FEEDS
+from ingest.exchanges import CONNECTORS
 from ingest.rest import Rest
 from marketprism.local.broker import java, java_version
 from marketprism.local.disk import free_bytes
@@ -116,7 +116,7 @@ async def _disk(settings: Settings) -> Finding:
 
 async def _clock(settings: Settings) -> Finding:
     """This machine's clock against an exchange's."""
-    exchange = EXCHANGE_FEEDS[settings.feeds[0]]()
+    exchange = CONNECTORS[settings.feeds[0]]()
     base = settings.endpoints.get(exchange.name, Endpoint()).rest or exchange.rest
     try:
         async with asyncio.timeout(_CLOCK_WITHIN), ClientSession(trust_env=True) as http:

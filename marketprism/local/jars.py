@@ -48,9 +48,7 @@ def missing_jars() -> list[Jar]:
 def classpath() -> str:
     """The class path of a broker; `StackError` when jars are missing."""
     if missing_jars():
-        raise StackError(
-            "Apache Kafka's jars are missing: `.venv/bin/python -m marketprism.local.jars` downloads them"
-        )
+        raise StackError("Apache Kafka's jars are missing: `.venv/bin/python -m marketprism.local.jars` downloads them")
     return str(jar_folder() / "*")
 
 

@@ -12,8 +12,8 @@ from marketprism.local.disk import DiskWatch
 from marketprism.local.processes import Status
 from marketprism.local.reading import Reading, aged
 from marketprism.ops.lag import Offsets
-from marketprism.ops.raw_topic_stats import FeedWatch
-from marketprism.ops.table_stats import Stored
+from marketprism.ops.raw_topic_stats import RawTopicStats
+from marketprism.ops.table_stats import TableStats
 from schemas.feeds import FEEDS
 from schemas.settings import Settings
 from schemas.topics import SINK_GROUP, WORKER_GROUP, raw_topic
@@ -29,10 +29,10 @@ class Picture:
 
     title: str
     settings: Settings
-    watch: FeedWatch
+    watch: RawTopicStats
     statuses: list[Status]
     offsets: Reading[Offsets]
-    stored: Reading[Stored]
+    stored: Reading[TableStats]
     rates: dict[str, float]
     disk: DiskWatch
     note: str = ""

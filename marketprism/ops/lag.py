@@ -31,7 +31,7 @@ class Offsets:
         return sum(self.lag.values())
 
 
-class Progress:
+class Lag:
     """Reads offsets; an async context manager."""
 
     def __init__(self, settings: Settings) -> None:
@@ -39,7 +39,7 @@ class Progress:
         self._consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka)
         self._admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
 
-    async def __aenter__(self) -> "Progress":
+    async def __aenter__(self) -> "Lag":
         try:
             await self._consumer.start()
             await self._admin.start()

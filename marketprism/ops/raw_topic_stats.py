@@ -19,7 +19,7 @@ from schemas.topics import raw_topic
 log = structlog.get_logger(__name__)
 
 
-class FeedWatch:
+class RawTopicStats:
     """By feed: `frames` since `begin`; `instruments` that ingest follows; `connected`, their channels that are up.
 
     `begin`: the first offset of each partition by topic; what stands before it is of an earlier run.

@@ -34,7 +34,7 @@ _SIGNAL_COUNTS = "SELECT type, count() AS rows FROM {database}.signals GROUP BY 
 
 
 @dataclass
-class Stored:
+class TableStats:
     """`rows` by table; `live`: books by feed; the latest `signals`, and `signal_counts` by type."""
 
     rows: dict[str, int] = field(default_factory=dict)
@@ -59,14 +59,14 @@ class Store:
     async def __aexit__(self, *_: object) -> None:
         await self._http.close()
 
-    async def read(self) -> Stored:
+    async def read(self) -> TableStats:
         """What is stored now; `StorageError` where nobody answers."""
         try:
             live: dict[str, int] = {}
             for row in await self._ask(_LIVE):
                 feed = feed_of(row["exchange"], row["symbol"]).name
                 live[feed] = live.get(feed, 0) + 1
-            return Stored(
+            return TableStats(
                 {row["name"]: int(row["rows"]) for row in await self._ask(_ROWS)},
                 live,
                 await self._ask(_SIGNALS),

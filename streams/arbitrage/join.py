@@ -185,10 +185,10 @@ class SymbolJoin:
         self.statistics = {(buy, sell): SpreadStatistics(*fields) for buy, sell, fields in state["statistics"]}
 
 
-class JoinPartition:
+class JoinProcessor:
     """One partition of `join.quotes`: its lines to records of signals, and of pairs that cannot be judged.
 
-    See `InstrumentStream` for what writes the lines.
+    See `InstrumentProcessor` for what writes the lines.
     """
 
     def __init__(self, partition: int, settings: Settings) -> None:

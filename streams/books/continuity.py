@@ -6,7 +6,7 @@ Each takes the book's last applied sequence, the update, and whether it would be
 from collections.abc import Callable
 from enum import Enum
 
-from streams.normalize.messages import Depth
+from streams.normalize.messages import BookMessage
 
 
 class Verdict(Enum):
@@ -17,10 +17,10 @@ class Verdict(Enum):
 
 APPLY, DROP, GAP = Verdict  # looked up for every update: an enumeration's attributes take their time
 
-Rule = Callable[[int, Depth, bool], Verdict]
+Rule = Callable[[int, BookMessage, bool], Verdict]
 
 
-def binance_spot(sequence: int, update: Depth, first: bool) -> Verdict:
+def binance_spot(sequence: int, update: BookMessage, first: bool) -> Verdict:
     """PROTOCOLS §1.5.
 
     1. `u` <= sequence: nothing new, drop.
@@ -32,7 +32,7 @@ def binance_spot(sequence: int, update: Depth, first: bool) -> Verdict:
     return APPLY if update.first <= sequence + 1 else GAP
 
 
-def binance_usdm(sequence: int, update: Depth, first: bool) -> Verdict:
+def binance_usdm(sequence: int, update: BookMessage, first: bool) -> Verdict:
     """PROTOCOLS §2.4. Ids are not consecutive: only `pu` chains.
 
     1. First on a snapshot: `u` < L drop; `U` <= L <= u, or `pu` == L (seen on the wire), apply; else a gap.
@@ -47,7 +47,7 @@ def binance_usdm(sequence: int, update: Depth, first: bool) -> Verdict:
     return DROP if update.last <= sequence else GAP
 
 
-def okx(sequence: int, update: Depth, first: bool) -> Verdict:
+def okx(sequence: int, update: BookMessage, first: bool) -> Verdict:
     """PROTOCOLS §3.5.
 
     1. `prevSeqId` == sequence: apply; also when `seqId` equals it (keep-alive) or is below it (maintenance reset).
@@ -59,7 +59,7 @@ def okx(sequence: int, update: Depth, first: bool) -> Verdict:
     return DROP if update.previous < update.last <= sequence else GAP
 
 
-def htx_spot(sequence: int, update: Depth, first: bool) -> Verdict:
+def htx_spot(sequence: int, update: BookMessage, first: bool) -> Verdict:
     """PROTOCOLS §4.5.
 
     1. `seqNum` <= sequence: the book holds it, drop.
@@ -71,7 +71,7 @@ def htx_spot(sequence: int, update: Depth, first: bool) -> Verdict:
     return APPLY if update.previous <= sequence else GAP
 
 
-def htx_linear(sequence: int, update: Depth, first: bool) -> Verdict:
+def htx_linear(sequence: int, update: BookMessage, first: bool) -> Verdict:
     """PROTOCOLS §5.5. Versions are consecutive, and of one connection only.
 
     1. `version` == sequence + 1: apply.
@@ -83,7 +83,7 @@ def htx_linear(sequence: int, update: Depth, first: bool) -> Verdict:
     return DROP if update.last <= sequence else GAP
 
 
-def deribit(sequence: int, update: Depth, first: bool) -> Verdict:
+def deribit(sequence: int, update: BookMessage, first: bool) -> Verdict:
     """PROTOCOLS §6.5. Ids are shared by many instruments: they jump, only `prev_change_id` chains.
 
     1. `prev_change_id` == sequence: apply.

@@ -9,11 +9,11 @@ from schemas.settings import Settings
 from streams.books.gaps import Gap
 from streams.books.order_book import Broken, OrderBook
 from streams.books.quality import TruthCheck, json_of_top, top_of
-from streams.books.recency import Lead
+from streams.books.recency import Recency
 from streams.books.snapshot_requests import SnapshotRequests
 from streams.levels import Levels, json_of
 from streams.normalize.amounts import base_levels
-from streams.normalize.messages import Depth, Quote
+from streams.normalize.messages import BookMessage, Quote
 from streams.normalize.values import levels
 from streams.output import Output
 from streams.status import FeedStatus
@@ -21,7 +21,7 @@ from streams.status import FeedStatus
 _SECOND = 1_000_000
 
 
-class BookStream:
+class BookHandler:
     """Keeps the book right or out of the live state, and publishes what it and the exchange's BBO say."""
 
     def __init__(self, instrument: Instrument, settings: Settings, status: FeedStatus) -> None:
@@ -31,7 +31,7 @@ class BookStream:
         self.orders = OrderBook(instrument.feed)
         self.check = TruthCheck()
         self.requests = SnapshotRequests()
-        self.lead = Lead()
+        self.lead = Recency()
         self.top: tuple[Levels, Levels] | None = None  # the book's levels last published as a quote
         self.gap: Gap | None = None
         self.snapshot_at = 0
@@ -40,7 +40,7 @@ class BookStream:
         self._levels = settings.quote_levels
         self._depth = settings.depth
         self._joined = settings.joined_symbol(instrument.exchange, instrument.symbol)  # empty: never paired
-        self._silence = int(settings.silence_s * _SECOND)
+        self._silence = int(settings.book_stale_after_s * _SECOND)
         self._snapshot_every = int(settings.snapshot_s * _SECOND)
 
     # Frames
@@ -74,9 +74,9 @@ class BookStream:
         body["asks"] = json_of(base_levels(self.instrument, asks))
         return out.event("market.quotes", self.key, body)
 
-    def on_depth(self, out: Output, now: int, message: Depth) -> None:
+    def on_depth(self, out: Output, now: int, message: BookMessage) -> None:
         """Apply a book message, publish what changed, and heal or report what does not follow."""
-        orders, since = self.orders, self.status.books.heard_at
+        orders, since = self.orders, self.status.books.last_message_at
         if message.kind != "seed":
             self.status.books.heard(now, message.timestamp)
         was_live, was_crossed = orders.state == "live", orders.crossed
@@ -104,7 +104,7 @@ class BookStream:
         if (bids, asks) != self.top and orders.state == "live":
             self._publish_top(out, now, outcome[-1].timestamp, bids, asks)
 
-    def _publish_book(self, out: Output, now: int, message: Depth) -> None:
+    def _publish_book(self, out: Output, now: int, message: BookMessage) -> None:
         body = out.head(self.instrument, message.timestamp, now)
         body["type"] = "update" if message.kind == "update" else "snapshot"
         body["sequence"] = message.last
@@ -143,7 +143,7 @@ class BookStream:
         self._notify_join(out, now)
         if self.gap is not None:
             return
-        self.gap = Gap(f"{self.instrument.key}:{now}", cause, now, since or self.status.books.heard_at or now)
+        self.gap = Gap(f"{self.instrument.key}:{now}", cause, now, since or self.status.books.last_message_at or now)
         out.event("market.gaps", self.key, out.head(self.instrument, now, now) | self.gap.opened(expected, received))
 
     def _close_gap(self, out: Output, now: int) -> None:
@@ -207,7 +207,7 @@ class BookStream:
         body |= {"sequence": difference.sequence, "bbo": json_of_top(difference.bbo)}
         body["book"] = json_of_top(difference.book)
         out.event("market.quality", self.key, body)
-        since = self.status.books.heard_at
+        since = self.status.books.last_message_at
         self._on_broken(out, now, self.orders.distrust(), was_live=True, since=since)
 
     def report(self, out: Output, now: int) -> None:
@@ -238,7 +238,7 @@ class BookStream:
     def _look_after(self, out: Output, now: int, is_reporting: bool) -> None:
         """A live book: stale when its channel is silent, whatever else of the instrument comes."""
         orders = self.orders
-        if now - max(self.status.books.heard_at, self.requests.live_since) > self._silence:
+        if now - max(self.status.books.last_message_at, self.requests.live_since) > self._silence:
             orders.fall_silent()
             self._notify_join(out, now)
             self.top = None

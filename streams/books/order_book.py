@@ -10,7 +10,7 @@ from streams.books.book import Book
 from streams.books.continuity import APPLY, CUT_AT, GAP, RULES, Verdict
 from streams.books.update_buffer import UpdateBuffer
 from streams.levels import json_of
-from streams.normalize.messages import CheckedLevels, Depth
+from streams.normalize.messages import BookMessage, CheckedLevels
 from streams.normalize.values import levels
 
 State = Literal["waiting", "live", "stale"]
@@ -59,7 +59,7 @@ class OrderBook:
         """Seeds with as many levels a side were cut off there; without this all counts that the feed has count."""
         self._cut_at = frozenset({levels})
 
-    def take(self, message: Depth) -> list[Depth] | Broken:
+    def take(self, message: BookMessage) -> list[BookMessage] | Broken:
         """Take one message; return those that changed the live book, to be published in this order.
 
         Empty: the message was buffered, or held already. A snapshot may be followed by buffered updates.
@@ -106,7 +106,7 @@ class OrderBook:
 
     # Snapshots
 
-    def _start(self, snapshot: Depth) -> list[Depth] | Broken:
+    def _start(self, snapshot: BookMessage) -> list[BookMessage] | Broken:
         follows = self._following(snapshot)
         if isinstance(follows, Broken):  # the buffer is kept for a later one
             self.state = "waiting"
@@ -120,14 +120,14 @@ class OrderBook:
         self.state = "live"
         return applied
 
-    def _hold_crossed(self) -> list[Depth]:
+    def _hold_crossed(self) -> list[BookMessage]:
         self.state = "stale"
         self.crossed = True
         return []
 
-    def _following(self, snapshot: Depth) -> list[Depth] | Broken:
+    def _following(self, snapshot: BookMessage) -> list[BookMessage] | Broken:
         """The buffered updates that a snapshot does not hold yet; `Broken` where they do not follow it."""
-        sequence, first, follows = snapshot.last, True, list[Depth]()
+        sequence, first, follows = snapshot.last, True, list[BookMessage]()
         for update in self.buffer:
             verdict = self._rule(sequence, update, first)
             if verdict is GAP:
@@ -137,7 +137,7 @@ class OrderBook:
                 sequence, first = update.last, False
         return follows
 
-    def _rebuild(self, snapshot: Depth, follows: list[Depth]) -> list[Depth]:
+    def _rebuild(self, snapshot: BookMessage, follows: list[BookMessage]) -> list[BookMessage]:
         cut_at = self._cut_at if snapshot.kind == "seed" else ()
         self.book.replace(snapshot.bids, snapshot.asks, cut_at)
         cut = [len(side.levels) for side in (snapshot.bids, snapshot.asks) if len(side.levels) in cut_at]
@@ -167,7 +167,7 @@ class OrderBook:
         """Expect a seed, with which the live book goes on."""
         self._is_refreshing = True
 
-    def _refresh(self, seed: Depth) -> list[Depth] | Broken:
+    def _refresh(self, seed: BookMessage) -> list[BookMessage] | Broken:
         follows = self._following(seed)
         if isinstance(follows, Broken):  # it is older than the request: the book goes on as it is
             return []
@@ -181,14 +181,14 @@ class OrderBook:
         """Whether all that is shown may be published as a whole."""
         return not self._is_revealed
 
-    def whole(self, timestamp: int) -> Depth:
+    def whole(self, timestamp: int) -> BookMessage:
         """All known levels as a snapshot to be published; it bears no numbers."""
         bids, asks = CheckedLevels(self.book.bids.all(), []), CheckedLevels(self.book.asks.all(), [])
-        return Depth("snapshot", timestamp, self.sequence, self.sequence, self.sequence, bids, asks)
+        return BookMessage("snapshot", timestamp, self.sequence, self.sequence, self.sequence, bids, asks)
 
     # Updates
 
-    def _update(self, update: Depth) -> list[Depth] | Broken:
+    def _update(self, update: BookMessage) -> list[BookMessage] | Broken:
         verdict = self._rule(self.sequence, update, self._first)
         if verdict is not APPLY:
             return self._not_applied(verdict, update)
@@ -203,7 +203,7 @@ class OrderBook:
             return [self.whole(update.timestamp)]
         return [update]
 
-    def _unsound(self, update: Depth) -> list[Depth] | Broken | None:
+    def _unsound(self, update: BookMessage) -> list[BookMessage] | Broken | None:
         """Why the book is not live after this update; None where it is all the same."""
         if fault := self._contradiction(update):
             return [] if self.crossed and fault == "crossed" else self._break(fault, update)
@@ -214,7 +214,7 @@ class OrderBook:
         self._believe_updates()
         return None
 
-    def _not_applied(self, verdict: Verdict, update: Depth) -> list[Depth] | Broken:
+    def _not_applied(self, verdict: Verdict, update: BookMessage) -> list[BookMessage] | Broken:
         if verdict is GAP:
             return self._break("sequence", update)
         return self._break("restarted", update) if self._restarted(update) else []
@@ -226,13 +226,13 @@ class OrderBook:
         self._is_revealed = True
         self._seeded = 0
 
-    def _restarted(self, update: Depth) -> bool:
+    def _restarted(self, update: BookMessage) -> bool:
         """An update with ids of old, but later than what the book holds: the exchange's ids began anew."""
         if not self._stamp:  # a seed may be ahead of the stream, and its time is another clock's
             self._stamp = update.timestamp + _AHEAD
         return update.timestamp > self._stamp + _CLEARLY
 
-    def _apply(self, update: Depth) -> None:
+    def _apply(self, update: BookMessage) -> None:
         self._stamp = update.timestamp
         book = self.book
         book.bids.update(update.bids)
@@ -240,13 +240,13 @@ class OrderBook:
         self.sequence = update.last
         self._first = False
 
-    def _contradiction(self, message: Depth) -> str:
+    def _contradiction(self, message: BookMessage) -> str:
         book = self.book
         if message.checksum and message.checksum != book.checksum():
             return "checksum"
         return "crossed" if book.crossed() else ""
 
-    def _break(self, cause: str, message: Depth) -> Broken:
+    def _break(self, cause: str, message: BookMessage) -> Broken:
         received = message.previous if message.previous >= 0 else message.first
         broken = Broken(cause, self.sequence, received)
         self._forget("waiting")

@@ -10,7 +10,7 @@ from streams.normalize.messages import Quote
 _BELIEVED = 5_000_000  # µs that one channel may stay ahead: a longer lead is a bad id or time, not news
 
 
-class Lead:
+class Recency:
     """Recency of one instrument's quotes. Sequences are -1 without a book, times µs of the exchange, `now` receipt."""
 
     __slots__ = ("_bbo", "_bbo_since", "_book_at", "_book_since")

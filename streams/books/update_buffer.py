@@ -6,7 +6,7 @@ from typing import Any
 
 from schemas.limits import MAX_BUFFERED_BYTES
 from streams.levels import json_of
-from streams.normalize.messages import Depth
+from streams.normalize.messages import BookMessage
 from streams.normalize.values import levels
 
 _HEAD = 100  # bytes that an update costs beyond its levels
@@ -18,12 +18,12 @@ class UpdateBuffer:
     __slots__ = ("_held", "_sizes", "dropped", "size")
 
     def __init__(self) -> None:
-        self._held: deque[Depth] = deque()
+        self._held: deque[BookMessage] = deque()
         self._sizes: deque[int] = deque()
         self.size = 0  # bytes, as a checkpoint writes them
         self.dropped = 0  # updates since it was last empty
 
-    def append(self, update: Depth) -> None:
+    def append(self, update: BookMessage) -> None:
         size = _size(update)
         self._held.append(update)
         self._sizes.append(size)
@@ -38,7 +38,7 @@ class UpdateBuffer:
         self._sizes.clear()
         self.size = self.dropped = 0
 
-    def __iter__(self) -> Iterator[Depth]:
+    def __iter__(self) -> Iterator[BookMessage]:
         return iter(self._held)
 
     def __len__(self) -> int:
@@ -50,14 +50,14 @@ class UpdateBuffer:
     def load(self, dump: list[Any]) -> None:
         self.clear()
         for kind, timestamp, first, last, previous, bids, asks, checksum in dump:
-            self.append(Depth(kind, timestamp, first, last, previous, levels(bids), levels(asks), checksum))
+            self.append(BookMessage(kind, timestamp, first, last, previous, levels(bids), levels(asks), checksum))
 
 
-def _size(update: Depth) -> int:
+def _size(update: BookMessage) -> int:
     sides = update.bids.levels, update.asks.levels
     return _HEAD + sum(sum(map(len, side)) + 6 * len(side) for side in sides)
 
 
-def _as_list(held: Depth) -> list[Any]:
+def _as_list(held: BookMessage) -> list[Any]:
     head = [held.kind, held.timestamp, held.first, held.last, held.previous]
     return [*head, json_of(held.bids.levels), json_of(held.asks.levels), held.checksum]

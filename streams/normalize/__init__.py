@@ -1,9 +1,9 @@
 """Frames to normalized events: one file per exchange, pure functions, no clock, no I/O, no state.
 
-A normalizer takes the frame, the instrument and the receipt time (µs), and returns what the frame says as a list of
-`Trade`, `Depth`, `Quote`, `Ignored` or `Rejected`. It raises `FrameError` with the reason for a dead letter, and lets
-through what a malformed frame makes decoding raise (`rows.UNREADABLE`). What it returns can be converted to base units,
-encoded and stored: whatever cannot is refused here, before a book is touched.
+A normalizer takes the frame, the instrument and the receipt time (µs), and returns the frame's messages as a list of
+`Trade`, `BookMessage`, `Quote`, `Ignored` or `Rejected`. It raises `FrameError` with the reason for a dead letter, and
+lets the errors of decoding a malformed frame through (`rows.UNREADABLE`). Everything that it returns can be converted
+to base units, encoded and stored: it refuses the rest before a book is touched.
 """
 
 from collections.abc import Callable

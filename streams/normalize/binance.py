@@ -15,7 +15,7 @@ from msgspec import Meta, Raw, Struct, ValidationError
 
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
-from streams.normalize.messages import Depth, Ignored, Normalized, Quote, Trade, UsedUp
+from streams.normalize.messages import BookMessage, Ignored, Normalized, Quote, Trade, UsedUp
 from streams.normalize.values import (
     MOST_DIGITS,
     check_name,
@@ -120,16 +120,16 @@ def _quote(ticker: _Ticker, instrument: Instrument, local_timestamp: int) -> Quo
     return quote_of_texts(stamp, ticker.u, ticker.b, ticker.B, ticker.a, ticker.A)
 
 
-def _depth(diff: _Diff, instrument: Instrument, local_timestamp: int) -> Depth:
+def _depth(diff: _Diff, instrument: Instrument, local_timestamp: int) -> BookMessage:
     if diff.s != instrument.exchange_symbol:
         check_name(diff.s, instrument)
     bids, asks = decoded_sides(diff.b, diff.a)
-    return Depth("update", micros(diff.T or diff.E), diff.U, diff.u, diff.pu, bids, asks)
+    return BookMessage("update", micros(diff.T or diff.E), diff.U, diff.u, diff.pu, bids, asks)
 
 
-def _seed(snapshot: _Snapshot, instrument: Instrument, local_timestamp: int) -> Depth:
+def _seed(snapshot: _Snapshot, instrument: Instrument, local_timestamp: int) -> BookMessage:
     last, stamp = snapshot.lastUpdateId, local_timestamp if snapshot.T is None else micros(snapshot.T)
-    return Depth("seed", stamp, last, last, -1, *decoded_sides(snapshot.bids, snapshot.asks))
+    return BookMessage("seed", stamp, last, last, -1, *decoded_sides(snapshot.bids, snapshot.asks))
 
 
 class _Reader(NamedTuple):

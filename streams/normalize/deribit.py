@@ -8,7 +8,7 @@ from typing import Any
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.normalize.amounts import base_amount, check_convertible
-from streams.normalize.messages import NO_LEVELS, CheckedLevels, Depth, Ignored, Normalized, Quote, Trade
+from streams.normalize.messages import NO_LEVELS, BookMessage, CheckedLevels, Ignored, Normalized, Quote, Trade
 from streams.normalize.rows import read_rows
 from streams.normalize.values import (
     check_name,
@@ -99,7 +99,7 @@ def _kind(row: dict[str, Any]) -> str:
     return _LIQUIDATIONS.get(str(mark), "liquidation") if mark else "normal"
 
 
-def _depth(data: dict[str, Any], instrument: Instrument) -> Depth:
+def _depth(data: dict[str, Any], instrument: Instrument) -> BookMessage:
     check_name(data["instrument_name"], instrument)
     # Frames of 2020 have no `type`: there only a change names what it follows.
     previous = update_id(data["prev_change_id"]) if "prev_change_id" in data else -1
@@ -109,7 +109,7 @@ def _depth(data: dict[str, Any], instrument: Instrument) -> Depth:
     last, stamp = update_id(data["change_id"]), micros(data["timestamp"])
     bids, asks = _levels(data["bids"]), _levels(data["asks"])
     check_convertible(instrument, bids, asks)
-    return Depth("update" if kind == "change" else "snapshot", stamp, last, last, previous, bids, asks)
+    return BookMessage("update" if kind == "change" else "snapshot", stamp, last, last, previous, bids, asks)
 
 
 def _levels(entries: list[list[Any]]) -> CheckedLevels:

@@ -11,7 +11,7 @@ from msgspec import Raw
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.normalize.amounts import base_amount, check_convertible
-from streams.normalize.messages import NO_LEVELS, CheckedLevels, Depth, Ignored, Normalized, Quote, Trade
+from streams.normalize.messages import NO_LEVELS, BookMessage, CheckedLevels, Ignored, Normalized, Quote, Trade
 from streams.normalize.rows import read_rows
 from streams.normalize.values import (
     check_name,
@@ -66,7 +66,7 @@ def _market(frame: bytes, message: dict[str, Raw], channel: str, instrument: Ins
     return [depth]
 
 
-def _book(message: dict[str, Raw], channel: str) -> Depth:
+def _book(message: dict[str, Raw], channel: str) -> BookMessage:
     if channel.startswith("mbp.") and channel[4:].isdigit():
         return _mbp(exact(message["ts"]), _fields(message["tick"]))
     if channel.startswith("depth.size_"):
@@ -117,7 +117,7 @@ def _answer(frame: dict[str, Any], instrument: Instrument) -> list[Normalized]:
         return [Ignored("empty snapshot")]
     last, bids, asks = update_id(data["seqNum"]), numeric_levels(data["bids"]), numeric_levels(data["asks"])
     check_convertible(instrument, bids, asks)
-    return [Depth("seed", micros(frame["ts"]), last, last, -1, bids, asks)]
+    return [BookMessage("seed", micros(frame["ts"]), last, last, -1, bids, asks)]
 
 
 def _trade(row: dict[str, Any], instrument: Instrument) -> Trade:
@@ -130,11 +130,11 @@ def _trade(row: dict[str, Any], instrument: Instrument) -> Trade:
     return Trade(micros(row["ts"]), str(trade_id), price, amount, row["direction"], exchange_amount=own)
 
 
-def _mbp(stamp: Any, tick: dict[str, Raw]) -> Depth:
+def _mbp(stamp: Any, tick: dict[str, Raw]) -> BookMessage:
     """Levels 5 and 20 leave out the side that did not change. There is no time but that of sending."""
     previous, last = update_id(exact(tick["prevSeqNum"])), update_id(exact(tick["seqNum"]))
     bids, asks = _changes(tick, "bids"), _changes(tick, "asks")
-    return Depth("update", micros(stamp), previous + 1, last, previous, bids, asks)
+    return BookMessage("update", micros(stamp), previous + 1, last, previous, bids, asks)
 
 
 def _changes(tick: dict[str, Raw], name: str) -> CheckedLevels:
@@ -142,19 +142,21 @@ def _changes(tick: dict[str, Raw], name: str) -> CheckedLevels:
     return NO_LEVELS if side is None or bytes(side) == b"null" else number_levels(side)
 
 
-def _high_frequency(tick: dict[str, Raw]) -> Depth:
+def _high_frequency(tick: dict[str, Raw]) -> BookMessage:
     event, version, stamp = exact(tick["event"]), update_id(exact(tick["version"])), micros(exact(tick["ts"]))
     bids, asks = _changes(tick, "bids"), _changes(tick, "asks")
     if event == "snapshot":
-        return Depth("snapshot", stamp, version, version, -1, bids, asks)
+        return BookMessage("snapshot", stamp, version, version, -1, bids, asks)
     if event != "update":
         raise FrameError(f"unknown book event: {event!r}")
-    return Depth("update", stamp, version, version, max(version - 1, 0), bids, asks)
+    return BookMessage("update", stamp, version, version, max(version - 1, 0), bids, asks)
 
 
-def _whole(tick: dict[str, Raw]) -> Depth:
+def _whole(tick: dict[str, Raw]) -> BookMessage:
     version, stamp = update_id(exact(tick["version"])), micros(exact(tick["ts"]))
-    return Depth("snapshot", stamp, version, version, -1, number_levels(tick["bids"]), number_levels(tick["asks"]))
+    return BookMessage(
+        "snapshot", stamp, version, version, -1, number_levels(tick["bids"]), number_levels(tick["asks"])
+    )
 
 
 def _bbo(tick: dict[str, Any], instrument: Instrument) -> Quote:

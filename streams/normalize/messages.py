@@ -55,7 +55,7 @@ class UsedUp(Struct, frozen=True, gc=False):
     number: int
 
 
-class Depth(Struct, frozen=True, gc=False):
+class BookMessage(Struct, frozen=True, gc=False):
     """A book message. Amounts are the exchange's own units (`normalize.amounts` converts at publication).
 
     `kind`: `update`; `snapshot`, in the stream itself, so that what follows follows it; `seed`, a snapshot fetched
@@ -74,7 +74,7 @@ class Depth(Struct, frozen=True, gc=False):
 
 
 class Quote(Struct, frozen=True, gc=False):
-    """The exchange's own best bid and offer; a side without orders is empty. Amounts as in `Depth`.
+    """The exchange's own best bid and offer; a side without orders is empty. Amounts as in `BookMessage`.
 
     `bid` and `ask`: the prices, 0 for an empty side.
     """
@@ -100,4 +100,4 @@ class Rejected(Struct, frozen=True, gc=False):
     row: bytes
 
 
-Normalized = Trade | UsedUp | Depth | Quote | Ignored | Rejected
+Normalized = Trade | UsedUp | BookMessage | Quote | Ignored | Rejected

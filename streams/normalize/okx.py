@@ -8,7 +8,7 @@ import orjson
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.normalize.amounts import base_amount, check_convertible
-from streams.normalize.messages import Depth, Ignored, Normalized, Quote, Trade
+from streams.normalize.messages import BookMessage, Ignored, Normalized, Quote, Trade
 from streams.normalize.rows import read_rows
 from streams.normalize.values import check_name, levels, micros, positive, quote_of, trade_id, update_id
 
@@ -81,15 +81,15 @@ def _numbers(trade_id: str, merged: Any) -> tuple[int, int]:
     return max(last - int(count) + 1, 0), last
 
 
-def _snapshot(row: dict[str, Any], instrument: Instrument) -> Depth:
+def _snapshot(row: dict[str, Any], instrument: Instrument) -> BookMessage:
     return _depth("snapshot", row, instrument)
 
 
-def _update(row: dict[str, Any], instrument: Instrument) -> Depth:
+def _update(row: dict[str, Any], instrument: Instrument) -> BookMessage:
     return _depth("update", row, instrument)
 
 
-def _depth(kind: Literal["snapshot", "update"], row: dict[str, Any], instrument: Instrument) -> Depth:
+def _depth(kind: Literal["snapshot", "update"], row: dict[str, Any], instrument: Instrument) -> BookMessage:
     # Before `seqId` came there was a checksum only: ids are then 0 and always follow.
     last, previous, checksum = row.get("seqId", 0), row.get("prevSeqId", 0), row.get("checksum", 0)
     if not (type(last) is type(previous) is type(checksum) is int):
@@ -98,7 +98,7 @@ def _depth(kind: Literal["snapshot", "update"], row: dict[str, Any], instrument:
         raise FrameError(f"sequence ids out of range: {last}, {previous}, {checksum}")
     bids, asks = levels(row["bids"]), levels(row["asks"])
     check_convertible(instrument, bids, asks)
-    return Depth(kind, micros(int(row["ts"])), last, last, previous, bids, asks, checksum)
+    return BookMessage(kind, micros(int(row["ts"])), last, last, previous, bids, asks, checksum)
 
 
 def _bbo(row: dict[str, Any], instrument: Instrument) -> Quote:

@@ -16,7 +16,7 @@ from schemas.feeds import FEEDS, feed_of
 from schemas.instruments import Instrument, assumed_instrument
 from schemas.raw import EVERY, MARKER, UNKNOWN, RawLine, unwrap
 from streams.normalize import parse
-from streams.normalize.messages import Depth, Ignored, Trade
+from streams.normalize.messages import BookMessage, Ignored, Trade
 from tests.e2e.follower import Body, Book, Follower, Place, key_of
 
 MOST = 12  # problems of one sort that are written out
@@ -147,9 +147,11 @@ class Accounts:
         if all(isinstance(event, Trade) and (key, event.id) in self._stored_trades for event in events):
             return "trade repeated"
         [depth, *more] = events
-        return self._silence_of_book(key, depth) if isinstance(depth, Depth) and not more else "? an event is missing"
+        if more or not isinstance(depth, BookMessage):
+            return "? an event is missing"
+        return self._silence_of_book(key, depth)
 
-    def _silence_of_book(self, key: str, depth: Depth) -> str:
+    def _silence_of_book(self, key: str, depth: BookMessage) -> str:
         if not self._books[key].live:
             return "book awaits its snapshot"
         if depth.kind == "seed":

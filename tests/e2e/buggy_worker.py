@@ -4,18 +4,18 @@ import sys
 
 from faust.cli.faust import cli
 
-from streams.instrument_processor import InstrumentStream
+from streams.instrument_processor import InstrumentProcessor
 from streams.output import Output
 
-_on_frame = InstrumentStream.on_frame
+_on_frame = InstrumentProcessor.on_frame
 
 
-def _dying(self: InstrumentStream, out: Output, now: int, frame: bytes) -> None:
+def _dying(self: InstrumentProcessor, out: Output, now: int, frame: bytes) -> None:
     if b"INSURANCE_FUND" in frame:
         raise RuntimeError("a bug in the processor")
     _on_frame(self, out, now, frame)
 
 
 if __name__ == "__main__":
-    InstrumentStream.on_frame = _dying  # type: ignore[method-assign]
+    InstrumentProcessor.on_frame = _dying  # type: ignore[method-assign]
     sys.exit(cli(["-A", "streams.app", "worker", "-l", "info"]))

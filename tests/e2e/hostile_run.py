@@ -92,7 +92,7 @@ class Run:
         own = {
             "endpoints": self._simulators.endpoints,
             "symbols": sorted({listing.symbol for listing in LISTINGS}),
-            "silent_s": {"trades": 8, "books": 3, "quotes": 3},
+            "channel_timeout_s": {"trades": 8, "books": 3, "quotes": 3},
         }
         known = {name: value for name, value in LIVELY.items() if name in Settings.model_fields}
         return load_settings(**self._base.model_dump() | own | known)

@@ -17,9 +17,9 @@ from schemas.feeds import FEEDS
 from schemas.raw import MARKER, decode_record
 from schemas.settings import Settings
 from schemas.topics import raw_topic
-from streams.instrument_processor import InstrumentStream
+from streams.instrument_processor import InstrumentProcessor
 from streams.levels import texts_of
-from streams.raw_processor import RawPartition
+from streams.raw_processor import RawProcessor
 
 Levels = list[tuple[Decimal, Decimal]]
 
@@ -33,7 +33,7 @@ class Lab:
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.markers: Counter[tuple[str, str]] = Counter()  # by `exchange:symbol` and kind
         self._exchanges = sorted({FEEDS[feed].exchange for feed in settings.feeds})
-        self._partitions: dict[tuple[str, int], RawPartition] = {}
+        self._partitions: dict[tuple[str, int], RawProcessor] = {}
         self._tasks: list[asyncio.Task[Any]] = []
 
     async def __aenter__(self) -> Self:
@@ -64,7 +64,7 @@ class Lab:
                 self.markers[line.key, orjson.loads(line.frame)["marketprism"]] += 1
         exchange = message.topic.removeprefix(self.settings.topic("raw."))
         place = exchange, message.partition
-        partition = self._partitions.setdefault(place, RawPartition(exchange, message.partition, self.settings))
+        partition = self._partitions.setdefault(place, RawProcessor(exchange, message.partition, self.settings))
         for record in partition.process(message.offset, message.value).records:
             topic, _, value = record
             if topic == "control.ingest":
@@ -80,7 +80,7 @@ class Lab:
             if name == topic and f"{event['exchange']}:{event['symbol']}" == key
         ]
 
-    def stream(self, key: str) -> InstrumentStream | None:
+    def stream(self, key: str) -> InstrumentProcessor | None:
         """The state of `exchange:symbol`."""
         for partition in self._partitions.values():
             if key in partition.streams:

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from marketprism.local.processes import Child, Supervisor, says
-from marketprism.ops.lag import Offsets, Progress
+from marketprism.ops.lag import Lag, Offsets
 from schemas.settings import Settings
 from schemas.topics import WORKER_GROUP
 from sinks.sql.client import run_query
@@ -59,7 +59,7 @@ class Pipeline:
 
     async def _until_taken(self, lag: Callable[[Offsets], int]) -> None:
         quiet, deadline = 0, time.monotonic() + _STORED_WITHIN
-        async with Progress(self.settings) as progress:
+        async with Lag(self.settings) as progress:
             while quiet < 3:
                 offsets = await progress.offsets()
                 quiet = quiet + 1 if lag(offsets) == 0 else 0

@@ -16,7 +16,7 @@ from schemas.feeds import FEEDS
 from schemas.settings import Settings
 from schemas.topics import raw_topic
 from sinks.sink import TABLES
-from streams.raw_processor import RawPartition
+from streams.raw_processor import RawProcessor
 from tests.e2e.pipeline import Pipeline, kill
 
 FRAMES = 60_000
@@ -37,7 +37,7 @@ async def undisturbed(settings: Settings) -> dict[str, list[str]]:
     async with AIOKafkaConsumer(bootstrap_servers=settings.kafka) as consumer:
         for number in range(settings.partitions):
             place = TopicPartition(settings.topic(raw_topic("binance")), number)
-            state = RawPartition("binance", number, settings)
+            state = RawProcessor("binance", number, settings)
             async for offset, value in _records(consumer, place):
                 for topic, _, body in state.process(offset, value).records:
                     if topic in TABLES:

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 
-from ingest.exchanges import EXCHANGE_FEEDS
+from ingest.exchanges import CONNECTORS
 from marketprism.local.broker import Broker
 from marketprism.ops.topics import create_topics
 from marketprism.simulator import (
@@ -230,7 +230,7 @@ async def bench(broker: Broker) -> AsyncIterator[Bench]:
             partitions=2,
             endpoints=simulators.endpoints,
             symbols=sorted({symbol for symbols in _BOOKS.values() for symbol in symbols}),
-            silent_s={"trades": 10, "books": 2, "quotes": 2},
+            channel_timeout_s={"trades": 10, "books": 2, "quotes": 2},
         )
         await create_topics(settings)
         with pytest.MonkeyPatch.context() as patch:
@@ -238,8 +238,8 @@ async def bench(broker: Broker) -> AsyncIterator[Bench]:
             patch.setattr("ingest.feed_manager._CLOCK_EVERY", 1.0)
             patch.setattr("ingest.subscriptions._RETRY", 0.5)
             patch.setattr("streams.instrument_processor.REPORT_EVERY", 1_000_000)
-            for exchange in EXCHANGE_FEEDS.values():
-                patch.setattr(exchange, "silence", 3.0)
+            for exchange in CONNECTORS.values():
+                patch.setattr(exchange, "connection_timeout_s", 3.0)
             async with Lab(settings, simulators) as lab:
                 keys = [key_of(feed, symbol) for feed, symbols in _BOOKS.items() for symbol in symbols]
                 await lab.until(lambda: all(map(lab.live, keys)), "every book is live")

@@ -44,7 +44,7 @@ async def test_a_third_of_everything(settings: Settings) -> None:
         symbols = sorted({listing.symbol for listing in LISTINGS})
         silent = {"trades": 3, "books": 2, "quotes": 2}
         run = load_settings(**settings.model_dump() | {
-            "endpoints": simulators.endpoints, "symbols": symbols, "silent_s": silent
+            "endpoints": simulators.endpoints, "symbols": symbols, "channel_timeout_s": silent
         })  # fmt: skip
         async with Lab(run, simulators) as lab:
             planted = [

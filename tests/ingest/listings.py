@@ -5,8 +5,8 @@ from typing import Any
 
 import orjson
 
-from ingest.exchanges import EXCHANGE_FEEDS
-from ingest.exchanges.base import ExchangeFeed
+from ingest.exchanges import CONNECTORS
+from ingest.exchanges.base import Connector
 from ingest.rest import Rest
 from marketprism.simulator.exchanges.binance.markets import BinanceSpot, BinanceUsdm
 from marketprism.simulator.exchanges.deribit.frames import instrument_row as deribit_row
@@ -59,5 +59,5 @@ def enveloped(feed: str, rows: list[Any]) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "result": rows} if feed == "deribit" else {"status": "ok", "data": rows}
 
 
-def made(feed: str) -> ExchangeFeed:
-    return EXCHANGE_FEEDS[feed]()
+def made(feed: str) -> Connector:
+    return CONNECTORS[feed]()

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from ingest.exchanges.base import Route
 from ingest.handover import Handover
-from ingest.subscription import Stream, discard
+from ingest.subscription import Subscription, discard
 
 SECOND = 10**9
 KEY = "okx:BTC-USDT"
@@ -17,7 +17,7 @@ class Sockets:
     def __init__(self, channel: str, chained: bool) -> None:
         self.written: list[bytes] = []
         self.route = Route("data", "BTC-USDT", channel)
-        self.old, self.new = Stream(KEY, self.route, self.write), Stream(KEY, self.route, self.write)
+        self.old, self.new = Subscription(KEY, self.route, self.write), Subscription(KEY, self.route, self.write)
         self.streams = {self.route: self.new}
         self.handover = Handover({self.route: self.old}, chained, self.write)
         self.handover.prepare(self.new)
@@ -29,7 +29,7 @@ class Sockets:
     def frame(self, which: str, number: int, now: int) -> None:
         stream = self.old if which == "old" else self.new
         stream.write(now, KEY, b"%s %d" % (which.encode(), number))
-        stream.heard_at = now
+        stream.last_message_at = now
         self.handover.complete(self.streams, now)
 
 
@@ -93,20 +93,20 @@ class Pair:
 
     def __init__(self, *symbols: str) -> None:
         self.routes = [Route("data", symbol, "quotes") for symbol in symbols]
-        self.old, self.new = ({route: Stream(KEY, route, discard) for route in self.routes} for _ in range(2))
+        self.old, self.new = ({route: Subscription(KEY, route, discard) for route in self.routes} for _ in range(2))
         self.handover = Handover(self.old, False, discard)
         for stream in self.new.values():
             self.handover.prepare(stream)
         for stream in self.old.values():
-            stream.acknowledged_at = stream.heard_at = 1
+            stream.acknowledged_at = stream.last_message_at = 1
 
     def flows(self, *places: int) -> None:
         for place in places:
             stream = self.new[self.routes[place]]
-            stream.acknowledged_at = stream.heard_at = SECOND
+            stream.acknowledged_at = stream.last_message_at = SECOND
             stream.write(SECOND, KEY, b"")
 
-    def refuse(self, side: dict[Route, Stream], place: int) -> None:
+    def refuse(self, side: dict[Route, Subscription], place: int) -> None:
         stream = side[self.routes[place]]
         stream.acknowledged_at, stream.refusals = 0, stream.refusals + 1
 

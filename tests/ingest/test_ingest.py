@@ -21,7 +21,7 @@ from schemas.raw import RawLine
 from schemas.settings import Settings, load_settings
 from schemas.topics import CONTROL
 from streams.output import Output
-from streams.raw_processor import RawPartition
+from streams.raw_processor import RawProcessor
 from tests.ingest.reading import ingesting, kinds, read_lines, read_records, until
 from tests.malformed_frames import RUBBISH, rubbish
 
@@ -54,7 +54,7 @@ async def processed(settings: Settings, exchange: str) -> list[Output]:
     """What the streams make of a raw topic."""
     outputs = []
     for number, records in (await read_records(settings, exchange)).items():
-        partition = RawPartition(exchange, number, settings)
+        partition = RawProcessor(exchange, number, settings)
         outputs += [partition.process(offset, value) for offset, value in records]
     return outputs
 
@@ -120,7 +120,7 @@ async def test_reconnects(
     here: Settings, simulators: Simulators, monkeypatch: pytest.MonkeyPatch, plan: Plan, reason: str
 ) -> None:
     """A connection that breaks or falls silent is replaced, and the book seeded anew."""
-    monkeypatch.setattr(BinanceSpot, "silence", 1.5)
+    monkeypatch.setattr(BinanceSpot, "connection_timeout_s", 1.5)
     async with ingesting(here, "binance-spot"):
         await until(here, "binance", SPOT, lambda found: "snapshot" in found)
         await simulators.plant(plan)
@@ -239,7 +239,7 @@ async def test_refused_subscription(here: Settings, monkeypatch: pytest.MonkeyPa
 async def test_text_ping(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """An idle OKX connection is kept alive by `ping`, and the answers stay out of the raw topic."""
     monkeypatch.setattr(Okx, "ping_after", 0.3)
-    monkeypatch.setattr(Okx, "silence", 2.0)
+    monkeypatch.setattr(Okx, "connection_timeout_s", 2.0)
     async with Simulators(["okx"], rate=0, limits=Limits(idle_timeout=2.0)) as quiet:
         here = with_endpoints(settings, quiet)
         async with ingesting(here, "okx"):

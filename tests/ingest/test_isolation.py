@@ -182,7 +182,7 @@ async def test_heartbeats_do_not_wait_for_repairs(settings: Settings, monkeypatc
     """The messages of the hour are used up and repairs are asked for without end: the connection lives."""
     monkeypatch.setattr(Okx, "messages", (8, 3600))
     monkeypatch.setattr(Okx, "ping_after", 0.3)
-    monkeypatch.setattr(Okx, "silence", 3.0)
+    monkeypatch.setattr(Okx, "connection_timeout_s", 3.0)
     monkeypatch.setattr("ingest.snapshots.PAUSE", 0.05)
     monkeypatch.setattr("ingest.snapshots._MOST_PAUSE", 0.1)
     async with Simulators(["okx"], rate=0, limits=Limits(idle_timeout=2.0)) as quiet:

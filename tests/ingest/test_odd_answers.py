@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from ingest.clock import compare_clock
-from ingest.exchanges import EXCHANGE_FEEDS
-from ingest.exchanges.base import ExchangeFeed
+from ingest.exchanges import CONNECTORS
+from ingest.exchanges.base import Connector
 from ingest.skips import MOST, Skips
 from schemas.errors import ExchangeError
 from schemas.feeds import CHANNELS
 from schemas.symbols import Selection
 from tests.ingest.listings import ROWS, SYMBOLS, Answering, enveloped, made
 
-FEEDS = list(EXCHANGE_FEEDS)
+FEEDS = list(CONNECTORS)
 EVERYTHING = Selection(["*"])
 ODD: list[Any] = [None, "", 0, -1, True, [], {}, "\x00", "a b", "1e999999", 1e300, 2**64 - 1, "NaN", [[]], "x" * 5000]
 JSON = st.recursive(
@@ -215,7 +215,7 @@ def mutated(data: st.DataObject, body: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in body.items() if key != name}
 
 
-def check(exchange: ExchangeFeed, frame: bytes) -> None:
+def check(exchange: Connector, frame: bytes) -> None:
     decoded = exchange.decode(frame)
     hash(exchange.route(decoded))
     control = exchange.control(decoded)

@@ -1,14 +1,14 @@
 """Asked against acknowledged."""
 
 from ingest.exchanges.base import Request, Route
-from ingest.pending_requests import GRACE, PATIENCE, Acknowledgements
+from ingest.pending_requests import GRACE, PATIENCE, PendingRequests
 
 TRADES, BOOKS, QUOTES = (Route("data", "BTCUSDT", channel) for channel in ("trades", "books", "quotes"))
 REQUEST = Request("1", "", (TRADES, BOOKS, QUOTES))
 
 
-def asked() -> Acknowledgements:
-    made = Acknowledgements()
+def asked() -> PendingRequests:
+    made = PendingRequests()
     made.ask(REQUEST, 0.0)
     return made
 

@@ -1,23 +1,23 @@
 """What is due for a silent stream."""
 
 from ingest.exchanges.base import Route
-from ingest.subscription import Stream, discard
-from ingest.watchdog import Watch
+from ingest.subscription import Subscription, discard
+from ingest.watchdog import Watchdog
 
 SECOND = 10**9
 LIMIT = 10.0
 ROUTE = Route("data", "BTCUSDT", "books")
 
 
-def stream(acknowledged_at: int = 0, heard_at: int = 0) -> Stream:
-    made = Stream("binance:BTC-USDT", ROUTE, discard)
-    made.acknowledged_at, made.heard_at = acknowledged_at * SECOND, heard_at * SECOND
+def stream(acknowledged_at: int = 0, last_message_at: int = 0) -> Subscription:
+    made = Subscription("binance:BTC-USDT", ROUTE, discard)
+    made.acknowledged_at, made.last_message_at = acknowledged_at * SECOND, last_message_at * SECOND
     return made
 
 
 def test_steps() -> None:
     """After one limit it is subscribed anew, after another one reconnected, and then ever less often."""
-    watch, silent = Watch({"books": LIMIT}), stream(acknowledged_at=100, heard_at=105)
+    watch, silent = Watchdog({"books": LIMIT}), stream(acknowledged_at=100, last_message_at=105)
     told = [(now, due) for now in range(100, 300) if (due := watch.look(silent, now * SECOND))]
     assert [(now, due.step) for now, due in told] == [
         (115, "resubscribe"),
@@ -31,7 +31,7 @@ def test_steps() -> None:
 
 def test_a_new_connection_starts_no_new_count() -> None:
     """The next step counts from the acknowledgement of what was done before."""
-    watch = Watch({"books": LIMIT})
+    watch = Watchdog({"books": LIMIT})
     assert watch.look(stream(acknowledged_at=100), 110 * SECOND)
     anew = stream(acknowledged_at=112)
     assert watch.look(anew, 121 * SECOND) is None
@@ -42,10 +42,10 @@ def test_a_new_connection_starts_no_new_count() -> None:
 
 def test_resumed() -> None:
     """Once it is heard again, that is told once, with how long it had been silent; the steps then start over."""
-    watch, silent = Watch({"books": LIMIT}), stream(acknowledged_at=100)
+    watch, silent = Watchdog({"books": LIMIT}), stream(acknowledged_at=100)
     assert watch.look(silent, 111 * SECOND)
     assert watch.resumed(silent) == 0
-    silent.heard_at = 113 * SECOND
+    silent.last_message_at = 113 * SECOND
     assert watch.resumed(silent) == 13 * SECOND
     assert watch.resumed(silent) == 0
     due = watch.look(silent, 123 * SECOND)
@@ -55,12 +55,12 @@ def test_resumed() -> None:
 
 def test_not_subscribed() -> None:
     """What was not acknowledged is not silent: it is refused, and told so."""
-    assert Watch({"books": LIMIT}).look(stream(), 10**6 * SECOND) is None
+    assert Watchdog({"books": LIMIT}).look(stream(), 10**6 * SECOND) is None
 
 
 def test_our_clock_is_set() -> None:
     """Ages are what they were: a clock set forward makes nothing silent, one set back hides nothing."""
-    watch = Watch({"books": LIMIT})
+    watch = Watchdog({"books": LIMIT})
     assert watch.look(stream(acknowledged_at=100), 111 * SECOND)
     watch.shift(120 * SECOND)
     anew = stream(acknowledged_at=220)
@@ -68,5 +68,5 @@ def test_our_clock_is_set() -> None:
     assert watch.look(anew, 241 * SECOND)
     watch.shift(-120 * SECOND)
     resumed = stream(acknowledged_at=100)
-    resumed.heard_at = 122 * SECOND
+    resumed.last_message_at = 122 * SECOND
     assert watch.resumed(resumed) == 22 * SECOND

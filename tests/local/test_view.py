@@ -19,8 +19,8 @@ from marketprism.local.processes import Child, Status, says
 from marketprism.local.reading import Reading
 from marketprism.local.view import Picture, line, render, summary
 from marketprism.ops.lag import Offsets
-from marketprism.ops.raw_topic_stats import FeedWatch
-from marketprism.ops.table_stats import Store, Stored
+from marketprism.ops.raw_topic_stats import RawTopicStats
+from marketprism.ops.table_stats import Store, TableStats
 from marketprism.ops.topics import topic_ends
 from schemas.errors import StorageError
 from schemas.raw import encode_line, encode_marker
@@ -35,13 +35,13 @@ SIGNAL = {
 
 
 def picture() -> Picture:
-    watch = FeedWatch(load_settings())
+    watch = RawTopicStats(load_settings())
     symbols = ("BTC-USDT", "ETH-USDT", "BTC-USDT-PERP", "ETH-USDT-PERP")
     lines = b"".join(encode_marker(1, f"okx:{symbol}", "instrument") for symbol in symbols)
     lines += encode_marker(1, "okx:BTC-USDT", "connected") + encode_line(2, "okx:BTC-USDT", b"{}")
     watch.take(lines + encode_line(3, "binance:?", b"rubbish") + encode_marker(4, "okx:*", "tick"))
     offsets = Offsets({"market.trades": 7, "dead_letters": 1}, {"marketprism-sink": 3}, {"raw.okx": 5})
-    stored = Stored({"trades": 6}, {"okx": 4}, [SIGNAL], {"opened": 2, "closed": 1})
+    stored = TableStats({"trades": 6}, {"okx": 4}, [SIGNAL], {"opened": 2, "closed": 1})
     disk = DiskWatch(Path.cwd(), 0)
     return Picture("demo", load_settings(), watch, [], reading(offsets), reading(stored), {"okx": 10.0}, disk, "")
 
@@ -86,7 +86,7 @@ async def test_old_figures_are_marked() -> None:
     shown = await asyncio.to_thread(picture)
     assert shown.warnings == []
     shown.offsets._read_at -= 12
-    shown.stored = Reading("ClickHouse", Stored(), no_answer)
+    shown.stored = Reading("ClickHouse", TableStats(), no_answer)
     shown.disk.state, shown.disk.free = "low", 400_000_000
     shown.statuses.append(Status(Child("ingest", [], Path("log"), says("")), "running"))
     shown.watch._heard_at -= 30
@@ -99,7 +99,7 @@ async def test_old_figures_are_marked() -> None:
         assert "disk low: 0.40 GB free" in text
 
 
-async def no_answer() -> Stored:
+async def no_answer() -> TableStats:
     raise TimeoutError
 
 
@@ -179,7 +179,7 @@ async def test_frames_of_earlier_runs_are_not_counted(settings: Settings) -> Non
     async with AIOKafkaProducer(bootstrap_servers=settings.kafka) as producer:
         for n in range(50):
             await producer.send_and_wait(topic, encode_line(n, "okx:BTC-USDT", b"{}"), partition=0)
-        watch = FeedWatch(settings, await topic_ends(settings))
+        watch = RawTopicStats(settings, await topic_ends(settings))
         running = asyncio.create_task(watch.run())
         for value in (encode_line(1, "okx:BTC-USDT", b"{}"), b"rubbish\n", encode_line(2, "okx:BTC-USDT", b"{}")):
             await producer.send_and_wait(topic, value, partition=0)

@@ -55,8 +55,8 @@ def test_patterns(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_silence_by_channel(monkeypatch: pytest.MonkeyPatch) -> None:
     """One channel's limit is set and the others keep theirs."""
-    monkeypatch.setenv("MARKETPRISM_SILENT_S", '{"trades": 30}')
-    assert load_settings().silent_s == {"trades": 30.0, "books": 75.0, "quotes": 75.0}
+    monkeypatch.setenv("MARKETPRISM_CHANNEL_TIMEOUT_S", '{"trades": 30}')
+    assert load_settings().channel_timeout_s == {"trades": 30.0, "books": 75.0, "quotes": 75.0}
 
 
 @pytest.mark.parametrize(
@@ -65,8 +65,8 @@ def test_silence_by_channel(monkeypatch: pytest.MonkeyPatch) -> None:
         ("FEEDS", "mtgox", "known are binance-spot"),
         ("SYMBOLS", "BITCOIN", "write BTC-USDT"),
         ("CHANNELS", "trades,candles", "no channel is called candles: known are trades, books, quotes"),
-        ("SILENT_S", '{"candles": 3}', "no channel is called candles"),
-        ("SILENT_S", '{"books": 0}', "greater than 0"),
+        ("CHANNEL_TIMEOUT_S", '{"candles": 3}', "no channel is called candles"),
+        ("CHANNEL_TIMEOUT_S", '{"books": 0}', "greater than 0"),
         ("DEPTH", "0", "levels a side of a book"),
         ("LOG_LEVEL", "LOUD", "DEBUG, INFO, WARNING, ERROR"),
         ("DISK_LOW_MB", "-1", "free space of the data directory"),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from schemas.errors import StorageError
 from schemas.events import DeadLetter
 from schemas.settings import Settings
-from schemas.sources import Sources, source_of
+from schemas.sources import SeenSources, source_of
 from sinks.dead_letters import dead_letter
 from sinks.migrations import migrate
 from sinks.storage.base import Block, Refusal, UnexplainedError, refusal_or_raise
@@ -140,8 +140,8 @@ async def test_rubbish_is_a_dead_letter_each(settings: Settings, tmp_path: Path)
 def test_any_bytes_have_a_place(value: bytes) -> None:
     """Looking for an event's source never raises."""
     source_of(value)
-    Sources().is_new(value)
-    Sources([value])
+    SeenSources().is_new(value)
+    SeenSources([value])
 
 
 def record(value: bytes | None, key: bytes | None = b"okx:BTC-USDT") -> ConsumerRecord:

@@ -20,8 +20,8 @@ from schemas.feeds import FEEDS
 from schemas.instruments import Instrument
 from schemas.raw import partition_of
 from schemas.settings import load_settings
-from streams.arbitrage.join import JoinPartition
-from streams.raw_processor import RawPartition
+from streams.arbitrage.join import JoinProcessor
+from streams.raw_processor import RawProcessor
 from tests.frames import binance as frames
 from tests.frames import deribit as deribit_frames
 from tests.frames import htx as htx_frames
@@ -95,7 +95,7 @@ def normalized(records: Iterable[tuple[Place, bytes]], restart_every: int = 0) -
     hashes, joins, partitions = Hashes(), Joins(), dict[Place, Restarting]()
     for offset, (place, value) in enumerate(records):
         if place not in partitions:
-            partitions[place] = Restarting(partial(RawPartition, *place, SETTINGS), restart_every)
+            partitions[place] = Restarting(partial(RawProcessor, *place, SETTINGS), restart_every)
         out = partitions[place].process(offset, value)
         for topic, key, body in out.records:
             hashes.add(topic, key, body)
@@ -107,7 +107,7 @@ def joined(records: Joins, restart_every: int = 0) -> Digests:
     """The digests of what the join publishes."""
     hashes = Hashes()
     partitions = [
-        Restarting(partial(JoinPartition, number, SETTINGS), restart_every) for number in range(SETTINGS.partitions)
+        Restarting(partial(JoinProcessor, number, SETTINGS), restart_every) for number in range(SETTINGS.partitions)
     ]
     for offset, (number, record) in enumerate(records):
         for topic, key, value in partitions[number].process(offset, record):

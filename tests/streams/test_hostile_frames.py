@@ -7,7 +7,7 @@ import pytest
 from schemas.events import EVENTS
 from schemas.instruments import Instrument
 from schemas.settings import load_settings
-from streams.raw_processor import RawPartition
+from streams.raw_processor import RawProcessor
 from tests.frames import deribit
 from tests.frames.binance import (
     OKX_INVERSE,
@@ -35,7 +35,7 @@ class Feed:
     """One instrument's partition with a live book; `update(n)` is its n-th change, `whole(n)` the book after it."""
 
     def __init__(self, instrument: Instrument, whole: Callable[[int], bytes], update: Callable[[int], bytes]) -> None:
-        self.partition = RawPartition(instrument.exchange, 0, load_settings(partitions=1))
+        self.partition = RawProcessor(instrument.exchange, 0, load_settings(partitions=1))
         self.instrument = instrument
         self.whole = whole
         self.update = update

@@ -6,10 +6,10 @@ import pytest
 from schemas.limits import MAX_BUFFERED_BYTES, MAX_CHECKPOINT_ENTRY, MAX_JOIN_RECORD, MAX_MESSAGE
 from schemas.settings import load_settings
 from streams.books.book import MAX_LEVELS, Side
-from streams.instrument_processor import InstrumentStream
+from streams.instrument_processor import InstrumentProcessor
 from streams.normalize.values import levels
 from streams.output import in_records
-from streams.raw_processor import RawPartition
+from streams.raw_processor import RawProcessor
 from tests.frames import binance as frames
 from tests.frames.binance import line, tick
 from tests.streams.test_raw_processor import of, run
@@ -22,8 +22,8 @@ def side(best: int, step: int, count: int, amount: str = "1.23456789") -> list[l
     return [[f"{best + step * number}.12345678", amount] for number in range(count)]
 
 
-def partition(exchange: str, *records: bytes) -> RawPartition:
-    state = RawPartition(exchange, 0, load_settings(depth=5000))
+def partition(exchange: str, *records: bytes) -> RawProcessor:
+    state = RawProcessor(exchange, 0, load_settings(depth=5000))
     for offset, record in enumerate(records):
         state.process(offset, record)
     return state
@@ -59,7 +59,7 @@ def test_a_large_book_and_a_full_buffer_are_one_entry() -> None:
     assert stream.books.orders.buffer.size > MAX_BUFFERED_BYTES * 0.9
     entry = state.dump(KEY)
     assert len(entry) < MAX_CHECKPOINT_ENTRY
-    restored = InstrumentStream.load(entry, load_settings())
+    restored = InstrumentProcessor.load(entry, load_settings())
     assert orjson.dumps(restored.books.orders.dump()) == orjson.dumps(stream.books.orders.dump())
 
 

@@ -14,7 +14,7 @@ from schemas.events import EVENTS
 from schemas.instruments import Instrument, assumed_instrument
 from schemas.raw import encode_line, encode_marker
 from schemas.settings import load_settings
-from streams.raw_processor import RawPartition
+from streams.raw_processor import RawProcessor
 from tests.frames import binance as frames
 from tests.frames import deribit as deribit_frames
 from tests.frames import htx as htx_frames
@@ -152,7 +152,7 @@ def check_stored(topic: str, value: bytes) -> None:
 def check(instrument: Instrument, lines: list[bytes]) -> None:
     """Every frame goes through, with one dead letter at most, and the rest of the books too after it."""
     exchange, key = instrument.exchange, instrument.key
-    partition = RawPartition(exchange, 0, SETTINGS)
+    partition = RawProcessor(exchange, 0, SETTINGS)
     partition.process(0, encode_marker(T0, key, "instrument", **instrument.model_dump()))
     for offset, frame in enumerate(lines, 1):
         out = partition.process(offset, encode_line(T0 + offset, key, frame))
@@ -194,7 +194,7 @@ def test_each_odd_value_in_each_place(instrument: Instrument, good: list[bytes])
 def test_the_fixtures_are_good() -> None:
     """Without a change they are events, and no dead letter."""
     for instrument, good in FIXTURES:
-        partition = RawPartition(instrument.exchange, 0, SETTINGS)
+        partition = RawProcessor(instrument.exchange, 0, SETTINGS)
         topics = [
             topic
             for offset, frame in enumerate(good)

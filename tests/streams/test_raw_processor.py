@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from schemas.events import EVENTS
 from schemas.settings import load_settings
 from streams.output import Record
-from streams.raw_processor import RawPartition
+from streams.raw_processor import RawProcessor
 from tests.frames import binance as frames
 from tests.frames.binance import OKX_SWAP, dumps, line, marker, tick
 
@@ -21,7 +21,7 @@ BID, ASK = [["10", "1"]], [["11", "1"]]
 
 def run(exchange: str, *records: bytes) -> list[tuple[str, dict[str, Any]]]:
     """Topic and body of everything that records cause; every event is checked against its model."""
-    partition = RawPartition(exchange, 0, SETTINGS)
+    partition = RawProcessor(exchange, 0, SETTINGS)
     found = []
     for offset, record in enumerate(records):
         for topic, _, value in partition.process(offset, record).records:
@@ -233,11 +233,11 @@ def test_restart_gives_the_same_events(seed: list[int], checkpoint: int, crash: 
     """
     records = stream(seed)
     checkpoint, crash = sorted((min(checkpoint, len(records)), min(crash, len(records))))
-    whole = RawPartition("binance", 0, SETTINGS)
+    whole = RawProcessor("binance", 0, SETTINGS)
     expected = [
         record for offset, value in enumerate(records) for record in signature(whole.process(offset, value).records)
     ]
-    first, second, published = RawPartition("binance", 0, SETTINGS), RawPartition("binance", 0, SETTINGS), []
+    first, second, published = RawProcessor("binance", 0, SETTINGS), RawProcessor("binance", 0, SETTINGS), []
     dumps: dict[str, bytes] = {}
     changed: list[str] = []
     for offset, value in enumerate(records[:crash]):
@@ -260,7 +260,7 @@ def test_same_bytes_same_output() -> None:
     records = stream([2, 1, 5, 0, 4, 2, 3, 1, 6])
     outputs = []
     for _ in range(2):
-        partition = RawPartition("binance", 0, SETTINGS)
+        partition = RawProcessor("binance", 0, SETTINGS)
         processed = [partition.process(offset, value) for offset, value in enumerate(records)]
         outputs.append([(out.records, dict(out.joins)) for out in processed])
     assert outputs[0] == outputs[1]

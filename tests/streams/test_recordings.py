@@ -13,7 +13,7 @@ from marketprism.captures.capture import open_capture
 from schemas.feeds import FEEDS
 from schemas.raw import encode_line
 from schemas.settings import load_settings
-from streams.raw_processor import RawPartition
+from streams.raw_processor import RawProcessor
 from tests.frames.binance import tick
 
 FRAMES = Path(__file__).parents[3] / "shared" / "frames"
@@ -30,7 +30,7 @@ def frames_of(name: str) -> Iterator[tuple[int, bytes]]:
 
 
 def counts(exchange: str, lines: Iterator[bytes]) -> Counter[str]:
-    partition, found = RawPartition(exchange, 0, SETTINGS), Counter[str]()
+    partition, found = RawProcessor(exchange, 0, SETTINGS), Counter[str]()
     for offset, value in enumerate(lines):
         for topic, _, body in partition.process(offset, value).records:
             found[topic] += 1

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from schemas.settings import load_settings
-from streams.raw_processor import RawPartition
+from streams.raw_processor import RawProcessor
 from tests.frames import binance as frames
 from tests.frames.binance import OKX_SPOT, line, marker, tick
 from tests.streams.test_raw_processor import of, run
@@ -109,7 +109,7 @@ def test_state_survives_a_checkpoint() -> None:
     settings = load_settings()
     first = marker(KEY, "connected", 0) + marker(KEY, "renewing", 1) + trade(100, 10, 1) + trade(200, 10, 2)
     then = trade(300, 10, 2) + trade(400, 10, 3) + marker(KEY, "connected", 500) + tick("okx", 10_001)
-    whole, restored = RawPartition("okx", 0, settings), RawPartition("okx", 0, settings)
+    whole, restored = RawProcessor("okx", 0, settings), RawProcessor("okx", 0, settings)
     whole.process(0, first)
     for key, dump in [(key, whole.dump(key)) for key in whole.take_changed()]:
         restored.load(key, dump)
@@ -131,7 +131,7 @@ def test_doubled_trades() -> None:
 
 def test_quotes_alone_are_lost() -> None:
     """A socket that carries no books takes no book out of the live state."""
-    partition = RawPartition("okx", 0, load_settings())
+    partition = RawProcessor("okx", 0, load_settings())
     partition.process(0, line(KEY, frames.okx_book(-1, 5, [["10", "1"]], [["11", "1"]], "snapshot")))
     for number, channels in enumerate((["quotes", "trades"], ["books"]), 1):
         out = partition.process(number, marker(KEY, "disconnected", number, channels=channels, reason="closed"))

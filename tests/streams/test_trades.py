@@ -7,7 +7,7 @@ import pytest
 
 from schemas.events import EVENTS
 from schemas.settings import load_settings
-from streams.raw_processor import RawPartition
+from streams.raw_processor import RawProcessor
 from tests.frames import binance as frames
 from tests.frames import deribit as deribit_frames
 from tests.frames import htx as htx_frames
@@ -114,7 +114,7 @@ def test_twice_in_one_frame() -> None:
 def test_known_ids_survive_a_restart() -> None:
     """A trade from before a crash is recognised after it, and a hole from before it is closed."""
     settings = load_settings()
-    first, second = RawPartition("binance", 0, settings), RawPartition("binance", 0, settings)
+    first, second = RawProcessor("binance", 0, settings), RawProcessor("binance", 0, settings)
     first.process(0, spot(1, 0) + spot(5, 10))
     first.process(1, tick("binance", 3_000))
     for key in first.take_changed():

@@ -61,7 +61,7 @@ class Connection:
         self.id = secrets.token_hex(4)
         self.awaited_pong: bytes | None = None
         self.received: deque[float] = deque()
-        self.heard_at = self.sent_at = self.answered_at = time.monotonic()
+        self.last_message_at = self.sent_at = self.answered_at = time.monotonic()
         self._request = request
         self._socket = socket
         self._outbox: deque[tuple[bytes, WSMsgType]] = deque()

@@ -175,7 +175,7 @@ class ExchangeServer(ABC):
         return socket
 
     async def _on_message(self, connection: Connection, message: WSMessage) -> None:
-        connection.heard_at = time.monotonic()
+        connection.last_message_at = time.monotonic()
         if message.type is WSMsgType.TEXT:
             await self.on_text(connection, message.data)
         elif message.type in (WSMsgType.PING, WSMsgType.PONG):

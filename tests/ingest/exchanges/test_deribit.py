@@ -9,7 +9,7 @@ import pytest
 
 from ingest.exchanges.base import CONTROL, UNKNOWN_FRAME, Control, Route
 from ingest.exchanges.deribit import Deribit
-from ingest.pending_requests import GRACE, Acknowledgements
+from ingest.pending_requests import GRACE, PendingRequests
 from ingest.rest import Rest
 from schemas.feeds import CHANNELS
 from schemas.symbols import Selection
@@ -120,7 +120,7 @@ def test_subscribe() -> None:
 def test_what_is_left_out_is_refused_soon() -> None:
     """The answer names what was taken, in any order; the rest of the request is refused, with a reason."""
     _, request = DERIBIT.subscribe(["BTC-PERPETUAL"], CHANNELS, count(1))
-    acknowledgements = Acknowledgements()
+    acknowledgements = PendingRequests()
     acknowledgements.ask(request, 0.0)
     answer = DERIBIT.control(rpc(id=1, result=["quote.BTC-PERPETUAL", "platform_state", "trades.BTC-PERPETUAL.100ms"]))
     assert answer.kind == "acknowledged"

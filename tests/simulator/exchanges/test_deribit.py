@@ -11,7 +11,7 @@ from websockets.asyncio.client import ClientConnection
 from marketprism.simulator import Limits, Simulators
 from schemas.instruments import assumed_instrument
 from streams.normalize.deribit import normalize
-from streams.normalize.messages import Depth, Quote, Trade
+from streams.normalize.messages import BookMessage, Quote, Trade
 from tests.simulator.clients import (
     LocalBook,
     channel_of,
@@ -79,7 +79,7 @@ async def test_errors(message: Any, code: int) -> None:
 async def test_payloads() -> None:
     """The documented fields of each channel, all of which the normalizer takes; trades of one push come together."""
     instrument = assumed_instrument("deribit", "deribit", "BTC-USD-PERP")
-    kinds = {"books": Depth, "quotes": Quote, "trades": Trade}
+    kinds = {"books": BookMessage, "quotes": Quote, "trades": Trade}
     seen: dict[str, Any] = {}
     async with Simulators(["deribit"], rate=20) as sims, opened(sims, "deribit") as socket:
         await send(socket, "subscribe", channels=[BOOK, QUOTE, TRADES])

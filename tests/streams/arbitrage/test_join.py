@@ -12,9 +12,9 @@ from schemas.errors import RangeError
 from schemas.events import EVENTS
 from schemas.raw import partition_of
 from schemas.settings import Settings, load_settings
-from streams.arbitrage.join import JoinPartition
+from streams.arbitrage.join import JoinProcessor
 from streams.arbitrage.spread import SpreadStatistics, execute
-from streams.raw_processor import RawPartition
+from streams.raw_processor import RawProcessor
 from tests.frames import binance as frames
 
 SETTINGS = load_settings()  # fees: 10 bps each on spot; window 500 ms
@@ -26,7 +26,7 @@ class Join:
     """Feeds one partition of the join, line by line, each quote with a source above the last."""
 
     def __init__(self, settings: Settings = SETTINGS) -> None:
-        self.partition = JoinPartition(0, settings)
+        self.partition = JoinProcessor(0, settings)
         self.offset = 0
         self.signals: list[dict[str, Any]] = []
         self.others: list[tuple[str, bytes, dict[str, Any]]] = []  # topic, key and body of all that is no signal
@@ -186,7 +186,7 @@ def test_restart_gives_the_same_signals(moves: list[Any], checkpoint: int, crash
     for line in lines:
         whole.line(line)
     checkpoint, crash = sorted((min(checkpoint, len(lines)), min(crash, len(lines))))
-    first, second = Join(), JoinPartition(0, SETTINGS)
+    first, second = Join(), JoinProcessor(0, SETTINGS)
     dumps: dict[str, bytes] = {}
     for number, line in enumerate(lines[:crash]):
         if number == checkpoint:
@@ -368,7 +368,7 @@ def test_quotes_go_where_they_are_joined() -> None:
     )
     quote = frames.spot_quote(1, "10", "1", "11", "1")
     other = quote.replace(b"BTCUSDT", b"ETHUSDT").replace(b"btcusdt", b"ethusdt")
-    out = RawPartition("binance", 0, settings).process(
+    out = RawProcessor("binance", 0, settings).process(
         0, frames.line("binance:BTC-USDT", quote) + frames.line("binance:ETH-USDT", other)
     )
     assert [topic for topic, _, _ in out.records] == ["market.quotes"] * 2

@@ -3,7 +3,7 @@
 import pytest
 
 from streams.books.continuity import RULES, Verdict
-from streams.normalize.messages import Depth
+from streams.normalize.messages import BookMessage
 from streams.normalize.values import levels
 
 APPLY, DROP, GAP = Verdict.APPLY, Verdict.DROP, Verdict.GAP
@@ -13,7 +13,7 @@ def verdicts(feed: str, sequence: int, updates: list[tuple[int, int, int]]) -> l
     """Run (first, last, previous) ids over a snapshot's sequence, as the book does."""
     rule, first, found = RULES[feed], True, []
     for update in updates:
-        verdict = rule(sequence, Depth("update", 0, *update, levels([]), levels([])), first)
+        verdict = rule(sequence, BookMessage("update", 0, *update, levels([]), levels([])), first)
         found.append(verdict)
         if verdict is APPLY:
             sequence, first = update[1], False

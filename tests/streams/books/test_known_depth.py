@@ -7,7 +7,7 @@ import pytest
 
 from schemas.raw import encode_marker
 from schemas.settings import load_settings
-from streams.raw_processor import RawPartition
+from streams.raw_processor import RawProcessor
 from tests.frames import binance as frames
 from tests.frames.binance import SPOT, T0, line, marker, tick
 from tests.streams.test_raw_processor import of
@@ -29,7 +29,7 @@ class Rig:
     """A partition that a test feeds line by line."""
 
     def __init__(self) -> None:
-        self.partition = RawPartition("binance", 0, load_settings(depth=400))
+        self.partition = RawProcessor("binance", 0, load_settings(depth=400))
         self._offset = -1
         self._sequence = 100
 
@@ -148,7 +148,7 @@ def test_the_exchange_contradicts_the_book(rig: Rig) -> None:
 def test_known_levels_survive_a_restart(rig: Rig) -> None:
     """A restored book knows as much as before, and no more."""
     rig.update([], [["10600", "5"]], 10)
-    restored = RawPartition("binance", 0, load_settings(depth=400))
+    restored = RawProcessor("binance", 0, load_settings(depth=400))
     for key in rig.partition.take_changed():
         restored.load(key, rig.partition.dump(key))
     ours, theirs = restored.streams[KEY].books.orders, rig.partition.streams[KEY].books.orders

@@ -12,7 +12,7 @@ from streams.books.book import Book
 from streams.books.continuity import RULES
 from streams.books.order_book import Broken, OrderBook
 from streams.levels import Levels
-from streams.normalize.messages import CheckedLevels, Depth
+from streams.normalize.messages import BookMessage, CheckedLevels
 from streams.normalize.values import levels
 
 FEEDS = sorted(RULES)
@@ -37,7 +37,7 @@ class Exchange:
     def levels(self) -> Levels:
         return self.side().levels
 
-    def step(self, number: int) -> Depth:
+    def step(self, number: int) -> BookMessage:
         stride = 1 if self.feed == "htx-linear" else 1 + number % 3
         previous, self.sequence = self.sequence, self.sequence + stride
         price, amount = 880 + number * 7 % 20, str(number % 4)
@@ -48,17 +48,17 @@ class Exchange:
         self.history[self.sequence] = self.levels()
         change = levels([[str(price), amount]])
         named = -1 if self.feed == "binance-spot" else previous
-        return Depth("update", 0, previous + 1, self.sequence, named, change, levels([]))
+        return BookMessage("update", 0, previous + 1, self.sequence, named, change, levels([]))
 
-    def snapshot(self) -> Depth:
+    def snapshot(self) -> BookMessage:
         kind = "snapshot" if self.feed in ("okx", "htx-linear", "deribit") else "seed"
         bids, asks = self.side(), levels([["1000", "1"]])
-        return Depth(kind, 0, self.sequence, self.sequence, -1, bids, asks)  # type: ignore[arg-type]
+        return BookMessage(kind, 0, self.sequence, self.sequence, -1, bids, asks)  # type: ignore[arg-type]
 
 
-def damaged(updates: list[Depth], steps: list[str]) -> list[Depth]:
+def damaged(updates: list[BookMessage], steps: list[str]) -> list[BookMessage]:
     """The updates as a bad line would deliver them."""
-    out: list[Depth] = []
+    out: list[BookMessage] = []
     for update, step in zip(updates, steps, strict=True):
         if step == "swap" and out:
             out.insert(-1, update)
@@ -164,7 +164,7 @@ def test_crossed_book_breaks() -> None:
     exchange = Exchange("binance-spot")
     orders = OrderBook("binance-spot")
     orders.take(exchange.snapshot())
-    outcome = orders.take(Depth("update", 0, 101, 101, -1, levels([["1001", "1"]]), levels([])))
+    outcome = orders.take(BookMessage("update", 0, 101, 101, -1, levels([["1001", "1"]]), levels([])))
     assert isinstance(outcome, Broken)
     assert outcome.cause == "crossed"
 
@@ -242,7 +242,7 @@ def test_two_interleaved_copies_are_one(feed: str, late: int, joined: int) -> No
     arrivals = [(number, 0, update) for number, update in enumerate(updates)]
     # Less than a second behind: what lies further back could be a restart.
     arrivals += [(number + min(late, 9), 1, update) for number, update in enumerate(updates) if number >= joined]
-    applied: list[Depth] = []
+    applied: list[BookMessage] = []
     for _, _, update in sorted(arrivals, key=lambda arrival: arrival[:2]):
         outcome = orders.take(update)
         assert isinstance(outcome, list)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.settings import load_settings
-from streams.raw_processor import RawPartition
+from streams.raw_processor import RawProcessor
 from tests.frames import binance as frames
 from tests.frames import deribit as deribit_frames
 from tests.frames.binance import line, marker
@@ -18,7 +18,7 @@ KEY = "deribit:BTC-USD-PERP"
 Told = list[tuple[str, dict[str, Any]]]
 
 
-def joined(partition: RawPartition, *records: bytes, first: int = 0) -> Told:
+def joined(partition: RawProcessor, *records: bytes, first: int = 0) -> Told:
     """The book's state and the quote of everything that the join is told."""
     found: Told = []
     for offset, record in enumerate(records, first):
@@ -30,7 +30,7 @@ def joined(partition: RawPartition, *records: bytes, first: int = 0) -> Told:
 
 def summary(*records: bytes) -> list[tuple[str, str, int, str]]:
     """State, origin, exchange time in ms since the start and best bid of each quote that the join is told."""
-    told = joined(RawPartition("deribit", 0, SETTINGS), *records)
+    told = joined(RawProcessor("deribit", 0, SETTINGS), *records)
     return [
         (state, quote["origin"], quote["timestamp"] // 1000 - MS, quote["bids"][0][0])
         for state, quote in told
@@ -61,7 +61,7 @@ def test_bbo_of_okx_without_an_id() -> None:
     early = frames.okx_bbo(0, "9.5", "1", "11", "1").replace(b"1790000000201", b"1790000000099")
     late = frames.okx_bbo(0, "10.5", "1", "11", "1")  # the book is of 1790000000100
     start = frames.okx_book(-1, 0, [["10", "1"]], [["11", "1"]], "snapshot").replace(b',"prevSeqId":-1,"seqId":0', b"")
-    partition = RawPartition("okx", 0, SETTINGS)
+    partition = RawProcessor("okx", 0, SETTINGS)
     told = joined(partition, *(line(key, frame) for frame in (start, early, late)))
     assert [quote["bids"][0][0] for _, quote in told] == ["10", "10.5"]
 
@@ -74,7 +74,7 @@ def test_a_book_that_lags() -> None:
         ("live", "bbo", 200, "10.4"),
         ("live", "book", 200, "10.4"),
     ]
-    partition = RawPartition("deribit", 0, SETTINGS)
+    partition = RawProcessor("deribit", 0, SETTINGS)
     events = [record for offset, value in enumerate(records) for record in partition.process(offset, value).records]
     quotes = [orjson.loads(value) for topic, _, value in events if topic == "market.quotes"]
     assert [quote["bids"][0][0] for quote in quotes] == ["10.0", "10.4", "10.2", "10.4"]
@@ -99,7 +99,7 @@ def test_ids_count_where_there_are_any() -> None:
     """Binance's book update that ends before the id of the BBO is behind it."""
     key, asks = "binance:BTC-USDT", [["11", "1"]]
     told = joined(
-        RawPartition("binance", 0, SETTINGS),
+        RawProcessor("binance", 0, SETTINGS),
         line(key, frames.spot_snapshot(100, [["10", "1"]], asks)),
         line(key, frames.spot_quote(120, "10.5", "1", "11", "1")),
         line(key, frames.spot_depth(101, 110, [["10.2", "1"]], [])),
@@ -124,10 +124,10 @@ def test_time_in_the_join_only_grows(steps: list[tuple[bool, int]], crash: int) 
         price = f"11.{len(records):03}"
         records.append(book(price, clocks[True], change + 7, change) if is_book else bbo(price, clocks[False]))
         change += 7 * is_book
-    told = joined(RawPartition("deribit", 0, SETTINGS), *records)
+    told = joined(RawProcessor("deribit", 0, SETTINGS), *records)
     times = [quote["timestamp"] for _, quote in told]
     assert times == sorted(times)
-    first, second = RawPartition("deribit", 0, SETTINGS), RawPartition("deribit", 0, SETTINGS)
+    first, second = RawProcessor("deribit", 0, SETTINGS), RawProcessor("deribit", 0, SETTINGS)
     before = joined(first, *records[:crash])
     for key, dump in [(key, first.dump(key)) for key in first.take_changed()]:
         second.load(key, dump)

@@ -12,7 +12,7 @@ from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.levels import texts_of
 from streams.normalize import parse
-from streams.normalize.messages import Depth, Ignored, Quote, Trade
+from streams.normalize.messages import BookMessage, Ignored, Quote, Trade
 from streams.normalize.values import levels, quote_of
 from tests.frames import deribit as frames
 from tests.frames.binance import dumps
@@ -65,11 +65,11 @@ def test_book() -> None:
     """A snapshot, a change that names what it follows; every action is an absolute amount, `delete` zero."""
     [snapshot] = parse(frames.book(500, '[["new",86749.5,4200.0]]', '[["new",86750.0,1200.0]]'), PERPETUAL, NOW)
     sides = levels([["86749.5", "4200.0"]]), levels([["86750.0", "1200.0"]])
-    assert snapshot == Depth("snapshot", MS * 1000, 500, 500, -1, *sides)
+    assert snapshot == BookMessage("snapshot", MS * 1000, 500, 500, -1, *sides)
     asks = '[["delete",86750.0,0.0],["new",86751,300],["delete",86752.0]]'
     [change] = parse(frames.book(731, '[["change",86749.5,4e3]]', asks, previous=500), PERPETUAL, NOW)
     assert astuple(change)[:5] == ("update", MS * 1000, 731, 731, 500)
-    assert isinstance(change, Depth)
+    assert isinstance(change, BookMessage)
     assert change.bids.levels == [b'86749.5","4000']
     assert change.asks.levels == [b'86750.0","0', b'86751","300', b'86752.0","0']
 
@@ -78,13 +78,13 @@ def test_book_without_type() -> None:
     """Frames of 2020 do not say what they are: only a change has something before it."""
     [snapshot] = parse(frames.book(500).replace(b'"type":"snapshot",', b""), PERPETUAL, NOW)
     [change] = parse(frames.book(501, previous=500).replace(b'"type":"change",', b""), PERPETUAL, NOW)
-    assert [depth.kind for depth in (snapshot, change) if isinstance(depth, Depth)] == ["snapshot", "update"]
+    assert [depth.kind for depth in (snapshot, change) if isinstance(depth, BookMessage)] == ["snapshot", "update"]
 
 
 def test_book_of_an_empty_option() -> None:
     """A book that never had an order has the id zero."""
     [snapshot] = parse(frames.book(0, name=OPTION.exchange_symbol), OPTION, NOW)
-    assert snapshot == Depth("snapshot", MS * 1000, 0, 0, -1, levels([]), levels([]))
+    assert snapshot == BookMessage("snapshot", MS * 1000, 0, 0, -1, levels([]), levels([]))
 
 
 @pytest.mark.parametrize("missing", [("0.0", "0.0"), ("null", "null"), ("0", "0"), ("null", "0.0"), ("86749.5", "0.0")])

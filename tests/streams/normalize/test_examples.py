@@ -8,7 +8,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from ingest.exchanges import EXCHANGE_FEEDS
+from ingest.exchanges import CONNECTORS
 from schemas.errors import FrameError, SymbolError
 from schemas.exchange_names import from_exchange
 from schemas.feeds import FEEDS, feed_of
@@ -22,10 +22,10 @@ NOW = 1_790_000_000_000_001  # µs of receipt
 pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason=f"no examples at {EXAMPLES}")
 
 COUNTS = {
-    "binance": {"Trade": 20, "Depth": 97, "Quote": 27, "Ignored": 216, "control": 7, "refused": 35},
-    "okx": {"Trade": 13, "Depth": 16, "Quote": 11, "Ignored": 92, "control": 84, "refused": 45},
-    "htx": {"Trade": 8, "Depth": 11, "Quote": 5, "Ignored": 51, "control": 48, "refused": 10},
-    "deribit": {"Trade": 4, "Depth": 20, "Quote": 2, "Ignored": 18, "control": 41, "refused": 2},
+    "binance": {"Trade": 20, "BookMessage": 97, "Quote": 27, "Ignored": 216, "control": 7, "refused": 35},
+    "okx": {"Trade": 13, "BookMessage": 16, "Quote": 11, "Ignored": 92, "control": 84, "refused": 45},
+    "htx": {"Trade": 8, "BookMessage": 11, "Quote": 5, "Ignored": 51, "control": 48, "refused": 10},
+    "deribit": {"Trade": 4, "BookMessage": 20, "Quote": 2, "Ignored": 18, "control": 41, "refused": 2},
 }
 
 REFUSED = {
@@ -72,7 +72,7 @@ def instrument_of(exchange: str, name: str) -> Instrument:
 
 def outcome(exchange: str, frame: bytes) -> str:
     """`control`, or the kind of its events, or `refused: ` with the reason."""
-    feed = next(EXCHANGE_FEEDS[feed.name]() for feed in FEEDS.values() if feed.exchange == exchange)
+    feed = next(CONNECTORS[feed.name]() for feed in FEEDS.values() if feed.exchange == exchange)
     route = feed.route(frame)
     if route.kind == "control":
         return "control"

@@ -12,7 +12,7 @@ from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.levels import texts_of
 from streams.normalize import parse
-from streams.normalize.messages import Depth, Ignored, Quote, Trade
+from streams.normalize.messages import BookMessage, Ignored, Quote, Trade
 from streams.normalize.values import levels, quote_of
 from tests.frames import htx as frames
 from tests.frames.binance import dumps
@@ -40,7 +40,7 @@ def test_linear_trades() -> None:
 def test_spot_book() -> None:
     """Each update names what it follows; levels 5 and 20 leave out the side that did not change."""
     [update] = parse(frames.mbp(12, 11, asks="[[86751.1,0.75],[86752,0]]"), SPOT, NOW)
-    assert update == Depth(
+    assert update == BookMessage(
         "update", (MS + 2) * 1000, 12, 12, 11, levels([]), levels([["86751.1", "0.75"], ["86752", "0"]])
     )
     [one_sided] = parse(frames.mbp(13, 12, bids="[[86750.5,1e-05]]", asks="", levels=5), SPOT, NOW)
@@ -50,16 +50,18 @@ def test_spot_book() -> None:
 def test_spot_snapshot() -> None:
     """The answer to a pull, to be aligned with the stream by its id; an empty one is asked for again."""
     [snapshot] = parse(frames.mbp_snapshot('{"seqNum":12,"bids":[[86750.5,1.0]],"asks":[[86751.1,0.75]]}'), SPOT, NOW)
-    assert snapshot == Depth("seed", MS * 1000, 12, 12, -1, levels([["86750.5", "1.0"]]), levels([["86751.1", "0.75"]]))
+    assert snapshot == BookMessage(
+        "seed", MS * 1000, 12, 12, -1, levels([["86750.5", "1.0"]]), levels([["86751.1", "0.75"]])
+    )
     assert parse(frames.mbp_snapshot("null"), SPOT, NOW) == [Ignored("empty snapshot")]
 
 
 def test_linear_book() -> None:
     """The stream brings the snapshot itself; versions count up by one. Sides may be null."""
     [snapshot] = parse(frames.high_frequency("snapshot", 100, "[[86750.9,12]]", "null"), LINEAR, NOW)
-    assert snapshot == Depth("snapshot", MS * 1000, 100, 100, -1, levels([["86750.9", "12"]]), levels([]))
+    assert snapshot == BookMessage("snapshot", MS * 1000, 100, 100, -1, levels([["86750.9", "12"]]), levels([]))
     [update] = parse(frames.high_frequency("update", 101, "[[86750.9,0]]"), LINEAR, NOW)
-    assert update == Depth("update", MS * 1000, 101, 101, 100, levels([["86750.9", "0"]]), levels([]))
+    assert update == BookMessage("update", MS * 1000, 101, 101, 100, levels([["86750.9", "0"]]), levels([]))
 
 
 @pytest.mark.parametrize("step", [0, 6])

@@ -12,7 +12,7 @@ from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.normalize import parse
 from streams.normalize.amounts import base_levels
-from streams.normalize.messages import CheckedLevels, Depth, Ignored, Quote, Trade, UsedUp
+from streams.normalize.messages import BookMessage, CheckedLevels, Ignored, Quote, Trade, UsedUp
 from streams.normalize.values import decoded_sides, exact, levels, number_levels, numeric_levels, quote_of
 from tests.frames import binance as frames
 from tests.frames.binance import OKX_INVERSE, OKX_SPOT, OKX_SWAP, SPOT, USDM, dumps
@@ -62,17 +62,17 @@ def test_binance_depth() -> None:
     """Ids and levels of both markets' diff books."""
     side = [["86750.00", "0.000"]]
     assert parse(frames.spot_depth(5, 9, side, []), SPOT, NOW) == [
-        Depth("update", 1790000000200000, 5, 9, -1, levels(side), levels([]))
+        BookMessage("update", 1790000000200000, 5, 9, -1, levels(side), levels([]))
     ]
     assert parse(frames.usdm_depth(5, 9, 3, [], side), USDM, NOW) == [
-        Depth("update", 1790000000148000, 5, 9, 3, levels([]), levels(side))
+        BookMessage("update", 1790000000148000, 5, 9, 3, levels([]), levels(side))
     ]
 
 
 def test_binance_snapshot() -> None:
     """A REST snapshot is a seed; spot's has no time."""
     [seed] = parse(frames.spot_snapshot(7, [["10", "1"]], [["11", "1"]]), SPOT, NOW)
-    assert seed == Depth("seed", NOW, 7, 7, -1, levels([["10", "1"]]), levels([["11", "1"]]))
+    assert seed == BookMessage("seed", NOW, 7, 7, -1, levels([["10", "1"]]), levels([["11", "1"]]))
 
 
 def test_binance_placeholder_trade_is_ignored() -> None:
@@ -100,7 +100,7 @@ def test_okx_trades_become_base_units() -> None:
 def test_okx_book() -> None:
     """Levels keep the exchange's units until they are published."""
     [depth] = parse(frames.okx_book(10, 15, [["10", "3"]], [], instrument=OKX_SWAP), OKX_SWAP, NOW)
-    assert isinstance(depth, Depth)
+    assert isinstance(depth, BookMessage)
     assert (depth.kind, depth.last, depth.previous) == ("update", 15, 10)
     assert depth.bids == CheckedLevels([b'10","3'], [(10.0, 3.0)])
     assert base_levels(OKX_SWAP, depth.bids.levels) == [b'10","0.03']
@@ -116,7 +116,7 @@ def test_okx_bbo() -> None:
 def test_exponents_are_written_out() -> None:
     """Prices stay plain decimal strings whatever notation the exchange chose."""
     [depth] = parse(frames.spot_depth(1, 1, [["2.2e3", "1E-5"]], []), SPOT, NOW)
-    assert isinstance(depth, Depth)
+    assert isinstance(depth, BookMessage)
     assert depth.bids == CheckedLevels([b'2200","0.00001'], [(2200.0, 0.00001)])
 
 
@@ -311,7 +311,7 @@ def test_the_largest_numbers() -> None:
     assert isinstance(trade, Trade)
     assert (trade.price, trade.amount) == (small, large)
     [depth] = parse(frames.spot_depth(1, 2, [[small, large]] * 400, [["1e-18", "1E19"]]), SPOT, NOW)
-    assert isinstance(depth, Depth)
+    assert isinstance(depth, BookMessage)
     assert depth.bids.levels == [f'{small}","{large}'.encode()] * 400
     assert depth.asks.levels == [b'0.000000000000000001","10000000000000000000']
 

@@ -12,7 +12,7 @@ from schemas.raw import encode_line
 from schemas.settings import load_settings
 from streams.normalize import parse
 from streams.normalize.messages import Rejected
-from streams.raw_processor import RawPartition
+from streams.raw_processor import RawProcessor
 from tests.frames import binance as frames
 from tests.frames import deribit as deribit_frames
 from tests.frames import htx as htx_frames
@@ -40,7 +40,7 @@ GOOD_AND_BAD: list[tuple[str, bytes, Instrument, list[str]]] = [
             | {"data": [{"bids": [], "asks": [], "ts": "1790000000100", "seqId": 2, "prevSeqId": 1}, {"bids": []}]}
         ),
         frames.OKX_SPOT,
-        ["Depth", "row 2 of 2: missing field 'asks'"],
+        ["BookMessage", "row 2 of 2: missing field 'asks'"],
     ),
     (
         "okx bbo",
@@ -77,7 +77,7 @@ def test_a_bad_row_costs_only_itself(frame: bytes, instrument: Instrument, expec
 
 
 def letters(frame: bytes, instrument: Instrument) -> tuple[list[dict[str, Any]], list[str]]:
-    partition = RawPartition(instrument.exchange, 0, load_settings())
+    partition = RawProcessor(instrument.exchange, 0, load_settings())
     records = partition.process(0, encode_line(frames.T0, instrument.key, frame)).records
     found = [orjson.loads(value) for topic, _, value in records if topic == "dead_letters"]
     for letter in found:

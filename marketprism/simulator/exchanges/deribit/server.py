@@ -161,7 +161,7 @@ class Deribit(ExchangeServer):
             now = time.monotonic()
             if connection.streams or session.interval:
                 session.busy_at = now
-            elif now - max(session.busy_at, connection.heard_at) > idle:
+            elif now - max(session.busy_at, connection.last_message_at) > idle:
                 connection.abort()
             if session.asked_at and now - session.asked_at > patience:
                 await connection.close(*self.heartbeat_close)

@@ -149,7 +149,7 @@ class Okx(ExchangeServer):
     async def watch(self, connection: Connection) -> None:
         """A connection without a subscription, or over which nothing went, is dropped."""
         patience = self.limits.idle_timeout or self.idle_timeout
-        while time.monotonic() - max(connection.heard_at, connection.sent_at) < patience:
+        while time.monotonic() - max(connection.last_message_at, connection.sent_at) < patience:
             await asyncio.sleep(min(1.0, patience / 4))
         await connection.close(*self.heartbeat_close)
 
