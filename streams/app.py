@@ -23,9 +23,10 @@ from schemas.raw import EVERY, partition_of
 from schemas.settings import Settings, load_settings
 from schemas.topics import CONTROL, JOIN, SIGNALS, WORKER_GROUP, raw_topic
 from streams.arbitrage.join import JoinProcessor
+from streams.arbitrage.lines import in_records
 from streams.checkpoint import Checkpointed
 from streams.faust_overrides import StreamsApp
-from streams.output import Output, Record, in_records
+from streams.output import Output, Record
 from streams.publisher import Publishers
 from streams.raw_processor import RawProcessor
 

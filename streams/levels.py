@@ -13,7 +13,7 @@ _NO_LEVELS = Fragment(b"[]")
 
 
 def level_of(price: str, amount: str) -> Level:
-    """Both plain decimals (`values.are_plain`): nothing is escaped."""
+    """Both plain decimals (`numbers.are_plain`): nothing is escaped."""
     return f'{price}","{amount}'.encode()
 
 

@@ -1,7 +1,6 @@
 """What one raw record causes: encoded events by topic, and the quotes for the join, all with their source."""
 
 from collections import defaultdict
-from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -13,17 +12,6 @@ from schemas.raw import partition_of
 from schemas.topics import CONTROL, DEAD_LETTERS
 
 Record = tuple[str, bytes | None, bytes]  # topic, without its prefix, key and value of what is to be published
-
-
-def in_records(lines: list[bytes], most: int) -> Iterator[bytes]:
-    """Lines joined into as few records as hold them, of up to `most` bytes; a longer line stands alone."""
-    first = size = 0
-    for number, line in enumerate(lines):
-        if size and size + len(line) > most:
-            yield b"\n".join(lines[first:number])
-            first, size = number, 0
-        size += len(line) + 1
-    yield b"\n".join(lines[first:])
 
 
 class Output:

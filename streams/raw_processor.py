@@ -18,6 +18,7 @@ from schemas.markers import check_marker
 from schemas.raw import EVERY, MARKER, UNKNOWN, RawLine, decode_record, encode_marker, unwrap
 from schemas.settings import Settings
 from schemas.topics import raw_topic
+from streams.arbitrage.lines import tick_line
 from streams.instrument_processor import InstrumentProcessor
 from streams.normalize import parse
 from streams.normalize.messages import Ignored
@@ -187,7 +188,7 @@ class RawProcessor:
             if offset > stream.covered:
                 self._changed.add(key)
                 stream.on_tick(out, now)
-        out.join_all(b"tick\t%s\t%d\t%d" % (self.exchange.encode(), self.partition, now))
+        out.join_all(tick_line(self.exchange, self.partition, now))
 
     def _note_presence(self, out: Output, offset: int, now: int, frame: bytes) -> None:
         served = self._served(frame)

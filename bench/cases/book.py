@@ -9,8 +9,8 @@ from sortedcontainers import SortedDict
 from bench.harness import Result, compare, per_second
 from streams.books.book import Side
 from streams.levels import Level
+from streams.normalize.book_sides import levels
 from streams.normalize.messages import CheckedLevels
-from streams.normalize.values import levels
 
 _UPDATES, _CHANGES, _TOP = 2_000, 36, 5
 _DEPTHS = (20, 400, 5_000)

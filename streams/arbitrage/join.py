@@ -17,16 +17,15 @@ from schemas.limits import MAX_EVENT
 from schemas.raw import EVERY, UNKNOWN
 from schemas.settings import Settings
 from schemas.topics import DEAD_LETTERS, JOIN, SIGNALS
+from streams.arbitrage.execution import execute, gross_bps, net_bps
+from streams.arbitrage.lines import STATES, TICK, QuoteLine, decode_quote, decode_tick
 from streams.arbitrage.oddities import implausible, malformed, out_of_range
-from streams.arbitrage.opportunity import Opportunity, PairQuote, QuoteLine
-from streams.arbitrage.spread import SpreadStatistics, execute, gross_bps, net_bps
+from streams.arbitrage.opportunity import Opportunity
+from streams.arbitrage.quotes import PairQuote
+from streams.arbitrage.statistics import SpreadStatistics
 from streams.output import Output, Record
 
-_decoded = msgspec.json.Decoder(QuoteLine).decode
-
 _AHEAD = 5_000_000  # µs that no quote is later than the ticks of all partitions
-
-_STATES = {b"live": "live", b"waiting": "waiting", b"stale": "stale"}
 
 Pair = tuple[str, str]  # (exchange to buy on, exchange to sell on)
 Told = tuple[str, dict[str, Any]]  # the topic and the body of an event, without its source
@@ -178,7 +177,7 @@ class SymbolJoin:
         self.covered, self.seen, self.now = state["covered"], state["seen"], state["now"]
         for book_state, body in state["quotes"]:
             json = orjson.dumps(body)
-            line = _decoded(json)
+            line = decode_quote(json)
             self.quotes[line.exchange] = PairQuote(book_state, line, json, self._fee(line.exchange))
         self.odd = {(buy, sell): reported for buy, sell, reported in state.get("odd", [])}
         self.open = {(buy, sell): Opportunity.load(fields) for buy, sell, fields in state["open"]}
@@ -207,7 +206,7 @@ class JoinProcessor:
         sent: list[Record] = []
         for number, line in enumerate(value.split(b"\n")):
             state, _, body = line.partition(b"\t")
-            told = self._on_tick(offset, body) if state == b"tick" else self._on_line(offset, state, body)
+            told = self._on_tick(offset, body) if state == TICK else self._on_line(offset, state, body)
             for n, (topic, event) in enumerate(told):
                 sent.append(self._record(f"join:{self.partition}:{offset}:{number}:{n}", topic, event))
         self.offset = offset
@@ -224,7 +223,7 @@ class JoinProcessor:
         out.dead_letter(UNKNOWN, UNKNOWN, 0, JOIN, reason, value, most=MAX_EVENT)
         for number, line in enumerate(value.split(b"\n"), 1):
             with suppress(msgspec.MsgspecError, KeyError):
-                quote = _decoded(line.partition(b"\t")[2])
+                quote = decode_quote(line.partition(b"\t")[2])
                 join = self.symbols[self._joined(quote)]
                 self._changed.add(join.symbol)
                 for n, (topic, event) in enumerate(join.on_state("stale", quote)):
@@ -234,7 +233,7 @@ class JoinProcessor:
 
     def _on_line(self, offset: int, word: bytes, body: bytes) -> list[Told]:
         try:
-            state, quote = _STATES[word], _decoded(body)
+            state, quote = STATES[word], decode_quote(body)
             symbol = self._joined(quote)
             if not symbol:
                 return []
@@ -254,12 +253,12 @@ class JoinProcessor:
 
     def _on_tick(self, offset: int, body: bytes) -> list[Told]:
         try:
-            exchange, partition, stamp = body.decode().split("\t")
+            exchange, partition, time = decode_tick(body)
             if offset > self._covered:
                 self._changed.add(self._own_key)
-                self._times[exchange, int(partition)] = int(stamp)
+                self._times[exchange, partition] = time
         except ValueError as error:
-            return [(DEAD_LETTERS, malformed(JOIN, b"tick\t" + body, error))]
+            return [(DEAD_LETTERS, malformed(JOIN, TICK + b"\t" + body, error))]
         latest = max(self._times.values()) + _AHEAD
         signals: list[Told] = []
         for join in self.symbols.values():

@@ -5,7 +5,7 @@ from typing import Any
 from schemas.dead_letters import readable
 from schemas.limits import MAX_DEAD_FRAME
 from schemas.raw import UNKNOWN
-from streams.arbitrage.opportunity import PairQuote
+from streams.arbitrage.quotes import PairQuote
 
 
 def implausible(now: int, buy: PairQuote, sell: PairQuote, gross: float) -> dict[str, Any]:

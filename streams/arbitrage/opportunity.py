@@ -3,67 +3,10 @@
 from decimal import Decimal
 from typing import Any
 
-import orjson
-from msgspec import Raw, Struct
-
-from streams.arbitrage.spread import Execution, Levels, SpreadStatistics
+from streams.arbitrage.execution import Execution
+from streams.arbitrage.quotes import PairQuote
+from streams.arbitrage.statistics import SpreadStatistics
 from streams.decimals import plain
-
-
-class QuoteLine(Struct, gc=False):
-    """A `market.quotes` event, its levels not decoded; without `origin`, notice of a book that is not live any more."""
-
-    source: str
-    exchange: str
-    symbol: str
-    local_timestamp: int
-    timestamp: int = 0
-    origin: str = ""
-    sequence: int = 0
-    bids: Raw = Raw(b"[]")
-    asks: Raw = Raw(b"[]")
-
-
-class PairQuote:
-    """One exchange's latest quote of a symbol. Most never pay: their levels behind the best stay JSON.
-
-    `bid` and `ask` are the best prices, 0 of a missing side; `json` is what `line` was decoded from.
-    """
-
-    __slots__ = ("ask", "at", "bid", "exchange", "fee", "json", "line", "state")
-
-    def __init__(self, state: str, line: QuoteLine, json: bytes, fee: float) -> None:
-        self.exchange = line.exchange
-        self.state = state
-        self.line = line
-        self.json = json
-        self.fee = fee
-        self.at = line.local_timestamp
-        self.bid = float(_best(line.bids))
-        self.ask = float(_best(line.asks))
-
-    def best_bid(self) -> str:
-        return _best(self.line.bids).decode()
-
-    def best_ask(self) -> str:
-        return _best(self.line.asks).decode()
-
-    def bids(self) -> Levels:
-        return _levels(self.line.bids)
-
-    def asks(self) -> Levels:
-        return _levels(self.line.asks)
-
-
-def _best(side: Raw) -> bytes:
-    """The best price as it is written; nothing else of the side is decoded."""
-    json = bytes(side)
-    return json[3 : json.index(b'"', 3)] if len(json) > 2 else b"0"  # [["86750.00",…
-
-
-def _levels(side: Raw) -> Levels:
-    levels: Levels = orjson.loads(bytes(side))
-    return levels
 
 
 class Opportunity:

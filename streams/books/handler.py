@@ -2,10 +2,9 @@
 
 from typing import Any
 
-import orjson
-
 from schemas.instruments import Instrument
 from schemas.settings import Settings
+from streams.arbitrage.lines import not_live_line, quote_line
 from streams.books.gaps import Gap
 from streams.books.order_book import Broken, OrderBook
 from streams.books.quality import TruthCheck, json_of_top, top_of
@@ -13,8 +12,8 @@ from streams.books.recency import Recency
 from streams.books.snapshot_requests import SnapshotRequests
 from streams.levels import Levels, json_of
 from streams.normalize.amounts import base_levels
+from streams.normalize.book_sides import levels
 from streams.normalize.messages import BookMessage, Quote
-from streams.normalize.values import levels
 from streams.output import Output
 from streams.status import FeedStatus
 
@@ -62,7 +61,7 @@ class BookHandler:
                 asks = asks + orders.book.asks.behind(quote.ask, self._levels)
         value = self._publish_quote(out, now, "bbo", quote.timestamp, quote.sequence, bids, asks)
         if fresh and self._joined:  # one that the book has passed must not step the join back
-            out.join(self._joined, orders.state.encode() + b"\t" + value)
+            out.join(self._joined, quote_line(orders.state, value))
 
     def _publish_quote(
         self, out: Output, now: int, origin: str, timestamp: int, sequence: int, bids: Levels, asks: Levels
@@ -119,7 +118,7 @@ class BookHandler:
         self.top = bids, asks
         value = self._publish_quote(out, now, "book", timestamp, self.orders.sequence, bids, asks)
         if self._joined and self.lead.has_book(self.orders.sequence, now):
-            out.join(self._joined, b"live\t" + value)
+            out.join(self._joined, quote_line("live", value))
 
     # Gaps
 
@@ -160,13 +159,8 @@ class BookHandler:
         """The book went out of the live state: open signals that rest on it must close."""
         if not self._joined:
             return
-        notice = {
-            "source": out.source(),
-            "exchange": self.instrument.exchange,
-            "symbol": self.instrument.symbol,
-            "local_timestamp": now,
-        }
-        out.join(self._joined, self.orders.state.encode() + b"\t" + orjson.dumps(notice))
+        of = self.instrument
+        out.join(self._joined, not_live_line(self.orders.state, out.source(), of.exchange, of.symbol, now))
 
     def leave(self, out: Output, now: int, cause: str) -> None:
         """Believe nothing until a snapshot comes."""

@@ -10,8 +10,8 @@ from streams.books.book import Book
 from streams.books.continuity import APPLY, CUT_AT, GAP, RULES, Verdict
 from streams.books.update_buffer import UpdateBuffer
 from streams.levels import json_of
+from streams.normalize.book_sides import levels
 from streams.normalize.messages import BookMessage, CheckedLevels
-from streams.normalize.values import levels
 
 State = Literal["waiting", "live", "stale"]
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from schemas.limits import MAX_BUFFERED_BYTES
 from streams.levels import json_of
+from streams.normalize.book_sides import levels
 from streams.normalize.messages import BookMessage
-from streams.normalize.values import levels
 
 _HEAD = 100  # bytes that an update costs beyond its levels
 

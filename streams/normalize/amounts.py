@@ -8,7 +8,7 @@ from schemas.instruments import Instrument
 from streams.decimals import EXACT, LEAST, fitted, plain
 from streams.levels import Level, Levels, level_of, texts_of
 from streams.normalize.messages import CheckedLevels
-from streams.normalize.values import positive
+from streams.normalize.numbers import positive
 
 _MODEST_SIZE = 100.0  # with which modest amounts and prices fit
 _LARGEST = 1e19  # base units: surely fewer than a column holds

@@ -15,16 +15,9 @@ from msgspec import Meta, Raw, Struct, ValidationError
 
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
+from streams.normalize.book_sides import decoded_sides, quote_of_texts
 from streams.normalize.messages import BookMessage, Ignored, Normalized, Quote, Trade, UsedUp
-from streams.normalize.values import (
-    MOST_DIGITS,
-    check_name,
-    decimal,
-    decoded_sides,
-    micros,
-    positives,
-    quote_of_texts,
-)
+from streams.normalize.numbers import MOST_DIGITS, check_name, decimal, micros, positives
 
 # Event types of channels that exist and are not supported.
 _UNSUPPORTED = frozenset(

@@ -8,20 +8,10 @@ from typing import Any
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.normalize.amounts import base_amount, check_convertible
+from streams.normalize.book_sides import level, numeric_levels, quote_of
 from streams.normalize.messages import NO_LEVELS, BookMessage, CheckedLevels, Ignored, Normalized, Quote, Trade
+from streams.normalize.numbers import check_name, exact, micros, number, positive, trade_id, update_id
 from streams.normalize.rows import read_rows
-from streams.normalize.values import (
-    check_name,
-    exact,
-    level,
-    micros,
-    number,
-    numeric_levels,
-    positive,
-    quote_of,
-    trade_id,
-    update_id,
-)
 
 _UNSUPPORTED = frozenset(
     {

@@ -11,20 +11,10 @@ from msgspec import Raw
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.normalize.amounts import base_amount, check_convertible
+from streams.normalize.book_sides import level, number_levels, numeric_levels, quote_of
 from streams.normalize.messages import NO_LEVELS, BookMessage, CheckedLevels, Ignored, Normalized, Quote, Trade
+from streams.normalize.numbers import check_name, exact, micros, number, positive, update_id
 from streams.normalize.rows import read_rows
-from streams.normalize.values import (
-    check_name,
-    exact,
-    level,
-    micros,
-    number,
-    number_levels,
-    numeric_levels,
-    positive,
-    quote_of,
-    update_id,
-)
 
 _SIDES = frozenset({"buy", "sell"})
 # By the topic's words behind `market.<symbol>.`. Steps 0 and 6 show the book's own prices, all others merged ones.

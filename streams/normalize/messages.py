@@ -13,7 +13,7 @@ MODEST_PRICE, MODEST_AMOUNT = 1e-7, 1e10
 
 
 class CheckedLevels(Struct, frozen=True, gc=False, eq=False):
-    """A side of a book message, checked (`values.levels`), with (price, amount) of each level as floats.
+    """A side of a book message, checked (`book_sides.levels`), with (price, amount) of each level as floats.
 
     In the exchange's order: best first in snapshots. `modest`: no price is below `MODEST_PRICE`, no amount above
     `MODEST_AMOUNT`, where decoding has found so.

@@ -8,9 +8,10 @@ import orjson
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.normalize.amounts import base_amount, check_convertible
+from streams.normalize.book_sides import levels, quote_of
 from streams.normalize.messages import BookMessage, Ignored, Normalized, Quote, Trade
+from streams.normalize.numbers import check_name, micros, positive, trade_id, update_id
 from streams.normalize.rows import read_rows
-from streams.normalize.values import check_name, levels, micros, positive, quote_of, trade_id, update_id
 
 _BOOKS = frozenset({"books", "books-l2-tbt", "books50-l2-tbt"})
 _UNSUPPORTED = frozenset(

@@ -5,10 +5,10 @@ import pytest
 
 from schemas.limits import MAX_BUFFERED_BYTES, MAX_CHECKPOINT_ENTRY, MAX_JOIN_RECORD, MAX_MESSAGE
 from schemas.settings import load_settings
+from streams.arbitrage.lines import in_records
 from streams.books.book import MAX_LEVELS, Side
 from streams.instrument_processor import InstrumentProcessor
-from streams.normalize.values import levels
-from streams.output import in_records
+from streams.normalize.book_sides import levels
 from streams.raw_processor import RawProcessor
 from tests.frames import binance as frames
 from tests.frames.binance import line, tick

@@ -12,8 +12,9 @@ from schemas.errors import RangeError
 from schemas.events import EVENTS
 from schemas.raw import partition_of
 from schemas.settings import Settings, load_settings
+from streams.arbitrage.execution import execute
 from streams.arbitrage.join import JoinProcessor
-from streams.arbitrage.spread import SpreadStatistics, execute
+from streams.arbitrage.statistics import SpreadStatistics
 from streams.raw_processor import RawProcessor
 from tests.frames import binance as frames
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.books.book import Book
-from streams.normalize.values import levels
+from streams.normalize.book_sides import levels
 
 prices = st.integers(1, 40).map(lambda ticks: f"{100 + ticks / 10:.1f}")
 amounts = st.sampled_from(["0", "0.000", "1", "2.5", "0.00000001"])

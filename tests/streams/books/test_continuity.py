@@ -3,8 +3,8 @@
 import pytest
 
 from streams.books.continuity import RULES, Verdict
+from streams.normalize.book_sides import levels
 from streams.normalize.messages import BookMessage
-from streams.normalize.values import levels
 
 APPLY, DROP, GAP = Verdict.APPLY, Verdict.DROP, Verdict.GAP
 

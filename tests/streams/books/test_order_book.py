@@ -12,8 +12,8 @@ from streams.books.book import Book
 from streams.books.continuity import RULES
 from streams.books.order_book import Broken, OrderBook
 from streams.levels import Levels
+from streams.normalize.book_sides import levels
 from streams.normalize.messages import BookMessage, CheckedLevels
-from streams.normalize.values import levels
 
 FEEDS = sorted(RULES)
 STEPS = st.lists(st.sampled_from(["keep", "keep", "keep", "drop", "twice", "swap"]), min_size=1, max_size=40)

@@ -12,8 +12,8 @@ from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.levels import texts_of
 from streams.normalize import parse
+from streams.normalize.book_sides import levels, quote_of
 from streams.normalize.messages import BookMessage, Ignored, Quote, Trade
-from streams.normalize.values import levels, quote_of
 from tests.frames import deribit as frames
 from tests.frames.binance import dumps
 from tests.frames.deribit import LINEAR, MS, OPTION, PERPETUAL, subscription

@@ -12,8 +12,9 @@ from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.normalize import parse
 from streams.normalize.amounts import base_levels
+from streams.normalize.book_sides import decoded_sides, levels, number_levels, numeric_levels, quote_of
 from streams.normalize.messages import BookMessage, CheckedLevels, Ignored, Quote, Trade, UsedUp
-from streams.normalize.values import decoded_sides, exact, levels, number_levels, numeric_levels, quote_of
+from streams.normalize.numbers import exact
 from tests.frames import binance as frames
 from tests.frames.binance import OKX_INVERSE, OKX_SPOT, OKX_SWAP, SPOT, USDM, dumps
 

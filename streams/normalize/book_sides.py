@@ -1,12 +1,10 @@
-"""Checks and conversions of single values, shared by the normalizers.
+"""Check the sides of book messages and BBOs, and cut them into levels, for all normalizers.
 
-What they let through fits ClickHouse's columns: decimals of 20 digits before the point and 18 behind it, ids of 64
-bits, times before 2300.
+Everything that passes fits the columns of ClickHouse, as in `numbers`.
 """
 
 import re
-from collections.abc import Callable, Iterable
-from decimal import Decimal, InvalidOperation
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Annotated, Any
 
@@ -15,145 +13,40 @@ import orjson
 from msgspec import Meta, Raw, ValidationError
 
 from schemas.errors import FrameError
-from schemas.instruments import Instrument
-from streams.decimals import DECIMALS, INTEGERS
 from streams.levels import Level, level_of, texts_of
 from streams.normalize.messages import MODEST_AMOUNT, MODEST_PRICE, NO_LEVELS, CheckedLevels, Quote
+from streams.normalize.numbers import LARGEST, MOST_DIGITS, PLAIN, SMALLEST, are_plain, decimal, exact, number
 
-exact: Callable[[bytes | Raw], Any] = msgspec.json.Decoder(float_hook=str).decode
-"""JSON with its numbers as text where they have a point: a float keeps some 16 of their digits."""
-
-_LARGEST = float(10**INTEGERS)
-_SMALLEST = 10.0**-DECIMALS
-_Price = Annotated[float, Meta(ge=_SMALLEST, lt=_LARGEST)]
-_Amount = Annotated[float, Meta(ge=0, lt=_LARGEST)]
+_Price = Annotated[float, Meta(ge=SMALLEST, lt=LARGEST)]
+_Amount = Annotated[float, Meta(ge=0, lt=LARGEST)]
 _Texts = list[list[str]]  # [price, amount, …] as the exchange sent them
 
-MOST_DIGITS = DECIMALS + 1
-"""Characters that a plain decimal may have without being looked at: it cannot have too many digits behind the point."""
-
 _modest_numbers = msgspec.json.Decoder(
-    list[tuple[Annotated[float, Meta(ge=MODEST_PRICE, lt=_LARGEST)], Annotated[float, Meta(ge=0, le=MODEST_AMOUNT)]]],
+    list[tuple[Annotated[float, Meta(ge=MODEST_PRICE, lt=LARGEST)], Annotated[float, Meta(ge=0, le=MODEST_AMOUNT)]]],
     strict=False,
 ).decode
 _numbers = msgspec.json.Decoder(list[tuple[_Price, _Amount]], strict=False).decode
 _LISTS = {list}
-_PLAIN = b"0123456789."
-_TWO_PLAIN = level_of("", "") * 2  # what is left of two levels without digits and points
-_NUMERIC = _PLAIN + b"eE+-"
+_TWOPLAIN = level_of("", "") * 2  # what is left of two levels without digits and points
+_NUMERIC = PLAIN + b"eE+-"
 _BETWEEN, _WITHIN = b'"],["', b'","'  # two levels; a level's price and amount
 _NEXT = b"\n\n\n"
 _QUOTE = ord('"')
 _SMALL_E, _LARGE_E, _MINUS, _ESCAPE, _SPACE, _TAB, _RETURN, _NEWLINE = b"eE-\\ \t\r\n"
 # Digits and points to zeros, all else to one letter.
-_SHAPES = bytes(ord("0") if digit in _PLAIN else ord("x") for digit in range(256))
+_SHAPES = bytes(ord("0") if digit in PLAIN else ord("x") for digit in range(256))
 _SIX_DIGITS = b"000000"
 _LONG_RUN = re.compile(rb"[0-9.]{%d}" % (MOST_DIGITS + 1))
-_LONGEST_TEXT = 100  # characters of a number, zeros included
-_LONGEST_ID = 64
-_LAST_MS = 10_413_792_000_000  # the year 2300, in ms: what ClickHouse's times reach
-_FIRST_US = 10**14  # from here on a time is in microseconds (Binance's timeUnit option)
-
-
-def check_name(name: str, instrument: Instrument) -> None:
-    """A frame must name its instrument as the exchange does: what is written to its key must be its own."""
-    if name != instrument.exchange_symbol:
-        known = instrument.exchange_symbol
-        raise FrameError(
-            f"frame for {name!r} received on the subscription of {known!r}"
-            if known
-            else f"{name!r} has no canonical name"
-        )
-
-
-def micros(stamp: int) -> int:
-    """An exchange's integer timestamp, milliseconds or microseconds, as microseconds."""
-    if type(stamp) is int:
-        if 10**11 < stamp < _LAST_MS:
-            return stamp * 1000
-        if _FIRST_US < stamp < _LAST_MS * 1000:
-            return stamp
-    raise FrameError(f"not a timestamp: {stamp!r}")
-
-
-def are_plain(text: str) -> bool:
-    """Whether joined decimal strings hold nothing but digits and points: no sign, no exponent, no NaN."""
-    return not text.encode().translate(None, _PLAIN)
-
-
-def decimal(text: str) -> str:
-    """A non-negative decimal string in plain notation; exponents are written out, anything else is a `FrameError`."""
-    if type(text) is not str:
-        raise FrameError(f"not a decimal string: {text!r}")
-    if len(text) > _LONGEST_TEXT:
-        raise FrameError(f"out of range: a number of {len(text)} characters")
-    if are_plain(text):
-        float(text)  # `ValueError` on two points
-        return text if len(text) <= MOST_DIGITS else _shortened(text)
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        raise FrameError(f"not a decimal: {text!r}") from None
-    if not value.is_finite() or value.is_signed():
-        raise FrameError(f"not a price or amount: {text!r}")
-    if value and abs(value.adjusted()) > INTEGERS:
-        raise FrameError(f"out of range: {text!r}")
-    return _shortened(format(value, "f")) if value else "0"
-
-
-def _shortened(text: str) -> str:
-    """A plain decimal without needless zeros; `FrameError` where it has more digits than a column."""
-    whole, _, behind = text.partition(".")
-    whole, behind = whole.lstrip("0") or "0", behind.rstrip("0")
-    if len(whole) > INTEGERS:
-        raise FrameError(f"out of range: {text!r}")
-    if len(behind) > DECIMALS:
-        raise FrameError(f"more than {DECIMALS} decimal places: {text!r}")
-    return f"{whole}.{behind}" if behind else whole
 
 
 _plain = lru_cache(maxsize=65536)(decimal)
 """For sides with exponents, as tokens of small prices have them: the same prices come again and again."""
 
 
-def number(value: str | int) -> str:
-    """A number of exactly decoded JSON (`exact`: text, or an int) as `decimal` has it."""
-    return decimal(str(value) if type(value) is int else value)  # type: ignore[arg-type]
-
-
-def update_id(value: int) -> int:
-    """A non-negative id of at most 64 bits: JSON's integers have no bound, ClickHouse's have."""
-    if type(value) is not int or not 0 <= value < 1 << 63:
-        raise FrameError(f"not an id: {value!r:.60}")
-    return value
-
-
-def trade_id(text: str) -> str:
-    """The id of a trade that is sent as a text."""
-    if type(text) is not str or not 0 < len(text) <= _LONGEST_ID or not text.isprintable():
-        raise FrameError(f"not a trade id: {text!r:.60}")
-    return text
-
-
-def positive(text: str) -> str:
-    """A decimal string above zero: a trade's price or amount."""
-    plain = decimal(text)
-    if not 0 < float(plain) < _LARGEST:
-        raise FrameError(f"not above zero, or out of range: {text!r}")
-    return plain
-
-
-def positives(price: str, amount: str) -> tuple[str, str]:
-    """A trade's price and amount, of `MOST_DIGITS` characters at most, each as `positive` has it."""
-    if are_plain(price + amount) and 0 < float(price) < _LARGEST and 0 < float(amount) < _LARGEST:
-        return price, amount
-    return positive(price), positive(amount)
-
-
 def level(price: str, amount: str) -> CheckedLevels:
     """A side of one level, of texts that are plain already (`number`)."""
     numbers = float(price), float(amount)
-    if 0 < numbers[0] < _LARGEST and numbers[1] < _LARGEST:
+    if 0 < numbers[0] < LARGEST and numbers[1] < LARGEST:
         modest = numbers[0] >= MODEST_PRICE and numbers[1] <= MODEST_AMOUNT
         return CheckedLevels([level_of(price, amount)], [numbers], modest)
     return levels([[price, amount]])
@@ -176,11 +69,11 @@ def quote_of_texts(timestamp: int, sequence: int, bid: str, bid_amount: str, ask
     best_bid, best_ask = float(bid), float(ask)
     bid_level, ask_level = level_of(bid, bid_amount), level_of(ask, ask_amount)
     if (
-        (bid_level + ask_level).translate(None, _PLAIN) == _TWO_PLAIN
-        and best_bid < _LARGEST
-        and best_ask < _LARGEST
-        and float(bid_amount) < _LARGEST
-        and float(ask_amount) < _LARGEST
+        (bid_level + ask_level).translate(None, PLAIN) == _TWOPLAIN
+        and best_bid < LARGEST
+        and best_ask < LARGEST
+        and float(bid_amount) < LARGEST
+        and float(ask_amount) < LARGEST
     ):
         bids, asks = [bid_level] if best_bid else [], [ask_level] if best_ask else []
         return Quote(timestamp, sequence, bids, asks, best_bid, best_ask)
@@ -299,7 +192,7 @@ def typed_levels(side: _Texts) -> CheckedLevels:
         texts, more = list(map(_plain, texts)), list(map(_plain, more))
     prices, amounts = list(map(float, texts)), list(map(float, more))  # `ValueError` on anything but one number
     cheapest, total = min(prices), sum(amounts)
-    if not cheapest or (sum(prices) + total >= _LARGEST and max(prices + amounts) >= _LARGEST):
+    if not cheapest or (sum(prices) + total >= LARGEST and max(prices + amounts) >= LARGEST):
         raise FrameError(f"a price that is not above zero, or a value out of range: {side!r:.100}")
     modest = cheapest >= MODEST_PRICE and total <= MODEST_AMOUNT
     return CheckedLevels(list(map(level_of, texts, more)), list(zip(prices, amounts, strict=True)), modest)

@@ -1,0 +1,121 @@
+"""Check and convert single values of a frame, for all normalizers.
+
+Everything that passes fits the columns of ClickHouse: decimals of 20 digits before the point and 18 behind it, ids of
+64 bits, times before 2300.
+"""
+
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from schemas.errors import FrameError
+from schemas.instruments import Instrument
+from streams.decimals import DECIMALS, INTEGERS
+
+exact: Callable[[bytes | Raw], Any] = msgspec.json.Decoder(float_hook=str).decode
+"""JSON whose numbers with a point stay text: a float keeps only some 16 of their digits."""
+
+LARGEST = float(10**INTEGERS)
+SMALLEST = 10.0**-DECIMALS
+MOST_DIGITS = DECIMALS + 1
+"""A plain decimal of so few characters cannot have too many digits behind the point, so it needs no closer look."""
+
+PLAIN = b"0123456789."
+_LONGEST_TEXT = 100  # characters of a number, zeros included
+_LONGEST_ID = 64
+_LAST_MS = 10_413_792_000_000  # the year 2300 in ms: the end of ClickHouse's times
+_FIRST_US = 10**14  # larger times are in microseconds (Binance's timeUnit option)
+
+
+def check_name(name: str, instrument: Instrument) -> None:
+    """A frame must name its instrument as the exchange does: what is written to its key must be its own."""
+    if name != instrument.exchange_symbol:
+        known = instrument.exchange_symbol
+        raise FrameError(
+            f"frame for {name!r} received on the subscription of {known!r}"
+            if known
+            else f"{name!r} has no canonical name"
+        )
+
+
+def micros(stamp: int) -> int:
+    """An exchange's integer timestamp, milliseconds or microseconds, as microseconds."""
+    if type(stamp) is int:
+        if 10**11 < stamp < _LAST_MS:
+            return stamp * 1000
+        if _FIRST_US < stamp < _LAST_MS * 1000:
+            return stamp
+    raise FrameError(f"not a timestamp: {stamp!r}")
+
+
+def are_plain(text: str) -> bool:
+    """Whether joined decimal strings hold nothing but digits and points: no sign, no exponent, no NaN."""
+    return not text.encode().translate(None, PLAIN)
+
+
+def decimal(text: str) -> str:
+    """A non-negative decimal string in plain notation; exponents are written out, anything else is a `FrameError`."""
+    if type(text) is not str:
+        raise FrameError(f"not a decimal string: {text!r}")
+    if len(text) > _LONGEST_TEXT:
+        raise FrameError(f"out of range: a number of {len(text)} characters")
+    if are_plain(text):
+        float(text)  # `ValueError` on two points
+        return text if len(text) <= MOST_DIGITS else _shortened(text)
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        raise FrameError(f"not a decimal: {text!r}") from None
+    if not value.is_finite() or value.is_signed():
+        raise FrameError(f"not a price or amount: {text!r}")
+    if value and abs(value.adjusted()) > INTEGERS:
+        raise FrameError(f"out of range: {text!r}")
+    return _shortened(format(value, "f")) if value else "0"
+
+
+def _shortened(text: str) -> str:
+    """A plain decimal without needless zeros; `FrameError` where it has more digits than a column."""
+    whole, _, behind = text.partition(".")
+    whole, behind = whole.lstrip("0") or "0", behind.rstrip("0")
+    if len(whole) > INTEGERS:
+        raise FrameError(f"out of range: {text!r}")
+    if len(behind) > DECIMALS:
+        raise FrameError(f"more than {DECIMALS} decimal places: {text!r}")
+    return f"{whole}.{behind}" if behind else whole
+
+
+def number(value: str | int) -> str:
+    """A number of exactly decoded JSON (`exact`: text, or an int) as `decimal` has it."""
+    return decimal(str(value) if type(value) is int else value)  # type: ignore[arg-type]
+
+
+def update_id(value: int) -> int:
+    """A non-negative id of at most 64 bits: JSON's integers have no bound, ClickHouse's have."""
+    if type(value) is not int or not 0 <= value < 1 << 63:
+        raise FrameError(f"not an id: {value!r:.60}")
+    return value
+
+
+def trade_id(text: str) -> str:
+    """The id of a trade that is sent as a text."""
+    if type(text) is not str or not 0 < len(text) <= _LONGEST_ID or not text.isprintable():
+        raise FrameError(f"not a trade id: {text!r:.60}")
+    return text
+
+
+def positive(text: str) -> str:
+    """A decimal string above zero: a trade's price or amount."""
+    plain = decimal(text)
+    if not 0 < float(plain) < LARGEST:
+        raise FrameError(f"not above zero, or out of range: {text!r}")
+    return plain
+
+
+def positives(price: str, amount: str) -> tuple[str, str]:
+    """A trade's price and amount, of `MOST_DIGITS` characters at most, each as `positive` has it."""
+    if are_plain(price + amount) and 0 < float(price) < LARGEST and 0 < float(amount) < LARGEST:
+        return price, amount
+    return positive(price), positive(amount)
