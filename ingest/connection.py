@@ -22,7 +22,7 @@ from ingest.watchdog import Watchdog
 from schemas.errors import SymbolError
 from schemas.exchange_names import from_exchange
 from schemas.instruments import Instrument
-from schemas.raw import UNKNOWN
+from schemas.keys import UNKNOWN
 
 log = structlog.get_logger(__name__)
 

@@ -11,7 +11,7 @@ import structlog
 from ingest.producer import RetryingProducer
 from ingest.raw_buffer import RawBuffer, Record, Slot
 from schemas.feeds import Feed
-from schemas.raw import EVERY, partition_of
+from schemas.keys import EVERY, partition_of
 from schemas.settings import Settings
 from schemas.topics import raw_topic
 

@@ -2,7 +2,7 @@
 
 
 class MarketPrismError(Exception):
-    """Base of all errors; its text says what is wrong and what to do."""
+    """Base of all errors. Its text says what is wrong and what to do."""
 
 
 class SettingsError(MarketPrismError):
@@ -10,23 +10,31 @@ class SettingsError(MarketPrismError):
 
 
 class SymbolError(MarketPrismError):
-    """A symbol or feed name that nobody knows."""
+    """Unknown symbol or feed name."""
 
 
 class RawRecordError(MarketPrismError):
     """Bytes of a raw topic that are not a raw record."""
 
 
+class ControlError(MarketPrismError):
+    """A record of `control.ingest` that is not a request."""
+
+
 class FrameError(MarketPrismError):
-    """A frame that cannot become events; it goes to `dead_letters` with this text as the reason."""
+    """A frame that cannot become events. It goes to `dead_letters` with this text as the reason."""
 
 
 class RangeError(MarketPrismError):
-    """A result that does not fit the columns of ClickHouse; what it was computed for becomes a dead letter."""
+    """A result that does not fit the columns of ClickHouse. Its inputs become a dead letter."""
+
+
+class CheckpointError(MarketPrismError):
+    """A checkpoint that another version of the worker has written."""
 
 
 class ExchangeError(MarketPrismError):
-    """An exchange refused or answered something unusable."""
+    """An exchange rejected a request or gave an unusable answer."""
 
 
 class StackError(MarketPrismError):
@@ -34,4 +42,4 @@ class StackError(MarketPrismError):
 
 
 class StorageError(MarketPrismError):
-    """ClickHouse refused a block, a migration or a query."""
+    """ClickHouse rejected a block, a migration or a query."""

@@ -1,138 +1,154 @@
-"""The events, as pydantic models: what every consumer of `market.*`, `signals.*` and `dead_letters` may rely on.
+"""The event models: what every consumer of `market.*`, `signals.*` and `dead_letters` may rely on.
 
-The hot path builds plain dicts of these shapes; the models validate in tests and at the edges and publish their
-JSON Schema. Conventions: times are integer microseconds since the epoch, UTC; prices and amounts are plain decimal
-strings, amounts in base units; `side` is the taker's. `source` stands first in every JSON object:
+A model declares its topic, the topic's retention and its ClickHouse table. The topic table, JSON Schema, DDL, live view
+and README derive from the registry `EVENTS`.
 
-    "<exchange>:<raw partition>:<raw offset>:<line>:<n>"       an event of a raw line (n counts the line's events)
-    "join:<partition>:<offset>:<line>:<n>"                      an event of the join; a signal's quotes name their own
-
-Sources of one (topic-partition, first field, second field) only ever grow; an event at or below the highest seen
-is a repetition after a crash, and equal to the first.
+The hot path builds plain dicts of these shapes. The models validate in tests and at the edges. Conventions: times are
+integer microseconds since the epoch, UTC; prices and amounts are plain decimal strings, amounts in base units; `side`
+is the taker's; `source` comes first in every JSON object (`schemas/sources.py`).
 """
 
-from decimal import Decimal
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-
-def _plain_decimal(text: str) -> str:
-    value = Decimal(text)
-    if not value.is_finite() or "e" in text.lower():
-        raise ValueError("not a plain decimal")
-    return text
-
-
-def _source(text: str) -> str:
-    parse_source(text)
-    return text
-
-
-PlainDecimal = Annotated[str, AfterValidator(_plain_decimal), Field(description="decimal string, plain notation")]
-Micros = Annotated[int, Field(description="microseconds since the epoch, UTC", ge=0)]
-Level = tuple[PlainDecimal, PlainDecimal]
-
-
-def parse_source(text: str) -> tuple[str, int, int, int, int]:
-    """A source string taken apart: origin, partition, offset, line, n. Compares in order of publication."""
-    origin, partition, offset, line, n = text.split(":")
-    return origin, int(partition), int(offset), int(line), int(n)
+from schemas.fields import Label, Level, Micros, PlainDecimal, Source
 
 
 class Event(BaseModel):
+    """Base of all events. `meaning`: the topic in a few words; `topic_key`: its record keys."""
+
     model_config = ConfigDict(extra="forbid")
 
-    source: Annotated[str, AfterValidator(_source)]
+    topic_name: ClassVar[str]
+    table_name: ClassVar[str]
+    meaning: ClassVar[str]
+    retention_days: ClassVar[int] = 30
+    topic_key: ClassVar[str] = "exchange:symbol"
+
+    source: Source
 
 
 class MarketEvent(Event):
-    exchange: str
-    symbol: str
+    """Base of the events of one instrument."""
+
+    exchange: Label
+    symbol: Label
     timestamp: Annotated[Micros, Field(description="exchange time; receipt time where the exchange sends none")]
     local_timestamp: Annotated[Micros, Field(description="receipt by ingest")]
 
 
 class Trade(MarketEvent):
-    """`market.trades`. `kind` is `normal`, or what the exchange marks it as (`insurance_fund`, `adl`, `liquidation`).
+    """One trade. `kind` is `normal`, or the exchange's mark (`insurance_fund`, `adl`, `liquidation`)."""
 
-    `exchange_amount` is in the exchange's own unit (contracts, USD), equal to `amount` where that is base units.
-    """
+    topic_name = "market.trades"
+    table_name = "trades"
+    meaning = "trades"
+    retention_days = 7
 
     id: str
     price: PlainDecimal
-    amount: PlainDecimal
-    side: Literal["buy", "sell"]
-    kind: str
-    exchange_amount: PlainDecimal
+    amount: Annotated[PlainDecimal, Field(description="base units")]
+    side: Annotated[Literal["buy", "sell"], Field(description="of the taker")]
+    kind: Label
+    exchange_amount: Annotated[
+        PlainDecimal, Field(description="in the unit of the exchange: contracts, USD, or base units")
+    ]
 
 
 class Book(MarketEvent):
-    """`market.books`. `snapshot`: the whole book. `update`: absolute amounts of changed levels, 0 deletes.
+    """A rebuilt book (`snapshot`) or the changed levels of one (`update`).
 
-    `sequence` is the exchange's id of the last change contained, `previous` that of the event before
-    (equal to its `sequence` within a live book).
+    Amounts are absolute, and 0 deletes a level. Within a live book `previous` is the `sequence` of the event before.
     """
 
-    type: Literal["snapshot", "update"]
-    sequence: int
-    previous: int
+    topic_name = "market.books"
+    table_name = "books"
+    meaning = "L2 `snapshot` (on going live, and every minute) and `update` events, absolute amounts"
+    retention_days = 2
+
+    type: Annotated[
+        Literal["snapshot", "update"], Field(description="snapshot: the whole book; update: changed levels, 0 deletes")
+    ]
+    sequence: Annotated[int, Field(description="id of the last change contained")]
+    previous: Annotated[int, Field(description="sequence of the event before")]
     bids: list[Level]
     asks: list[Level]
 
 
 class Quote(MarketEvent):
-    """`market.quotes`. `origin` `bbo`: the exchange's own channel; `book`: the rebuilt book.
+    """Top of book, from the exchange's own channel (`bbo`) or from the rebuilt book (`book`).
 
-    Levels best first, the first the best; more than one only where the book is live. A side may be empty.
+    Levels come best first, and more than one only while the book is live. A side may be empty.
     """
 
-    origin: Literal["bbo", "book"]
+    topic_name = "market.quotes"
+    table_name = "quotes"
+    meaning = "top of book: `bbo` from the exchange, `book` from the rebuilt book, with the levels behind it"
+    retention_days = 2
+
+    origin: Annotated[
+        Literal["bbo", "book"], Field(description="bbo: the exchange's own channel; book: the rebuilt book")
+    ]
     sequence: int
     bids: list[Level]
     asks: list[Level]
 
 
 class Gap(MarketEvent):
-    """`market.gaps`. `opened` when something was missed, `closed` when it is healed.
+    """Missing data: `opened` when something was missed, `closed` when that is over.
 
-    That is when the book is live again, when trades come again after an outage, or when the last missing one has come.
-    `id` ties the two. `channel`: what has the hole. `cause`: `sequence` (ids did not follow), `disconnected`, `absent`
-    (nobody ingested the feed), `lost` (ingest had to drop frames), `skipped` (a record that could not be processed),
-    `restarted` (the exchange's ids began anew), `checksum`, `crossed` (the book contradicted itself), `quality` (the
-    exchange's BBO contradicted it), `depth` (the price left the levels that the snapshot knew), `changed` (the size of
-    its contracts changed).
-    `since`: receipt of the last frame before the hole, µs. `first_missing`/`last_missing`: ids of the first and last
-    missing trade (Deribit: their `trade_seq`), empty where unknown. `expected`/`received`: ids at a sequence gap of a
-    book, else 0. `duration`: microseconds from `since`, at `closed`.
+    A gap closes when the book is live again, when trades arrive again after an outage, or when the last missing trade
+    has arrived. `cause`: `sequence` (ids did not follow), `disconnected`, `absent` (nobody ingested the feed), `lost`
+    (ingest had to drop frames), `skipped` (a record that could not be processed), `restarted` (the exchange's ids
+    started over), `checksum`, `crossed` (the book contradicted itself), `quality` (the exchange's BBO contradicted it),
+    `depth` (the price left the levels that the snapshot held), `changed` (its contract size changed).
     """
 
-    type: Literal["opened", "closed"]
-    id: str
-    cause: str
-    channel: Literal["books", "trades"]
-    since: Micros
-    first_missing: str
-    last_missing: str
-    expected: int
-    received: int
-    duration: int
+    topic_name = "market.gaps"
+    table_name = "gaps"
+    meaning = "missing books and trades: opened with the cause, closed with the duration"
+
+    type: Annotated[Literal["opened", "closed"], Field(description="opened or closed")]
+    id: Annotated[str, Field(description="the same in opened and closed")]
+    cause: Label
+    channel: Annotated[Literal["books", "trades"], Field(description="the channel with the gap")]
+    since: Annotated[Micros, Field(description="receipt of the last frame before the gap")]
+    first_missing: Annotated[
+        str, Field(description="id of the first missing trade (Deribit: its trade_seq); empty: unknown")
+    ]
+    last_missing: Annotated[str, Field(description="id of the last missing trade; empty: unknown")]
+    expected: Annotated[int, Field(description="id expected at a sequence gap of a book, else 0")]
+    received: Annotated[int, Field(description="id received at a sequence gap of a book, else 0")]
+    duration: Annotated[int, Field(description="microseconds since `since`, at closed")]
 
 
 class Quality(MarketEvent):
-    """`market.quality`. The exchange's BBO against the rebuilt book's top at the same update id.
+    """Comparison of the exchange's BBO with the rebuilt book's top at the same update id.
 
-    `report`: counts since the last report. `difference`: one disagreement, both values (`bbo`, `book`:
-    `[bid price, bid amount, ask price, ask amount]`).
+    `report`: counts since the last report. `difference`: one disagreement, with both tops as `[bid price, bid amount,
+    ask price, ask amount]`.
     """
 
-    type: Literal["report", "difference"]
+    topic_name = "market.quality"
+    table_name = "quality"
+    meaning = "the exchange's BBO against the rebuilt book at the same update id"
+
+    type: Annotated[
+        Literal["report", "difference"], Field(description="report: counts since the last; difference: a disagreement")
+    ]
     compared: int
     agreed: int
     differed: int
     sequence: int
-    bbo: list[str]
-    book: list[str]
+    bbo: Annotated[
+        list[Annotated[str, Field(description="decimal string, or empty")]],
+        Field(description="bid price, bid amount, ask price, ask amount; NULL: empty side"),
+    ]
+    book: Annotated[
+        list[Annotated[str, Field(description="decimal string, or empty")]],
+        Field(description="the same of the rebuilt book"),
+    ]
 
 
 StatusType = Literal[
@@ -144,42 +160,45 @@ STATUS_TYPES: frozenset[str] = frozenset(get_args(StatusType))
 
 
 class Status(MarketEvent):
-    """`market.status`. The watch over an instrument's feed; `channels`: those that it is about, none: the connection.
+    """Feed health of one instrument. `channels`: the affected channels; empty means the whole connection.
 
-    `connected`, `disconnected`, `subscribed`, `refused`, `notice` (the exchange announces something), `rate_limited`;
-    `renewing` and `renewed`: the connection is changed for another without a break; `silent` (`age`: for how long;
-    `reason`: what is done about it: `resubscribe`, `reconnect`) and `resumed`; `wrong_clock`, `clock_right`: the
-    exchange's times; `absent`, `returned`: nobody ingests the feed (`age`: for how long), and somebody does again;
-    `clock_stepped`: our own clock was set back; `listed`, `changed`, `delisted`: its definition; `not_tradable`: its
-    book is crossed, as before an opening; `limited`: a size bound was reached; `skipped`: a record that could not be
-    processed was set aside; `implausible`: its price and another exchange's are too far apart to be of the same coin,
-    so that they are not paired (`reason`: both); `report`, every 10 s and channel: `messages` since the last one,
-    `age` of the last message.
-    Times in µs: `latency_*` from exchange time to receipt by the exchange's clock (0: it sends no times);
-    `clock_offset`: its clock minus ours, `round_trip` of asking for it. `reconnects`, `renewals`: since the start.
+    `connected`, `disconnected`, `subscribed`, `refused`; `notice`: an announcement of the exchange; `rate_limited`;
+    `renewing`, `renewed`: the connection is being replaced without a break; `silent` (`age`: for how long; `reason`:
+    what is done: `resubscribe`, `reconnect`), `resumed`; `wrong_clock`, `clock_right`: the exchange's times; `absent`
+    (`age`: for how long), `returned`: nobody ingests the feed, somebody does again; `clock_stepped`: our own clock was
+    set back; `listed`, `changed`, `delisted`: its definition; `not_tradable`: its book is crossed, as before an
+    opening; `limited`: a size bound was reached; `skipped`: a record that could not be processed was set aside;
+    `implausible`: its price and another exchange's are too far apart for the same coin, so that they are not paired
+    (`reason`: both); `report`: every 10 s, for each channel.
     """
 
-    type: StatusType
-    channels: list[str]
+    topic_name = "market.status"
+    table_name = "status"
+    meaning = "feed health: connections, subscriptions, silent channels, data age, latency, clocks"
+
+    type: Annotated[StatusType, Field(description="connected, disconnected, …; report: one channel, every 10 s")]
+    channels: Annotated[list[Label], Field(description="affected channels; empty: the whole connection")]
     reason: str
-    messages: int
-    repeated: int
-    age: int
-    latency_median: int
-    latency_max: int
-    clock_offset: int
-    round_trip: int
-    reconnects: int
-    renewals: int
+    messages: Annotated[int, Field(description="since the last report")]
+    repeated: Annotated[int, Field(description="duplicates among them, which were dropped")]
+    age: Annotated[int, Field(description="microseconds since the last message; of silent and resumed: the silence")]
+    latency_median: Annotated[
+        int, Field(description="microseconds from exchange time to receipt, by the exchange's clock; 0: no times")
+    ]
+    latency_max: Annotated[int, Field(description="microseconds")]
+    clock_offset: Annotated[int, Field(description="microseconds, the exchange's clock minus ours")]
+    round_trip: Annotated[int, Field(description="microseconds, of the request for the exchange's clock")]
+    reconnects: Annotated[int, Field(description="after a loss, since the start")]
+    renewals: Annotated[int, Field(description="without a break, since the start")]
 
 
 class SignalSide(BaseModel):
-    """One side of a signal: the quote it rests on. `age`: microseconds at the event's `local_timestamp`."""
+    """One side of a signal: the quote that it rests on."""
 
     model_config = ConfigDict(extra="forbid")
 
-    exchange: str
-    source: Annotated[str, AfterValidator(_source)]
+    exchange: Label
+    source: Source
     origin: Literal["bbo", "book"]
     sequence: int
     book: Literal["waiting", "live", "stale"]
@@ -187,32 +206,39 @@ class SignalSide(BaseModel):
     average_price: Annotated[PlainDecimal, Field(description="of the executable amount")]
     timestamp: Micros
     local_timestamp: Micros
-    age: int
+    age: Annotated[int, Field(description="microseconds, at the event's local_timestamp")]
     fee_bps: float
 
 
 class Signal(Event):
-    """`signals.arbitrage`: buy on one exchange, sell on another, of one symbol.
+    """An opportunity to buy on one exchange and sell the same symbol on another.
 
-    `id` derives from the opening. `amount` (base) is what both sides' levels hold while the marginal trade pays
-    after both fees; `profit` (quote) is what that earns, net. `gross_bps`/`net_bps` compare the best prices.
-    `spread_*`: rolling statistics of the pair's gross spread, bps. `lifetime`: microseconds since `opened_at`.
+    `id` derives from the opening. `amount` is what the levels of both sides hold while the marginal trade pays after
+    both fees; `profit` is what that earns. `gross_bps` and `net_bps` compare the best prices. `spread_*` are rolling
+    statistics of the pair's gross spread in basis points.
     """
 
-    id: str
-    symbol: str
-    type: Literal["opened", "updated", "closed"]
-    reason: Literal["", "spread_gone", "quote_too_old", "book_not_live", "implausible"]
+    topic_name = "signals.arbitrage"
+    table_name = "signals"
+    meaning = "arbitrage opportunities: opened, updated at each new peak, closed with the reason"
+    topic_key = "symbol"
+
+    id: Annotated[str, Field(description="one opportunity, from opened to closed")]
+    symbol: Label
+    type: Annotated[Literal["opened", "updated", "closed"], Field(description="opened, updated, closed")]
+    reason: Annotated[
+        Literal["", "spread_gone", "quote_too_old", "book_not_live", "implausible"], Field(description="why it closed")
+    ]
     timestamp: Micros
     local_timestamp: Micros
     opened_at: Micros
-    lifetime: int
+    lifetime: Annotated[int, Field(description="microseconds since opened_at")]
     buy: SignalSide
     sell: SignalSide
     gross_bps: float
     net_bps: float
-    amount: PlainDecimal
-    profit: PlainDecimal
+    amount: Annotated[PlainDecimal, Field(description="base units")]
+    profit: Annotated[PlainDecimal, Field(description="quote units, net of fees")]
     peak_net_bps: float
     peak_amount: PlainDecimal
     peak_profit: PlainDecimal
@@ -223,30 +249,28 @@ class Signal(Event):
 
 
 class DeadLetter(Event):
-    """`dead_letters`. `frame` is the raw text, or base64 where `encoding` says so; at most 256 KiB of it."""
+    """Bytes that could not be processed or stored, and why. At most 256 KiB of them, of a poison record 3 MiB."""
 
-    exchange: str
-    symbol: str
+    topic_name = "dead_letters"
+    table_name = "dead_letters"
+    meaning = "unparseable frames, rejected rows, poison records: the reason and the bytes"
+
+    exchange: Label
+    symbol: Label
     local_timestamp: Micros
-    topic: str
+    topic: Annotated[Label, Field(description="where it came from, without the prefix")]
     reason: str
     encoding: Literal["text", "base64"]
     frame: str
-    frame_bytes: int
+    frame_bytes: Annotated[int, Field(description="of the whole frame; `frame` may be cut", ge=0)]
 
 
 EVENTS: dict[str, type[Event]] = {
-    "market.trades": Trade,
-    "market.books": Book,
-    "market.quotes": Quote,
-    "market.gaps": Gap,
-    "market.quality": Quality,
-    "market.status": Status,
-    "signals.arbitrage": Signal,
-    "dead_letters": DeadLetter,
+    event.topic_name: event for event in (Trade, Book, Quote, Gap, Quality, Status, Signal, DeadLetter)
 }
+TABLES: dict[str, str] = {topic: event.table_name for topic, event in EVENTS.items()}
 
 
 def json_schemas() -> dict[str, dict[str, Any]]:
-    """JSON Schema of each stored topic's events, by topic name."""
+    """Return the JSON Schema of each event model, by topic."""
     return {topic: model.model_json_schema() for topic, model in EVENTS.items()}

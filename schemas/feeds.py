@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from schemas.errors import SymbolError
 from schemas.symbols import Kind, parse_symbol
 
-CHANNELS = ("trades", "books", "quotes")
-
 
 @dataclass(frozen=True, slots=True)
 class Feed:

@@ -34,16 +34,13 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
-from aiokafka.partitioner import murmur2
 from msgspec import Struct
 
 from schemas.errors import RawRecordError
 from schemas.limits import MAX_FRAME
 
 MARKER = b'{"marketprism":"'
-UNKNOWN = "?"  # the symbol of a frame whose instrument ingest cannot tell
 _LATEST = 1 << 63  # ns since the epoch: the year 2262
-EVERY = "*"  # the symbol of a marker for all instruments of a partition
 
 
 class RawLine(Struct, frozen=True, gc=False):
@@ -112,9 +109,3 @@ def decode_record(value: bytes) -> Iterator[RawLine]:
 @lru_cache(maxsize=65536)
 def _text(key: bytes) -> str:
     return key.decode()
-
-
-@lru_cache(maxsize=65536)
-def partition_of(key: str, partitions: int) -> int:
-    """The partition of a key: murmur2, as every Kafka client's default partitioner has it."""
-    return int((murmur2(key.encode()) & 0x7FFFFFFF) % partitions)

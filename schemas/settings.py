@@ -15,12 +15,13 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from schemas.channels import CHANNELS
 from schemas.errors import SettingsError, SymbolError
-from schemas.feeds import CHANNELS, EXCHANGES, FEEDS, feed_named, feed_of
+from schemas.feeds import EXCHANGES, FEEDS, feed_named, feed_of
 from schemas.symbols import Selection, is_pattern, parse_symbol
 
 PREFIX = "MARKETPRISM_"
-_CHANNEL_TIMEOUT_S = {"trades": 600.0, "books": 75.0, "quotes": 75.0}  # OKX repeats a quiet book every 60 s
+_CHANNEL_TIMEOUT_S = {channel.name: channel.timeout_s for channel in CHANNELS.values()}
 R = TypeVar("R")
 
 
@@ -75,7 +76,7 @@ class Settings(BaseSettings):
         ("BTC-USDT", "ETH-USDT", "BTC-USDT-PERP", "ETH-USDT-PERP", "BTC-USD-PERP", "ETH-USD-PERP"),
         description="canonical symbols to ingest, or patterns (*-USDT, BTC-*-PERP); each feed takes what it has",
     )
-    channels: Names = Field(CHANNELS, description=f"channels to ingest, of: {', '.join(CHANNELS)}")
+    channels: Names = Field(tuple(CHANNELS), description=f"channels to ingest, of: {', '.join(CHANNELS)}")
     depth: Annotated[int, Field(ge=1, le=5000)] = Field(
         400, description="levels a side of a book: each feed takes the least of its own that is enough, else its most"
     )

@@ -1,31 +1,52 @@
-"""The repetition rule: events published again after a crash are recognised by their source (see schemas.events)."""
+"""The `source` of an event: the line that caused it, and the order in which events of one origin are published.
+
+    "<exchange>:<raw partition>:<raw offset>:<line>:<n>"      an event caused by a raw line; n counts its events
+    "join:<partition>:<offset>:<line>:<n>"                     an event of the join; a signal's quotes name their own
+    "sink-<topic>:<partition>:<offset>:0:0"                    a dead letter of the sink
+
+The source comes first in every event's JSON. Within one topic partition, the sources of one (origin, origin's
+partition) only grow. An event at or below the highest one seen is a duplicate, published again after a crash, and
+equal to the first.
+"""
 
 from collections.abc import Iterable
 
 _HEAD = b'{"source":"'
 _START = len(_HEAD)
-_LONGEST = 256  # bytes of a source; what is longer is no source
+_LONGEST = 256  # bytes; a longer text is no source
 
-Place = tuple[int, int, int]  # raw offset, line, n
+Position = tuple[int, int, int]  # offset, line, n
 
 
-def source_of(value: bytes) -> bytes:
-    """The source that stands first in an event's JSON; empty where there is none."""
-    end = value.find(b'"', _START)
-    return value[_START:end] if value.startswith(_HEAD) and end > 0 else b""
+def split_source(source: str) -> tuple[str, list[int]]:
+    """Split a source into its origin and [partition, offset, line, n], which compare in order of publication.
+
+    Raises `ValueError` if the text is no source.
+    """
+    origin, partition, offset, line, n = source.split(":")
+    return origin, [int(partition), int(offset), int(line), int(n)]
+
+
+def source_of(event: bytes) -> bytes:
+    """Return the source at the beginning of an event's JSON, or nothing if there is none."""
+    end = event.find(b'"', _START)
+    return event[_START:end] if event.startswith(_HEAD) and end > 0 else b""
 
 
 class SeenSources:
-    """The highest source seen of each origin and raw partition, in one topic partition."""
+    """Highest source seen of each origin and its partition, in one topic partition."""
 
     def __init__(self, highest: Iterable[bytes] = ()) -> None:
-        self._highest: dict[bytes, Place] = {}
+        self._highest: dict[bytes, Position] = {}
         for source in highest:
             self._advance(source)
 
-    def is_new(self, value: bytes) -> bool:
-        """Whether the event is above all before it. What names no source is ClickHouse's to refuse: it is new."""
-        source = source_of(value)
+    def is_new(self, event: bytes) -> bool:
+        """Return whether the event is newer than all seen from its origin.
+
+        Events without a source count as new: ClickHouse rejects them.
+        """
+        source = source_of(event)
         return not source or self._advance(source)
 
     def _advance(self, source: bytes) -> bool:
@@ -33,11 +54,11 @@ class SeenSources:
             return True
         try:
             origin, offset, line, n = source.rsplit(b":", 3)
-            place = int(offset), int(line), int(n)
+            position = int(offset), int(line), int(n)
         except ValueError:
             return True
         highest = self._highest.get(origin)
-        if highest is not None and place <= highest:
+        if highest is not None and position <= highest:
             return False
-        self._highest[origin] = place
+        self._highest[origin] = position
         return True

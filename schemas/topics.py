@@ -1,32 +1,32 @@
-"""The topic table: every topic, its key, partitions, retention. Topics are created from it and from nowhere else.
+"""The topic table: every topic with its key, partitions and retention. Topics are created only from it.
 
-All partitioned topics have the same number of partitions (setting `partitions`), so that an instrument's raw
-record and its events share a partition number, and Faust assigns raw and join partitions of one number together.
+All partitioned topics have the same number of partitions (setting `partitions`). So an instrument's raw record and its
+events share a partition number, and Faust assigns raw and join partitions of the same number together.
 """
 
 from dataclasses import dataclass
 
+from schemas.events import EVENTS, DeadLetter, Signal
 from schemas.feeds import EXCHANGES
 from schemas.limits import MAX_MESSAGE
 
 _HOUR = 3_600_000
 _DAY = 24 * _HOUR
 
-MARKET_TOPICS = ("market.trades", "market.books", "market.quotes", "market.gaps", "market.quality", "market.status")
-SIGNALS = "signals.arbitrage"
-DEAD_LETTERS = "dead_letters"
+SIGNALS = Signal.topic_name
+DEAD_LETTERS = DeadLetter.topic_name
 CONTROL = "control.ingest"
 JOIN = "join.quotes"
-STORED_TOPICS = (*MARKET_TOPICS, SIGNALS, DEAD_LETTERS)
+STORED_TOPICS = tuple(EVENTS)
 
-# Consumer groups; like topics, the setting `topic_prefix` goes before them.
+# Consumer groups. The setting `topic_prefix` comes before them, as before topics.
 WORKER_GROUP = "marketprism-streams"
 SINK_GROUP = "marketprism-sink"
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """`key` describes the record key; `partitions` 0 means the setting; `retention_ms` -1 means for ever."""
+    """One topic. `key` describes the record key; `partitions` 0 means the setting."""
 
     name: str
     key: str
@@ -35,31 +35,31 @@ class Topic:
     partitions: int = 0
 
     def configuration(self) -> dict[str, str]:
+        """Return the topic's configuration in Kafka's words."""
         # The broker's time, not the frames': a replay of last year must not be old enough to be deleted at once.
         fixed = {"cleanup.policy": "delete", "message.timestamp.type": "LogAppendTime"}
         return {"retention.ms": str(self.retention_ms), "max.message.bytes": str(MAX_MESSAGE), **fixed}
 
 
 def raw_topic(exchange: str) -> str:
+    """Return the name of an exchange's raw topic."""
     return f"raw.{exchange}"
 
+
+_RAW_MEANING = "frames as received, in small batches: `<receipt ns>\\t<exchange>:<symbol>\\t<frame>` lines"
 
 TOPICS: dict[str, Topic] = {
     topic.name: topic
     for topic in (
         *(
-            Topic(raw_topic(name), "none (partition = murmur2 of exchange:symbol)", "raw records", 2 * _DAY)
+            Topic(raw_topic(name), "none (partition = murmur2 of exchange:symbol)", _RAW_MEANING, 2 * _DAY)
             for name in EXCHANGES
         ),
-        Topic("market.trades", "exchange:symbol", "trades", 7 * _DAY),
-        Topic("market.books", "exchange:symbol", "L2 snapshots and updates", 2 * _DAY),
-        Topic("market.quotes", "exchange:symbol", "top of book, from the exchange and from the book", 2 * _DAY),
-        Topic("market.gaps", "exchange:symbol", "what was missed, opened and closed", 30 * _DAY),
-        Topic("market.quality", "exchange:symbol", "truth check of books against the exchange's BBO", 30 * _DAY),
-        Topic("market.status", "exchange:symbol", "data age, latency, connections, clocks", 30 * _DAY),
-        Topic(SIGNALS, "symbol", "arbitrage opportunities: opened, updated, closed", 30 * _DAY),
-        Topic(DEAD_LETTERS, "exchange:symbol", "what could not be understood", 30 * _DAY),
+        *(
+            Topic(event.topic_name, event.topic_key, event.meaning, event.retention_days * _DAY)
+            for event in EVENTS.values()
+        ),
         Topic(JOIN, "none (partition = murmur2 of symbol)", "internal: quotes by symbol, in batches", 6 * _HOUR),
         Topic(CONTROL, "exchange:symbol", "requests to ingest: fetch this snapshot again", _HOUR, partitions=1),
     )
-}  # fmt: skip
+}

@@ -15,7 +15,7 @@ from schemas.errors import StorageError
 from schemas.limits import MAX_DEAD_FRAME, MAX_EVENT
 from schemas.settings import Settings
 from schemas.sources import SeenSources, source_of
-from sinks.dead_letters import dead_letter
+from sinks.dead_letters import rejected_row
 from sinks.storage.base import Block, Refusal, Storage, UnexplainedError
 
 MAX_ROWS = 50_000
@@ -255,7 +255,7 @@ class PartitionWriter:
 
         async def send() -> None:
             nonlocal most
-            value = dead_letter(self._topic, record, f"refused by ClickHouse: {refusal.reason}", most)
+            value = rejected_row(self._topic, record, f"refused by ClickHouse: {refusal.reason}", most)
             key = record.key if len(record.key or b"") <= _MAX_KEY else None
             try:
                 await self._shared.producer.send_and_wait(topic, value, key, partition=self._assigned.partition)

@@ -10,23 +10,13 @@ import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
+from schemas.events import TABLES
 from schemas.limits import MAX_REQUEST
 from schemas.settings import Settings
 from schemas.topics import SINK_GROUP, STORED_TOPICS
 from sinks.partition_writer import PartitionWriter, Shared
 from sinks.storage.base import Storage
 
-TABLES = {
-    "market.trades": "trades",
-    "market.books": "books",
-    "market.quotes": "quotes",
-    "market.gaps": "gaps",
-    "market.quality": "quality",
-    "market.status": "status",
-    "signals.arbitrage": "signals",
-    "dead_letters": "dead_letters",
-}
-assert set(TABLES) == set(STORED_TOPICS)
 _COMMIT_S = 1.0  # s between commits; the offsets tell the lag, ClickHouse tells where to go on
 _INSERTS = 4  # that run side by side
 

@@ -17,9 +17,9 @@ import structlog
 
 from schemas.errors import MarketPrismError, StackError
 from schemas.feeds import EXCHANGES
+from schemas.keys import EVERY, partition_of
 from schemas.limits import MAX_BATCH, MAX_JOIN_RECORD, MAX_MESSAGE, MAX_REQUEST
 from schemas.logs import configure_logs
-from schemas.raw import EVERY, partition_of
 from schemas.settings import Settings, load_settings
 from schemas.topics import CONTROL, JOIN, SIGNALS, WORKER_GROUP, raw_topic
 from streams.arbitrage.join import JoinProcessor

@@ -1,11 +1,11 @@
 """One instrument's way through the pipeline: its frames and markers in, its events out. State, but no I/O, no clock."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import structlog
 
-from schemas.feeds import CHANNELS
+from schemas.channels import CHANNELS
 from schemas.instruments import Instrument
 from schemas.limits import MAX_CHECKPOINT_ENTRY
 from schemas.settings import Settings
@@ -82,7 +82,7 @@ class InstrumentProcessor:
         elif kind == "subscribed" and "trades" in (channels or CHANNELS):
             self.trades.on_back(out, now)
 
-    def on_away(self, out: Output, now: int, cause: str, channels: Sequence[str] = CHANNELS) -> None:
+    def on_away(self, out: Output, now: int, cause: str, channels: Iterable[str] = CHANNELS) -> None:
         """Nothing brings these channels any more."""
         if "books" in channels:
             self.books.leave(out, now, cause)

@@ -5,10 +5,11 @@ from typing import Any
 
 import orjson
 
-from schemas.dead_letters import readable
+from schemas.control import SnapshotRequest, encode_request
+from schemas.dead_letters import dead_letter
 from schemas.instruments import Instrument
+from schemas.keys import key_of, partition_of
 from schemas.limits import MAX_DEAD_FRAME
-from schemas.raw import partition_of
 from schemas.topics import CONTROL, DEAD_LETTERS
 
 Record = tuple[str, bytes | None, bytes]  # topic, without its prefix, key and value of what is to be published
@@ -63,14 +64,8 @@ class Output:
 
     def request_snapshot(self, exchange: str, symbol: str, reason: str, now: int) -> None:
         """Ask ingest for one instrument's snapshot. `now`: µs of stream time, so that a replay's requests look old."""
-        body = {
-            "request": "snapshot",
-            "exchange": exchange,
-            "symbol": symbol,
-            "reason": reason,
-            "timestamp": now,
-        }
-        self.records.append((CONTROL, f"{exchange}:{symbol}".encode(), orjson.dumps(body)))
+        request = SnapshotRequest(exchange, symbol, reason, now)
+        self.records.append((CONTROL, key_of(exchange, symbol).encode(), encode_request(request)))
 
     def dead_letter(
         self,
@@ -83,16 +78,5 @@ class Output:
         most: int = MAX_DEAD_FRAME,
     ) -> None:
         """What could not be understood, and why. `most`: bytes of the frame that it repeats."""
-        encoding, text = readable(frame[:most])
-        body = {
-            "source": self.source(),
-            "exchange": exchange,
-            "symbol": symbol,
-            "local_timestamp": now,
-            "topic": topic,
-            "reason": reason,
-            "encoding": encoding,
-            "frame": text,
-            "frame_bytes": len(frame),
-        }
-        self.event(DEAD_LETTERS, f"{exchange}:{symbol}".encode(), body)
+        body = dead_letter(exchange, symbol, now, topic, reason, frame, most)
+        self.event(DEAD_LETTERS, key_of(exchange, symbol).encode(), {"source": self.source()} | body)

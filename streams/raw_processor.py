@@ -13,9 +13,10 @@ from schemas.errors import FrameError, RawRecordError, SymbolError
 from schemas.events import STATUS_TYPES
 from schemas.feeds import FEEDS, feed_of
 from schemas.instruments import Instrument, assumed_instrument
+from schemas.keys import EVERY, UNKNOWN
 from schemas.limits import MAX_EVENT
 from schemas.markers import check_marker
-from schemas.raw import EVERY, MARKER, UNKNOWN, RawLine, decode_record, encode_marker, unwrap
+from schemas.raw import MARKER, RawLine, decode_record, encode_marker, unwrap
 from schemas.settings import Settings
 from schemas.topics import raw_topic
 from streams.arbitrage.lines import tick_line

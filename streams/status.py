@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from statistics import median_low
 from typing import Any
 
-from schemas.feeds import CHANNELS
+from schemas.channels import CHANNELS
 
 _SAMPLES = 64  # latencies kept of one channel until its next report
 _ENOUGH = 3  # messages of a second from which their times tell a wrong clock: a single one may just be old

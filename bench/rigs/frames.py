@@ -9,7 +9,7 @@ import orjson
 
 from marketprism.captures.capture import open_capture
 from schemas.feeds import FEEDS
-from schemas.raw import UNKNOWN
+from schemas.keys import UNKNOWN
 
 RECORDINGS = Path(__file__).parents[3] / "shared" / "frames"
 _FILES = {

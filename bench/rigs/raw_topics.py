@@ -11,7 +11,8 @@ from aiokafka import AIOKafkaProducer
 from bench.rigs.frames import Frame
 from marketprism.local.processes import Child, says
 from marketprism.ops.lag import Lag
-from schemas.raw import encode_line, partition_of
+from schemas.keys import partition_of
+from schemas.raw import encode_line
 from schemas.settings import Settings
 from schemas.topics import WORKER_GROUP, raw_topic
 

@@ -10,8 +10,9 @@ import orjson
 from ingest.exchanges.listing import Listing
 from ingest.rest import Rest
 from ingest.skips import Skips
+from schemas.channels import CHANNELS
 from schemas.errors import ExchangeError, SymbolError
-from schemas.feeds import CHANNELS, FEEDS, Feed
+from schemas.feeds import FEEDS, Feed
 from schemas.instruments import Instrument
 from schemas.symbols import Selection, parse_symbol
 

@@ -9,9 +9,9 @@ import orjson
 from ingest.exchanges.base import CONTROL, LONGEST_NAME, UNKNOWN_FRAME, Connector, Control, Request, Route
 from ingest.exchanges.listing import number, optional_text, plain, text
 from ingest.rest import Rest
+from schemas.channels import CHANNELS
 from schemas.errors import ExchangeError, SymbolError
 from schemas.exchange_names import to_exchange
-from schemas.feeds import CHANNELS
 from schemas.instruments import Instrument, defined_instrument
 from schemas.symbols import Selection, parse_symbol
 
@@ -110,7 +110,7 @@ class BinanceSpot(_Binance):
     name: ClassVar[str] = "binance-spot"
     ws: ClassVar[str] = "wss://stream.binance.com:9443"
     rest: ClassVar[str] = "https://api.binance.com"
-    paths: ClassVar[dict[str, tuple[str, ...]]] = {"/stream": CHANNELS}
+    paths: ClassVar[dict[str, tuple[str, ...]]] = {"/stream": tuple(CHANNELS)}
     messages: ClassVar[tuple[float, float]] = (2, 1)  # of 5 a second, of which pongs and our pings count too
     weight_per_minute: ClassVar[int] = 6000
     depth_path: ClassVar[str] = "/api/v3/depth"
@@ -136,7 +136,7 @@ class BinanceUsdm(_Binance):
     ws: ClassVar[str] = "wss://fstream.binance.com"
     rest: ClassVar[str] = "https://fapi.binance.com"
     # Trades, depth and BBO are all served here; a stream asked for on the wrong path is acknowledged and silent.
-    paths: ClassVar[dict[str, tuple[str, ...]]] = {"/public/stream": CHANNELS}
+    paths: ClassVar[dict[str, tuple[str, ...]]] = {"/public/stream": tuple(CHANNELS)}
     news_path: ClassVar[str] = "/market/stream"
     news_channels: ClassVar[frozenset[str]] = frozenset({_NEWS})
     messages: ClassVar[tuple[float, float]] = (4, 1)  # of 10 a second

@@ -9,8 +9,8 @@ import orjson
 from ingest.exchanges.base import CONTROL, LONGEST_NAME, UNKNOWN_FRAME, Connector, Control, Request, Route
 from ingest.exchanges.listing import number, optional_text, plain, text
 from ingest.rest import Rest
+from schemas.channels import CHANNELS
 from schemas.exchange_names import from_exchange
-from schemas.feeds import CHANNELS
 from schemas.instruments import Instrument, defined_instrument
 from schemas.symbols import Selection, parse_symbol
 
@@ -34,7 +34,7 @@ class Deribit(Connector):
     name_field: ClassVar[str] = "instrument_name"
     ws: ClassVar[str] = "wss://www.deribit.com"
     rest: ClassVar[str] = "https://www.deribit.com"
-    paths: ClassVar[dict[str, tuple[str, ...]]] = {"/ws/api/v2": CHANNELS}
+    paths: ClassVar[dict[str, tuple[str, ...]]] = {"/ws/api/v2": tuple(CHANNELS)}
     news_path: ClassVar[str] = "/ws/api/v2"
     news_channels: ClassVar[frozenset[str]] = frozenset(map(_NEWS.format, ("future", "spot", "option")))
     snapshots: ClassVar[Literal["stream", "message", "rest"]] = "stream"

@@ -11,9 +11,9 @@ import orjson
 from ingest.exchanges.base import CONTROL, LONGEST_NAME, UNKNOWN_FRAME, Connector, Control, Request, Route
 from ingest.exchanges.listing import number, optional_text, plain, text, unit
 from ingest.rest import Rest
+from schemas.channels import CHANNELS
 from schemas.errors import ExchangeError
 from schemas.exchange_names import from_exchange
-from schemas.feeds import CHANNELS
 from schemas.instruments import Instrument, Status, defined_instrument
 from schemas.symbols import Selection, parse_symbol
 
@@ -128,7 +128,7 @@ class HtxLinear(_Htx):
     name_field: ClassVar[str] = "contract_code"
     ws: ClassVar[str] = "wss://api.hbdm.com"
     rest: ClassVar[str] = "https://api.hbdm.com"
-    paths: ClassVar[dict[str, tuple[str, ...]]] = {"/linear-swap-ws": CHANNELS}
+    paths: ClassVar[dict[str, tuple[str, ...]]] = {"/linear-swap-ws": tuple(CHANNELS)}
     snapshots: ClassVar[Literal["stream", "message", "rest"]] = "stream"
     connects: ClassVar[tuple[float, float]] = (5, 1)
     messages: ClassVar[tuple[float, float]] = (20, 1)  # of 40 subscriptions a second

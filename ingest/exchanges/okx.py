@@ -9,9 +9,9 @@ import orjson
 from ingest.exchanges.base import CONTROL, LONGEST_NAME, UNKNOWN_FRAME, Connector, Control, Request, Route
 from ingest.exchanges.listing import number, optional_text, plain, text
 from ingest.rest import Rest
+from schemas.channels import CHANNELS
 from schemas.errors import ExchangeError
 from schemas.exchange_names import from_exchange
-from schemas.feeds import CHANNELS
 from schemas.instruments import Instrument, defined_instrument
 from schemas.symbols import Selection, is_pattern, parse_symbol
 
@@ -33,7 +33,7 @@ class Okx(Connector):
     name_field: ClassVar[str] = "instId"
     ws: ClassVar[str] = "wss://ws.okx.com:8443"
     rest: ClassVar[str] = "https://www.okx.com"
-    paths: ClassVar[dict[str, tuple[str, ...]]] = {"/ws/v5/public": CHANNELS}
+    paths: ClassVar[dict[str, tuple[str, ...]]] = {"/ws/v5/public": tuple(CHANNELS)}
     news_path: ClassVar[str] = "/ws/v5/public"
     news_channels: ClassVar[frozenset[str]] = frozenset({"instruments"})
     snapshots: ClassVar[Literal["stream", "message", "rest"]] = "stream"

@@ -17,7 +17,8 @@ from schemas.errors import RawRecordError, SymbolError
 from schemas.exchange_names import from_exchange
 from schemas.feeds import EXCHANGES, Feed, feed_of
 from schemas.instruments import Instrument
-from schemas.raw import EVERY, MARKER, UNKNOWN, RawLine
+from schemas.keys import EVERY, UNKNOWN
+from schemas.raw import MARKER, RawLine
 from schemas.symbols import parse_symbol
 
 log = structlog.get_logger(__name__)

@@ -19,7 +19,7 @@ from aiokafka.errors import KafkaError
 from ingest.producer import check_partitions, partition_counts
 from marketprism.captures.line_merger import LineMerger
 from schemas.errors import SettingsError, StackError
-from schemas.raw import EVERY, UNKNOWN
+from schemas.keys import EVERY, UNKNOWN
 from schemas.settings import Settings
 from schemas.topics import CONTROL, raw_topic
 from streams.topic_wait import wait_for_topics

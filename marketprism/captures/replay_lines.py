@@ -6,7 +6,8 @@ from marketprism.captures.capture import Capture
 from schemas.errors import SymbolError
 from schemas.feeds import feed_of
 from schemas.instruments import Instrument, assumed_instrument
-from schemas.raw import EVERY, MARKER, UNKNOWN, RawLine, encode_line, encode_marker, partition_of
+from schemas.keys import EVERY, UNKNOWN, partition_of
+from schemas.raw import MARKER, RawLine, encode_line, encode_marker
 
 _SECOND = 1_000_000_000
 _LONGEST = 120  # s without a line that get a tick each; longer holes get those that let everything waiting resolve

@@ -10,9 +10,11 @@ import orjson
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from schemas.channels import CHANNELS
 from schemas.errors import SymbolError
-from schemas.feeds import CHANNELS, EXCHANGES, feed_of
-from schemas.raw import EVERY, MARKER, decode_record
+from schemas.feeds import EXCHANGES, feed_of
+from schemas.keys import EVERY
+from schemas.raw import MARKER, decode_record
 from schemas.settings import Settings
 from schemas.topics import raw_topic
 

@@ -8,9 +8,9 @@ import orjson
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from schemas.errors import StorageError
+from schemas.events import TABLES
 from schemas.feeds import feed_of
 from schemas.settings import Settings
-from sinks.sink import TABLES
 from sinks.sql.http_server import DATA_HEADER, running_address
 from sinks.storage.embedded import directory_of
 

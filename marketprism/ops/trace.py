@@ -4,10 +4,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from schemas.errors import MarketPrismError, RawRecordError, StackError
-from schemas.events import parse_source
 from schemas.feeds import EXCHANGES
 from schemas.raw import RawLine, decode_record
 from schemas.settings import Settings
+from schemas.sources import split_source
 from schemas.topics import JOIN, raw_topic
 
 _WAIT_MS = 5_000
@@ -16,7 +16,7 @@ _WAIT_MS = 5_000
 async def trace(settings: Settings, source: str) -> tuple[str, RawLine]:
     """Where a `source` leads: `topic-partition@offset:line` and the raw line. Signals lead to their quote's line."""
     try:
-        origin, partition, offset, line, _ = parse_source(source)
+        origin, (partition, offset, line, _) = split_source(source)
     except ValueError:
         raise RawRecordError(f"{source!r} is no source: it reads <exchange>:<partition>:<offset>:<line>:<n>") from None
     if origin != "join" and origin not in EXCHANGES:

@@ -13,9 +13,10 @@ import orjson
 from orjson import Fragment
 
 from schemas.errors import RangeError
+from schemas.keys import EVERY, UNKNOWN
 from schemas.limits import MAX_EVENT
-from schemas.raw import EVERY, UNKNOWN
 from schemas.settings import Settings
+from schemas.sources import split_source
 from schemas.topics import DEAD_LETTERS, JOIN, SIGNALS
 from streams.arbitrage.execution import execute, gross_bps, net_bps
 from streams.arbitrage.lines import STATES, TICK, QuoteLine, decode_quote, decode_tick
@@ -53,12 +54,11 @@ class SymbolJoin:
         self._fees: dict[str, float] = {}
 
     def is_new(self, source: str) -> bool:
-        """Whether a source is above all seen of its exchange; if so it is the highest now."""
-        exchange, *position = source.split(":")
-        place = [int(number) for number in position]
-        if place <= self.seen.get(exchange, []):
+        """Return whether a source is above all seen from its exchange, and note it if so."""
+        exchange, position = split_source(source)
+        if position <= self.seen.get(exchange, []):
             return False
-        self.seen[exchange] = place
+        self.seen[exchange] = position
         return True
 
     def on_quote(self, state: str, line: QuoteLine, json: bytes) -> list[Told]:

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from schemas.dead_letters import readable
-from schemas.limits import MAX_DEAD_FRAME
-from schemas.raw import UNKNOWN
+from schemas.dead_letters import dead_letter
+from schemas.keys import UNKNOWN
 from streams.arbitrage.quotes import PairQuote
 
 
@@ -32,30 +31,11 @@ def implausible(now: int, buy: PairQuote, sell: PairQuote, gross: float) -> dict
 
 
 def malformed(topic: str, line: bytes, error: Exception) -> dict[str, Any]:
-    """The dead letter of a line of the join's topic that is none."""
-    encoding, frame = readable(line[:MAX_DEAD_FRAME])
-    return {
-        "exchange": UNKNOWN,
-        "symbol": UNKNOWN,
-        "local_timestamp": 0,
-        "topic": topic,
-        "reason": f"not a line of the join: {error!s:.300}",
-        "encoding": encoding,
-        "frame": frame,
-        "frame_bytes": len(line),
-    }
+    """Return the dead letter of something that is not a line of the join's topic."""
+    return dead_letter(UNKNOWN, UNKNOWN, 0, topic, f"not a line of the join: {error!s:.300}", line)
 
 
 def out_of_range(symbol: str, now: int, topic: str, reason: str, buy: PairQuote, sell: PairQuote) -> dict[str, Any]:
-    """The dead letter of two quotes of which the executable amount fits no column; its frame is both."""
-    frame = buy.json + b"\n" + sell.json
-    return {
-        "exchange": buy.exchange,
-        "symbol": symbol,
-        "local_timestamp": now,
-        "topic": topic,
-        "reason": f"buying on {buy.exchange}, selling on {sell.exchange}: {reason}",
-        "encoding": "text",
-        "frame": frame[:MAX_DEAD_FRAME].decode(errors="replace"),
-        "frame_bytes": len(frame),
-    }
+    """Return the dead letter of two quotes whose executable amount fits no column; its frame is both quotes."""
+    reason = f"buying on {buy.exchange}, selling on {sell.exchange}: {reason}"
+    return dead_letter(buy.exchange, symbol, now, topic, reason, buy.json + b"\n" + sell.json)

@@ -12,7 +12,8 @@ from marketprism.captures.replay import replay
 from marketprism.captures.replay_sources import Source, feeds_of, open_sources, parse_source
 from schemas.errors import RawRecordError, SettingsError, SymbolError
 from schemas.feeds import FEEDS
-from schemas.raw import UNKNOWN, encode_line, encode_marker
+from schemas.keys import UNKNOWN
+from schemas.raw import encode_line, encode_marker
 from schemas.settings import Settings
 from tests.captures.test_replay import SPOT, T0, USDM, collected, frames, trade
 from tests.ingest.reading import read_lines

@@ -14,7 +14,8 @@ from marketprism.simulator.market.listings import LISTINGS
 from schemas.errors import FrameError, SymbolError
 from schemas.feeds import FEEDS, feed_of
 from schemas.instruments import Instrument, assumed_instrument
-from schemas.raw import EVERY, MARKER, UNKNOWN, RawLine, unwrap
+from schemas.keys import EVERY, UNKNOWN
+from schemas.raw import MARKER, RawLine, unwrap
 from streams.normalize import parse
 from streams.normalize.messages import BookMessage, Ignored, Trade
 from tests.e2e.follower import Body, Book, Follower, Place, key_of

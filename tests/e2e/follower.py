@@ -13,10 +13,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from marketprism.simulator import Simulators
 from marketprism.simulator.market.listings import LISTINGS, Listing
-from schemas.events import parse_source
 from schemas.feeds import EXCHANGES, FEEDS
 from schemas.raw import RawLine, decode_record
 from schemas.settings import Settings
+from schemas.sources import split_source
 from schemas.topics import JOIN, STORED_TOPICS, raw_topic
 
 Side = dict[Decimal, Decimal]
@@ -145,7 +145,8 @@ class Follower:
         if source.partition(":")[0] not in EXCHANGES:
             self.others.append((topic, body))
             return
-        self.events.setdefault(Place(*parse_source(source)[:4]), []).append((topic, body))
+        origin, position = split_source(source)
+        self.events.setdefault(Place(origin, *position[:3]), []).append((topic, body))
         if topic in ("market.books", "market.gaps"):
             book = self.books.setdefault(f"{body['exchange']}:{body['symbol']}", Book())
             (book.on_book if topic == "market.books" else book.on_gap)(body)

@@ -17,10 +17,10 @@ from marketprism.ops.topics import create_topics
 from marketprism.simulator import Disconnect, Gap, Limits, Mutate, Simulators
 from marketprism.simulator.market.listings import LISTINGS
 from schemas.errors import MarketPrismError
+from schemas.events import TABLES
 from schemas.feeds import FEEDS
-from schemas.raw import EVERY, UNKNOWN
+from schemas.keys import EVERY, UNKNOWN
 from schemas.settings import Settings, load_settings
-from sinks.sink import TABLES
 from tests.e2e.accounting import Accounts
 from tests.e2e.follower import Follower, key_of
 from tests.e2e.pipeline import Pipeline

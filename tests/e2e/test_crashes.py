@@ -12,10 +12,10 @@ from bench.rigs.frames import made_frames
 from marketprism.captures.replay import replay
 from marketprism.local.broker import Broker, free_port
 from marketprism.ops.topics import create_topics
+from schemas.events import TABLES
 from schemas.feeds import FEEDS
 from schemas.settings import Settings
 from schemas.topics import raw_topic
-from sinks.sink import TABLES
 from streams.raw_processor import RawProcessor
 from tests.e2e.pipeline import Pipeline, kill
 

@@ -36,7 +36,7 @@ from marketprism.simulator import (
 from marketprism.simulator.market.listings import LISTINGS
 from marketprism.simulator.plans import Plan
 from schemas.feeds import FEEDS
-from schemas.raw import UNKNOWN
+from schemas.keys import UNKNOWN
 from schemas.settings import load_settings
 from tests.e2e.in_process import Lab
 

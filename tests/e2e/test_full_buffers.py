@@ -8,7 +8,7 @@ import pytest
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from schemas.raw import partition_of
+from schemas.keys import partition_of
 from schemas.settings import Settings
 from schemas.topics import raw_topic
 from tests.e2e.pipeline import Pipeline

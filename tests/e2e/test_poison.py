@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from schemas.raw import encode_marker, partition_of
+from schemas.keys import partition_of
+from schemas.raw import encode_marker
 from schemas.settings import Settings
 from schemas.topics import raw_topic
 from tests.e2e.pipeline import Pipeline

@@ -15,8 +15,8 @@ from ingest.clock import compare_clock
 from ingest.exchanges import CONNECTORS
 from ingest.exchanges.base import Connector
 from ingest.skips import MOST, Skips
+from schemas.channels import CHANNELS
 from schemas.errors import ExchangeError
-from schemas.feeds import CHANNELS
 from schemas.symbols import Selection
 from tests.ingest.listings import ROWS, SYMBOLS, Answering, enveloped, made
 

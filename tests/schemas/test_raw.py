@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import RawRecordError
+from schemas.keys import partition_of
 from schemas.limits import MAX_FRAME
-from schemas.raw import MARKER, decode_record, encode_line, encode_marker, partition_of, unwrap
+from schemas.raw import MARKER, decode_record, encode_line, encode_marker, unwrap
 
 
 @given(st.lists(st.tuples(st.integers(0, 2**62), st.binary(max_size=80)), max_size=8))

@@ -5,9 +5,9 @@ import time
 import pytest
 
 from schemas.errors import StorageError
+from schemas.events import TABLES
 from schemas.settings import Settings
 from sinks.migrations import Migration, load, migrate
-from sinks.sink import TABLES
 from sinks.storage.base import Block
 from sinks.storage.embedded import EmbeddedStorage
 from tests.sinks.events import BODIES, encoded

@@ -14,7 +14,7 @@ from schemas.errors import StorageError
 from schemas.events import DeadLetter
 from schemas.settings import Settings
 from schemas.sources import SeenSources, source_of
-from sinks.dead_letters import dead_letter
+from sinks.dead_letters import rejected_row
 from sinks.migrations import migrate
 from sinks.storage.base import Block, Refusal, UnexplainedError, refusal_or_raise
 from sinks.storage.embedded import EmbeddedStorage
@@ -153,6 +153,6 @@ def record(value: bytes | None, key: bytes | None = b"okx:BTC-USDT") -> Consumer
 def test_dead_letters_have_a_bound(byte: str, size: int) -> None:
     """A megabyte of control characters, six times as long in JSON, fits into a record of 1 MB all the same."""
     value = (byte * size).encode()
-    letter = dead_letter("market.trades", record(value, value), "x" * 1_000_000)
+    letter = rejected_row("market.trades", record(value, value), "x" * 1_000_000)
     assert len(letter) < 600_000
     assert DeadLetter.model_validate_json(letter).frame_bytes == len(value)

@@ -11,11 +11,11 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas.errors import StorageError
-from schemas.events import EVENTS, DeadLetter
+from schemas.events import EVENTS, TABLES, DeadLetter
 from schemas.settings import Settings
 from schemas.topics import SINK_GROUP
 from sinks.migrations import migrate
-from sinks.sink import TABLES, Sink
+from sinks.sink import Sink
 from sinks.sql.client import run_query
 from sinks.storage.embedded import EmbeddedStorage
 from tests.sinks.events import BODIES, DAY, encoded, trade

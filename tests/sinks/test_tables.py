@@ -6,8 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from schemas.events import EVENTS
-from sinks.sink import TABLES
+from schemas.events import EVENTS, TABLES
 from sinks.storage.base import Block, Refusal
 from sinks.storage.embedded import EmbeddedStorage
 from tests.sinks.events import BODIES, DAY, encoded, event, trade

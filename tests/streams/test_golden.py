@@ -18,7 +18,7 @@ from marketprism.captures.merge import CaptureMerge
 from marketprism.captures.replay_lines import ReplayLines
 from schemas.feeds import FEEDS
 from schemas.instruments import Instrument
-from schemas.raw import partition_of
+from schemas.keys import partition_of
 from schemas.settings import load_settings
 from streams.arbitrage.join import JoinProcessor
 from streams.raw_processor import RawProcessor

@@ -7,7 +7,7 @@ import pytest
 
 from ingest.exchanges.base import CONTROL, UNKNOWN_FRAME, Route
 from ingest.exchanges.binance import BinanceSpot, BinanceUsdm
-from schemas.feeds import CHANNELS
+from schemas.channels import CHANNELS
 
 SPOT, USDM = BinanceSpot(), BinanceUsdm()
 

@@ -11,7 +11,7 @@ from ingest.exchanges.base import CONTROL, UNKNOWN_FRAME, Control, Route
 from ingest.exchanges.deribit import Deribit
 from ingest.pending_requests import GRACE, PendingRequests
 from ingest.rest import Rest
-from schemas.feeds import CHANNELS
+from schemas.channels import CHANNELS
 from schemas.symbols import Selection
 
 DERIBIT = Deribit()

@@ -10,8 +10,8 @@ import pytest
 from ingest.exchanges.base import CONTROL, UNKNOWN_FRAME, Control, Route
 from ingest.exchanges.htx import HtxLinear, HtxSpot
 from ingest.rest import Rest
+from schemas.channels import CHANNELS
 from schemas.errors import ExchangeError
-from schemas.feeds import CHANNELS
 from schemas.symbols import Selection
 
 SPOT, LINEAR = HtxSpot(), HtxLinear()

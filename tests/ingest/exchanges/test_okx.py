@@ -7,7 +7,7 @@ import pytest
 
 from ingest.exchanges.base import CONTROL, UNKNOWN_FRAME, Route
 from ingest.exchanges.okx import Okx
-from schemas.feeds import CHANNELS
+from schemas.channels import CHANNELS
 
 OKX = Okx()
 

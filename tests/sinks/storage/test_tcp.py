@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from schemas.errors import StorageError
+from schemas.events import TABLES
 from schemas.settings import Settings, load_settings
 from schemas.topics import STORED_TOPICS
-from sinks.sink import TABLES
 from sinks.storage.base import Block
 from sinks.storage.tcp import ServerStorage
 from tests.sinks.clickhouse_server import ClickHouseServer, binary

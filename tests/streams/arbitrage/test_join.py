@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from schemas.errors import RangeError
 from schemas.events import EVENTS
-from schemas.raw import partition_of
+from schemas.keys import partition_of
 from schemas.settings import Settings, load_settings
 from streams.arbitrage.execution import execute
 from streams.arbitrage.join import JoinProcessor

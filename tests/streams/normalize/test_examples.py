@@ -13,7 +13,7 @@ from schemas.errors import FrameError, SymbolError
 from schemas.exchange_names import from_exchange
 from schemas.feeds import FEEDS, feed_of
 from schemas.instruments import Instrument, assumed_instrument
-from schemas.raw import UNKNOWN
+from schemas.keys import UNKNOWN
 from streams.normalize import parse
 
 EXAMPLES = Path(__file__).parents[4] / "shared" / "examples"

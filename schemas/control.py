@@ -1,0 +1,40 @@
+"""Requests to ingest: the JSON records of the topic `control.ingest`."""
+
+import msgspec
+from msgspec import Struct
+
+from schemas.errors import ControlError
+
+
+class SnapshotRequest(Struct, tag_field="request", tag="snapshot", frozen=True):
+    """Fetch one instrument's book snapshot again.
+
+    `timestamp`: µs of stream time, so that the requests of a replay look old.
+    """
+
+    exchange: str
+    symbol: str
+    reason: str
+    timestamp: int
+
+
+class ReconnectRequest(Struct, tag_field="request", tag="reconnect", frozen=True):
+    """Move all connections of these feeds to new sockets."""
+
+    feeds: list[str]
+    timestamp: int
+
+
+Request = SnapshotRequest | ReconnectRequest
+
+encode_request = msgspec.json.Encoder().encode
+_decoder = msgspec.json.Decoder(Request)
+
+
+def decode_request(value: bytes) -> Request:
+    """Decode a record of `control.ingest`. Raises `ControlError` if it is no request."""
+    try:
+        request: Request = _decoder.decode(value)
+    except msgspec.MsgspecError as error:
+        raise ControlError(f"not a request to ingest: {error}") from None
+    return request
