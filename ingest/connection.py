@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
 
 import structlog
 from websockets.asyncio.client import ClientConnection, connect
@@ -23,6 +22,7 @@ from schemas.errors import SymbolError
 from schemas.exchange_names import from_exchange
 from schemas.instruments import Instrument
 from schemas.keys import UNKNOWN
+from schemas.markers import Connected, Definition, Disconnected, Markers, Notice, Renewing
 
 log = structlog.get_logger(__name__)
 
@@ -116,8 +116,7 @@ class Connection:
         """Have the exchange send a fresh book snapshot of its instrument `symbol`."""
         if instrument := self.instruments.get(symbol):
             levels = self._exchange.seed_levels()
-            definition = instrument.model_dump() | {"seed_levels": levels}
-            self._writer.marker(time.time_ns(), instrument.key, "instrument", **definition)
+            self._writer.marker(time.time_ns(), instrument.key, Definition(instrument, levels))
             self.subscriptions.request_snapshot(symbol)
 
     def add(self, symbols: Sequence[str]) -> None:
@@ -128,7 +127,7 @@ class Connection:
         if not self._joins_another():
             now = time.time_ns()
             for symbol in symbols:
-                self._writer.marker(now, self.instruments[symbol].key, "connected", channels=self.channels)
+                self._writer.marker(now, self.instruments[symbol].key, Connected(channels=self.channels))
         self.subscriptions.subscribe(symbols)
 
     def remove(self, symbol: str) -> None:
@@ -148,11 +147,11 @@ class Connection:
         if self._handover is not None:
             self._handover.undo()
 
-    def mark(self, kind: str, **fields: Any) -> None:
+    def mark(self, marker: Markers) -> None:
         """A marker for each instrument."""
         now = time.time_ns()
         for instrument in self.instruments.values():
-            self._writer.marker(now, instrument.key, kind, **fields)
+            self._writer.marker(now, instrument.key, marker)
 
     async def _live(self, socket: ClientConnection) -> str:
         self._socket = socket
@@ -174,10 +173,10 @@ class Connection:
         return self._reason
 
     def _mark_begin(self) -> None:
-        now, kind = time.time_ns(), "renewing" if self._joins_another() else "connected"
+        now, begin = time.time_ns(), Renewing if self._joins_another() else Connected
         for instrument in self.instruments.values():
-            self._writer.marker(now, instrument.key, "instrument", **instrument.model_dump())
-            self._writer.marker(now, instrument.key, kind, channels=self.channels)
+            self._writer.marker(now, instrument.key, Definition(instrument))
+            self._writer.marker(now, instrument.key, begin(channels=self.channels))
 
     def _mark_end(self, reason: str) -> None:
         """Tell what is not carried any more: nothing, while another connection carries it."""
@@ -186,9 +185,9 @@ class Connection:
         now = time.time_ns()
         for symbol, instrument in self.instruments.items():
             if lost := [channel for channel in self.channels if self._loses(symbol, channel)]:
-                self._writer.marker(now, instrument.key, "disconnected", channels=lost, reason=reason)
+                self._writer.marker(now, instrument.key, Disconnected(channels=lost, reason=reason))
                 if self.successor is not None and self.successor.open:
-                    self._writer.marker(now, instrument.key, "connected", channels=lost)
+                    self._writer.marker(now, instrument.key, Connected(channels=lost))
 
     def _takes_over(self) -> bool:
         return self._handover is not None and not self._handover.over
@@ -272,7 +271,7 @@ class Connection:
             self.subscriptions.listed(control)
         elif control.kind in ("closing", "notice"):
             self._log.warning("the exchange announces", kind=control.kind, reason=control.reason)
-            self.mark("notice", reason=control.reason)
+            self.mark(Notice(reason=control.reason))
             if control.kind == "closing":
                 self.change(control.reason)
         elif control.kind == "unknown":

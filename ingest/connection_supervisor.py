@@ -16,6 +16,7 @@ from ingest.retry_after import Gate
 from ingest.supervision import delay_after
 from ingest.watchdog import Watchdog
 from schemas.instruments import Instrument
+from schemas.markers import Renewed
 
 log = structlog.get_logger(__name__)
 
@@ -132,7 +133,7 @@ class ConnectionSupervisor:
         await old.end(reason)
         await asyncio.wait({old_task})
         new.take_over()
-        new.mark("renewed", channels=new.channels, reason=reason)
+        new.mark(Renewed(channels=new.channels, reason=reason))
         self._log.info("moved to a new connection", reason=reason)
         return new, task, True
 

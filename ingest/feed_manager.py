@@ -25,6 +25,7 @@ from ingest.supervision import delay_after, supervise
 from ingest.watchdog import Watchdog
 from schemas.errors import ExchangeError
 from schemas.instruments import Instrument
+from schemas.markers import Clock, Definition, Delisted, Listed, Markers, RateLimited
 from schemas.settings import Endpoint, Settings
 
 log = structlog.get_logger(__name__)
@@ -179,18 +180,18 @@ class FeedManager:
             del self._instruments[instrument.key]
             if self._snapshots is not None:
                 self._snapshots.forget(instrument.key)
-            self._writer.marker(now, instrument.key, "delisted", reason=reason)
+            self._writer.marker(now, instrument.key, Delisted(reason=reason))
             self._log.warning("delisted", symbol=instrument.symbol, reason=reason)
         for instrument in changes.changed:
             before = self._instruments[instrument.key]
             self._instruments[instrument.key] = instrument
             self._carriers.change(instrument)
-            self._writer.marker(now, instrument.key, "instrument", **instrument.model_dump())
+            self._writer.marker(now, instrument.key, Definition(instrument))
             self._log.warning("definition changed", symbol=instrument.symbol, changes=_difference(before, instrument))
         for instrument in changes.listed:
             self._instruments[instrument.key] = instrument
-            self._writer.marker(now, instrument.key, "instrument", **instrument.model_dump())
-            self._writer.marker(now, instrument.key, "listed", reason="new in the exchange's listing")
+            self._writer.marker(now, instrument.key, Definition(instrument))
+            self._writer.marker(now, instrument.key, Listed(reason="new in the exchange's listing"))
             self._log.info("listed", symbol=instrument.symbol, status=instrument.status)
         self._carriers.add(changes.listed)
 
@@ -215,7 +216,7 @@ class FeedManager:
         connection = self._connection_of_books(key)
         if connection is not None and connection.open:  # else it is of a time before the next connection's
             levels = self._exchange.seed_levels()
-            self._writer.marker(now, key, "instrument", **self._instruments[key].model_dump(), seed_levels=levels)
+            self._writer.marker(now, key, Definition(self._instruments[key], levels))
             self._writer.frame(now, key, body)
         return now
 
@@ -225,13 +226,13 @@ class FeedManager:
 
     # Health
 
-    def _mark_all(self, kind: str, **fields: str | float) -> None:
+    def _mark_all(self, marker: Markers) -> None:
         now = time.time_ns()
         for key in self._instruments:
-            self._writer.marker(now, key, kind, **fields)
+            self._writer.marker(now, key, marker)
 
     def _on_rate_limit(self, status: int, seconds: float) -> None:
-        self._mark_all("rate_limited", status=status, seconds=seconds, where="rest")
+        self._mark_all(RateLimited(status=status, seconds=seconds, where="rest"))
 
     async def _watch_clock(self) -> None:
         while True:
@@ -240,7 +241,7 @@ class FeedManager:
             except ExchangeError as error:
                 self._log.warning("the exchange's clock cannot be compared", error=str(error))
             else:
-                self._mark_all("clock", offset=clock.offset, round_trip=clock.round_trip)
+                self._mark_all(Clock(offset=clock.offset, round_trip=clock.round_trip))
                 self._on_clock(self.name, clock.offset)
             await asyncio.sleep(_CLOCK_EVERY)
 

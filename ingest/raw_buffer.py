@@ -1,9 +1,10 @@
 """Lines on their way to the broker: in order per partition, within a bound, losses marked where they happened."""
 
 from collections import deque
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from schemas.limits import MAX_RECORD
+from schemas.markers import Lost, Markers, Tick
 from schemas.raw import encode_line, encode_marker
 
 _OVERHEAD = 50  # bytes that a line costs beyond its own
@@ -60,15 +61,15 @@ class RawBuffer:
         slot.lines.append(line)
         return True
 
-    def add_marker(self, slot: Slot, stamp: int, key: str, kind: str, /, **fields: Any) -> bool:
+    def add_marker(self, slot: Slot, stamp: int, key: str, marker: Markers) -> bool:
         if self.dropping:
-            if kind == "tick":
+            if isinstance(marker, Tick):
                 return False
             if self.size > self.limit * _MARKERS:
                 self._drop(slot, stamp, key)
                 return False
             self._tell_loss(key)
-        self._append(slot, encode_marker(stamp, key, kind, **fields))
+        self._append(slot, encode_marker(stamp, key, marker))
         return True
 
     def take(self, slot: Slot) -> Record | None:
@@ -106,4 +107,4 @@ class RawBuffer:
     def _tell_loss(self, key: str) -> None:
         if loss := self._losses.pop(key, None):
             reason = "the broker was away for longer than the buffer lasts"
-            self._append(loss.slot, encode_marker(loss.stamp, key, "lost", frames=loss.frames, reason=reason))
+            self._append(loss.slot, encode_marker(loss.stamp, key, Lost(frames=loss.frames, reason=reason)))

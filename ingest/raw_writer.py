@@ -4,14 +4,14 @@ import asyncio
 import time
 from collections.abc import Iterable
 from types import TracebackType
-from typing import Any
 
 import structlog
 
 from ingest.producer import RetryingProducer
 from ingest.raw_buffer import RawBuffer, Record, Slot
 from schemas.feeds import Feed
-from schemas.keys import EVERY, partition_of
+from schemas.keys import EVERY, key_of, partition_of
+from schemas.markers import Markers, Tick
 from schemas.settings import Settings
 from schemas.topics import raw_topic
 
@@ -52,9 +52,10 @@ class RawWriter:
         elif not was_dropping:
             log.error("the buffer is full: frames are lost until the broker is back", bytes=self._buffer.size)
 
-    def marker(self, local_timestamp: int, key: str, kind: str, /, **fields: Any) -> None:
+    def marker(self, local_timestamp: int, key: str, marker: Markers) -> None:
+        """Write a marker."""
         slot = self._by_key.get(key) or self._slot(key)
-        if self._buffer.add_marker(slot, local_timestamp, key, kind, **fields):
+        if self._buffer.add_marker(slot, local_timestamp, key, marker):
             self._filled[slot].set()
 
     async def failed(self) -> None:
@@ -120,5 +121,5 @@ class RawWriter:
             for exchange, slots in self._slots.items():
                 for slot in slots:
                     feeds = self._feeds[exchange]
-                    if self._buffer.add_marker(slot, now, f"{exchange}:{EVERY}", "tick", feeds=feeds):
+                    if self._buffer.add_marker(slot, now, key_of(exchange, EVERY), Tick(feeds=feeds)):
                         self._filled[slot].set()

@@ -14,6 +14,7 @@ from ingest.raw_writer import RawWriter
 from ingest.subscription import Subscription
 from ingest.watchdog import Watchdog
 from schemas.instruments import Instrument
+from schemas.markers import Refused, Resumed, Silent, Subscribed
 
 log = structlog.get_logger(__name__)
 
@@ -130,7 +131,7 @@ class Subscriptions:
         if control.reason:
             self._acknowledgements.refuse(control.id, control.reason, time.monotonic())
         for key, names in channels.items():
-            self._writer.marker(now, key, "subscribed", channels=names)
+            self._writer.marker(now, key, Subscribed(channels=names))
         for stream in streams:
             if stream.last_message_at and stream.route.channel == "books":
                 self._seed(stream)
@@ -161,7 +162,7 @@ class Subscriptions:
             stream.acknowledged_at = 0
             stream.refusals += 1
             stream.retry_at = now + int(wait * 1e9)
-            self._writer.marker(now, stream.key, "refused", channels=[route.channel], reason=reason)
+            self._writer.marker(now, stream.key, Refused(channels=[route.channel], reason=reason))
             about = {"symbol": route.symbol, "channel": route.channel, "reason": reason}
             self._log.error("subscription refused", **about, again_in_s=wait)
 
@@ -192,13 +193,13 @@ class Subscriptions:
         for stream in list(self.streams.values()):
             symbol, channel = stream.route.symbol, stream.route.channel
             if age := self._watch.resumed(stream):
-                self._writer.marker(now, stream.key, "resumed", channel=channel, age=age // 1000)
+                self._writer.marker(now, stream.key, Resumed(channel=channel, age=age // 1000))
                 self._log.info("sends again", symbol=symbol, channel=channel, after_s=age // 10**9)
             silent = self._watch.look(stream, now)
             if silent is None:
                 continue
             age, step = silent.age, silent.step
-            self._writer.marker(now, stream.key, "silent", channel=channel, age=age // 1000, step=step)
+            self._writer.marker(now, stream.key, Silent(channel=channel, age=age // 1000, step=step))
             about = {"symbol": symbol, "channel": channel, "for_s": age // 10**9, "step": step}
             self._log.warning("subscribed but silent", **about)
             if step == "resubscribe":

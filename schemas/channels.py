@@ -23,3 +23,6 @@ CHANNELS: dict[str, Channel] = {
         Channel("quotes", 75.0),
     )
 }
+
+CORE_CHANNELS = ("trades", "books", "quotes")
+"""Channels that every feed has. Markers that name no channels are about these."""

@@ -1,33 +1,195 @@
-"""The fields of markers, which `schemas.raw` lists by type: a marker that does not fit is no marker."""
+"""Markers: lines of a raw topic that are not frames, but shape the output as frames do.
 
-from typing import Annotated, Any
+A marker's text begins with `{"marketprism":"<type>"`. Each class below is one type; the text is its JSON, without the
+fields that have their default.
+"""
+
+from typing import Annotated, Any, cast
 
 import msgspec
-from msgspec import Meta, Struct
+import orjson
+from msgspec import Meta, Struct, field
+from pydantic import ValidationError
 
 from schemas.errors import FrameError
+from schemas.instruments import Instrument
+
+MARKER = b'{"marketprism":"'
 
 _Micros = Annotated[int, Meta(ge=-(1 << 53), le=1 << 53)]
 _Text = Annotated[str, Meta(max_length=100_000)]
 
 
-class _Fields(Struct):
-    channels: list[_Text] = []
-    channel: _Text = ""
+class Marker(Struct, tag_field="marketprism", omit_defaults=True, kw_only=True):
+    """Base of all markers."""
+
+    @property
+    def type(self) -> str:
+        """The type, as `market.status` reports it."""
+        return str(self.__struct_config__.tag)
+
+
+class Connection(Marker, kw_only=True):
+    """Base of markers about a connection. `channels`: those that it carries; empty: all of the instrument."""
+
+    channels: list[_Text] = field(default_factory=list)
     reason: _Text = ""
-    step: _Text = ""
-    where: _Text = ""
-    age: _Micros = 0
-    offset: _Micros = 0
-    round_trip: _Micros = 0
+
+
+class Connected(Connection, tag="connected"):
+    """A connection that carries the channels was opened."""
+
+
+class Disconnected(Connection, tag="disconnected"):
+    """A connection that carried the channels was lost."""
+
+
+class Renewing(Connection, tag="renewing"):
+    """The connection is being replaced by a new one, without a break."""
+
+
+class Renewed(Connection, tag="renewed"):
+    """The connection was replaced."""
+
+
+class Subscribed(Connection, tag="subscribed"):
+    """The exchange acknowledged the channels."""
+
+
+class Refused(Connection, tag="refused"):
+    """The exchange rejected the channels."""
+
+
+class Silent(Marker, tag="silent"):
+    """A channel has been silent for `age` µs; `step` is what is done about it: `resubscribe` or `reconnect`."""
+
+    channel: _Text
+    age: _Micros
+    step: _Text
+
+
+class Resumed(Marker, tag="resumed"):
+    """A channel delivers again, after `age` µs of silence."""
+
+    channel: _Text
+    age: _Micros
+
+
+class Clock(Marker, tag="clock"):
+    """The exchange's clock minus ours, and the time that it took to ask for it by REST, µs."""
+
+    offset: _Micros
+    round_trip: _Micros
+
+
+class RateLimited(Marker, tag="rate_limited"):
+    """The exchange answered `status` at `where`, and is left alone for `seconds`."""
+
+    status: int
+    seconds: float
+    where: _Text
+
+
+class Notice(Marker, tag="notice"):
+    """The exchange announces something."""
+
+    reason: _Text = ""
+
+
+class Listed(Marker, tag="listed"):
+    """The instrument is new in the exchange's listing. Follows its first definition."""
+
+    reason: _Text = ""
+
+
+class Delisted(Marker, tag="delisted"):
+    """The instrument is closed or gone, and unsubscribed: no more lines of it follow."""
+
+    reason: _Text = ""
+
+
+class Lost(Marker, tag="lost"):
+    """Frames were dropped before the broker took them: a gap."""
+
     frames: int = 0
-    status: int = 0
-    seconds: float = 0.0
+    reason: _Text = ""
 
 
-def check_marker(marker: dict[str, Any]) -> None:
-    """`FrameError` where a field of a marker, other than a definition, has another type or is out of range."""
+class Tick(Marker, tag="tick"):
+    """A second of stream time, in every partition under `<exchange>:*`. `feeds`: whom its writer ingests.
+
+    None in a replay, whose ticks are for all feeds.
+    """
+
+    feeds: list[str] | None = None
+
+
+class Wrapped(Marker, tag="frame"):
+    """A frame that cannot stand in a line: it holds newlines, or begins as a marker does."""
+
+    base64: str
+
+
+class Oversized(Marker, tag="oversized"):
+    """A frame larger than a record may be: its size, hash and first KiB."""
+
+    bytes: int
+    sha256: str
+    base64: str
+
+
+class Definition(Struct, frozen=True):
+    """An instrument's definition, before its first frame and at each connection.
+
+    `seed_levels`: where a book snapshot fetched by REST follows, the levels of a side at which it is cut off; else 0.
+    """
+
+    instrument: Instrument
+    seed_levels: int = 0
+
+
+Markers = (
+    Connected | Disconnected | Renewing | Renewed | Subscribed | Refused | Silent | Resumed | Clock | RateLimited
+    | Notice | Listed | Delisted | Lost | Tick | Wrapped | Oversized | Definition
+)  # fmt: skip
+
+_DEFINITION = "instrument"
+_encode = msgspec.json.Encoder().encode
+
+
+class _Type(Struct):
+    marketprism: str
+
+
+class _SeedLevels(Struct):
+    seed_levels: int = 0
+
+
+_CLASSES = {kind.__struct_config__.tag: kind for kind in Marker.__subclasses__() + Connection.__subclasses__()}
+_decoders = {tag: msgspec.json.Decoder(kind) for tag, kind in _CLASSES.items() if tag}
+_decode_type = msgspec.json.Decoder(_Type).decode
+_decode_seed_levels = msgspec.json.Decoder(_SeedLevels).decode
+
+
+def encode_text(marker: Markers) -> bytes:
+    """Return a marker's text."""
+    if isinstance(marker, Definition):
+        fields: dict[str, Any] = {"marketprism": _DEFINITION} | marker.instrument.model_dump()
+        return orjson.dumps(fields | ({"seed_levels": marker.seed_levels} if marker.seed_levels else {}))
+    return _encode(marker)
+
+
+def decode_text(text: bytes) -> Markers:
+    """Return the marker of a text. Raises `FrameError` if it is not one."""
     try:
-        msgspec.convert(marker, _Fields)
-    except msgspec.ValidationError as error:
-        raise FrameError(f"malformed marker: {error}") from None
+        kind = _decode_type(text).marketprism
+        if kind == _DEFINITION:
+            return Definition(Instrument.model_validate_json(text), _decode_seed_levels(text).seed_levels)
+        if kind in _decoders:
+            return cast(Markers, _decoders[kind].decode(text))
+    except ValidationError as error:
+        faults = "; ".join(f"{fault['loc'][0]}: {fault['msg']}" for fault in error.errors() if fault["loc"])
+        raise FrameError(f"malformed marker: {faults or error!s:.300}") from None
+    except msgspec.MsgspecError as error:
+        raise FrameError(f"malformed marker: {error!s:.300}") from None
+    raise FrameError(f"unknown marker: {kind!r:.100}")

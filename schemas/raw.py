@@ -1,45 +1,25 @@
-r"""Raw records: small batches of exchange frames, exactly as they came, and the markers that go between them.
+r"""Raw records: small batches of exchange frames, exactly as they came, and the markers between them.
 
-One record of `raw.<exchange>` is UTF-8-safe lines, in order of receipt:
+One record of `raw.<exchange>` consists of UTF-8-safe lines, in order of receipt:
 
     <local_timestamp ns>\t<exchange>:<symbol>\t<frame>\n
 
-All lines of one instrument go to one partition (`partition_of`). Whatever shapes the output besides frames stands in
-the same topic as a *marker*: a line whose frame begins with `{"marketprism":"<type>"`. Types:
-
-| type | other fields | meaning |
-|---|---|---|
-| `instrument` | those of `Instrument` | the definition, before the instrument's first frame |
-|              | and `seed_levels` | before a fetched snapshot: the levels a side at which it is cut off |
-| `listed` | `reason` | a new instrument in the exchange's listing; follows its first `instrument` |
-| `delisted` | `reason` | the instrument is closed or gone, and unsubscribed: nothing more comes of it |
-| `connected` / `disconnected` | `channels`, `reason` | a connection that carries channels came or went |
-| `renewing` / `renewed` | `channels`, `reason` | it is being, was changed for a new one without a break |
-| `subscribed` | `channels` | the exchange acknowledged them |
-| `refused` | `channels`, `reason` | the exchange refused them |
-| `silent` / `resumed` | `channel`, `age` (µs), `step` | nothing comes on it, and what is done about it; it came again |
-| `clock` | `offset`, `round_trip` (µs) | the exchange's clock minus ours, by REST |
-| `rate_limited` | `status`, `seconds`, `where` | REST was refused and is left alone for so long |
-| `notice` | `reason` | the exchange announces something |
-| `lost` | `frames`, `reason` | frames were dropped before the broker took them: a gap |
-| `tick` | `feeds` | each second, to every partition, key `<exchange>:*`: stream time, and whom its writer ingests |
-| `frame` | `base64` | a frame that cannot stand in a line (newlines, our own prefix) |
-| `oversized` | `bytes`, `sha256`, `base64` (first KiB) | a frame larger than a record may be |
+All lines of one instrument go to one partition (`schemas.keys.partition_of`). Whatever shapes the output besides frames
+is in the same topic as a marker (`schemas/markers.py`).
 """
 
 import base64
+import binascii
 import hashlib
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any
 
-import orjson
 from msgspec import Struct
 
-from schemas.errors import RawRecordError
+from schemas.errors import FrameError, RawRecordError
 from schemas.limits import MAX_FRAME
+from schemas.markers import MARKER, Markers, Oversized, Wrapped, encode_text
 
-MARKER = b'{"marketprism":"'
 _LATEST = 1 << 63  # ns since the epoch: the year 2262
 
 
@@ -52,7 +32,7 @@ class RawLine(Struct, frozen=True, gc=False):
 
 
 def encode_line(local_timestamp: int, key: str, frame: bytes) -> bytes:
-    """A frame as a line; one that cannot stand as it is becomes a `frame` or `oversized` marker."""
+    """Encode a frame as a line. One that cannot stand as it is becomes a `frame` or `oversized` marker."""
     if b"\n" in frame or frame.startswith(MARKER):
         frame = _wrap(frame)
     elif len(frame) > MAX_FRAME:
@@ -60,41 +40,34 @@ def encode_line(local_timestamp: int, key: str, frame: bytes) -> bytes:
     return b"%d\t%s\t%s\n" % (local_timestamp, key.encode(), frame)
 
 
-def encode_marker(local_timestamp: int, key: str, kind: str, /, **fields: Any) -> bytes:
-    """A marker as a line; an instrument's own `kind` may be among the fields."""
-    return b"%d\t%s\t%s\n" % (
-        local_timestamp,
-        key.encode(),
-        orjson.dumps({"marketprism": kind, **fields}),
-    )
+def encode_marker(local_timestamp: int, key: str, marker: Markers) -> bytes:
+    """Encode a marker as a line."""
+    return b"%d\t%s\t%s\n" % (local_timestamp, key.encode(), encode_text(marker))
 
 
 def _wrap(frame: bytes) -> bytes:
     if len(frame) * 4 // 3 > MAX_FRAME:
         return _cut(frame)
-    return orjson.dumps({"marketprism": "frame", "base64": base64.b64encode(frame).decode()})
+    return encode_text(Wrapped(base64=base64.b64encode(frame).decode()))
 
 
 def _cut(frame: bytes) -> bytes:
-    return orjson.dumps(
-        {
-            "marketprism": "oversized",
-            "bytes": len(frame),
-            "sha256": hashlib.sha256(frame).hexdigest(),
-            "base64": base64.b64encode(frame[:1024]).decode(),
-        }
-    )
+    head = base64.b64encode(frame[:1024]).decode()
+    return encode_text(Oversized(bytes=len(frame), sha256=hashlib.sha256(frame).hexdigest(), base64=head))
 
 
-def unwrap(marker: dict[str, Any]) -> bytes:
-    """The bytes that a `frame` or `oversized` marker holds."""
-    return base64.b64decode(marker["base64"])
+def unwrap(marker: Wrapped | Oversized) -> bytes:
+    """Return the bytes that a `frame` or `oversized` marker holds. Raises `FrameError` if they are not base64."""
+    try:
+        return base64.b64decode(marker.base64)
+    except binascii.Error as error:
+        raise FrameError(f"malformed marker: {error}") from None
 
 
 def decode_record(value: bytes) -> Iterator[RawLine]:
-    """The lines of one record, in order; `RawRecordError` names the first that is none."""
+    """Return the lines of one record in order. Raises `RawRecordError`, which names the first malformed line."""
     lines = value.split(b"\n")
-    lines.pop()  # what follows the last newline
+    lines.pop()  # nothing follows the last newline
     for number, line in enumerate(lines):
         try:
             stamp, key, frame = line.split(b"\t", 2)

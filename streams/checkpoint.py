@@ -1,12 +1,13 @@
-"""Checkpoint, then acknowledge: state kept in memory, made safe in a Faust table before its input is acknowledged.
+"""Checkpoint, then acknowledge: keep state in memory, and save it in a Faust table before its input is acknowledged.
 
-Per source partition: (1) what changed is encoded, entry by entry, each as of the last record processed, while others
-go on; (2) the publishers drain; (3) the entries go to the table's changelog and are acknowledged by the broker; (4) the
+For each source partition: (1) the entries that have changed are encoded one by one, each as of the last record, while
+other records go on; (2) the publishers drain; (3) the broker acknowledges the entries in the table's changelog; (4) the
 records from before (1) are acknowledged. So a committed offset is never ahead of the table or the output. After a crash
-the table is restored, and what is read again is skipped up to the offset that each entry covers.
+the table is restored, and records that are read again are skipped up to each entry's `checkpoint_offset`.
 
-The entries go through our own publishers: Faust's table sends each by a buffer whose flush gives up after 0.1 s without
-an acknowledgement (`ProducerBuffer.flush_atmost`), and an entry that the producer refuses ends that buffer's task.
+The entries go through our own publishers. Faust's table sends them through a buffer whose flush gives up after 0.1 s
+without an acknowledgement (`ProducerBuffer.flush_atmost`), and whose task ends at the first entry that the producer
+rejects.
 """
 
 import asyncio
@@ -17,42 +18,47 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
 
-from schemas.settings import Settings
+from schemas.errors import CheckpointError
 from streams.poison import Failures
 from streams.publisher import Publishers
 
 log = structlog.get_logger(__name__)
+
+BOOKS_TABLE, JOIN_TABLE = "books", "join"
 
 
 class PartitionState(Protocol):
     """State of one source partition, made of keyed entries."""
 
     def take_changed(self) -> list[str]:
-        """Keys of the entries that something reached since the last call."""
+        """Return the keys of the entries that have changed since the last call."""
 
     def take_gone(self) -> list[str]:
-        """Keys of the entries that are not needed any more, since the last call."""
+        """Return the keys of the entries that were deleted since the last call."""
 
     def dump(self, key: str) -> bytes:
-        """One entry as it is now, of bounded size; it covers all records so far."""
+        """Return one entry as of the last record, of bounded size."""
 
-    def load(self, key: str, dump: bytes) -> None: ...
+    def load(self, key: str, dump: bytes) -> None:
+        """Restore one entry."""
+
+    def owns(self, key: str) -> bool:
+        """Return whether an entry of the table belongs to this partition."""
 
 
 _PART = 8  # entries that are encoded or written without a pause: some milliseconds
-_SHARE = 0.02  # of the time that checkpoints may take; what they cause in the producer takes twice as much again
-_LONGEST = 30.0  # s until the next one all the same
-_GONE = b""  # the value of an entry that is not needed any more
+_SHARE = 0.02  # of a worker's time that checkpoints may take; the work that they cause in the producer takes twice that
+_LONGEST = 30.0  # s until the next one in any case
+_GONE = b""  # the value of a deleted entry
 
 S = TypeVar("S", bound=PartitionState)
 T = TypeVar("T")
 
 
 class Checkpointed(Generic[S]):
-    """The states of the assigned partitions of one agent.
+    """States of the assigned partitions of one agent.
 
-    `create(tp)` makes an empty state; `owner(key)` names the (topic, partition) that a table entry belongs to.
-    `failures`: the records on which workers died, kept in the same table.
+    `create(tp)` returns an empty state. `failures`: the records on which workers died, kept in the same table.
     """
 
     def __init__(
@@ -61,15 +67,13 @@ class Checkpointed(Generic[S]):
         table: Any,
         publishers: Callable[[], Publishers],
         create: Callable[[Any], S],
-        owner: Callable[[str], tuple[str, int]],
-        settings: Settings,
+        poison_attempts: int,
     ) -> None:
-        self.failures = Failures(settings.poison_attempts, self._save_failure)
+        self.failures = Failures(poison_attempts, self._save_failure)
         self._app = app
         self._table = table
         self._publishers = publishers
         self._create = create
-        self._owner = owner
         self._states: dict[Any, S] = {}
         self._revocations = 0
         self._unacked: defaultdict[Any, list[Any]] = defaultdict(list)
@@ -79,19 +83,19 @@ class Checkpointed(Generic[S]):
         self._halted = False
 
     def halt(self) -> None:
-        """Make no more checkpoints: a record was left half processed, and its state must not be kept."""
+        """Take no more checkpoints: a record is half processed, and its state must not be kept."""
         self._halted = True
 
     @property
     def states(self) -> dict[Any, S]:
-        """The states by topic and partition, as far as records came."""
+        """The states by topic and partition, of partitions that had records."""
         return self._states
 
     async def state(self, tp: Any) -> S:
-        """The partition's state; restored from the table at the partition's first record."""
+        """Return the partition's state, restored from the table at the partition's first record."""
         while tp not in self._states:
             revocations, state = self._revocations, await self._restored(tp)
-            if revocations == self._revocations:  # else it may have been another's meanwhile
+            if revocations == self._revocations:  # else another worker may have owned it meanwhile
                 self._states[tp] = state
         return self._states[tp]
 
@@ -99,34 +103,33 @@ class Checkpointed(Generic[S]):
         state = self._create(tp)
         stored = [(key.decode(), dump) for key, dump in self._table.items() if dump]
         self.failures.load(tp, dict(stored))
-        entries = [(key, dump) for key, dump in stored if self._is_of(key, tp)]
+        entries = [(key, dump) for key, dump in stored if not Failures.is_key(key) and state.owns(key)]
         async for part in self._in_parts(entries):
             for key, dump in part:
                 self._load(state, key, dump)
         log.info("state restored", topic=tp.topic, partition=tp.partition, entries=len(entries))
         return state
 
-    def _is_of(self, key: str, tp: Any) -> bool:
-        return not Failures.is_key(key) and self._owner(key) == (tp.topic, tp.partition)
-
     def _load(self, state: S, key: str, dump: bytes) -> None:
         try:
             state.load(key, dump)
-        except Exception:  # whatever it is: without this entry all others go on, and its book asks for a snapshot
-            log.exception("checkpoint entry cannot be read: starting anew", key=key, bytes=len(dump))
+        except CheckpointError:
+            raise
+        except Exception:  # whatever it is: all others go on without this entry, and its book requests a snapshot
+            log.exception("checkpoint entry cannot be read: starting from nothing", key=key, bytes=len(dump))
 
     def processed(self, event: Any) -> None:
-        """The state holds this record now; it is acknowledged by the next checkpoint. Its bytes are not needed more."""
+        """Note that the state contains this record. The next checkpoint acknowledges it; its bytes are dropped."""
         event.value = event.message.value = None
         self._unacked[event.message.tp].append(event)
 
     async def checkpoint_in_turn(self) -> None:
-        """A checkpoint, unless it is too early after one that took long: many books must not cost more and more."""
+        """Take a checkpoint, unless the last one took long and is too recent: many books must not cost ever more."""
         if time.monotonic() >= self._next:
             await self.checkpoint()
 
     async def checkpoint(self) -> None:
-        """One checkpoint of every partition that something reached since the last."""
+        """Take a checkpoint of every partition that had records since the last one."""
         async with self._lock:
             if self._halted:
                 return
@@ -172,7 +175,7 @@ class Checkpointed(Generic[S]):
         await self._publishers().drain()
 
     async def _in_parts(self, items: list[T]) -> AsyncIterator[list[T]]:
-        """A few at a time, so that records and heartbeats go on meanwhile; the time that they take is counted."""
+        """Yield a few items at a time, so that records and heartbeats go on meanwhile, and count the time they take."""
         for first in range(0, len(items), _PART):
             began = time.monotonic()
             yield items[first : first + _PART]
@@ -180,7 +183,7 @@ class Checkpointed(Generic[S]):
             await asyncio.sleep(0)
 
     async def on_revoked(self, revoked: set[Any]) -> None:
-        """Checkpoint what can be, then forget: the next owner restores from the table."""
+        """Take a checkpoint, then forget the states: the next owner restores them from the table."""
         self._revocations += 1
         if any(tp in self._states for tp in revoked):
             await self.checkpoint()

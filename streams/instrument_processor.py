@@ -1,137 +1,175 @@
-"""One instrument's way through the pipeline: its frames and markers in, its events out. State, but no I/O, no clock."""
+"""Process one instrument: frames and markers in, events out. Stateful, but does no I/O and never reads the clock."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import structlog
 
-from schemas.channels import CHANNELS
+from schemas import markers
+from schemas.channels import CORE_CHANNELS
 from schemas.instruments import Instrument
 from schemas.limits import MAX_CHECKPOINT_ENTRY
 from schemas.settings import Settings
 from schemas.topics import raw_topic
 from streams.books.handler import BookHandler
 from streams.normalize import parse
-from streams.normalize.messages import BookMessage, Quote, Rejected, Trade, UsedUp
+from streams.normalize.messages import BookMessage, Ignored, Normalized, Quote, Rejected, Trade, UsedUp
 from streams.output import Output
 from streams.packing import pack, unpack
 from streams.status import FeedStatus
+from streams.subject import Subject
 from streams.trades import TradeHandler
 
 log = structlog.get_logger(__name__)
 
 _SECOND = 1_000_000
-REPORT_EVERY = 10 * _SECOND  # µs between truth-check reports of an instrument
+REPORT_EVERY = 10 * _SECOND  # µs between reports of health and quality
+
+Handler = Callable[[Output, Any], None]
 
 
 class InstrumentProcessor:
-    """Gives each message to its handler. `covered`: the raw offset that the state holds everything up to."""
+    """Passes each message of one instrument to its handler.
+
+    `checkpoint_offset`: the state contains all raw records up to this offset.
+    """
 
     def __init__(self, instrument: Instrument, settings: Settings) -> None:
-        self.instrument = instrument
-        self.key = instrument.key.encode()
-        self.status = FeedStatus(settings.clock_limit_ms * 1000)
-        self.trades = TradeHandler(instrument, self.status.trades)
-        self.books = BookHandler(instrument, settings, self.status)
+        self.subject = Subject(instrument)
+        self.status = FeedStatus(self.subject, settings.clock_limit_ms * 1000)
+        self.trades = TradeHandler(self.subject, self.status.health_of("trades"))
+        self.books = BookHandler(self.subject, settings, self.status)
         self.reported_at = 0
-        self.covered = -1
+        self.checkpoint_offset = -1
+        # A row for each type of `Normalized`.
+        self.handlers: dict[type[Normalized], Handler] = {
+            Quote: self.books.on_quote,
+            Trade: self.trades.on_trade,
+            BookMessage: self.books.on_message,
+            UsedUp: self.trades.on_used_up,
+            Rejected: self._on_rejected,
+            Ignored: _ignore,
+        }
+
+    @property
+    def instrument(self) -> Instrument:
+        """The current definition."""
+        return self.subject.instrument
 
     # Frames
 
-    def on_frame(self, out: Output, now: int, frame: bytes) -> None:
-        """One frame; `FrameError` says why it is none."""
-        for event in parse(frame, self.instrument, now):
-            if type(event) is Quote:
-                self.books.on_quote(out, now, event)
-            elif type(event) is Trade:
-                self.trades.on_trade(out, now, event)
-            elif type(event) is BookMessage:
-                self.books.on_depth(out, now, event)
-            elif type(event) is UsedUp:
-                self.trades.on_used_up(now, event)
-            elif type(event) is Rejected:
-                instrument, topic = self.instrument, raw_topic(self.instrument.exchange)
-                out.dead_letter(instrument.exchange, instrument.symbol, now, topic, event.reason, event.row)
+    def on_frame(self, out: Output, frame: bytes) -> None:
+        """Process one frame. Raises `FrameError` if it is malformed."""
+        handlers = self.handlers
+        for message in parse(frame, self.subject.instrument, out.now):
+            handlers[type(message)](out, message)
+
+    def _on_rejected(self, out: Output, rejected: Rejected) -> None:
+        subject = self.subject
+        out.dead_letter(subject.exchange, subject.symbol, raw_topic(subject.exchange), rejected.reason, rejected.row)
 
     # Markers
 
-    def on_instrument(self, out: Output, now: int, instrument: Instrument) -> None:
-        """Take a definition. They are repeated at each connection, and leave the book alone but for another size."""
-        changes, old_size = self._changes(instrument), self.instrument.contract_size
-        self.instrument = self.trades.instrument = self.books.instrument = instrument
-        if changes and self.status.is_begun:
-            self.publish_status(out, now, "changed", [], "; ".join(changes))
-        if instrument.contract_size != old_size:
-            self.books.on_rescaled(out, now)
+    def on_definition(self, out: Output, definition: markers.Definition) -> None:
+        """Take a definition. It comes again at each connection. Only a new contract size resets the book."""
+        instrument, old = definition.instrument, self.instrument
+        self.subject.instrument = instrument
+        if self.status.is_begun and (changes := _changes(old, instrument)):
+            self.status.publish(out, "changed", [], "; ".join(changes))
+        if instrument.contract_size != old.contract_size:
+            self.books.on_rescaled(out)
+        if definition.seed_levels:
+            self.books.order_book.cut_seeds_at(definition.seed_levels)
 
-    def _changes(self, instrument: Instrument) -> list[str]:
-        old, new = self.instrument.model_dump(), instrument.model_dump()
-        return [f"{name}: {old[name] or 'none'} → {new[name] or 'none'}" for name in new if old[name] != new[name]]
+    def on_marker(self, out: Output, marker: markers.Markers) -> None:
+        """Take what ingest reports about the connection, the subscriptions and the clock."""
+        match marker:
+            case markers.Connected():
+                self._on_connected(out, marker)
+            case markers.Connection():
+                self._on_connection(out, marker)
+            case markers.Silent():
+                self.status.publish(out, marker.type, [marker.channel], marker.step, marker.age)
+            case markers.Resumed():
+                self.status.publish(out, marker.type, [marker.channel], age=marker.age)
+            case markers.Clock():
+                self.status.on_clock(marker.offset, marker.round_trip)
+            case markers.RateLimited():
+                reason = f"{marker.where} {marker.status}: wait {marker.seconds:g} s"
+                self.status.publish(out, marker.type, reason=reason)
+            case markers.Delisted():
+                self.status.on_disconnected(self.status.up.copy())
+                self.status.publish(out, marker.type, reason=marker.reason)
+                self.books.on_delisted(out)
+            case markers.Notice() | markers.Listed():
+                self.status.publish(out, marker.type, reason=marker.reason)
+            case markers.Lost():
+                self.books.on_lost(out)
 
-    def on_marker(self, out: Output, now: int, kind: str, marker: dict[str, Any]) -> None:
-        """Take what ingest says of the connection, the subscriptions and the clock."""
-        channels = marker.get("channels", CHANNELS)
-        if kind == "connected" and self.status.were_cut_off(channels):
-            self.on_away(out, now, "absent", channels)  # whoever ingested them could not say so
-        for event in self.status.marker(kind, marker):
-            self._publish_status(out, now, event)
-        if kind == "disconnected":
-            self.on_away(out, now, kind, channels)
-        elif kind == "delisted":
-            self.books.on_delisted(out, now)
-        elif kind == "subscribed" and "trades" in (channels or CHANNELS):
-            self.trades.on_back(out, now)
+    def _on_connected(self, out: Output, marker: markers.Connected) -> None:
+        channels = marker.channels or list(CORE_CHANNELS)
+        if self.status.were_cut_off(channels):
+            self.on_outage(out, "absent", channels)  # the ingest that died could not report it
+        self.status.on_connected(channels)
+        self.status.publish(out, marker.type, channels, marker.reason)
 
-    def on_away(self, out: Output, now: int, cause: str, channels: Iterable[str] = CHANNELS) -> None:
-        """Nothing brings these channels any more."""
+    def _on_connection(self, out: Output, marker: markers.Connection) -> None:
+        channels = marker.channels or CORE_CHANNELS
+        match marker:
+            case markers.Disconnected():
+                self.status.on_disconnected(channels)
+            case markers.Renewed():
+                self.status.renewals += 1
+        self.status.publish(out, marker.type, marker.channels, marker.reason)
+        match marker:
+            case markers.Disconnected():
+                self.on_outage(out, marker.type, channels)
+            case markers.Subscribed() if "trades" in channels:
+                self.trades.on_return(out)
+
+    def on_outage(self, out: Output, cause: str, channels: Iterable[str] = CORE_CHANNELS) -> None:
+        """Open gaps: nobody delivers these channels any more."""
         if "books" in channels:
-            self.books.leave(out, now, cause)
+            self.books.on_outage(out, cause)
         if "trades" in channels:
-            self.trades.on_away(out, now, cause)
+            self.trades.on_outage(out, cause)
 
-    def on_absent(self, out: Output, now: int, age: int) -> None:
-        """Nobody has ingested the feed for `age` µs. Should it only have been held up, updates that follow go on."""
+    def on_absent(self, out: Output, age: int) -> None:
+        """Nobody has ingested the feed for `age` µs. If ingest was only held up, the next updates go on."""
         if not self.status.up:
             return
-        self._publish_status(out, now, self.status.event("absent", sorted(self.status.up)) | {"age": age})
-        self.books.on_absent(out, now)
+        self.status.publish(out, "absent", sorted(self.status.up), age=age)
+        self.books.on_absent(out)
         if "trades" in self.status.up:
-            self.trades.on_away(out, now, "absent")
+            self.trades.on_outage(out, "absent")
 
-    def on_returned(self, out: Output, now: int) -> None:
+    def on_returned(self, out: Output) -> None:
         """Somebody ingests the feed again."""
         if self.status.up:
-            self.publish_status(out, now, "returned", sorted(self.status.up), "")
+            self.status.publish(out, "returned", sorted(self.status.up))
 
-    def publish_status(self, out: Output, now: int, kind: str, channels: Sequence[str], reason: str) -> None:
-        """One event of `market.status`."""
-        self._publish_status(out, now, self.status.event(kind, list(channels), reason))
-
-    def _publish_status(self, out: Output, now: int, event: dict[str, Any]) -> None:
-        out.event("market.status", self.key, out.head(self.instrument, now, now) | event)
-
-    def on_skipped(self, out: Output, now: int, reason: str) -> None:
+    def on_skipped(self, out: Output, reason: str) -> None:
         """A record with lines of this instrument was set aside."""
-        self.publish_status(out, now, "skipped", [], reason)
-        self.books.on_lost(out, now, "skipped")
-        self.trades.on_away(out, now, "skipped")
+        self.status.publish(out, "skipped", [], reason)
+        self.books.on_lost(out, "skipped")
+        self.trades.on_outage(out, "skipped")
 
-    def on_tick(self, out: Output, now: int) -> None:
-        """A second of stream time: what closes, expires or is repeated by time."""
-        is_reporting = now - self.reported_at >= REPORT_EVERY
-        self.trades.tick(out, now)
-        for event in self.status.second():
-            self._publish_status(out, now, event)
-        self.books.on_tick(out, now, is_reporting)
+    # Time
+
+    def on_tick(self, out: Output) -> None:
+        """Process a second of stream time."""
+        is_reporting = out.now - self.reported_at >= REPORT_EVERY
+        self.trades.on_tick(out)
+        self.status.on_second(out)
+        self.books.on_tick(out, is_reporting)
         if is_reporting:
-            self.reported_at = now
-            for event in self.status.report(now):
-                self._publish_status(out, now, event)
-            self.books.report(out, now)
+            self.reported_at = out.now
+            self.status.report(out)
+            self.books.report(out)
 
-    def clock_stepped(self, out: Output, now: int, step: int) -> None:
+    def on_clock_step(self, out: Output, step: int) -> None:
         """Our clock was set by `step` µs: all remembered times move with it."""
-        self.publish_status(out, now, "clock_stepped", [], f"ingest's clock was set by {step / _SECOND:+.0f} s")
+        self.status.publish(out, "clock_stepped", [], f"ingest's clock was set by {step / _SECOND:+.0f} s")
         self.trades.shift(step)
         self.books.shift(step)
         self.status.shift(step)
@@ -140,16 +178,16 @@ class InstrumentProcessor:
     # Checkpoint
 
     def dump(self) -> bytes:
-        """A checkpoint entry, of bounded size: what a huge book holds is given up before the pipeline is."""
+        """Return a checkpoint entry of bounded size: a huge book is given up before the pipeline is."""
         entry = pack(self._state())
         while len(entry) > MAX_CHECKPOINT_ENTRY and self.books.give_up():
-            log.error("checkpoint entry too large: its book starts anew", key=self.instrument.key, bytes=len(entry))
+            log.error("checkpoint entry too large: resetting its book", key=self.instrument.key, bytes=len(entry))
             entry = pack(self._state())
         return entry
 
     def _state(self) -> dict[str, Any]:
         return {
-            "covered": self.covered,
+            "checkpoint_offset": self.checkpoint_offset,
             "instrument": self.instrument.model_dump(),
             "books": self.books.dump(),
             "status": self.status.dump(),
@@ -159,11 +197,22 @@ class InstrumentProcessor:
 
     @classmethod
     def load(cls, dump: bytes, settings: Settings) -> "InstrumentProcessor":
-        """The instrument of a checkpoint entry."""
+        """Return the processor of a checkpoint entry."""
         state = unpack(dump)
-        stream = cls(Instrument(**state["instrument"]), settings)
-        stream.covered, stream.reported_at = state["covered"], state["reported_at"]
-        stream.books.load(state["books"])
-        stream.status.load(state["status"])
-        stream.trades.load(state["trades"])
-        return stream
+        processor = cls(Instrument(**state["instrument"]), settings)
+        processor.checkpoint_offset, processor.reported_at = state["checkpoint_offset"], state["reported_at"]
+        processor.books.load(state["books"])
+        processor.status.load(state["status"])
+        processor.trades.load(state["trades"])
+        return processor
+
+
+def _ignore(out: Output, message: Ignored) -> None:
+    pass
+
+
+def _changes(old: Instrument, new: Instrument) -> list[str]:
+    before, after = old.model_dump(), new.model_dump()
+    return [
+        f"{name}: {before[name] or 'none'} → {after[name] or 'none'}" for name in after if before[name] != after[name]
+    ]

@@ -1,4 +1,4 @@
-"""What one raw record causes: encoded events by topic, and the quotes for the join, all with their source."""
+"""Collect what one raw record causes: encoded events by topic, and lines for the join, each with its source."""
 
 from collections import defaultdict
 from typing import Any
@@ -7,76 +7,75 @@ import orjson
 
 from schemas.control import SnapshotRequest, encode_request
 from schemas.dead_letters import dead_letter
-from schemas.instruments import Instrument
 from schemas.keys import key_of, partition_of
 from schemas.limits import MAX_DEAD_FRAME
 from schemas.topics import CONTROL, DEAD_LETTERS
+from streams.subject import Subject
 
-Record = tuple[str, bytes | None, bytes]  # topic, without its prefix, key and value of what is to be published
+Record = tuple[str, bytes | None, bytes]  # topic without its prefix, key and value
 
 
 class Output:
-    """Collects while a raw record is processed. `begin` starts a line; every event takes the line's next source."""
+    """Output of one raw record. `begin` starts a line, and every event takes the line's next source.
 
-    __slots__ = ("_line", "_n", "_origin", "_partitions", "joins", "records")
+    `now` is the receipt time of the line, µs.
+    """
+
+    __slots__ = ("_line", "_n", "_origin", "_partitions", "joins", "now", "records")
 
     def __init__(self, partitions: int) -> None:
         self._partitions = partitions
         self._origin = ""
         self._line = self._n = 0
+        self.now = 0
         self.records: list[Record] = []
         self.joins: defaultdict[int, list[bytes]] = defaultdict(list)
 
-    def begin(self, origin: str, line: int) -> None:
-        """`origin` is `<exchange>:<partition>:<offset>`."""
-        self._origin, self._line, self._n = origin, line, 0
+    def begin(self, origin: str, line: int, now: int = 0) -> None:
+        """Start a line. `origin` is `<exchange>:<partition>:<offset>`."""
+        self._origin, self._line, self._n, self.now = origin, line, 0, now
 
     def source(self) -> str:
+        """Return the line's next source."""
         source = f"{self._origin}:{self._line}:{self._n}"
         self._n += 1
         return source
 
-    def head(self, instrument: Instrument, timestamp: int, now: int) -> dict[str, Any]:
-        """The fields that every market event begins with. µs; `now` is the receipt."""
-        source = f"{self._origin}:{self._line}:{self._n}"  # as `source` does; a call for each event takes its time
+    def head(self, subject: Subject, timestamp: int) -> dict[str, Any]:
+        """Return the fields that every market event begins with. `timestamp`: µs."""
+        source = f"{self._origin}:{self._line}:{self._n}"  # inlined `source`: a call for each event costs too much
         self._n += 1
         return {
             "source": source,
-            "exchange": instrument.exchange,
-            "symbol": instrument.symbol,
+            "exchange": subject.exchange,
+            "symbol": subject.symbol,
             "timestamp": timestamp,
-            "local_timestamp": now,
+            "local_timestamp": self.now,
         }
 
     def event(self, topic: str, key: bytes, body: dict[str, Any]) -> bytes:
+        """Add an event and return it encoded."""
         value = orjson.dumps(body)
         self.records.append((topic, key, value))
         return value
 
     def join(self, symbol: str, line: bytes) -> None:
-        """A line for the join's partition of that symbol."""
+        """Add a line for the join's partition of that symbol."""
         self.joins[partition_of(symbol, self._partitions)].append(line)
 
     def join_all(self, line: bytes) -> None:
-        """A line for every partition of the join."""
+        """Add a line for every partition of the join."""
         for partition in range(self._partitions):
             self.joins[partition].append(line)
 
-    def request_snapshot(self, exchange: str, symbol: str, reason: str, now: int) -> None:
-        """Ask ingest for one instrument's snapshot. `now`: µs of stream time, so that a replay's requests look old."""
-        request = SnapshotRequest(exchange, symbol, reason, now)
-        self.records.append((CONTROL, key_of(exchange, symbol).encode(), encode_request(request)))
+    def request_snapshot(self, subject: Subject, reason: str) -> None:
+        """Request one instrument's book snapshot from ingest."""
+        request = SnapshotRequest(subject.exchange, subject.symbol, reason, self.now)
+        self.records.append((CONTROL, subject.key, encode_request(request)))
 
     def dead_letter(
-        self,
-        exchange: str,
-        symbol: str,
-        now: int,
-        topic: str,
-        reason: str,
-        frame: bytes,
-        most: int = MAX_DEAD_FRAME,
+        self, exchange: str, symbol: str, topic: str, reason: str, frame: bytes, most: int = MAX_DEAD_FRAME
     ) -> None:
-        """What could not be understood, and why. `most`: bytes of the frame that it repeats."""
-        body = dead_letter(exchange, symbol, now, topic, reason, frame, most)
+        """Add a dead letter. `most`: bytes of the frame that it repeats."""
+        body = dead_letter(exchange, symbol, self.now, topic, reason, frame, most)
         self.event(DEAD_LETTERS, key_of(exchange, symbol).encode(), {"source": self.source()} | body)

@@ -1,9 +1,9 @@
-"""Publishing in batches: one task per output partition takes all that has gathered and hands it to the producer.
+"""Publish in batches: one task per output partition takes all queued records and hands them to the producer.
 
-Faust's own `send` costs 190 µs an event. aiokafka's `send_batch` waits until the partition's previous batch has
-left; awaited by the agent itself, the worker would stand still most of the time. So the agent only appends here, and
-waits (`room`) only when too much has gathered. What a signal waits for leaves at once. All else gathers for a moment:
-each request costs the broker and the worker as much as many events, and the next in line waits behind it.
+Faust's own `send` costs 190 µs an event. aiokafka's `send_batch` waits until the partition's previous batch has left.
+If the agent awaited it, the worker would be idle most of the time. So the agent only appends to a queue, and waits
+(`wait_for_space`) only when too much is queued. Records that a signal waits for leave at once. All others are gathered
+for a moment: a request costs the broker and the worker as much as many events, and the next one waits behind it.
 """
 
 import asyncio
@@ -17,16 +17,17 @@ from schemas.errors import StackError
 from schemas.limits import MAX_UNPUBLISHED
 
 _GATHER = 0.01  # s
-_STALLED = 120.0  # s without progress after which a new start is the better hope
+_STALLED = 120.0  # s without progress after which a restart is more promising than waiting
 _MOST_WAITING = 20_000  # records over all partitions until the agents wait; or so many bytes, `MAX_UNPUBLISHED`
 
 Entry = tuple[bytes | None, bytes]
 
 
 class Publishers:
-    """All output partitions of one worker. `on_error` is told the first failure: nothing after it may be acked.
+    """Queues of all output partitions of one worker.
 
-    `urgent`: the topics whose records leave at once.
+    `on_error` is called with the first failure: nothing after it may be acknowledged. `urgent`: the topics whose
+    records leave at once.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class Publishers:
         self._urgent = urgent
         self._publishers: dict[tuple[str, int], _Publisher] = {}
         self._space = asyncio.Event()
-        self._stalled_since = 0.0  # monotonic; 0: what waits is being handed over
+        self._stalled_since = 0.0  # monotonic; 0: nothing is stalled
         self.waiting = 0  # records
         self.size = 0  # bytes
 
@@ -54,18 +55,18 @@ class Publishers:
         self.size += len(value)
         publisher.put((key, value))
 
-    async def room(self) -> None:
-        """Return at once, or when the queues have shortened."""
+    async def wait_for_space(self) -> None:
+        """Return once the queues are short enough."""
         while self.waiting > _MOST_WAITING or self.size > MAX_UNPUBLISHED:
             self._space.clear()
             await self._space.wait()
 
     async def drain(self) -> None:
-        """Wait until everything queued before this call is acknowledged by the broker; raises what went wrong."""
+        """Wait until the broker has acknowledged everything queued before this call. Raises its errors."""
         await asyncio.gather(*(publisher.drain() for publisher in self._publishers.values()))
 
     def check_progress(self, now: float) -> None:
-        """Called now and then: `StackError` once something has waited for long and the broker has taken nothing."""
+        """Raise `StackError` if records are waiting and the broker has taken none for long. To be called regularly."""
         if not self.waiting:
             self._stalled_since = 0.0
         elif not self._stalled_since:

@@ -1,22 +1,19 @@
-"""One partition of a raw topic: records in, outputs out. All state of its instruments; no I/O, no clock.
+"""Process one partition of a raw topic: records in, outputs out. Does no I/O and never reads the clock.
 
-The same bytes give the same output: time comes from the lines, never from a clock.
+The same bytes always give the same output, because time comes from the lines.
 """
 
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from typing import Any
 
-import orjson
-
 from schemas.errors import FrameError, RawRecordError, SymbolError
-from schemas.events import STATUS_TYPES
 from schemas.feeds import FEEDS, feed_of
 from schemas.instruments import Instrument, assumed_instrument
-from schemas.keys import EVERY, UNKNOWN
+from schemas.keys import EVERY, UNKNOWN, key_of, partition_of, split_key
 from schemas.limits import MAX_EVENT
-from schemas.markers import check_marker
-from schemas.raw import MARKER, RawLine, decode_record, encode_marker, unwrap
+from schemas.markers import MARKER, Definition, Delisted, Markers, Oversized, Tick, Wrapped, decode_text
+from schemas.raw import RawLine, decode_record, encode_marker, unwrap
 from schemas.settings import Settings
 from schemas.topics import raw_topic
 from streams.arbitrage.lines import tick_line
@@ -25,81 +22,74 @@ from streams.normalize import parse
 from streams.normalize.messages import Ignored
 from streams.output import Output
 from streams.presence import Presence
+from streams.state import KeyedState
 
-_MALFORMED = (KeyError, TypeError, ValueError, AttributeError)
 
+class RawProcessor(KeyedState[InstrumentProcessor]):
+    """Passes lines to the processors of their instruments, which are its entries.
 
-class RawProcessor:
-    """Feeds lines to the instruments' streams. `take_changed`, `dump` and `load` make it a checkpointed state.
-
-    The entry `<exchange>:*:<partition>` is the partition's own, all others are instruments.
+    Its own entry, `<exchange>:*:<partition>`, holds which feeds are ingested.
     """
 
     def __init__(self, exchange: str, partition: int, settings: Settings) -> None:
+        super().__init__(own_key(exchange, partition))
         self.exchange = exchange
         self.partition = partition
-        self.streams: dict[str, InstrumentProcessor] = {}
         self.presence = Presence()
-        self.offset = -1
-        self._own_key = own_key(exchange, partition)
-        self._covered = -1  # of the partition's own entry
         self._settings = settings
         self._topic = raw_topic(exchange)
-        self._changed: set[str] = set()
-        self._gone: set[str] = set()
-        # Stands in for the instrument of frames that ingest could not tell one for.
+        # Placeholder for frames whose instrument is unknown.
         self._nobody = Instrument(
             exchange=exchange, feed="", symbol=UNKNOWN, exchange_symbol="", kind="spot", base="", quote=""
         )
 
     def process(self, offset: int, value: bytes) -> Output:
-        """One raw record."""
+        """Process one raw record."""
         out = Output(self._settings.partitions)
         origin = f"{self.exchange}:{self.partition}:{offset}"
         number = 0
         try:
             for number, line in enumerate(decode_record(value)):
-                out.begin(origin, number)
+                out.begin(origin, number, line.local_timestamp // 1000)
                 self._line(out, offset, line)
         except RawRecordError as error:
             out.begin(origin, number + 1)
-            out.dead_letter(self.exchange, UNKNOWN, 0, self._topic, str(error), value)
+            out.dead_letter(self.exchange, UNKNOWN, self._topic, str(error), value)
         self.offset = offset
         return out
 
     def skip(self, offset: int, value: bytes, reason: str) -> Output:
-        """Set a raw record aside that could not be processed: whole into one dead letter, its instruments anew."""
+        """Set a raw record aside that could not be processed: one dead letter holds it, its instruments resync."""
         out = Output(self._settings.partitions)
-        out.begin(f"{self.exchange}:{self.partition}:{offset}", 0)
         lines = _readable_lines(value)
         now = max((line.local_timestamp // 1000 for line in lines), default=0)
-        out.dead_letter(self.exchange, UNKNOWN, now, self._topic, reason, value, most=MAX_EVENT)
+        out.begin(f"{self.exchange}:{self.partition}:{offset}", 0, now)
+        out.dead_letter(self.exchange, UNKNOWN, self._topic, reason, value, most=MAX_EVENT)
         for key in dict.fromkeys(line.key for line in lines):
-            if stream := self.streams.get(key):
-                self._changed.add(key)
-                stream.on_skipped(out, now, reason.splitlines()[-1])
+            if processor := self.entries.get(key):
+                self.changed.add(key)
+                processor.on_skipped(out, reason.splitlines()[-1])
         self.offset = offset
         return out
 
     def _line(self, out: Output, offset: int, line: RawLine) -> None:
-        now, key, frame = line.local_timestamp // 1000, line.key, line.frame
-        stream = self.streams.get(key) or self._no_stream(out, offset, now, line)
-        if stream is None or offset <= stream.covered:
-            return  # after a crash: the checkpoint holds it, and its events are published
-        self._changed.add(key)
-        if frame.startswith(MARKER):
-            self._marker(out, now, key, stream, frame)
+        processor = self.entries.get(line.key) or self._no_processor(out, offset, line)
+        if processor is None or offset <= processor.checkpoint_offset:
+            return  # after a crash: the checkpoint contains it, and its events are published
+        self.changed.add(line.key)
+        if line.frame.startswith(MARKER):
+            self._marker(out, line.key, processor, line.frame)
         else:
-            self._frame(out, now, stream, frame)
+            self._frame(out, processor, line.frame)
 
-    def _no_stream(self, out: Output, offset: int, now: int, line: RawLine) -> InstrumentProcessor | None:
-        """Handle a line without an instrument; create the stream on an instrument's first line."""
-        exchange, _, symbol = line.key.partition(":")
+    def _no_processor(self, out: Output, offset: int, line: RawLine) -> InstrumentProcessor | None:
+        """Handle lines without an instrument; create the processor on an instrument's first line."""
+        exchange, symbol = split_key(line.key)
         if symbol == EVERY:
-            self._tick(out, offset, now, line.frame)
+            self._tick(out, offset, line.frame)
             return None
         if symbol == UNKNOWN:
-            self._unknown(out, now, line.frame)
+            self._unknown(out, line.frame)
             return None
         try:
             if exchange != self.exchange:
@@ -107,168 +97,140 @@ class RawProcessor:
             # No definition came before it.
             instrument = assumed_instrument(feed_of(exchange, symbol).name, exchange, symbol)
             if not line.frame.startswith(MARKER):
-                parse(line.frame, instrument, now)  # what is none of a real instrument's shall not be kept
+                parse(line.frame, instrument, out.now)  # a malformed first frame must not create an entry
         except (SymbolError, FrameError) as error:
-            out.dead_letter(self.exchange, symbol, now, self._topic, str(error), line.frame)
+            out.dead_letter(self.exchange, symbol, self._topic, str(error), line.frame)
             return None
-        self.streams[line.key] = InstrumentProcessor(instrument, self._settings)
-        return self.streams[line.key]
+        self.entries[line.key] = InstrumentProcessor(instrument, self._settings)
+        return self.entries[line.key]
 
-    def _frame(self, out: Output, now: int, stream: InstrumentProcessor, frame: bytes) -> None:
+    def _frame(self, out: Output, processor: InstrumentProcessor, frame: bytes) -> None:
         try:
-            stream.on_frame(out, now, frame)
+            processor.on_frame(out, frame)
         except FrameError as error:
-            out.dead_letter(self.exchange, stream.instrument.symbol, now, self._topic, str(error), frame)
+            out.dead_letter(self.exchange, processor.instrument.symbol, self._topic, str(error), frame)
 
-    def _unknown(self, out: Output, now: int, frame: bytes) -> None:
+    def _unknown(self, out: Output, frame: bytes) -> None:
+        """Publish a frame without an instrument as a dead letter, unless it carries nothing anyway."""
         try:
             if frame.startswith(MARKER):
-                marker = orjson.loads(frame)
-                kind, frame = marker["marketprism"], unwrap(marker)
-                if kind == "oversized":
+                marker = decode_text(frame)
+                if isinstance(marker, Wrapped | Oversized):
+                    frame = unwrap(marker)
+                if isinstance(marker, Oversized):
                     raise FrameError(_described(marker))
-            if all(type(event) is Ignored for event in parse(frame, self._nobody, now)):
+            if all(type(event) is Ignored for event in parse(frame, self._nobody, out.now)):
                 return
             reason = "its instrument is unknown"
         except FrameError as error:
             reason = str(error)
-        except _MALFORMED as error:
-            reason = f"malformed marker: {error!r:.200}"
-        out.dead_letter(self.exchange, UNKNOWN, now, self._topic, reason, frame)
+        out.dead_letter(self.exchange, UNKNOWN, self._topic, reason, frame)
 
-    def _marker(self, out: Output, now: int, key: str, stream: InstrumentProcessor, frame: bytes) -> None:
-        symbol, kept = stream.instrument.symbol, frame
+    def _marker(self, out: Output, key: str, processor: InstrumentProcessor, text: bytes) -> None:
+        kept = text
         try:
-            marker = orjson.loads(frame)
-            kind = marker["marketprism"]
-            if kind in ("frame", "oversized"):
+            marker = decode_text(text)
+            if isinstance(marker, Wrapped | Oversized):
                 kept = unwrap(marker)
-            if kind == "oversized":
+            if isinstance(marker, Oversized):
                 raise FrameError(_described(marker))
-            if kind != "frame":
-                self._apply_marker(out, now, stream, kind, marker)
+            if isinstance(marker, Definition):
+                _check_definition(processor, marker)
         except FrameError as error:
-            out.dead_letter(self.exchange, symbol, now, self._topic, str(error), kept)
-        except _MALFORMED as error:
-            out.dead_letter(self.exchange, symbol, now, self._topic, f"malformed marker: {error!r:.200}", frame)
+            out.dead_letter(self.exchange, processor.instrument.symbol, self._topic, str(error), kept)
         else:
-            if kind == "frame":
-                self._frame(out, now, stream, kept)
-            elif kind == "delisted":
-                self._forget(key)
+            self._apply_marker(out, key, processor, marker, kept)
 
     def _apply_marker(
-        self, out: Output, now: int, stream: InstrumentProcessor, kind: str, marker: dict[str, Any]
+        self, out: Output, key: str, processor: InstrumentProcessor, marker: Markers, frame: bytes
     ) -> None:
-        if kind == "instrument":
-            stream.on_instrument(out, now, _defined(stream, marker))
-            if seed_levels := int(marker.get("seed_levels", 0)):
-                stream.books.orders.cut_seeds_at(seed_levels)
-            return
-        check_marker(marker)
-        if kind == "lost":
-            stream.books.on_lost(out, now)
-        elif kind == "clock" or kind in STATUS_TYPES:
-            stream.on_marker(out, now, kind, marker)
+        if isinstance(marker, Definition):
+            processor.on_definition(out, marker)
+        elif isinstance(marker, Wrapped):
+            self._frame(out, processor, frame)
         else:
-            raise FrameError(f"unknown marker: {kind!r:.100}")
-
-    def _forget(self, key: str) -> None:
-        """A delisted instrument costs nothing more; its checkpoint entry goes with the next checkpoint."""
-        del self.streams[key]
-        self._gone.add(key)
+            processor.on_marker(out, marker)
+            if isinstance(marker, Delisted):
+                self.delete(key)
 
     # Stream time
 
-    def _tick(self, out: Output, offset: int, now: int, frame: bytes) -> None:
-        if offset > self._covered:
-            self._changed.add(self._own_key)
-            self._note_presence(out, offset, now, frame)
-        for key in sorted(self.streams):  # their sources must not depend on the order in which a checkpoint came back
-            stream = self.streams[key]
-            if offset > stream.covered:
-                self._changed.add(key)
-                stream.on_tick(out, now)
-        out.join_all(tick_line(self.exchange, self.partition, now))
+    def _tick(self, out: Output, offset: int, frame: bytes) -> None:
+        if offset > self.own_checkpoint_offset:
+            self.changed.add(self.own_key)
+            self._note_presence(out, offset, _served_feeds(frame))
+        for key in sorted(self.entries):  # sources must not depend on the order in which a checkpoint came back
+            processor = self.entries[key]
+            if offset > processor.checkpoint_offset:
+                self.changed.add(key)
+                processor.on_tick(out)
+        out.join_all(tick_line(self.exchange, self.partition, out.now))
 
-    def _note_presence(self, out: Output, offset: int, now: int, frame: bytes) -> None:
-        served = self._served(frame)
+    def _note_presence(self, out: Output, offset: int, served: list[str] | None) -> None:
         feeds = [name for name in FEEDS if FEEDS[name].exchange == self.exchange] if served is None else served
-        gone, returned, step = self.presence.on_tick(feeds, now, served is not None)
-        for stream in self._streams_of(served or (), offset):
-            stream.books.orders.is_served = True
-        for stream in self._streams_of(gone, offset):
-            stream.books.orders.is_served = False
-            stream.on_absent(out, now, self.presence.age(stream.instrument.feed, now))
-        for stream in self._streams_of(returned, offset):
-            stream.on_returned(out, now)
+        gone, returned, step = self.presence.on_tick(feeds, out.now, served is not None)
+        for processor in self._processors_of(served or (), offset):
+            processor.books.order_book.is_served = True
+        for processor in self._processors_of(gone, offset):
+            processor.books.order_book.is_served = False
+            processor.on_absent(out, self.presence.age(processor.instrument.feed, out.now))
+        for processor in self._processors_of(returned, offset):
+            processor.on_returned(out)
         if step:
-            for stream in self._streams_of(feeds, offset):
-                stream.clock_stepped(out, now, step)
+            for processor in self._processors_of(feeds, offset):
+                processor.on_clock_step(out, step)
 
-    def _served(self, frame: bytes) -> list[str] | None:
-        """The feeds that a tick's writer serves; None for a replay's, whose ticks are for all."""
-        feeds: Any = None
-        with suppress(ValueError, AttributeError):
-            feeds = orjson.loads(frame).get("feeds")
-        return feeds if type(feeds) is list else None
-
-    def _streams_of(self, feeds: Collection[str], offset: int) -> Iterator[InstrumentProcessor]:
-        for key in sorted(self.streams) if feeds else ():
-            if self.streams[key].instrument.feed in feeds and offset > self.streams[key].covered:
-                yield self.streams[key]
+    def _processors_of(self, feeds: Collection[str], offset: int) -> Iterator[InstrumentProcessor]:
+        for key in sorted(self.entries) if feeds else ():
+            if self.entries[key].instrument.feed in feeds and offset > self.entries[key].checkpoint_offset:
+                yield self.entries[key]
 
     def witness(self, silence: float) -> bytes | None:
-        """The tick that tells of `silence` s without a line, where an ingest should send some.
+        """Return the tick that bears witness to `silence` s without a line, if an ingest should have sent some.
 
-        By ingest's clock: the worker's may be another one.
+        Its time is by ingest's clock, which may differ from the worker's.
         """
-        feeds = {stream.instrument.feed for stream in self.streams.values() if stream.status.up}
+        feeds = {processor.instrument.feed for processor in self.entries.values() if processor.status.up}
         if not self.presence.is_anybody_expected(feeds):
             return None
         at = self.presence.now + int(silence * 1_000_000)
-        return encode_marker(at * 1000, f"{self.exchange}:{EVERY}", "tick", feeds=[])
+        return encode_marker(at * 1000, key_of(self.exchange, EVERY), Tick(feeds=[]))
 
     # Checkpoint
 
-    def take_changed(self) -> list[str]:
-        """The entries that something reached since the last call."""
-        changed, self._changed = self._changed & {*self.streams, self._own_key}, set()
-        return sorted(changed)
+    def owns(self, key: str) -> bool:
+        exchange, symbol = split_key(key)
+        if exchange != self.exchange or symbol.startswith(EVERY):
+            return key == self.own_key
+        return partition_of(key, self._settings.partitions) == self.partition
 
-    def take_gone(self) -> list[str]:
-        """The entries that are to be deleted."""
-        gone, self._gone = self._gone - set(self.streams), set()
-        return sorted(gone)
+    def dump_own(self) -> Any:
+        return self.presence.dump()
 
-    def dump(self, key: str) -> bytes:
-        """One entry as of the last record."""
-        if key == self._own_key:
-            self._covered = self.offset
-            return orjson.dumps({"covered": self._covered, "presence": self.presence.dump()})
-        self.streams[key].covered = self.offset
-        return self.streams[key].dump()
+    def load_own(self, state: Any) -> None:
+        self.presence.load(state)
 
-    def load(self, key: str, dump: bytes) -> None:
-        """Take one entry back."""
-        if key == self._own_key:
-            state = orjson.loads(dump)
-            self._covered = state["covered"]
-            self.presence.load(state["presence"])
-        else:
-            self.streams[key] = InstrumentProcessor.load(dump, self._settings)
+    def load_entry(self, key: str, dump: bytes) -> InstrumentProcessor:
+        return InstrumentProcessor.load(dump, self._settings)
 
 
 def own_key(exchange: str, partition: int) -> str:
-    """The key of what a partition knows itself."""
-    return f"{exchange}:{EVERY}:{partition}"
+    """Return the key of a partition's own entry."""
+    return f"{key_of(exchange, EVERY)}:{partition}"
 
 
-def _defined(stream: InstrumentProcessor, marker: dict[str, Any]) -> Instrument:
-    instrument = Instrument(**marker)
-    if instrument.key != stream.instrument.key or instrument.feed != stream.instrument.feed:
-        raise FrameError(f"definition of {instrument.feed} {instrument.key} received as {stream.instrument.key}")
-    return instrument
+def _served_feeds(frame: bytes) -> list[str] | None:
+    """Return the feeds that a tick's writer serves, or None for a replay's, whose ticks are for all."""
+    with suppress(FrameError):
+        tick = decode_text(frame)
+        return tick.feeds if isinstance(tick, Tick) else None
+    return None
+
+
+def _check_definition(processor: InstrumentProcessor, marker: Definition) -> None:
+    new, known = marker.instrument, processor.instrument
+    if new.key != known.key or new.feed != known.feed:
+        raise FrameError(f"definition of {new.feed} {new.key} received as {known.key}")
 
 
 def _readable_lines(value: bytes) -> list[RawLine]:
@@ -279,5 +241,5 @@ def _readable_lines(value: bytes) -> list[RawLine]:
     return lines
 
 
-def _described(marker: dict[str, Any]) -> str:
-    return f"oversized: {marker['bytes']} bytes, sha256 {marker['sha256']}; the first KiB is kept"
+def _described(marker: Oversized) -> str:
+    return f"oversized: {marker.bytes} bytes, sha256 {marker.sha256}; the first KiB is kept"

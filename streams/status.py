@@ -1,21 +1,24 @@
-"""The watch over one instrument's feed: data age and latency by channel, connection state, the exchange's clock.
+"""Report the health of one instrument's feed: the topic `market.status`.
 
-All of it from the raw lines: from the frames' times, and from what ingest tells in its markers.
+Data age and latency by channel, connection state and the exchange's clock. All of it derives from the raw lines: from
+the frames' times and from ingest's markers.
 """
 
 from collections.abc import Iterable
 from statistics import median_low
 from typing import Any
 
-from schemas.channels import CHANNELS
+from schemas.channels import CHANNELS, CORE_CHANNELS
+from streams.output import Output
+from streams.subject import Subject
 
-_SAMPLES = 64  # latencies kept of one channel until its next report
-_ENOUGH = 3  # messages of a second from which their times tell a wrong clock: a single one may just be old
+_SAMPLES = 64  # latencies of one channel that are kept until its next report
+_ENOUGH = 3  # messages in a second whose times prove a wrong clock: a single one may just be old
 _NONE = 1 << 62
 
 
 class ChannelHealth:
-    """One channel since its last report. Latencies, in µs, are receipt minus exchange time, by two clocks."""
+    """Figures of one channel since its last report. Latencies, µs, are receipt minus exchange time, of two clocks."""
 
     __slots__ = (
         "fresh", "high", "last_message_at", "longest", "low", "messages", "repeated", "samples", "stride", "wrong",
@@ -29,13 +32,13 @@ class ChannelHealth:
 
     def _restart(self) -> None:
         self.messages = 0
-        self.repeated = 0  # of them: what was held already
+        self.repeated = 0  # duplicates among them
         self.stride = 1
         self.longest = -_NONE
         self.samples: list[int] = []
 
-    def heard(self, now: int, timestamp: int) -> None:
-        """A message; one without an exchange time bears its receipt."""
+    def on_message(self, now: int, timestamp: int) -> None:
+        """Count a message. One without an exchange time has its receipt time as `timestamp`."""
         self.last_message_at = now
         self.messages += 1
         if timestamp == now:
@@ -48,12 +51,12 @@ class ChannelHealth:
             self.high = latency
         if not self.messages % self.stride:
             self.samples.append(latency)
-            if len(self.samples) == _SAMPLES:  # every other one, from here on too
+            if len(self.samples) == _SAMPLES:  # from here on only every other one
                 del self.samples[::2]
                 self.stride *= 2
 
-    def second(self, offset: int, limit: int) -> bool:
-        """A second has passed; whether the exchange's clock is found wrong, or right again."""
+    def on_second(self, offset: int, limit: int) -> bool:
+        """Judge the past second. Returns whether the exchange's clock has become wrong, or right again."""
         low, high, enough = self.low + offset, self.high + offset, self.fresh >= _ENOUGH
         self.longest = max(self.longest, self.high)
         self.low, self.high, self.fresh = _NONE, -_NONE, 0
@@ -63,7 +66,7 @@ class ChannelHealth:
         return self.wrong != was_wrong
 
     def report(self, now: int, offset: int) -> dict[str, int]:
-        """The figures since the last report."""
+        """Return the figures since the last report."""
         self.longest = max(self.longest, self.high)
         known = bool(self.samples)
         figures = {
@@ -77,113 +80,141 @@ class ChannelHealth:
         return figures
 
     def dump(self) -> list[Any]:
+        """Return the state for a checkpoint."""
         return [getattr(self, name) for name in self.__slots__]
 
     def load(self, dump: list[Any]) -> None:
+        """Restore the state of a checkpoint."""
         for name, value in zip(self.__slots__, dump, strict=True):
             setattr(self, name, value)
 
 
 class FeedStatus:
-    """Gathers; `events` of a marker, of a second and of a report are the fields of `market.status` events."""
+    """Health of one instrument's channels and connection. `up`: the channels that a connection delivers now."""
 
-    __slots__ = ("_carried", "_limit", "books", "offset", "quotes", "reconnects", "renewals", "round_trip", "trades",
-                 "up")  # fmt: skip
+    __slots__ = (
+        "_channels",
+        "_limit",
+        "_subscribed",
+        "offset",
+        "reconnects",
+        "renewals",
+        "round_trip",
+        "subject",
+        "up",
+    )
 
-    def __init__(self, clock_limit: int) -> None:
-        """`clock_limit`: µs that the exchange's times may be off."""
-        self._limit = clock_limit
-        self._carried: set[str] = set()
-        self.up: set[str] = set()  # channels that a connection brings now, as far as markers tell
+    def __init__(self, subject: Subject, clock_limit: int) -> None:
+        """`clock_limit`: µs by which the exchange's times may be off."""
+        self.subject = subject
+        self.up: set[str] = set()
         self.offset = self.round_trip = 0
         self.reconnects = self.renewals = 0
-        self.trades, self.books, self.quotes = ChannelHealth(), ChannelHealth(), ChannelHealth()
+        self._limit = clock_limit
+        self._subscribed: set[str] = set()  # at any time
+        self._channels = {name: ChannelHealth() for name in CORE_CHANNELS}
 
-    def marker(self, kind: str, marker: dict[str, Any]) -> list[dict[str, Any]]:
-        """What a marker tells; `kind` is its type."""
-        channels = marker.get("channels") or ([marker["channel"]] if "channel" in marker else [])
-        if kind == "clock":
-            self.offset, self.round_trip = marker["offset"], marker["round_trip"]
-            return []
-        if kind == "connected":
-            channels = channels or list(CHANNELS)
-            self.reconnects += bool(self._carried & set(channels))
-            self._carried.update(channels)
-            self.up.update(channels)
-        if kind in ("disconnected", "delisted"):
-            self.up.difference_update(channels or CHANNELS)
-        if kind == "renewed":
-            self.renewals += 1
-        return [self.event(kind, channels, _reason(marker)) | {"age": marker.get("age", 0)}]
+    def health_of(self, channel: str) -> ChannelHealth:
+        """Return the figures of a channel."""
+        health = self._channels.get(channel)
+        return health or self._channels.setdefault(channel, ChannelHealth())
 
     @property
     def is_begun(self) -> bool:
         """Whether any channel was ever connected."""
-        return bool(self._carried)
+        return bool(self._subscribed)
 
     def were_cut_off(self, channels: Iterable[str]) -> bool:
-        """Whether these channels, connected now, were so before without an end: whoever carried them has died."""
+        """Return whether these channels, connecting now, were never disconnected: their ingest has died."""
         return not self.up.isdisjoint(channels)
+
+    # What ingest's markers report
+
+    def on_connected(self, channels: Iterable[str]) -> None:
+        """Note that a connection delivers these channels."""
+        self.reconnects += not self._subscribed.isdisjoint(channels)
+        self._subscribed.update(channels)
+        self.up.update(channels)
+
+    def on_disconnected(self, channels: Iterable[str]) -> None:
+        """Note that nothing delivers these channels any more."""
+        self.up.difference_update(channels)
+
+    def on_clock(self, offset: int, round_trip: int) -> None:
+        """Take the exchange's clock minus ours, and the time that it took to ask, µs."""
+        self.offset, self.round_trip = offset, round_trip
 
     def shift(self, step: int) -> None:
         """Move all remembered times by `step` µs: our clock was set."""
-        for _, health in self._channels():
+        for health in self._channels.values():
             health.last_message_at += step if health.last_message_at else 0
 
-    def second(self) -> list[dict[str, Any]]:
-        """Each second of stream time."""
-        return [
-            self.event("wrong_clock" if health.wrong else "clock_right", [channel])
-            for channel, health in self._channels()
-            if health.second(self.offset, self._limit)
-        ]
+    # Events
 
-    def report(self, now: int) -> list[dict[str, Any]]:
-        """The figures of each channel that is carried or was heard."""
-        return [
-            self.event("report", [channel]) | health.report(now, self.offset)
-            for channel, health in self._channels()
-            if channel in self._carried or health.last_message_at
-        ]
+    def on_second(self, out: Output) -> None:
+        """Report the channels whose clock has become wrong or right in the past second of stream time."""
+        for channel, health in self._channels.items():
+            if health.on_second(self.offset, self._limit):
+                self.publish(out, "wrong_clock" if health.wrong else "clock_right", [channel])
 
-    def _channels(self) -> list[tuple[str, ChannelHealth]]:
-        return list(zip(CHANNELS, (self.trades, self.books, self.quotes), strict=True))
+    def report(self, out: Output) -> None:
+        """Report the figures of each channel that was ever subscribed or received."""
+        for channel, health in self._channels.items():
+            if channel in self._subscribed or health.last_message_at:
+                self._publish(out, self._event("report", [channel], "") | health.report(out.now, self.offset))
 
-    def event(self, kind: str, channels: list[str], reason: str = "") -> dict[str, Any]:
-        """The fields of one `market.status` event."""
-        return {
-            "type": kind,
-            "channels": channels,
-            "reason": reason,
-            "messages": 0,
-            "repeated": 0,
-            "age": 0,
-            "latency_median": 0,
-            "latency_max": 0,
-            "clock_offset": self.offset,
-            "round_trip": self.round_trip,
-            "reconnects": self.reconnects,
-            "renewals": self.renewals,
-        }
+    def publish(self, out: Output, kind: str, channels: Iterable[str] = (), reason: str = "", age: int = 0) -> None:
+        """Publish one event."""
+        self._publish(out, self._event(kind, list(channels), reason) | {"age": age})
+
+    def _publish(self, out: Output, fields: dict[str, Any]) -> None:
+        out.event("market.status", self.subject.key, out.head(self.subject, out.now) | fields)
+
+    def _event(self, kind: str, channels: list[str], reason: str) -> dict[str, Any]:
+        counts = [self.offset, self.round_trip, self.reconnects, self.renewals]
+        return status_fields(kind, channels, reason, *counts)
+
+    # Checkpoint
 
     def dump(self) -> dict[str, Any]:
+        """Return the state for a checkpoint."""
         return {
-            "carried": sorted(self._carried),
+            "subscribed": sorted(self._subscribed),
             "up": sorted(self.up),
             "counts": [self.offset, self.round_trip, self.reconnects, self.renewals],
-            "channels": [health.dump() for _, health in self._channels()],
+            "channels": [[name, health.dump()] for name, health in self._channels.items()],
         }
 
     def load(self, dump: dict[str, Any]) -> None:
-        self._carried, self.up = set(dump["carried"]), set(dump["up"])
+        """Restore the state of a checkpoint."""
+        self._subscribed, self.up = set(dump["subscribed"]), set(dump["up"])
         self.offset, self.round_trip, self.reconnects, self.renewals = dump["counts"]
-        for (_, health), channel in zip(self._channels(), dump["channels"], strict=True):
-            health.load(channel)
+        for name, channel in dump["channels"]:
+            if name in CHANNELS:
+                self.health_of(name).load(channel)
 
 
-def _reason(marker: dict[str, Any]) -> str:
-    if "step" in marker:
-        return str(marker["step"])
-    if "status" in marker:
-        return f"{marker['where']} {marker['status']}: wait {marker['seconds']:g} s"
-    return str(marker.get("reason", ""))
+def status_fields(
+    kind: str,
+    channels: list[str],
+    reason: str,
+    clock_offset: int = 0,
+    round_trip: int = 0,
+    reconnects: int = 0,
+    renewals: int = 0,
+) -> dict[str, Any]:
+    """Return the fields of a `market.status` event behind its head."""
+    return {
+        "type": kind,
+        "channels": channels,
+        "reason": reason,
+        "messages": 0,
+        "repeated": 0,
+        "age": 0,
+        "latency_median": 0,
+        "latency_max": 0,
+        "clock_offset": clock_offset,
+        "round_trip": round_trip,
+        "reconnects": reconnects,
+        "renewals": renewals,
+    }

@@ -1,4 +1,4 @@
-"""How large a message each topic takes, `max.message.bytes`, as the broker has it."""
+"""Read how large a message each topic takes (`max.message.bytes`) from the broker."""
 
 from collections.abc import Collection
 
@@ -7,18 +7,18 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from schemas.settings import Settings
 from schemas.topics import WORKER_GROUP
+from streams.checkpoint import BOOKS_TABLE, JOIN_TABLE
 
-TABLES = ("books", "join")  # of the workers' checkpoints
 _LIMIT = "max.message.bytes"
 
 
 def changelogs(settings: Settings) -> list[str]:
-    """The topics that Faust keeps the tables in; it creates them itself."""
-    return [f"{settings.topic(WORKER_GROUP)}-{table}-changelog" for table in TABLES]
+    """Return the topics in which Faust keeps the checkpoint tables. Faust creates them."""
+    return [f"{settings.topic(WORKER_GROUP)}-{table}-changelog" for table in (BOOKS_TABLE, JOIN_TABLE)]
 
 
 async def message_limits(client: AIOKafkaAdminClient, topics: Collection[str]) -> dict[str, int]:
-    """Bytes by topic, of topics that exist."""
+    """Return the bytes by topic, of topics that exist."""
     if not topics:
         return {}
     wanted = [ConfigResource(ConfigResourceType.TOPIC, name, configs={_LIMIT: ""}) for name in sorted(topics)]

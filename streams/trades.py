@@ -1,16 +1,16 @@
-"""One instrument's trades to `market.trades`, each once, and what is missing of them to `market.gaps`."""
+"""Publish each trade once (`market.trades`), and report missing ones (`market.gaps`)."""
 
 from typing import Any, NamedTuple
 
-from schemas.instruments import Instrument
-from streams.books.gaps import Gap
+from streams.gaps import Gap, close_gap, open_gap
 from streams.normalize.messages import Trade, UsedUp
 from streams.output import Output
 from streams.status import ChannelHealth
+from streams.subject import Subject
 from streams.trade_ids import Range, TradeIds
 
-GRACE = 2_000_000  # µs that a missing trade may take to come by another socket
-_MOST = 64  # holes, and reported gaps, that are remembered
+GRACE = 2_000_000  # µs that a missing trade has to arrive by another socket
+_MOST = 64  # holes, and reported gaps, that are kept
 
 
 class Hole(NamedTuple):
@@ -22,49 +22,49 @@ class Hole(NamedTuple):
 
 
 class TradeHandler:
-    """Where ids are consecutive a hole in them is a gap until it is filled; elsewhere only an outage is known.
+    """Deduplicates one instrument's trades and detects missing ones.
 
-    `outage`: the gap that is open while nothing carries the channel.
+    Where ids are consecutive, a hole in them is a gap until it is filled. Elsewhere only outages are known. `outage` is
+    the gap that is open while nobody delivers the channel.
     """
 
-    __slots__ = ("_gaps", "_health", "_holes", "ids", "instrument", "key", "outage")
+    __slots__ = ("_gaps", "_health", "_holes", "ids", "outage", "subject")
 
-    def __init__(self, instrument: Instrument, health: ChannelHealth) -> None:
-        self.instrument = instrument
-        self.key = instrument.key.encode()
+    def __init__(self, subject: Subject, health: ChannelHealth) -> None:
+        self.subject = subject
         self.ids = TradeIds()
         self.outage: Gap | None = None
         self._health = health
         self._holes: list[Hole] = []
         self._gaps: list[tuple[Range, Gap]] = []
 
-    def on_trade(self, out: Output, now: int, trade: Trade) -> None:
-        """Publish a trade that has not come before."""
+    def on_trade(self, out: Output, trade: Trade) -> None:
+        """Publish a trade, unless it is a duplicate."""
         ids, health = self.ids, self._health
         if trade.first == ids.next:
             ids.next = trade.last + 1
-        elif not self._is_new(trade, now):
-            health.heard(now, trade.timestamp)
+        elif not self._is_new(trade, out.now):
+            health.on_message(out.now, trade.timestamp)
             health.repeated += 1
             return
-        health.heard(now, trade.timestamp)
-        body = out.head(self.instrument, trade.timestamp, now)
+        health.on_message(out.now, trade.timestamp)
+        body = out.head(self.subject, trade.timestamp)
         body["id"] = trade.id
         body["price"] = trade.price
         body["amount"] = trade.amount
         body["side"] = trade.side
         body["kind"] = trade.kind
         body["exchange_amount"] = trade.exchange_amount or trade.amount
-        out.event("market.trades", self.key, body)
+        out.event("market.trades", self.subject.key, body)
 
-    def on_used_up(self, now: int, used: UsedUp) -> None:
+    def on_used_up(self, out: Output, used: UsedUp) -> None:
         """Note a number that no trade will have."""
-        self._add(used.number, used.number, now)
+        self._add(used.number, used.number, out.now)
 
     def _is_new(self, trade: Trade, now: int) -> bool:
         if trade.last < 0:
             return self.ids.add_id(trade.id)
-        if trade.first < 0:  # what is missing before it cannot be told
+        if trade.first < 0:  # how many came before it is unknown
             return self.ids.add(trade.last, trade.last)[0]
         return self._add(trade.first, trade.last, now)
 
@@ -76,46 +76,45 @@ class TradeHandler:
 
     # Gaps
 
-    def on_away(self, out: Output, now: int, cause: str) -> None:
-        """Open a gap: nothing brings trades."""
+    def on_outage(self, out: Output, cause: str) -> None:
+        """Open a gap: nobody delivers trades."""
         if self.outage is None:
-            since = self._health.last_message_at or now
-            self.outage = self._open(out, now, Gap(f"{self.instrument.key}:trades:{now}", cause, now, since, "trades"))
+            now, since = out.now, self._health.last_message_at or out.now
+            gap = Gap(f"{self._key}:trades:{now}", cause, now, since, "trades")
+            self.outage = open_gap(out, self.subject, gap)
 
-    def on_back(self, out: Output, now: int) -> None:
-        """Close it: the channel is subscribed again. Where ids are consecutive, they tell what was missed."""
+    def on_return(self, out: Output) -> None:
+        """Close it: the channel is subscribed again. Where ids are consecutive, they tell which trades are missing."""
         if self.outage is not None:
-            self._close(out, now, self.outage)
+            close_gap(out, self.subject, self.outage)
             self.outage = None
 
-    def tick(self, out: Output, now: int) -> None:
-        """Report holes that nothing has filled in time, and gaps that something has."""
+    def on_tick(self, out: Output) -> None:
+        """Report the holes that nothing has filled in time, and close the gaps that have been filled."""
+        now = out.now
         self.ids.tick(now)
         if self.outage is not None and self._health.last_message_at > self.outage.opened_at:
-            self.on_back(out, now)
+            self.on_return(out)
         if self._holes:
             due = [hole for hole in self._holes if now - hole.found_at >= GRACE]
             self._holes = [hole for hole in self._holes if now - hole.found_at < GRACE]
             for hole in due:
                 if self.ids.miss(hole.missing):
-                    self._report(out, now, hole)
+                    self._report(out, hole)
         if self._gaps:
             filled = [gap for missing, gap in self._gaps if not self.ids.miss(missing)]
             self._gaps = [entry for entry in self._gaps if entry[1] not in filled]
             for gap in filled:
-                self._close(out, now, gap)
+                close_gap(out, self.subject, gap)
 
-    def _report(self, out: Output, now: int, hole: Hole) -> None:
+    def _report(self, out: Output, hole: Hole) -> None:
         first, last = map(str, hole.missing)
-        gap = Gap(f"{self.instrument.key}:trades:{first}", "sequence", now, hole.since, "trades", first, last)
-        self._gaps = [*self._gaps, (hole.missing, self._open(out, now, gap))][-_MOST:]
+        gap = Gap(f"{self._key}:trades:{first}", "sequence", out.now, hole.since, "trades", first, last)
+        self._gaps = [*self._gaps, (hole.missing, open_gap(out, self.subject, gap))][-_MOST:]
 
-    def _open(self, out: Output, now: int, gap: Gap) -> Gap:
-        out.event("market.gaps", self.key, out.head(self.instrument, now, now) | gap.opened())
-        return gap
-
-    def _close(self, out: Output, now: int, gap: Gap) -> None:
-        out.event("market.gaps", self.key, out.head(self.instrument, now, now) | gap.closed(now))
+    @property
+    def _key(self) -> str:
+        return self.subject.key.decode()
 
     # Checkpoint
 
@@ -125,10 +124,12 @@ class TradeHandler:
         self._holes = [hole._replace(found_at=hole.found_at + step, since=hole.since + step) for hole in self._holes]
 
     def dump(self) -> list[Any]:
+        """Return the state for a checkpoint."""
         gaps = [[missing, list(gap)] for missing, gap in self._gaps]
         return [self.ids.dump(), self.outage and list(self.outage), [list(hole) for hole in self._holes], gaps]
 
     def load(self, dump: list[Any]) -> None:
+        """Restore the state of a checkpoint."""
         ids, outage, holes, gaps = dump
         self.ids.load(ids)
         self.outage = outage and Gap(*outage)

@@ -23,7 +23,8 @@ from bench.rigs.raw_topics import cpu_seconds
 from marketprism.local.broker import Broker, free_port
 from marketprism.local.processes import Child, says
 from marketprism.ops.topics import create_topics
-from schemas.raw import MARKER, decode_record
+from schemas.markers import MARKER
+from schemas.raw import decode_record
 from schemas.settings import Settings, load_settings
 from schemas.topics import raw_topic
 

@@ -18,7 +18,8 @@ from schemas.exchange_names import from_exchange
 from schemas.feeds import EXCHANGES, Feed, feed_of
 from schemas.instruments import Instrument
 from schemas.keys import EVERY, UNKNOWN
-from schemas.raw import MARKER, RawLine
+from schemas.markers import MARKER
+from schemas.raw import RawLine
 from schemas.symbols import parse_symbol
 
 log = structlog.get_logger(__name__)

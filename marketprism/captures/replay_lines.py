@@ -7,7 +7,8 @@ from schemas.errors import SymbolError
 from schemas.feeds import feed_of
 from schemas.instruments import Instrument, assumed_instrument
 from schemas.keys import EVERY, UNKNOWN, partition_of
-from schemas.raw import MARKER, RawLine, encode_line, encode_marker
+from schemas.markers import MARKER, Connected, Definition, Subscribed, Tick
+from schemas.raw import RawLine, encode_line, encode_marker
 
 _SECOND = 1_000_000_000
 _LONGEST = 120  # s without a line that get a tick each; longer holes get those that let everything waiting resolve
@@ -70,7 +71,7 @@ class ReplayLines:
 
     def _tick(self, stamp: int) -> Iterator[TopicLine]:
         for exchange in self.exchanges:
-            line = encode_marker(stamp, f"{exchange}:{EVERY}", "tick")
+            line = encode_marker(stamp, f"{exchange}:{EVERY}", Tick())
             for partition in range(self._partitions):
                 yield exchange, partition, stamp, line
 
@@ -79,10 +80,10 @@ class ReplayLines:
         if key.endswith(f":{UNKNOWN}") or frame.startswith(MARKER + b"instrument"):
             return
         if instrument := self._definitions.get(key) or _assumed(key):
-            yield *place, stamp, encode_marker(stamp, key, "instrument", **instrument.model_dump())
+            yield *place, stamp, encode_marker(stamp, key, Definition(instrument))
         if not frame.startswith(MARKER):
-            yield *place, stamp, encode_marker(stamp, key, "connected")
-            yield *place, stamp, encode_marker(stamp, key, "subscribed", channels=[])
+            yield *place, stamp, encode_marker(stamp, key, Connected())
+            yield *place, stamp, encode_marker(stamp, key, Subscribed())
 
 
 def _assumed(key: str) -> Instrument | None:

@@ -14,7 +14,8 @@ from schemas.channels import CHANNELS
 from schemas.errors import SymbolError
 from schemas.feeds import EXCHANGES, feed_of
 from schemas.keys import EVERY
-from schemas.raw import MARKER, decode_record
+from schemas.markers import MARKER
+from schemas.raw import decode_record
 from schemas.settings import Settings
 from schemas.topics import raw_topic
 

@@ -1,33 +1,25 @@
-"""Events about pairs of quotes that are no opportunities: bodies without their source."""
+"""Build the events about quotes that cannot be judged, without their source."""
 
 from typing import Any
 
 from schemas.dead_letters import dead_letter
-from schemas.keys import UNKNOWN
+from schemas.keys import UNKNOWN, key_of
 from streams.arbitrage.quotes import PairQuote
+from streams.status import status_fields
 
 
 def implausible(now: int, buy: PairQuote, sell: PairQuote, gross: float) -> dict[str, Any]:
-    """The `market.status` event of two prices that cannot be of the same coin, under the cheaper one's instrument."""
+    """Return the `market.status` event of two prices that cannot be of the same coin, under the cheaper instrument."""
+    reason = (
+        f"{key_of(buy.exchange, buy.line.symbol)} asks {buy.best_ask()}, "
+        f"{key_of(sell.exchange, sell.line.symbol)} bids {sell.best_bid()}: {gross:.0f} bps"
+    )
     return {
         "exchange": buy.exchange,
         "symbol": buy.line.symbol,
         "timestamp": max(buy.line.timestamp, sell.line.timestamp),
         "local_timestamp": now,
-        "type": "implausible",
-        "channels": ["quotes"],
-        "reason": f"{buy.exchange}:{buy.line.symbol} asks {buy.best_ask()}, "
-        f"{sell.exchange}:{sell.line.symbol} bids {sell.best_bid()}: {gross:.0f} bps",
-        "messages": 0,
-        "repeated": 0,
-        "age": 0,
-        "latency_median": 0,
-        "latency_max": 0,
-        "clock_offset": 0,
-        "round_trip": 0,
-        "reconnects": 0,
-        "renewals": 0,
-    }
+    } | status_fields("implausible", ["quotes"], reason)
 
 
 def malformed(topic: str, line: bytes, error: Exception) -> dict[str, Any]:

@@ -1,292 +1,281 @@
-"""One instrument's book and BBO to `market.books`, `market.quotes`, `market.gaps` and `market.quality`."""
+"""Publish one instrument's book and BBO: the topics `market.books` and `market.quotes`, and lines for the join."""
 
 from typing import Any
 
-from schemas.instruments import Instrument
 from schemas.settings import Settings
 from streams.arbitrage.lines import not_live_line, quote_line
-from streams.books.gaps import Gap
 from streams.books.order_book import Broken, OrderBook
-from streams.books.quality import TruthCheck, json_of_top, top_of
+from streams.books.quality import Difference, TruthCheck, publish_difference, top_of
 from streams.books.recency import Recency
 from streams.books.snapshot_requests import SnapshotRequests
+from streams.gaps import Gap, close_gap, open_gap
 from streams.levels import Levels, json_of
 from streams.normalize.amounts import base_levels
 from streams.normalize.book_sides import levels
 from streams.normalize.messages import BookMessage, Quote
 from streams.output import Output
 from streams.status import FeedStatus
+from streams.subject import Subject
 
 _SECOND = 1_000_000
 
 
 class BookHandler:
-    """Keeps the book right or out of the live state, and publishes what it and the exchange's BBO say."""
+    """Keeps the book right or out of the live state, and publishes it and the exchange's BBO."""
 
-    def __init__(self, instrument: Instrument, settings: Settings, status: FeedStatus) -> None:
-        self.instrument = instrument
-        self.key = instrument.key.encode()
-        self.status = status
-        self.orders = OrderBook(instrument.feed)
+    def __init__(self, subject: Subject, settings: Settings, status: FeedStatus) -> None:
+        self.subject = subject
+        self.order_book = OrderBook(subject.instrument.feed)
         self.check = TruthCheck()
         self.requests = SnapshotRequests()
-        self.lead = Recency()
+        self.recency = Recency()
         self.top: tuple[Levels, Levels] | None = None  # the book's levels last published as a quote
         self.gap: Gap | None = None
         self.snapshot_at = 0
-        self._is_limited = False  # reported: the buffer is full
-        self._gave_up = False  # the book, for it was too large for a checkpoint
+        self._status = status
+        self._book_health, self._quote_health = status.health_of("books"), status.health_of("quotes")
+        self._is_limited = False  # the full buffer has been reported
+        self._gave_up = False  # the book was given up, because it was too large for a checkpoint
         self._levels = settings.quote_levels
         self._depth = settings.depth
-        self._joined = settings.joined_symbol(instrument.exchange, instrument.symbol)  # empty: never paired
-        self._silence = int(settings.book_stale_after_s * _SECOND)
+        self._joined = settings.joined_symbol(subject.exchange, subject.symbol)  # empty: never paired
+        self._stale_after = int(settings.book_stale_after_s * _SECOND)
         self._snapshot_every = int(settings.snapshot_s * _SECOND)
 
     # Frames
 
-    def on_quote(self, out: Output, now: int, quote: Quote) -> None:
+    def on_quote(self, out: Output, quote: Quote) -> None:
         """Publish the exchange's BBO, with the live book's levels behind it."""
-        self.status.quotes.heard(now, quote.timestamp)
-        orders = self.orders
+        now = out.now
+        self._quote_health.on_message(now, quote.timestamp)
+        order_book = self.order_book
         bids, asks = quote.bids, quote.asks
-        fresh = self.lead.has_quote(quote, orders.sequence, now)
-        if orders.state == "live":
+        fresh = self.recency.has_quote(quote, order_book.sequence, now)
+        if order_book.state == "live":
             if quote.sequence:
-                self._compared(out, now, self.check.on_bbo(now, quote.sequence, top_of(bids, asks)))
-            if fresh and orders.state == "live":
-                self.lead.on_quote(quote, now)
-                # The book's levels behind the exchange's best one. After a move the book is up to one update late:
-                # its levels then are not those behind that price.
-                bids = bids + orders.book.bids.behind(quote.bid, self._levels)
-                asks = asks + orders.book.asks.behind(quote.ask, self._levels)
-        value = self._publish_quote(out, now, "bbo", quote.timestamp, quote.sequence, bids, asks)
-        if fresh and self._joined:  # one that the book has passed must not step the join back
-            out.join(self._joined, quote_line(orders.state, value))
+                self._compared(out, self.check.on_bbo(now, quote.sequence, top_of(bids, asks)))
+            if fresh and order_book.state == "live":
+                self.recency.on_quote(quote, now)
+                # After a move the book is up to one update late: its levels then do not belong behind that price, and
+                # `behind` returns none.
+                bids = bids + order_book.book.bids.behind(quote.bid, self._levels)
+                asks = asks + order_book.book.asks.behind(quote.ask, self._levels)
+        value = self._publish_quote(out, "bbo", quote.timestamp, quote.sequence, bids, asks)
+        if fresh and self._joined:  # a BBO that the book has passed must not move the join backwards
+            out.join(self._joined, quote_line(order_book.state, value))
 
     def _publish_quote(
-        self, out: Output, now: int, origin: str, timestamp: int, sequence: int, bids: Levels, asks: Levels
+        self, out: Output, origin: str, timestamp: int, sequence: int, bids: Levels, asks: Levels
     ) -> bytes:
-        body = out.head(self.instrument, timestamp, now)
+        subject = self.subject
+        body = out.head(subject, timestamp)
         body["origin"] = origin
         body["sequence"] = sequence
-        body["bids"] = json_of(base_levels(self.instrument, bids))
-        body["asks"] = json_of(base_levels(self.instrument, asks))
-        return out.event("market.quotes", self.key, body)
+        body["bids"] = json_of(base_levels(subject.instrument, bids))
+        body["asks"] = json_of(base_levels(subject.instrument, asks))
+        return out.event("market.quotes", subject.key, body)
 
-    def on_depth(self, out: Output, now: int, message: BookMessage) -> None:
-        """Apply a book message, publish what changed, and heal or report what does not follow."""
-        orders, since = self.orders, self.status.books.last_message_at
+    def on_message(self, out: Output, message: BookMessage) -> None:
+        """Apply a book message, publish what changed, and recover from or report what does not follow."""
+        order_book, since = self.order_book, self._book_health.last_message_at
         if message.kind != "seed":
-            self.status.books.heard(now, message.timestamp)
-        was_live, was_crossed = orders.state == "live", orders.crossed
-        outcome = orders.take(message)
+            self._book_health.on_message(out.now, message.timestamp)
+        was_live, was_crossed = order_book.state == "live", order_book.crossed
+        outcome = order_book.take(message)
         if isinstance(outcome, Broken):
-            self._on_broken(out, now, outcome, was_live, since)
+            self._on_broken(out, outcome, was_live, since)
             return
-        if orders.crossed and not was_crossed:
-            self._on_crossed_snapshot(out, now, was_live, since)
+        if order_book.crossed and not was_crossed:
+            self._on_crossed_snapshot(out, was_live, since)
         if not outcome:
-            self.status.books.repeated += was_live
+            self._book_health.repeated += was_live
             return
-        self.lead.on_book(outcome[-1].timestamp, now)
+        self._on_applied(out, outcome, was_live)
+
+    def _on_applied(self, out: Output, outcome: list[BookMessage], was_live: bool) -> None:
+        now, order_book = out.now, self.order_book
+        self.recency.on_book(outcome[-1].timestamp, now)
         for applied in outcome:
-            self._publish_book(out, now, applied)
+            self._publish_book(out, applied)
         if not was_live or outcome[0].kind != "update":
             self.check.restart()
-            self.lead.restart()
+            self.recency.restart()
             self.requests.on_live(now)
-            self._close_gap(out, now)
-        book, sequence = orders.book, orders.sequence
+            self._close_gap(out)
+        book, sequence = order_book.book, order_book.sequence
         bids, asks = book.bids.top(self._levels), book.asks.top(self._levels)
         if sequence:
-            self._compared(out, now, self.check.on_book(now, sequence, top_of(bids, asks)))
-        if (bids, asks) != self.top and orders.state == "live":
-            self._publish_top(out, now, outcome[-1].timestamp, bids, asks)
+            self._compared(out, self.check.on_book(now, sequence, top_of(bids, asks)))
+        if (bids, asks) != self.top and order_book.state == "live":
+            self._publish_top(out, outcome[-1].timestamp, bids, asks)
 
-    def _publish_book(self, out: Output, now: int, message: BookMessage) -> None:
-        body = out.head(self.instrument, message.timestamp, now)
+    def _publish_book(self, out: Output, message: BookMessage) -> None:
+        subject = self.subject
+        body = out.head(subject, message.timestamp)
         body["type"] = "update" if message.kind == "update" else "snapshot"
         body["sequence"] = message.last
         body["previous"] = message.previous if message.previous >= 0 else max(message.first - 1, 0)
-        body["bids"] = json_of(base_levels(self.instrument, message.bids.levels))
-        body["asks"] = json_of(base_levels(self.instrument, message.asks.levels))
-        out.event("market.books", self.key, body)
+        body["bids"] = json_of(base_levels(subject.instrument, message.bids.levels))
+        body["asks"] = json_of(base_levels(subject.instrument, message.asks.levels))
+        out.event("market.books", subject.key, body)
         if message.kind != "update":
-            self.snapshot_at = now
+            self.snapshot_at = out.now
 
-    def _publish_top(self, out: Output, now: int, timestamp: int, bids: Levels, asks: Levels) -> None:
+    def _publish_top(self, out: Output, timestamp: int, bids: Levels, asks: Levels) -> None:
         self.top = bids, asks
-        value = self._publish_quote(out, now, "book", timestamp, self.orders.sequence, bids, asks)
-        if self._joined and self.lead.has_book(self.orders.sequence, now):
+        sequence = self.order_book.sequence
+        value = self._publish_quote(out, "book", timestamp, sequence, bids, asks)
+        if self._joined and self.recency.has_book(sequence, out.now):
             out.join(self._joined, quote_line("live", value))
 
     # Gaps
 
-    def _on_broken(self, out: Output, now: int, broken: Broken, was_live: bool, since: int) -> None:
+    def _on_broken(self, out: Output, broken: Broken, was_live: bool, since: int) -> None:
         if was_live:
-            self._open_gap(out, now, broken.cause, since, broken.expected, broken.received)
-        self.requests.on_down(now)
-        if self.requests.is_due_at_once(now):
-            self._ask(out, now, broken.cause)
+            self._open_gap(out, broken.cause, since, broken.expected, broken.received)
+        self.requests.on_down(out.now)
+        if self.requests.is_due_at_once(out.now):
+            self._request(out, broken.cause)
 
-    def _on_crossed_snapshot(self, out: Output, now: int, was_live: bool, since: int) -> None:
+    def _on_crossed_snapshot(self, out: Output, was_live: bool, since: int) -> None:
         if was_live:
-            self._open_gap(out, now, "crossed", since)
-        self._publish_status(out, now, "not_tradable", "its snapshot is crossed")
+            self._open_gap(out, "crossed", since)
+        self._status.publish(out, "not_tradable", ["books"], "its snapshot is crossed")
 
-    def _open_gap(
-        self, out: Output, now: int, cause: str, since: int = 0, expected: int = 0, received: int = 0
-    ) -> None:
+    def _open_gap(self, out: Output, cause: str, since: int = 0, expected: int = 0, received: int = 0) -> None:
         self.top = None
         self.check.restart()
-        self._notify_join(out, now)
-        if self.gap is not None:
-            return
-        self.gap = Gap(f"{self.instrument.key}:{now}", cause, now, since or self.status.books.last_message_at or now)
-        out.event("market.gaps", self.key, out.head(self.instrument, now, now) | self.gap.opened(expected, received))
-
-    def _close_gap(self, out: Output, now: int) -> None:
+        self._notify_join(out)
         if self.gap is None:
-            return
-        out.event("market.gaps", self.key, out.head(self.instrument, now, now) | self.gap.closed(now))
-        self.gap = None
+            key, last_message_at = self.subject.key.decode(), self._book_health.last_message_at
+            gap = Gap(f"{key}:{out.now}", cause, out.now, since or last_message_at or out.now)
+            self.gap = open_gap(out, self.subject, gap, expected, received)
 
-    def _ask(self, out: Output, now: int, reason: str) -> None:
-        self.requests.on_request(now)
-        out.request_snapshot(self.instrument.exchange, self.instrument.symbol, reason, now)
+    def _close_gap(self, out: Output) -> None:
+        if self.gap is not None:
+            close_gap(out, self.subject, self.gap)
+            self.gap = None
 
-    def _notify_join(self, out: Output, now: int) -> None:
-        """The book went out of the live state: open signals that rest on it must close."""
-        if not self._joined:
-            return
-        of = self.instrument
-        out.join(self._joined, not_live_line(self.orders.state, out.source(), of.exchange, of.symbol, now))
+    def _request(self, out: Output, reason: str) -> None:
+        self.requests.on_request(out.now)
+        out.request_snapshot(self.subject, reason)
 
-    def leave(self, out: Output, now: int, cause: str) -> None:
-        """Believe nothing until a snapshot comes."""
-        was_live = self.orders.state == "live"
-        self.orders.leave()
-        self.requests.on_down(now)
+    def _notify_join(self, out: Output) -> None:
+        """Tell the join that the book has left the live state, so that signals that rest on it close."""
+        if self._joined:
+            subject = self.subject
+            line = not_live_line(self.order_book.state, out.source(), subject.exchange, subject.symbol, out.now)
+            out.join(self._joined, line)
+
+    def on_outage(self, out: Output, cause: str) -> None:
+        """Distrust the book until a snapshot arrives."""
+        was_live = self.order_book.state == "live"
+        self.order_book.leave()
+        self.requests.on_down(out.now)
         if was_live or cause in ("lost", "skipped"):
-            self._open_gap(out, now, cause)
+            self._open_gap(out, cause)
 
-    def on_lost(self, out: Output, now: int, cause: str = "lost") -> None:
+    def on_lost(self, out: Output, cause: str = "lost") -> None:
         """Messages were dropped before they were processed."""
-        self.leave(out, now, cause)
-        self._ask(out, now, cause)
+        self.on_outage(out, cause)
+        self._request(out, cause)
 
-    def on_absent(self, out: Output, now: int) -> None:
-        """Nobody brings the book. Should ingest only have been held up, updates that follow go on."""
-        if self.orders.state == "live":
-            self.orders.fall_silent()
-            self._open_gap(out, now, "absent")
+    def on_absent(self, out: Output) -> None:
+        """Nobody ingests the book. If ingest was only held up, the next updates go on."""
+        if self.order_book.state == "live":
+            self.order_book.fall_silent()
+            self._open_gap(out, "absent")
 
-    def on_delisted(self, out: Output, now: int) -> None:
-        """The book has ended; that is no gap."""
-        if self.orders.state == "live":
-            self.orders.leave()
-            self._notify_join(out, now)
+    def on_delisted(self, out: Output) -> None:
+        """The book has ended. That is no gap."""
+        if self.order_book.state == "live":
+            self.order_book.leave()
+            self._notify_join(out)
 
-    def on_rescaled(self, out: Output, now: int) -> None:
-        """Amounts count in other units from now on, and those held in the old ones."""
-        if self.orders.state == "live":
-            self.on_lost(out, now, "changed")
+    def on_rescaled(self, out: Output) -> None:
+        """The contract size changed: the book's amounts still count in the old one."""
+        if self.order_book.state == "live":
+            self.on_lost(out, "changed")
 
-    # Truth check
+    # Quality
 
-    def _compared(self, out: Output, now: int, difference: Any) -> None:
-        if difference is None:
-            return
-        body = out.head(self.instrument, now, now) | {"type": "difference", "compared": 0, "agreed": 0, "differed": 0}
-        body |= {"sequence": difference.sequence, "bbo": json_of_top(difference.bbo)}
-        body["book"] = json_of_top(difference.book)
-        out.event("market.quality", self.key, body)
-        since = self.status.books.last_message_at
-        self._on_broken(out, now, self.orders.distrust(), was_live=True, since=since)
+    def _compared(self, out: Output, difference: Difference | None) -> None:
+        if difference is not None:
+            publish_difference(out, self.subject, difference)
+            since = self._book_health.last_message_at
+            self._on_broken(out, self.order_book.distrust(), was_live=True, since=since)
 
-    def report(self, out: Output, now: int) -> None:
-        """How often the exchange's BBO agreed since the last report."""
-        agreed, differed = self.check.report()
-        if not agreed + differed:
-            return
-        body = out.head(self.instrument, now, now)
-        body |= {"type": "report", "compared": agreed + differed, "agreed": agreed, "differed": differed}
-        body |= {"sequence": self.orders.sequence, "bbo": [], "book": []}
-        out.event("market.quality", self.key, body)
+    def report(self, out: Output) -> None:
+        """Report how often the exchange's BBO agreed."""
+        self.check.report(out, self.subject, self.order_book.sequence)
 
     # Time
 
-    def on_tick(self, out: Output, now: int, is_reporting: bool) -> None:
-        """A second of stream time: what expires or is repeated by it."""
+    def on_tick(self, out: Output, is_reporting: bool) -> None:
+        """Process a second of stream time."""
         if self._gave_up:
             self._gave_up = False
-            self._publish_status(out, now, "limited", "too large for a checkpoint")
-            self.on_lost(out, now)
-        orders = self.orders
-        if orders.state == "live":
-            self._look_after(out, now, is_reporting)
-        elif (orders.buffer or orders.crossed) and self.requests.is_due(now):
-            self._ask(out, now, "crossed" if orders.crossed else "waiting")
-        self._report_full_buffer(out, now)
+            self._status.publish(out, "limited", ["books"], "too large for a checkpoint")
+            self.on_lost(out)
+        order_book = self.order_book
+        if order_book.state == "live":
+            self._look_after(out, is_reporting)
+        elif (order_book.buffer or order_book.crossed) and self.requests.is_due(out.now):
+            self._request(out, "crossed" if order_book.crossed else "waiting")
+        self._report_full_buffer(out)
 
-    def _look_after(self, out: Output, now: int, is_reporting: bool) -> None:
-        """A live book: stale when its channel is silent, whatever else of the instrument comes."""
-        orders = self.orders
-        if now - max(self.status.books.last_message_at, self.requests.live_since) > self._silence:
-            orders.fall_silent()
-            self._notify_join(out, now)
+    def _look_after(self, out: Output, is_reporting: bool) -> None:
+        """Look after a live book. It is stale once its own channel is silent, whatever other channels deliver."""
+        order_book = self.order_book
+        if out.now - max(self._book_health.last_message_at, self.requests.live_since) > self._stale_after:
+            order_book.fall_silent()
+            self._notify_join(out)
             self.top = None
             return
-        if now - self.snapshot_at >= self._snapshot_every and orders.is_whole:
-            self._repeat_snapshot(out, now)
-        if is_reporting or orders.is_near_bound():
-            self._look_at_depth(out, now)
+        if out.now - self.snapshot_at >= self._snapshot_every and order_book.is_whole:
+            self._publish_book(out, order_book.whole(out.now))
+        if is_reporting or order_book.is_near_bound():
+            self._look_at_depth(out)
 
-    def _look_at_depth(self, out: Output, now: int) -> None:
-        """Have a seed fetched before the price leaves what the last one knew, or less than `depth` is known."""
-        known = self.orders.shortage(self._depth)
-        if known and self.requests.is_due_for_depth(now, known, self._depth):
-            self.orders.refresh()
-            self._ask(out, now, "depth")
+    def _look_at_depth(self, out: Output) -> None:
+        """Request a seed before the price leaves the known levels, or when fewer than `depth` are known."""
+        known = self.order_book.shortage(self._depth)
+        if known and self.requests.is_due_for_depth(out.now, known, self._depth):
+            self.order_book.refresh()
+            self._request(out, "depth")
 
-    def _report_full_buffer(self, out: Output, now: int) -> None:
-        is_limited = self.orders.buffer.dropped > 0
+    def _report_full_buffer(self, out: Output) -> None:
+        is_limited = self.order_book.buffer.dropped > 0
         if is_limited and not self._is_limited:
-            self._publish_status(out, now, "limited", "updates that wait for a snapshot fill their buffer")
+            self._status.publish(out, "limited", ["books"], "updates that wait for a snapshot fill their buffer")
         self._is_limited = is_limited
-
-    def _repeat_snapshot(self, out: Output, now: int) -> None:
-        self._publish_book(out, now, self.orders.whole(now))
-
-    def _publish_status(self, out: Output, now: int, kind: str, reason: str) -> None:
-        event = self.status.event(kind, ["books"], reason)
-        out.event("market.status", self.key, out.head(self.instrument, now, now) | event)
 
     def shift(self, step: int) -> None:
         """Move all remembered times by `step` µs: our clock was set."""
         self.requests.shift(step)
-        self.lead.shift(step)
+        self.recency.shift(step)
         self.snapshot_at += step
 
     # Checkpoint
 
     def give_up(self) -> bool:
-        """Hold less, for a checkpoint: first the buffer goes, then the book. False: there is nothing left."""
-        if self.orders.buffer:
-            self.orders.buffer.clear()
-        elif self.orders.state == "live":
-            self.orders.clear()
+        """Give up the buffer, or else the book, to make the checkpoint smaller. Returns False if nothing is left."""
+        if self.order_book.buffer:
+            self.order_book.buffer.clear()
+        elif self.order_book.state == "live":
+            self.order_book.clear()
         else:
             return False
         self._gave_up = True
         return True
 
     def dump(self) -> dict[str, Any]:
+        """Return the state for a checkpoint."""
         return {
-            "orders": self.orders.dump(),
+            "order_book": self.order_book.dump(),
             "check": self.check.dump(),
             "requests": self.requests.dump(),
-            "lead": self.lead.dump(),
+            "recency": self.recency.dump(),
             "top": self.top and [json_of(side) for side in self.top],
             "gap": self.gap and list(self.gap),
             "snapshot_at": self.snapshot_at,
@@ -294,10 +283,11 @@ class BookHandler:
         }
 
     def load(self, dump: dict[str, Any]) -> None:
-        self.orders.load(dump["orders"])
+        """Restore the state of a checkpoint."""
+        self.order_book.load(dump["order_book"])
         self.check.load(dump["check"])
         self.requests.load(dump["requests"])
-        self.lead.load(dump["lead"])
+        self.recency.load(dump["recency"])
         self.top = dump["top"] and (levels(dump["top"][0]).levels, levels(dump["top"][1]).levels)
         self.gap = dump["gap"] and Gap(*dump["gap"])
         self.snapshot_at = dump["snapshot_at"]

@@ -1,6 +1,6 @@
-"""The running truth check: the exchange's BBO against the rebuilt book's top at the same update id.
+"""Compare the exchange's BBO with the rebuilt book's top at the same update id: the topic `market.quality`.
 
-Whichever comes first waits for the other, up to ten seconds. Ids that only one of the two has are never compared.
+Whichever arrives first waits for the other, up to ten seconds. Ids that only one of the two has are never compared.
 """
 
 from typing import Any, NamedTuple
@@ -9,34 +9,40 @@ import orjson
 from orjson import Fragment
 
 from streams.levels import Levels
+from streams.output import Output
+from streams.subject import Subject
 
 WAIT = 10_000_000  # µs
 _MOST = 4_096  # BBOs that wait
 
 _NONE = b'","'
+_TOPIC = "market.quality"
 
-# Both best levels: bid price, bid amount, ask price, ask amount as JSON strings, without the outer quotes; empty ones
-# for an empty side.
+# Both best levels: bid price, bid amount, ask price, ask amount as JSON strings, without the outer quotes. Those of an
+# empty side are empty.
 Top = bytes
 
 
 class Difference(NamedTuple):
+    """A disagreement at one update id."""
+
     sequence: int
     bbo: Top
     book: Top
 
 
 def top_of(bids: Levels, asks: Levels) -> Top:
+    """Return the best levels of both sides."""
     return b'%b","%b' % (bids[0] if bids else _NONE, asks[0] if asks else _NONE)
 
 
 def json_of_top(top: Top) -> Fragment:
-    """The four strings, to be put into an event."""
+    """Return the four strings, to be put into an event."""
     return Fragment(b'["%b"]' % top)
 
 
 class TruthCheck:
-    """Counts since the last report, and what waits for its counterpart."""
+    """Running comparison: counts since the last report, and tops that wait for their counterpart."""
 
     __slots__ = ("agreed", "bbos", "books", "differed", "last_book")
 
@@ -48,16 +54,18 @@ class TruthCheck:
         self.last_book = -1
 
     def on_bbo(self, now: int, sequence: int, top: Top) -> Difference | None:
+        """Take the exchange's BBO."""
         waiting = self.books.pop(sequence, None)
         if waiting is not None:
             return self._compare(sequence, top, waiting[1])
-        if sequence > self.last_book:  # else the book went past this id without stopping at it
+        if sequence > self.last_book:  # else the book has passed this id without having it
             self.bbos[sequence] = (now, top)
             if len(self.bbos) > _MOST:  # the book stands still
                 self.bbos.clear()
         return None
 
     def on_book(self, now: int, sequence: int, top: Top) -> Difference | None:
+        """Take the top of the rebuilt book."""
         self.last_book = sequence
         waiting = self.bbos.pop(sequence, None)
         self._expire(now, sequence)
@@ -67,16 +75,18 @@ class TruthCheck:
         return None
 
     def restart(self) -> None:
-        """The book is no longer live: its past tops stay true, but ids may start over."""
+        """Forget what waits: the book is not live any more, and ids may start over."""
         self.bbos.clear()
         self.books.clear()
         self.last_book = -1
 
-    def report(self) -> tuple[int, int]:
-        """Agreed and differed since the last report."""
-        counts = self.agreed, self.differed
+    def report(self, out: Output, subject: Subject, sequence: int) -> None:
+        """Publish how often both agreed since the last report, if they were compared."""
+        agreed, differed = self.agreed, self.differed
         self.agreed = self.differed = 0
-        return counts
+        if agreed + differed:
+            body = _body("report", sequence, agreed + differed, agreed, differed)
+            out.event(_TOPIC, subject.key, out.head(subject, out.now) | body)
 
     def _compare(self, sequence: int, bbo: Top, book: Top) -> Difference | None:
         if bbo == book or _values(bbo) == _values(book):
@@ -86,7 +96,7 @@ class TruthCheck:
         return Difference(sequence, bbo, book)
 
     def _expire(self, now: int, sequence: int) -> None:
-        """Drop what the book has passed and what has waited too long; both dicts are in order of arrival."""
+        """Drop what the book has passed and what has waited too long. Both dicts are in order of arrival."""
         _drop(self.bbos, now - WAIT, sequence)
         _drop(self.books, now - WAIT)
 
@@ -103,6 +113,25 @@ class TruthCheck:
         self.agreed, self.differed, self.last_book = dump["agreed"], dump["differed"], dump["last_book"]
         self.bbos = _unlisted(dump["bbos"])
         self.books = _unlisted(dump["books"])
+
+
+def publish_difference(out: Output, subject: Subject, difference: Difference) -> None:
+    """Publish one disagreement."""
+    body = _body("difference", difference.sequence)
+    body |= {"bbo": json_of_top(difference.bbo), "book": json_of_top(difference.book)}
+    out.event(_TOPIC, subject.key, out.head(subject, out.now) | body)
+
+
+def _body(kind: str, sequence: int, compared: int = 0, agreed: int = 0, differed: int = 0) -> dict[str, Any]:
+    return {
+        "type": kind,
+        "compared": compared,
+        "agreed": agreed,
+        "differed": differed,
+        "sequence": sequence,
+        "bbo": [],
+        "book": [],
+    }
 
 
 def _values(top: Top) -> list[float]:

@@ -19,7 +19,9 @@ from marketprism.ops.topics import create_topics
 from marketprism.simulator import Simulators
 from schemas.errors import RawRecordError, SettingsError, StackError
 from schemas.feeds import FEEDS
-from schemas.raw import MARKER, RawLine, encode_line, encode_marker
+from schemas.instruments import Instrument
+from schemas.markers import MARKER, Definition, Lost, Tick
+from schemas.raw import RawLine, encode_line, encode_marker
 from schemas.settings import Settings, load_settings
 from tests.ingest.reading import ingesting, kinds, read_lines, read_records, until
 
@@ -138,13 +140,13 @@ async def test_deterministic(settings: Settings, tmp_path: Path) -> None:
 async def test_our_own_capture(settings: Settings, tmp_path: Path, suffix: str) -> None:
     """Raw lines are replayed as they are, in any packing: markers and definitions too, ticks made anew."""
     key = "okx:BTC-USDT-PERP"
-    definition = {"exchange": "okx", "feed": "okx", "symbol": "BTC-USDT-PERP", "exchange_symbol": "BTC-USDT-SWAP"}
-    definition |= {"kind": "perp", "base": "BTC", "quote": "USDT", "contract_size": "0.01"}
+    fields = {"exchange": "okx", "feed": "okx", "symbol": "BTC-USDT-PERP", "exchange_symbol": "BTC-USDT-SWAP"}
+    fields |= {"kind": "perp", "base": "BTC", "quote": "USDT", "contract_size": "0.01"}
     lines = [
         encode_line(T0, key, b'{"arg":{"channel":"trades","instId":"BTC-USDT-SWAP"},"data":[1]}'),
-        encode_marker(T0 + 1, "okx:*", "tick"),
-        encode_marker(T0 + 2, key, "instrument", **definition),
-        encode_marker(T0 + 3, key, "lost", frames=3, reason="test"),
+        encode_marker(T0 + 1, "okx:*", Tick()),
+        encode_marker(T0 + 2, key, Definition(Instrument.model_validate(fields))),
+        encode_marker(T0 + 3, key, Lost(frames=3, reason="test")),
         encode_line(T0 + 4, key, b"two\nlines"),
     ]
     path = tmp_path / f"capture{suffix}"

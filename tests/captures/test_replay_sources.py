@@ -13,6 +13,7 @@ from marketprism.captures.replay_sources import Source, feeds_of, open_sources, 
 from schemas.errors import RawRecordError, SettingsError, SymbolError
 from schemas.feeds import FEEDS
 from schemas.keys import UNKNOWN
+from schemas.markers import Tick
 from schemas.raw import encode_line, encode_marker
 from schemas.settings import Settings
 from tests.captures.test_replay import SPOT, T0, USDM, collected, frames, trade
@@ -29,7 +30,7 @@ def recorded(path: Path, count: int = 20, keys: tuple[str, ...] = KEYS, begin: i
         for n in range(begin, begin + count)
         for place, key in enumerate(keys)
     ]
-    path.write_bytes(b"".join(lines) + encode_marker(T0, "okx:*", "tick"))
+    path.write_bytes(b"".join(lines) + encode_marker(T0, "okx:*", Tick()))
     return path
 
 

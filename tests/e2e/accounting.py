@@ -6,7 +6,6 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any
 
 import orjson
 
@@ -15,7 +14,8 @@ from schemas.errors import FrameError, SymbolError
 from schemas.feeds import FEEDS, feed_of
 from schemas.instruments import Instrument, assumed_instrument
 from schemas.keys import EVERY, UNKNOWN
-from schemas.raw import MARKER, RawLine, unwrap
+from schemas.markers import MARKER, Oversized, Wrapped, decode_text
+from schemas.raw import RawLine, unwrap
 from streams.normalize import parse
 from streams.normalize.messages import BookMessage, Ignored, Trade
 from tests.e2e.follower import Body, Book, Follower, Place, key_of
@@ -244,10 +244,10 @@ def _frame_of(line: RawLine) -> tuple[bytes, str] | None:
     """A line's frame and its SHA-256; nothing for a marker that is none."""
     if not line.frame.startswith(MARKER):
         return line.frame, hashlib.sha256(line.frame).hexdigest()
-    marker: dict[str, Any] = orjson.loads(line.frame)
-    if marker["marketprism"] == "oversized":
-        return unwrap(marker), marker["sha256"]
-    if marker["marketprism"] == "frame":
+    marker = decode_text(line.frame)
+    if isinstance(marker, Oversized):
+        return unwrap(marker), marker.sha256
+    if isinstance(marker, Wrapped):
         frame = unwrap(marker)
         return frame, hashlib.sha256(frame).hexdigest()
     return None

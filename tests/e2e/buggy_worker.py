@@ -10,10 +10,10 @@ from streams.output import Output
 _on_frame = InstrumentProcessor.on_frame
 
 
-def _dying(self: InstrumentProcessor, out: Output, now: int, frame: bytes) -> None:
+def _dying(self: InstrumentProcessor, out: Output, frame: bytes) -> None:
     if b"INSURANCE_FUND" in frame:
         raise RuntimeError("a bug in the processor")
-    _on_frame(self, out, now, frame)
+    _on_frame(self, out, frame)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from ingest.app import ingest
 from marketprism.simulator import Simulators
 from schemas.feeds import FEEDS
-from schemas.raw import MARKER, decode_record
+from schemas.markers import MARKER
+from schemas.raw import decode_record
 from schemas.settings import Settings
 from schemas.topics import raw_topic
 from streams.instrument_processor import InstrumentProcessor
@@ -83,13 +84,13 @@ class Lab:
     def stream(self, key: str) -> InstrumentProcessor | None:
         """The state of `exchange:symbol`."""
         for partition in self._partitions.values():
-            if key in partition.streams:
-                return partition.streams[key]
+            if key in partition.entries:
+                return partition.entries[key]
         return None
 
     def live(self, key: str) -> bool:
         stream = self.stream(key)
-        return stream is not None and stream.books.orders.state == "live"
+        return stream is not None and stream.books.order_book.state == "live"
 
     async def until(self, reached: Callable[[], bool], what: str, within: float = 15.0) -> float:
         """Wait for it; the seconds it took."""
@@ -104,7 +105,7 @@ class Lab:
     def reload(self) -> None:
         """Write the whole state to checkpoint entries, and read it back."""
         for partition in self._partitions.values():
-            for key in list(partition.streams):
+            for key in list(partition.entries):
                 partition.load(key, partition.dump(key))
 
     async def equal(self, feed: str, symbol: str) -> None:
@@ -117,7 +118,7 @@ class Lab:
     def _levels(self, key: str) -> tuple[Levels, Levels]:
         stream = self.stream(key)
         assert stream is not None
-        book = stream.books.orders.book
+        book = stream.books.order_book.book
         return _decimals(map(texts_of, book.bids.all())), _decimals(map(texts_of, book.asks.all()))
 
 

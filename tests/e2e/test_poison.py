@@ -8,6 +8,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from schemas.keys import partition_of
+from schemas.markers import Connected
 from schemas.raw import encode_marker
 from schemas.settings import Settings
 from schemas.topics import raw_topic
@@ -23,7 +24,7 @@ def eth(frame: bytes) -> bytes:
 
 
 def book(key: str, millis: float) -> bytes:
-    connected = encode_marker(T0 + int(millis * 1e6), key, "connected")
+    connected = encode_marker(T0 + int(millis * 1e6), key, Connected())
     seed = line(key, frames.spot_snapshot(100, [["10", "1"]], [["11", "1"]]), millis)
     return connected + seed
 

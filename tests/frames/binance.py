@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from schemas.instruments import Instrument, assumed_instrument
-from schemas.raw import encode_line, encode_marker
+from schemas.raw import encode_line
 
 T0 = 1_790_000_000_000_000_000  # ns
 
@@ -91,7 +91,8 @@ def line(key: str, frame: bytes, millis: float = 0) -> bytes:
 
 
 def marker(key: str, kind: str, millis: float = 0, /, **fields: Any) -> bytes:
-    return encode_marker(T0 + int(millis * 1e6), key, kind, **fields)
+    """A marker as JSON of whatever fields: malformed ones too."""
+    return b"%d\t%s\t%s\n" % (T0 + int(millis * 1e6), key.encode(), dumps({"marketprism": kind} | fields))
 
 
 def tick(exchange: str, millis: float) -> bytes:

@@ -9,7 +9,8 @@ import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from ingest.app import ingest
-from schemas.raw import MARKER, RawLine, decode_record
+from schemas.markers import MARKER
+from schemas.raw import RawLine, decode_record
 from schemas.settings import Settings
 from schemas.topics import raw_topic
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from ingest.raw_buffer import RawBuffer, Record, Slot
 from schemas.limits import MAX_RECORD
-from schemas.raw import MARKER, RawLine, decode_record
+from schemas.markers import MARKER, Connected, Tick
+from schemas.raw import RawLine, decode_record
 
 KEYS = ("binance:BTC-USDT", "binance:ETH-USDT", "binance:BTC-USDT-PERP")
 LIMIT = 2_000
@@ -34,7 +35,7 @@ class Run:
             self.buffer.add_frame(self.slot(key), self.stamp, key, b"%d" % self.stamp + b"x" * size)
             self.most = max(self.most, self.buffer.size)
         elif action == "marker":
-            self.buffer.add_marker(self.slot(key), self.stamp, key, "connected")
+            self.buffer.add_marker(self.slot(key), self.stamp, key, Connected())
         elif action == "take":
             self.take(self.slot(key))
         elif self.flying:
@@ -101,7 +102,7 @@ def test_ticks_give_way() -> None:
     run = Run()
     for _ in range(5):
         run.act("frame", KEYS[0], 500)
-    assert not run.buffer.add_marker(run.slots[0], 1, "binance:*", "tick")
+    assert not run.buffer.add_marker(run.slots[0], 1, "binance:*", Tick())
 
 
 def test_records_keep_within_what_a_broker_takes() -> None:

@@ -14,7 +14,8 @@ from ingest.raw_writer import RawWriter
 from marketprism.local.broker import Broker, free_port
 from marketprism.ops.topics import create_topics
 from schemas.feeds import FEEDS
-from schemas.raw import MARKER, RawLine
+from schemas.markers import MARKER
+from schemas.raw import RawLine
 from schemas.settings import Settings, load_settings
 from tests.ingest.reading import read_lines, read_records
 

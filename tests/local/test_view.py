@@ -23,6 +23,7 @@ from marketprism.ops.raw_topic_stats import RawTopicStats
 from marketprism.ops.table_stats import Store, TableStats
 from marketprism.ops.topics import topic_ends
 from schemas.errors import StorageError
+from schemas.markers import Connected, Notice, Tick
 from schemas.raw import encode_line, encode_marker
 from schemas.settings import Settings, load_settings
 
@@ -37,9 +38,9 @@ SIGNAL = {
 def picture() -> Picture:
     watch = RawTopicStats(load_settings())
     symbols = ("BTC-USDT", "ETH-USDT", "BTC-USDT-PERP", "ETH-USDT-PERP")
-    lines = b"".join(encode_marker(1, f"okx:{symbol}", "instrument") for symbol in symbols)
-    lines += encode_marker(1, "okx:BTC-USDT", "connected") + encode_line(2, "okx:BTC-USDT", b"{}")
-    watch.take(lines + encode_line(3, "binance:?", b"rubbish") + encode_marker(4, "okx:*", "tick"))
+    lines = b"".join(encode_marker(1, f"okx:{symbol}", Notice()) for symbol in symbols)
+    lines += encode_marker(1, "okx:BTC-USDT", Connected()) + encode_line(2, "okx:BTC-USDT", b"{}")
+    watch.take(lines + encode_line(3, "binance:?", b"rubbish") + encode_marker(4, "okx:*", Tick()))
     offsets = Offsets({"market.trades": 7, "dead_letters": 1}, {"marketprism-sink": 3}, {"raw.okx": 5})
     stored = TableStats({"trades": 6}, {"okx": 4}, [SIGNAL], {"opened": 2, "closed": 1})
     disk = DiskWatch(Path.cwd(), 0)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from schemas.errors import RawRecordError
 from schemas.keys import partition_of
 from schemas.limits import MAX_FRAME
-from schemas.raw import MARKER, decode_record, encode_line, encode_marker, unwrap
+from schemas.markers import MARKER, Notice, Oversized, Wrapped, decode_text
+from schemas.raw import decode_record, encode_line, encode_marker, unwrap
 
 
 @given(st.lists(st.tuples(st.integers(0, 2**62), st.binary(max_size=80)), max_size=8))
@@ -20,8 +21,8 @@ def test_round_trip(frames: list[tuple[int, bytes]]) -> None:
     found = []
     for line in decode_record(record):
         assert line.key == "okx:BTC-USDT"
-        wrapped = line.frame.startswith(MARKER)
-        found.append((line.local_timestamp, unwrap(orjson.loads(line.frame)) if wrapped else line.frame))
+        marker = decode_text(line.frame) if line.frame.startswith(MARKER) else None
+        found.append((line.local_timestamp, unwrap(marker) if isinstance(marker, Wrapped) else line.frame))
     assert found == frames
 
 
@@ -36,17 +37,19 @@ def test_an_oversized_frame_is_described(filler: bytes) -> None:
     """More than a Kafka record holds is told by size and hash, with its beginning."""
     frame = filler * 10_000_000
     [line] = decode_record(encode_line(1, "okx:?", frame))
-    marker = orjson.loads(line.frame)
-    assert (marker["marketprism"], marker["bytes"]) == ("oversized", 10_000_000)
-    assert marker["sha256"] == hashlib.sha256(frame).hexdigest()
+    marker = decode_text(line.frame)
+    assert isinstance(marker, Oversized)
+    assert marker.bytes == 10_000_000
+    assert marker.sha256 == hashlib.sha256(frame).hexdigest()
     assert unwrap(marker) == frame[:1024]
     assert len(line.frame) < MAX_FRAME
 
 
 def test_markers() -> None:
-    """A marker's fields, its own `kind` among them."""
-    [line] = decode_record(encode_marker(5, "okx:*", "instrument", kind="perp"))
-    assert orjson.loads(line.frame) == {"marketprism": "instrument", "kind": "perp"}
+    """A marker leaves out the fields that have their default, and comes back equal."""
+    [line] = decode_record(encode_marker(5, "okx:*", Notice(reason="maintenance")))
+    assert orjson.loads(line.frame) == {"marketprism": "notice", "reason": "maintenance"}
+    assert decode_text(line.frame) == Notice(reason="maintenance")
 
 
 @pytest.mark.parametrize("record", [b"x\n", b"1\tkey\n", b"one\tkey\tframe\n"])

@@ -110,7 +110,7 @@ def joined(records: Joins, restart_every: int = 0) -> Digests:
         Restarting(partial(JoinProcessor, number, SETTINGS), restart_every) for number in range(SETTINGS.partitions)
     ]
     for offset, (number, record) in enumerate(records):
-        for topic, key, value in partitions[number].process(offset, record):
+        for topic, key, value in partitions[number].process(offset, record).records:
             hashes.add(topic, key, value)
     return hashes.digests()
 

@@ -159,4 +159,4 @@ def test_strangers_are_not_kept() -> None:
         key = f"okx:BT{number}-USDT"
         led = made.take(line(key, okx_bbo(11, "100", "1", "900", "1")))
         assert [topic for topic, _ in led if topic != "join"] == ["dead_letters"]
-    assert set(made.partition.streams) == {OKX_SPOT.key}
+    assert set(made.partition.entries) == {OKX_SPOT.key}

@@ -41,7 +41,7 @@ def test_updates_that_wait_are_bounded() -> None:
     """With 4,096 large updates and no snapshot the latest are kept, it is reported once, and a late seed still fits."""
     records = [*waiting(4_096), tick("binance", 500_000), tick("binance", 501_000)]
     state = partition("binance", *records)
-    orders = state.streams[KEY].books.orders
+    orders = state.entries[KEY].books.order_book
     assert orders.buffer.size <= MAX_BUFFERED_BYTES
     assert len(state.dump(KEY)) < MAX_CHECKPOINT_ENTRY
     state.process(5_000, line(KEY, frames.spot_snapshot(4_090, side(90_000, -1, 100), side(90_001, 1, 100)), 502_000))
@@ -52,15 +52,15 @@ def test_updates_that_wait_are_bounded() -> None:
 def test_a_large_book_and_a_full_buffer_are_one_entry() -> None:
     """5,000 levels a side and a full buffer fit into an entry, and come back equal."""
     state = partition("binance", line(KEY, frames.spot_snapshot(1, side(90_000, -1, 5_000), side(90_001, 1, 5_000))))
-    stream = state.streams[KEY]
-    stream.books.orders.refresh()
+    stream = state.entries[KEY]
+    stream.books.order_book.refresh()
     for offset, record in enumerate(waiting(3_000), 1):
         state.process(offset, record)
-    assert stream.books.orders.buffer.size > MAX_BUFFERED_BYTES * 0.9
+    assert stream.books.order_book.buffer.size > MAX_BUFFERED_BYTES * 0.9
     entry = state.dump(KEY)
     assert len(entry) < MAX_CHECKPOINT_ENTRY
     restored = InstrumentProcessor.load(entry, load_settings())
-    assert orjson.dumps(restored.books.orders.dump()) == orjson.dumps(stream.books.orders.dump())
+    assert orjson.dumps(restored.books.order_book.dump()) == orjson.dumps(stream.books.order_book.dump())
 
 
 def test_what_no_entry_can_hold_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,9 +68,9 @@ def test_what_no_entry_can_hold_is_given_up(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("streams.instrument_processor.MAX_CHECKPOINT_ENTRY", 2_000)
     book = frames.okx_book(-1, 1, side(90_000, -1, 5_000), side(90_001, 1, 5_000), "snapshot")
     state = partition("okx", line(OKX, book))
-    stream = state.streams[OKX]
+    stream = state.entries[OKX]
     assert len(stream.dump()) < 2_000
-    assert stream.books.orders.state == "stale"
+    assert stream.books.order_book.state == "stale"
     out = state.process(1, tick("okx", 1_000))
     topics = [topic for topic, _, _ in out.records]
     assert {"market.gaps", "market.status", "control.ingest"} <= set(topics)

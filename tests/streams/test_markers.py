@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from schemas.raw import MARKER
+from schemas.markers import MARKER
 from tests.frames import binance as frames
 from tests.frames.binance import T0, line, tick
 from tests.streams.test_raw_processor import live, of, run

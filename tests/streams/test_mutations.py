@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from schemas.events import EVENTS
 from schemas.instruments import Instrument, assumed_instrument
+from schemas.markers import Definition, Tick
 from schemas.raw import encode_line, encode_marker
 from schemas.settings import load_settings
 from streams.raw_processor import RawProcessor
@@ -153,7 +154,7 @@ def check(instrument: Instrument, lines: list[bytes]) -> None:
     """Every frame goes through, with one dead letter at most, and the rest of the books too after it."""
     exchange, key = instrument.exchange, instrument.key
     partition = RawProcessor(exchange, 0, SETTINGS)
-    partition.process(0, encode_marker(T0, key, "instrument", **instrument.model_dump()))
+    partition.process(0, encode_marker(T0, key, Definition(instrument)))
     for offset, frame in enumerate(lines, 1):
         out = partition.process(offset, encode_line(T0 + offset, key, frame))
         letters = 0
@@ -162,7 +163,7 @@ def check(instrument: Instrument, lines: list[bytes]) -> None:
                 check_stored(topic, value)
                 letters += topic == "dead_letters" and not orjson.loads(value)["reason"].startswith("row ")
         assert letters <= 1
-    out = partition.process(len(lines) + 1, encode_marker(T0 + 200 * 10**9, f"{exchange}:*", "tick"))
+    out = partition.process(len(lines) + 1, encode_marker(T0 + 200 * 10**9, f"{exchange}:*", Tick()))
     for topic, _, value in out.records:
         if topic in EVENTS:
             check_stored(topic, value)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from schemas.markers import Tick
 from schemas.raw import encode_marker
 from tests.frames import binance as frames
 from tests.frames.binance import T0, line, marker
@@ -13,7 +14,7 @@ BID, ASK = [["10", "1"]], [["11", "1"]]
 
 
 def tick(millis: float, *feeds: str) -> bytes:
-    return encode_marker(T0 + int(millis * 1e6), "binance:*", "tick", feeds=list(feeds))
+    return encode_marker(T0 + int(millis * 1e6), "binance:*", Tick(feeds=list(feeds)))
 
 
 def begun(key: str = KEY) -> bytes:

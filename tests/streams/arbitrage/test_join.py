@@ -33,7 +33,7 @@ class Join:
         self.others: list[tuple[str, bytes, dict[str, Any]]] = []  # topic, key and body of all that is no signal
 
     def line(self, line: bytes) -> list[dict[str, Any]]:
-        records = self.partition.process(self.offset, line)
+        records = self.partition.process(self.offset, line).records
         self.offset += 1
         for topic, key, value in records:
             assert key is not None
@@ -195,7 +195,9 @@ def test_restart_gives_the_same_signals(moves: list[Any], checkpoint: int, crash
         first.line(line)
     for symbol, dump in dumps.items():
         second.load(symbol, dump)
-    again = [orjson.loads(value) for number, line in enumerate(lines) for _, _, value in second.process(number, line)]
+    again = [
+        orjson.loads(value) for number, line in enumerate(lines) for _, _, value in second.process(number, line).records
+    ]
     by_source = {signal["source"]: signal for signal in [*first.signals, *again]}
     assert by_source == {signal["source"]: signal for signal in whole.signals}
 
@@ -334,7 +336,7 @@ def test_prices_of_different_coins() -> None:
     assert join.quote("htx", 40, [["0.000266", "5"]], [["0.000268", "5"]]) == []
     join.quote("htx", 50, [["0.0297", "5"]], [["0.0298", "5"]])
     assert len(join.others) == 2
-    assert join.partition.symbols["BTC-USDT"].statistics["okx", "htx"].mean < 2000
+    assert join.partition.entries["BTC-USDT"].statistics["okx", "htx"].mean < 2000
 
 
 def test_an_opportunity_that_becomes_implausible_closes() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
+from schemas.markers import Tick
 from schemas.raw import encode_marker
 from schemas.settings import load_settings
 from streams.raw_processor import RawProcessor
@@ -22,7 +23,7 @@ def side(best: int, step: int, count: int = 500) -> list[list[str]]:
 
 def served(millis: float) -> bytes:
     """A tick of an ingest that answers requests."""
-    return encode_marker(T0 + int(millis * 1e6), "binance:*", "tick", feeds=["binance-spot"])
+    return encode_marker(T0 + int(millis * 1e6), "binance:*", Tick(feeds=["binance-spot"]))
 
 
 class Rig:
@@ -47,7 +48,7 @@ class Rig:
 
     @property
     def state(self) -> str:
-        return self.partition.streams[KEY].books.orders.state
+        return self.partition.entries[KEY].books.order_book.state
 
 
 @pytest.fixture
@@ -118,7 +119,7 @@ def test_a_whole_seed_knows_everything() -> None:
     rig.seed(side(9999, -1, 20), side(10001, 1, 20), 0)
     rig.update([], [["10600", "5"], *([str(price), "0"] for price in range(10001, 10021))], 10)
     assert rig.state == "live"
-    assert rig.partition.streams[KEY].books.orders.book.asks.all() == [b'10600","5']
+    assert rig.partition.entries[KEY].books.order_book.book.asks.all() == [b'10600","5']
 
 
 def test_a_replay_goes_on_with_what_updates_told() -> None:
@@ -151,7 +152,7 @@ def test_known_levels_survive_a_restart(rig: Rig) -> None:
     restored = RawProcessor("binance", 0, load_settings(depth=400))
     for key in rig.partition.take_changed():
         restored.load(key, rig.partition.dump(key))
-    ours, theirs = restored.streams[KEY].books.orders, rig.partition.streams[KEY].books.orders
+    ours, theirs = restored.entries[KEY].books.order_book, rig.partition.entries[KEY].books.order_book
     assert orjson.dumps(ours.dump()) == orjson.dumps(theirs.dump())
     assert ours.book.asks.all() == theirs.book.asks.all()
     assert ours.book.asks.known_count() == 500
@@ -162,5 +163,5 @@ def test_the_request_says_where_seeds_are_cut() -> None:
     rig = Rig()
     rig.feed(marker(KEY, "instrument", 0, **SPOT.model_dump(), seed_levels=500))
     rig.seed(side(9999, -1, 100), side(10001, 1, 500), 0)
-    book = rig.partition.streams[KEY].books.orders.book
+    book = rig.partition.entries[KEY].books.order_book.book
     assert (book.bids.is_cut, book.asks.is_cut) == (False, True)
