@@ -34,11 +34,12 @@ def anchors(page: str) -> set[str]:
 
 
 def anchor(title: str) -> str:
+    """Return the anchor that GitHub gives a heading."""
     return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
 
 
 def wrong_citations(root: Path, file: Path) -> Iterator[str]:
-    """Report cited pages and sections that do not exist. A section is of the page that was last named in the file.
+    """Report cited pages and sections that do not exist. A section belongs to the page last named in the file.
 
     In a page itself, sections are its own until another page is named. Links are left to `wrong_links`.
     """
@@ -52,13 +53,13 @@ def wrong_citations(root: Path, file: Path) -> Iterator[str]:
             if not page.is_file():
                 yield f"{file}: there is no page {citation['page']}"
         elif page is None:
-            yield f"{file}: §{citation['section']} of no page"
+            yield f"{file}: §{citation['section']} names no page"
         elif page.is_file() and citation["section"] not in sections(page.read_text()):
             yield f"{file}: {page.name} has no §{citation['section']}"
 
 
 def wrong_links(file: Path) -> Iterator[str]:
-    """Report links to files or headings that do not exist, and `[§3.5](…)` that leads to another section."""
+    """Report links to files or headings that do not exist, and links like `[§3.5](…)` that lead to another section."""
     for link in _LINK.finditer(_INLINE_CODE.sub("", _FENCED.sub("", file.read_text()))):
         target, _, fragment = link["target"].partition("#")
         if re.match(r"\w+:", target):
