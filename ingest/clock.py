@@ -1,4 +1,4 @@
-"""An exchange's clock against ours, by REST (PROTOCOLS §7)."""
+"""An exchange's clock against ours, by REST (docs/protocols/README.md §7)."""
 
 import time
 from typing import NamedTuple

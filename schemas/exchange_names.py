@@ -1,4 +1,7 @@
-"""Each feed's own names of instruments: `BTC-USDT-PERP` is `BTCUSDT`, `BTC-USDT-SWAP`, `BTC-USDT` (PROTOCOLS §8)."""
+"""Each feed's own names of instruments: `BTC-USDT-PERP` is `BTCUSDT`, `BTC-USDT-SWAP`, `BTC-USDT`.
+
+See docs/protocols/README.md §8.
+"""
 
 import re
 from collections.abc import Callable
@@ -61,10 +64,10 @@ def _okx_name(symbol: Symbol) -> str:
 
 
 def _okx_symbol(name: str) -> Symbol:
-    # What follows an underscore marks a family of contracts: `BTC-USD_UM-SWAP` is a USD-quoted linear swap (§3.8),
-    # `BTC-USD_UM_XPERP-310404` a dated one that pays funding. They are other instruments than the inverse
-    # `BTC-USD-SWAP` and `BTC-USD-310404`, so the quote keeps the marker, with a point for the underscore, which no
-    # canonical symbol has.
+    # What follows an underscore marks a family of contracts: `BTC-USD_UM-SWAP` is a USD-quoted linear swap
+    # (docs/protocols/okx.md §3.8), `BTC-USD_UM_XPERP-310404` a dated one that pays funding. They are other
+    # instruments than the inverse `BTC-USD-SWAP` and `BTC-USD-310404`, so the quote keeps the marker, with a point for
+    # the underscore, which no canonical symbol has.
     base, *rest = name.split("-")
     if not rest or not _OKX_QUOTE.fullmatch(rest[0]) or (len(rest) == 1 and "_" in rest[0]):
         raise SymbolError(f"{name!r:.80} is no instrument of okx")

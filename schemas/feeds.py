@@ -9,7 +9,8 @@ from schemas.symbols import Kind, parse_symbol
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """`taker_bps`: what it trades, and the taker fee of each: public retail rates, basis points (PROTOCOLS §9)."""
+    """`taker_bps`: what it trades, and the taker fee of each: public retail rates, basis points
+    (docs/protocols/README.md §9)."""
 
     name: str
     exchange: str

@@ -1,6 +1,6 @@
 """Canonical symbols, and selections of them.
 
-Canonical (DESIGN: what Tardis and CCXT users already know):
+The canonical form is close to what users of Tardis and CCXT already know:
 `BTC-USDT` spot, `BTC-USDT-PERP` linear perpetual, `BTC-USD-PERP` inverse perpetual, `BTC-USDT-261225`
 dated future, `BTC-USD-261225-76000-C` option. The quote is the currency of the price, never of settlement.
 Multiplied tickers keep their multiplier in the base (`1000SHIB-USDT-PERP`), as on the exchange.

@@ -1,4 +1,4 @@
-"""Binance spot and USD-M futures (PROTOCOLS §1, §2)."""
+"""Binance spot and USD-M futures (docs/protocols/binance.md §1, §2)."""
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""Deribit v2, public channels over JSON-RPC (PROTOCOLS §6)."""
+"""Deribit v2, public channels over JSON-RPC (docs/protocols/deribit.md §6)."""
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""HTX spot and linear swaps (PROTOCOLS §4, §5): gzip frames, JSON pings, one topic a request."""
+"""HTX spot and linear swaps (docs/protocols/htx.md §4, §5): gzip frames, JSON pings, one topic a request."""
 
 import zlib
 from collections.abc import Iterable, Iterator

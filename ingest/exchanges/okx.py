@@ -1,4 +1,4 @@
-"""OKX v5, public channels (PROTOCOLS §3)."""
+"""OKX v5, public channels (docs/protocols/okx.md §3)."""
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache

@@ -189,7 +189,10 @@ class Book:
         return self.bids.is_exhausted() or self.asks.is_exhausted()
 
     def checksum(self) -> int:
-        """OKX's signed CRC32 of the best 25 levels, interleaved bid, ask, as `price:amount` (PROTOCOLS §3.5)."""
+        """OKX's signed CRC32 of the best 25 levels, interleaved bid, ask, as `price:amount`.
+
+        See docs/protocols/okx.md §3.5.
+        """
         bids, asks = self.bids.top(25), self.asks.top(25)
         levels = [level for pair in zip(bids, asks, strict=False) for level in pair]
         levels += bids[len(asks) :] + asks[len(bids) :]

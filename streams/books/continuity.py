@@ -21,7 +21,7 @@ Rule = Callable[[int, BookMessage, bool], Verdict]
 
 
 def binance_spot(sequence: int, update: BookMessage, first: bool) -> Verdict:
-    """PROTOCOLS §1.5.
+    """docs/protocols/binance.md §1.5.
 
     1. `u` <= sequence: nothing new, drop.
     2. `U` <= sequence + 1: follows or overlaps, apply (overlap is legal: amounts are absolute).
@@ -33,7 +33,7 @@ def binance_spot(sequence: int, update: BookMessage, first: bool) -> Verdict:
 
 
 def binance_usdm(sequence: int, update: BookMessage, first: bool) -> Verdict:
-    """PROTOCOLS §2.4. Ids are not consecutive: only `pu` chains.
+    """docs/protocols/binance.md §2.4. Ids are not consecutive: only `pu` chains.
 
     1. First on a snapshot: `u` < L drop; `U` <= L <= u, or `pu` == L (seen on the wire), apply; else a gap.
     2. Afterwards: `pu` == sequence apply; `u` <= sequence is a repetition, drop; else a gap.
@@ -48,7 +48,7 @@ def binance_usdm(sequence: int, update: BookMessage, first: bool) -> Verdict:
 
 
 def okx(sequence: int, update: BookMessage, first: bool) -> Verdict:
-    """PROTOCOLS §3.5.
+    """docs/protocols/okx.md §3.5.
 
     1. `prevSeqId` == sequence: apply; also when `seqId` equals it (keep-alive) or is below it (maintenance reset).
     2. `prevSeqId` < `seqId` <= sequence: a repetition, drop.
@@ -60,7 +60,7 @@ def okx(sequence: int, update: BookMessage, first: bool) -> Verdict:
 
 
 def htx_spot(sequence: int, update: BookMessage, first: bool) -> Verdict:
-    """PROTOCOLS §4.5.
+    """docs/protocols/htx.md §4.5.
 
     1. `seqNum` <= sequence: the book holds it, drop.
     2. `prevSeqNum` <= sequence: follows or overlaps, apply (overlap is legal: amounts are absolute).
@@ -72,7 +72,7 @@ def htx_spot(sequence: int, update: BookMessage, first: bool) -> Verdict:
 
 
 def htx_linear(sequence: int, update: BookMessage, first: bool) -> Verdict:
-    """PROTOCOLS §5.5. Versions are consecutive, and of one connection only.
+    """docs/protocols/htx.md §5.5. Versions are consecutive, and of one connection only.
 
     1. `version` == sequence + 1: apply.
     2. `version` <= sequence: a repetition, drop.
@@ -84,7 +84,7 @@ def htx_linear(sequence: int, update: BookMessage, first: bool) -> Verdict:
 
 
 def deribit(sequence: int, update: BookMessage, first: bool) -> Verdict:
-    """PROTOCOLS §6.5. Ids are shared by many instruments: they jump, only `prev_change_id` chains.
+    """docs/protocols/deribit.md §6.5. Ids are shared by many instruments: they jump, only `prev_change_id` chains.
 
     1. `prev_change_id` == sequence: apply.
     2. `change_id` <= sequence: a repetition, drop.

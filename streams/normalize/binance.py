@@ -1,4 +1,4 @@
-"""Binance spot and USD-M futures (PROTOCOLS §1.4, §2.3): trades, diff book, BBO, REST depth snapshots.
+"""Binance spot and USD-M futures (docs/protocols/binance.md §1.4, §2.3): trades, diff book, BBO, REST depth snapshots.
 
 The types say what a frame must hold; msgspec checks that while it decodes. Three streams make nearly all of the traffic
 and are decoded straight into them, by the stream's name; all others go the long way, which also finds the reasons.

@@ -1,4 +1,6 @@
-"""Deribit v2 (PROTOCOLS §6.4): trades, L2 books, BBO. Amounts of inverse perpetuals and futures are US dollars.
+"""Deribit v2 (docs/protocols/deribit.md §6.4): trades, L2 books, BBO.
+
+Amounts of inverse perpetuals and futures are US dollars.
 
 JSON-RPC with prices as numbers: `exact` keeps their text.
 """

@@ -1,4 +1,4 @@
-"""HTX spot and linear swaps (PROTOCOLS §4.4, §5.4): trades, L2 books, BBO. Amounts of swaps are contracts.
+"""HTX spot and linear swaps (docs/protocols/htx.md §4.4, §5.4): trades, L2 books, BBO. Amounts of swaps are contracts.
 
 Prices are numbers, some with an exponent: their text is kept.
 """

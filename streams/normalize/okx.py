@@ -1,4 +1,4 @@
-"""OKX v5 (PROTOCOLS §3.4): trades, L2 books, BBO. Amounts of derivatives are contracts."""
+"""OKX v5 (docs/protocols/okx.md §3.4): trades, L2 books, BBO. Amounts of derivatives are contracts."""
 
 from collections.abc import Callable
 from typing import Any, Literal

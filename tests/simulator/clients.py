@@ -263,7 +263,8 @@ class Follower:
             self._on(orjson.loads(frame))
 
     async def _seed(self, socket: ClientConnection) -> list[Any]:
-        """PROTOCOLS §1.5 and §2.4: buffer, fetch, and fetch again while the snapshot is older than the buffer."""
+        """docs/protocols/binance.md §1.5 and §2.4: buffer, fetch, and fetch again while the snapshot is older than
+        the buffer."""
         frames = [await receive(socket, lambda body: body.get("data", {}).get("e") == "depthUpdate")]
         prefix = {"binance-spot": "/api/v3", "binance-usdm": "/fapi/v1"}[self.book.feed]
         name = NAMES[self.book.feed, self.book.symbol]

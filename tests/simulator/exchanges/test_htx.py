@@ -58,7 +58,7 @@ def books_request(feed: str, verb: str = "sub") -> dict[str, str]:
 
 
 class LocalBook:
-    """A book by the documented procedure (PROTOCOLS §4.5, §5.5); `gaps` counts breaks of its chain."""
+    """A book by the documented procedure (docs/protocols/htx.md §4.5, §5.5); `gaps` counts breaks of its chain."""
 
     def __init__(self, feed: str) -> None:
         self.feed = feed

@@ -1,4 +1,4 @@
-"""The continuity rules against their published test vectors (PROTOCOLS §11.2)."""
+"""The continuity rules against their published test vectors (docs/protocols/README.md §11.2)."""
 
 import pytest
 

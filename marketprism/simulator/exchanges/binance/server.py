@@ -1,4 +1,7 @@
-"""Binance spot and USD-M futures (PROTOCOLS §1, §2): combined streams, control messages, REST snapshots and weights."""
+"""Binance spot and USD-M futures (docs/protocols/binance.md §1, §2).
+
+Combined streams, control messages, REST snapshots and weights.
+"""
 
 import asyncio
 import time

@@ -1,4 +1,7 @@
-"""Deribit's payloads: channel data, books and instrument definitions (PROTOCOLS §6). Prices and amounts are numbers."""
+"""Deribit's payloads: channel data, books and instrument definitions (docs/protocols/deribit.md §6).
+
+Prices and amounts are numbers.
+"""
 
 from typing import Any
 

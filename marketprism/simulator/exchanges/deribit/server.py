@@ -1,4 +1,7 @@
-"""Deribit v2 (PROTOCOLS §6): JSON-RPC on one path, books that bring their own snapshot, heartbeats on request."""
+"""Deribit v2 (docs/protocols/deribit.md §6): JSON-RPC on one path.
+
+Books bring their own snapshot. Heartbeats are sent on request.
+"""
 
 import asyncio
 import time

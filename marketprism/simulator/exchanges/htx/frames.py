@@ -1,4 +1,7 @@
-"""HTX's payloads: channel pushes and instrument definitions (PROTOCOLS §4, §5). Numbers are JSON numbers."""
+"""HTX's payloads: channel pushes and instrument definitions (docs/protocols/htx.md §4, §5).
+
+Numbers are JSON numbers.
+"""
 
 from typing import Any
 

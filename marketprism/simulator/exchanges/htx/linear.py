@@ -1,4 +1,7 @@
-"""HTX linear swaps: books of 20 and 150 levels that bring their snapshot and count versions (PROTOCOLS §5)."""
+"""HTX linear swaps: books of 20 and 150 levels that bring their snapshot and count versions.
+
+See docs/protocols/htx.md §5.
+"""
 
 import re
 from functools import partial

@@ -1,4 +1,7 @@
-"""HTX (PROTOCOLS §4, §5): gzip frames, JSON pings, one topic a request. `htx_spot` and `htx_linear` have the rest."""
+"""HTX (docs/protocols/htx.md §4, §5): gzip frames, JSON pings, one topic a request.
+
+`spot` and `linear` have the rest.
+"""
 
 import asyncio
 import time

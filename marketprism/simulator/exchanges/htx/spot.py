@@ -1,4 +1,7 @@
-"""HTX spot: incremental books of 5 to 400 levels on a path of their own, whose snapshots are pulled (PROTOCOLS §4)."""
+"""HTX spot: incremental books of 5 to 400 levels on a path of their own, whose snapshots are pulled.
+
+See docs/protocols/htx.md §4.
+"""
 
 from functools import partial
 from typing import Any, ClassVar

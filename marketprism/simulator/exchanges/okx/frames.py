@@ -1,4 +1,4 @@
-"""OKX's payloads: channel pushes and instrument definitions (PROTOCOLS §3)."""
+"""OKX's payloads: channel pushes and instrument definitions (docs/protocols/okx.md §3)."""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""OKX v5 (PROTOCOLS §3): text pings, one acknowledgement per argument, books that bring their own snapshot."""
+"""OKX v5 (docs/protocols/okx.md §3): text pings, one acknowledgement per argument.
+
+Books bring their own snapshot.
+"""
 
 import asyncio
 import time
