@@ -19,7 +19,7 @@ from ingest.subscriptions import Subscriptions
 from ingest.supervision import described
 from ingest.watchdog import Watchdog
 from schemas.errors import SymbolError
-from schemas.exchange_names import from_exchange
+from schemas.feeds import from_exchange
 from schemas.instruments import Instrument
 from schemas.keys import UNKNOWN
 from schemas.markers import Connected, Definition, Disconnected, Markers, Notice, Renewing

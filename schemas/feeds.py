@@ -1,44 +1,17 @@
-"""The registry of exchanges and feeds. A feed is one connection manager: an exchange's market with its own sockets."""
-
-from collections.abc import Mapping
-from dataclasses import dataclass
+"""The registry of exchanges and feeds."""
 
 from schemas.errors import SymbolError
-from schemas.symbols import Kind, parse_symbol
+from schemas.exchanges import binance, deribit, htx, okx
+from schemas.exchanges.base import Feed as Feed
+from schemas.symbols import parse_symbol
 
-
-@dataclass(frozen=True, slots=True)
-class Feed:
-    """`taker_bps`: what it trades, and the taker fee of each: public retail rates, basis points
-    (docs/protocols/README.md §9)."""
-
-    name: str
-    exchange: str
-    taker_bps: Mapping[Kind, float]
-
-    @property
-    def kinds(self) -> tuple[Kind, ...]:
-        return tuple(self.taker_bps)
-
-
-FEEDS: dict[str, Feed] = {
-    feed.name: feed
-    for feed in (
-        Feed("binance-spot", "binance", {"spot": 10.0}),
-        Feed("binance-usdm", "binance", {"perp": 5.0, "future": 5.0}),
-        Feed("okx", "okx", {"spot": 10.0, "perp": 5.0, "future": 5.0, "option": 3.0}),
-        Feed("htx-spot", "htx", {"spot": 20.0}),
-        Feed("htx-linear", "htx", {"perp": 6.0, "future": 6.0}),
-        # Spot's is not published in a readable form: what others take, not to promise too much.
-        Feed("deribit", "deribit", {"spot": 10.0, "perp": 3.5, "future": 3.5, "option": 3.0}),
-    )
-}
+FEEDS: dict[str, Feed] = {feed.name: feed for exchange in (binance, okx, htx, deribit) for feed in exchange.FEEDS}
 
 EXCHANGES: tuple[str, ...] = tuple(dict.fromkeys(feed.exchange for feed in FEEDS.values()))
 
 
 def feed_named(name: str) -> Feed:
-    """The feed of that name; `SymbolError` lists the known ones."""
+    """Return the feed of that name. Raises `SymbolError`, which lists the known ones."""
     try:
         return FEEDS[name.lower()]
     except KeyError:
@@ -46,9 +19,27 @@ def feed_named(name: str) -> Feed:
 
 
 def feed_of(exchange: str, symbol: str) -> Feed:
-    """The feed that carries a canonical symbol of an exchange."""
-    kind = parse_symbol(symbol).kind
+    """Return the feed that carries a canonical symbol of an exchange. Raises `SymbolError` if none does."""
+    parsed = parse_symbol(symbol)
     for feed in FEEDS.values():
-        if feed.exchange == exchange and kind in feed.kinds:
+        if feed.exchange == exchange and feed.carries(parsed):
             return feed
     raise SymbolError(f"{exchange} has no feed for {symbol}")
+
+
+def to_exchange(feed: str, symbol: str) -> str:
+    """Return a feed's own name of a canonical symbol, as REST and payloads spell it: `BTC-USDT` → `BTCUSDT`."""
+    return feed_named(feed).to_name(parse_symbol(symbol))
+
+
+def from_exchange(feed: str, name: str) -> str:
+    """Return the canonical symbol of a feed's own name: `BTC-USDT-SWAP` → `BTC-USDT-PERP`.
+
+    Raises `SymbolError` where it has none, or where the symbol that it looks like belongs to another name.
+    """
+    known = feed_named(feed)
+    symbol = known.to_symbol(name)
+    parse_symbol(str(symbol))
+    if known.to_name(symbol).upper() != name.upper():
+        raise SymbolError(f"{name!r:.80} looks like {symbol}, which is another instrument of {feed}")
+    return str(symbol)

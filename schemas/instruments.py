@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from schemas.exchange_names import to_exchange
+from schemas.feeds import to_exchange
 from schemas.symbols import Kind, Symbol, parse_symbol
 
 Status = Literal["trading", "halted", "closed"]
@@ -66,7 +66,7 @@ def assumed_instrument(feed: str, exchange: str, symbol: str) -> Instrument:
         kind=parts.kind,
         base=parts.base,
         quote=parts.quote,
-        inverse=parts.kind in ("perp", "future") and parts.quote == "USD",
+        inverse=parts.is_inverse,
         expiry=parts.expiry,
     )
 

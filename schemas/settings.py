@@ -213,8 +213,8 @@ class Settings(BaseSettings):
 
     def selection_of(self, feed: str) -> Selection:
         """The configured symbols that a feed can carry, and all patterns."""
-        kinds = FEEDS[feed].kinds
-        return Selection(text for text in self.symbols if is_pattern(text) or parse_symbol(text).kind in kinds)
+        carries = FEEDS[feed].carries
+        return Selection(text for text in self.symbols if is_pattern(text) or carries(parse_symbol(text)))
 
     def taker_fee_bps(self, exchange: str, symbol: str) -> float:
         """The taker fee of an instrument in basis points."""

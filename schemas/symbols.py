@@ -33,6 +33,11 @@ class Symbol:
     strike: str = ""
     option: Literal["", "C", "P"] = ""
 
+    @property
+    def is_inverse(self) -> bool:
+        """Whether it is a contract quoted in USD, settled in its base currency."""
+        return self.kind in ("perp", "future") and self.quote == "USD"
+
     def __str__(self) -> str:
         pair = f"{self.base}-{self.quote}"
         if self.kind == "perp":

@@ -11,7 +11,7 @@ from ingest.exchanges.listing import number, optional_text, plain, text
 from ingest.rest import Rest
 from schemas.channels import CHANNELS
 from schemas.errors import ExchangeError, SymbolError
-from schemas.exchange_names import to_exchange
+from schemas.feeds import to_exchange
 from schemas.instruments import Instrument, defined_instrument
 from schemas.symbols import Selection, parse_symbol
 

@@ -13,7 +13,7 @@ from ingest.exchanges.listing import number, optional_text, plain, text, unit
 from ingest.rest import Rest
 from schemas.channels import CHANNELS
 from schemas.errors import ExchangeError
-from schemas.exchange_names import from_exchange
+from schemas.feeds import from_exchange
 from schemas.instruments import Instrument, Status, defined_instrument
 from schemas.symbols import Selection, parse_symbol
 

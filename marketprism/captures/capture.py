@@ -14,8 +14,7 @@ import zstandard
 
 from ingest.exchanges import CONNECTORS
 from schemas.errors import RawRecordError, SymbolError
-from schemas.exchange_names import from_exchange
-from schemas.feeds import EXCHANGES, Feed, feed_of
+from schemas.feeds import EXCHANGES, Feed, feed_of, from_exchange
 from schemas.instruments import Instrument
 from schemas.keys import EVERY, UNKNOWN
 from schemas.markers import MARKER

@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import SymbolError
-from schemas.exchange_names import from_exchange, to_exchange
-from schemas.feeds import FEEDS, feed_of
+from schemas.feeds import FEEDS, feed_of, from_exchange, to_exchange
 from schemas.instruments import assumed_instrument
 from schemas.symbols import Symbol, parse_symbol
 

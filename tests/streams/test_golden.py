@@ -38,7 +38,6 @@ RECORDED = {
     "binance-usdm-ethusdt-20240808.gz": "binance-usdm",
     "okx-v5-20220406.gz": "okx",
     "htx-spot-2021.gz": "htx-spot",
-    "htx-swap-2022.gz": "htx-linear",
     "deribit-2021.gz": "deribit",
 }
 ROUNDS = 40

@@ -5,7 +5,7 @@ from decimal import Context, Decimal
 
 from marketprism.simulator.market.prices import START
 from schemas.errors import StackError
-from schemas.exchange_names import to_exchange
+from schemas.feeds import to_exchange
 from schemas.symbols import parse_symbol
 
 _QUANTUM = Decimal("1e-18")  # of base amounts that are quotients: as exact as those of the pipeline's events

@@ -10,8 +10,7 @@ import pytest
 
 from ingest.exchanges import CONNECTORS
 from schemas.errors import FrameError, SymbolError
-from schemas.exchange_names import from_exchange
-from schemas.feeds import FEEDS, feed_of
+from schemas.feeds import FEEDS, feed_of, from_exchange
 from schemas.instruments import Instrument, assumed_instrument
 from schemas.keys import UNKNOWN
 from streams.normalize import parse
@@ -22,15 +21,15 @@ NOW = 1_790_000_000_000_001  # µs of receipt
 pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason=f"no examples at {EXAMPLES}")
 
 COUNTS = {
-    "binance": {"Trade": 20, "BookMessage": 97, "Quote": 27, "Ignored": 216, "control": 7, "refused": 35},
+    "binance": {"Trade": 20, "BookMessage": 93, "Quote": 26, "Ignored": 216, "control": 7, "refused": 40},
     "okx": {"Trade": 13, "BookMessage": 16, "Quote": 11, "Ignored": 92, "control": 84, "refused": 45},
-    "htx": {"Trade": 8, "BookMessage": 11, "Quote": 5, "Ignored": 51, "control": 48, "refused": 10},
+    "htx": {"Trade": 6, "BookMessage": 9, "Quote": 4, "Ignored": 51, "control": 48, "refused": 15},
     "deribit": {"Trade": 4, "BookMessage": 20, "Quote": 2, "Ignored": 18, "control": 41, "refused": 2},
 }
 
 REFUSED = {
     "binance": {
-        r"has no canonical name": 10,  # COIN-M futures and European options, which are other markets; one "X"
+        r"has no canonical name": 15,  # COIN-M futures and European options, which are other markets; one "X"
         r"received on the subscription of": 3,  # written by hand: the stream names another instrument than the data
         r"not a timestamp": 11,  # written by hand: times such as 1 or 123456789
         r"missing field": 6,  # written by hand: no symbol, or no time
@@ -45,7 +44,7 @@ REFUSED = {
         r"unknown channel: 'some-channel'": 1,  # written by hand
     },
     "htx": {
-        r"has no canonical name": 10,  # coin-margined futures under rolling names (`BTC_CQ`); options, given up in 2022
+        r"has no canonical name": 15,  # coin-margined contracts (`BTC-USD`, `BTC_CQ`); options, given up in 2022
     },
     "deribit": {
         r"missing field 'change_id'": 1,  # written by hand

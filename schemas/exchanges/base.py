@@ -1,0 +1,32 @@
+"""What a feed is."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from schemas.symbols import Kind, Symbol
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """One market of an exchange, with sockets of its own.
+
+    `taker_bps`: the kinds of instruments that it trades, with the taker fee of each: public retail rates, basis points
+    (docs/protocols/README.md §9). `inverse`: whether its contracts are inverse; None: it has both. `to_name` and
+    `to_symbol` translate between canonical symbols and its own names, and raise `SymbolError`.
+    """
+
+    name: str
+    exchange: str
+    taker_bps: Mapping[Kind, float]
+    to_name: Callable[[Symbol], str]
+    to_symbol: Callable[[str], Symbol]
+    inverse: bool | None = None
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The kinds of instruments that it trades."""
+        return tuple(self.taker_bps)
+
+    def carries(self, symbol: Symbol) -> bool:
+        """Return whether an instrument of this symbol would be traded here."""
+        return symbol.kind in self.taker_bps and (self.inverse is None or symbol.is_inverse == self.inverse)

@@ -1,0 +1,32 @@
+"""OKX's feed, and how it names instruments (docs/protocols/README.md §8)."""
+
+import re
+from dataclasses import replace
+
+from schemas.errors import SymbolError
+from schemas.exchanges.base import Feed
+from schemas.symbols import Symbol, parse_symbol
+
+_QUOTE = re.compile(r"[^._]+(_[A-Z0-9]+)*")
+
+
+def _name(symbol: Symbol) -> str:
+    named = replace(symbol, quote=symbol.quote.replace(".", "_"))
+    return f"{named.base}-{named.quote}-SWAP" if symbol.kind == "perp" else str(named)
+
+
+def _symbol(name: str) -> Symbol:
+    # What follows an underscore marks a family of contracts: `BTC-USD_UM-SWAP` is a USD-quoted linear swap
+    # (docs/protocols/okx.md §3.8), `BTC-USD_UM_XPERP-310404` a dated one that pays funding. They are other
+    # instruments than the inverse `BTC-USD-SWAP` and `BTC-USD-310404`, so the quote keeps the marker, with a point for
+    # the underscore, which no canonical symbol has.
+    base, *rest = name.split("-")
+    if not rest or not _QUOTE.fullmatch(rest[0]) or (len(rest) == 1 and "_" in rest[0]):
+        raise SymbolError(f"{name!r:.80} is not an instrument of okx")
+    rest[0] = rest[0].replace("_", ".")
+    if rest[1:] == ["SWAP"]:
+        rest[1] = "PERP"
+    return parse_symbol("-".join([base, *rest]))
+
+
+FEEDS = (Feed("okx", "okx", {"spot": 10.0, "perp": 5.0, "future": 5.0, "option": 3.0}, _name, _symbol),)
