@@ -36,10 +36,11 @@ test-long: test hostile  ## every test, then the hostile run: some 35 minutes mo
 hostile: setup  ## the whole pipeline on mutated messages; SEEDS=20 SECONDS=60 each; bench/out/hostile.json holds what was found
 	$(BIN)/python -m tests.e2e.hostile --seeds 1-$(SEEDS) --seconds $(SECONDS)
 
-lint: setup  ## ruff and mypy --strict
+lint: setup  ## ruff, mypy --strict and the import contract
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 bench: setup  ## ours beside its rival or floor, some 8 minutes; bench/out holds results.json and report.png
 	$(BIN)/python -m bench
