@@ -1,4 +1,4 @@
-"""Helpers that put events into topics and run the sink over them."""
+"""Helpers that write events to topics and run the sink on them."""
 
 import asyncio
 import contextlib
@@ -16,11 +16,9 @@ from schemas.settings import Settings
 from sinks.sink import Sink
 from sinks.storage.base import Storage
 
-Record = tuple[bytes | None, bytes | None]  # key, value
-
 
 async def produce(settings: Settings, topic: str, values: Iterable[bytes | None], partition: int = 0) -> None:
-    """Append records to one partition; the key is the test events' own."""
+    """Append records to one partition, with the key of the sample events."""
     producer = AIOKafkaProducer(bootstrap_servers=settings.kafka, linger_ms=5, max_batch_size=262_144)
     await producer.start()
     try:
@@ -49,7 +47,7 @@ async def consume(settings: Settings, topic: str, partition: int = 0) -> list[by
 
 @contextlib.asynccontextmanager
 async def running(settings: Settings, storage: Storage) -> AsyncIterator[Sink]:
-    """A sink in this process; what it raises is raised at the end."""
+    """Run a sink in this process. Its error, if any, is raised at the end."""
     sink = Sink(settings, storage)
     task = asyncio.create_task(sink.run())
     try:
@@ -62,7 +60,7 @@ async def running(settings: Settings, storage: Storage) -> AsyncIterator[Sink]:
 async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not await condition():
-        assert time.monotonic() < deadline, "it did not come to that"
+        assert time.monotonic() < deadline, f"condition not met within {seconds:.0f} s"
         await asyncio.sleep(0.05)
 
 
@@ -71,7 +69,7 @@ async def rows(storage: Storage, sql: str) -> Any:
 
 
 def start_process(settings: Settings, log: Path) -> subprocess.Popen[bytes]:
-    """`python -m sinks` with these settings."""
+    """Start `python -m sinks` with these settings."""
     environment = os.environ | settings.environment()
     with log.open("ab") as out:
         return subprocess.Popen([sys.executable, "-m", "sinks"], env=environment, stdout=out, stderr=out)
