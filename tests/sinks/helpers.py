@@ -10,8 +10,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 
+from marketprism.ops.topics import read_all
 from schemas.settings import Settings
 from sinks.sink import Sink
 from sinks.storage.base import Storage
@@ -28,21 +29,9 @@ async def produce(settings: Settings, topic: str, values: Iterable[bytes | None]
         await producer.stop()
 
 
-async def consume(settings: Settings, topic: str, partition: int = 0) -> list[bytes]:
-    """All values of a partition."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka, auto_offset_reset="earliest")
-    await consumer.start()
-    try:
-        assigned = TopicPartition(settings.topic(topic), partition)
-        consumer.assign([assigned])
-        end = (await consumer.end_offsets([assigned]))[assigned]
-        values: list[bytes] = []
-        while await consumer.position(assigned) < end:
-            batches = await consumer.getmany(timeout_ms=200)
-            values += [record.value for records in batches.values() for record in records]
-        return values
-    finally:
-        await consumer.stop()
+async def read_values(settings: Settings, topic: str, partition: int = 0) -> list[bytes]:
+    """Return all values of a partition."""
+    return [record.value for record in (await read_all(settings, topic))[partition]]
 
 
 @contextlib.asynccontextmanager

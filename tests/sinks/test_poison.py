@@ -19,7 +19,7 @@ from sinks.migrations import migrate
 from sinks.storage.base import Block, Rejection, UnexplainedError, rejection_or_raise
 from sinks.storage.embedded import EmbeddedStorage
 from tests.sinks.events import trade
-from tests.sinks.helpers import consume, produce, rows, running, until
+from tests.sinks.helpers import produce, read_values, rows, running, until
 
 
 class FailingStorage(EmbeddedStorage):
@@ -49,7 +49,7 @@ async def stored(store: EmbeddedStorage) -> list[int]:
 
 
 async def letters(settings: Settings) -> list[DeadLetter]:
-    return [DeadLetter.model_validate_json(value) for value in await consume(settings, "dead_letters")]
+    return [DeadLetter.model_validate_json(value) for value in await read_values(settings, "dead_letters")]
 
 
 @pytest.mark.parametrize("bad", [{7}, {0}, {0, 1}, {19}, {3, 11, 12}])

@@ -19,7 +19,7 @@ from sinks.sink import TABLES, Sink
 from sinks.sql.client import run_query
 from sinks.storage.embedded import EmbeddedStorage
 from tests.sinks.events import BODIES, DAY, encoded, trade
-from tests.sinks.helpers import consume, produce, rows, running, start_process, until
+from tests.sinks.helpers import produce, read_values, rows, running, start_process, until
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ async def test_rejected_rows_are_isolated(settings: Settings, store: EmbeddedSto
     async with running(settings, store):
         await until_count(store, 37)
         await until_count(store, 4, "dead_letters")
-    letters = [DeadLetter.model_validate_json(value) for value in await consume(settings, "dead_letters")]
+    letters = [DeadLetter.model_validate_json(value) for value in await read_values(settings, "dead_letters")]
     assert [letter.source for letter in letters] == [f"sink-market.trades:0:{offset}:0:0" for offset in bad]
     assert all(letter.reason.startswith("rejected by ClickHouse: Code: ") for letter in letters)
     assert [letter.encoding for letter in letters] == ["base64", "text", "text", "text"]
