@@ -69,7 +69,7 @@ class PartitionWriter:
         self._next_offset = 0  # follows the last record received from the consumer
         self._first_offset = 0  # records before it are skipped
         self._resumes_at: StoredPosition | None = None  # to be verified against the topic before anything is stored
-        self._unproven = 0  # rows set aside in doubt since a block was last stored
+        self._unproven = 0  # rows set aside without a certain cause since a block was last stored
         self._arrived, self._full, self._closing = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._task = asyncio.create_task(self._run(), name=f"store {assigned.topic}-{assigned.partition}")
 

@@ -44,7 +44,7 @@ async def record(settings: Settings, exchanges: Sequence[str], path: Path, durat
 
     For each instrument, a definition and a snapshot are requested from ingest, so that the capture is complete. If the
     broker or the topics do not exist yet, the recording starts when they do. The file can be read after a kill, but
-    the last second may be missing. Raise `StackError` if a topic has another number of partitions than the settings.
+    the last second may be missing. Raise `StackError` if a topic's number of partitions differs from the setting.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()

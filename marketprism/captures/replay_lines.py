@@ -10,7 +10,7 @@ from schemas.raw import EVERY, MARKER, UNKNOWN, RawLine, encode_line, encode_mar
 
 _SECOND = 1_000_000_000
 _MAX_HOLE = 120  # s; a longer hole between two lines is not filled with a tick every second
-_SETTLE = 11  # s of ticks after which nothing in the workers is waiting any more
+_SETTLE = 11  # s; ticks for this long resolve everything that waits in the workers
 _WRAPPED = (MARKER + b"frame", MARKER + b"oversized")
 
 TopicLine = tuple[str, int, int, bytes]  # exchange, partition, receipt ns, line
@@ -54,7 +54,7 @@ class ReplayLines:
             yield *place, stamp, encode_line(stamp, key, frame)
 
     def end(self) -> Iterator[TopicLine]:
-        """Yield a last tick, late enough that nothing in the workers is waiting any more."""
+        """Yield a last tick, late enough to resolve everything that waits in the workers."""
         if self._first:
             yield from self._tick(self._last + _SETTLE * _SECOND)
 

@@ -83,7 +83,7 @@ def free_port(preferred: int = 0) -> int:
 
 
 class Broker(Child):
-    """Broker process on one data directory, which it keeps when it is stopped or killed and started again."""
+    """Broker process on one data directory. After `stop` or `kill`, `start` finds all data again."""
 
     def __init__(self, data: Path, port: int = 0) -> None:
         super().__init__("kafka", (), data / "kafka.log", says(_READY))

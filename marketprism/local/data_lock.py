@@ -20,7 +20,7 @@ _TIMEOUT = 1.0  # s; a process that checks the lock also holds it for a moment
 
 
 class DataLock:
-    """Lock on a data directory: `with DataLock(data): …`. Raises `StackError` with its holder if it is locked."""
+    """Lock on a data directory: `with DataLock(data): …`. Raises `StackError`, which describes the holder."""
 
     def __init__(self, data: Path) -> None:
         self._data = data

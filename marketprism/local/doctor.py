@@ -125,7 +125,7 @@ async def _clock(settings: Settings) -> Finding:
             rest = Rest(exchange.name, base, exchange.weight_per_minute, http)
             offset = (await compare_clock(exchange, rest)).offset / 1e6
     except (ExchangeError, TimeoutError) as error:
-        text = f"not checked, as {exchange.name} cannot be reached: {error or 'timeout'}"
+        text = f"not checked, as {exchange.name} cannot be reached: {str(error) or 'timeout'}"
         return Finding("clock", None, text)
     ok = abs(offset) < _MAX_CLOCK_OFFSET
     return Finding(

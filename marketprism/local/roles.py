@@ -15,10 +15,9 @@ class Role(NamedTuple):
     arguments: tuple[str, ...]
     ready: str
 
-    def child(self, log: Path, environment: Mapping[str, str], *options: str, name: str = "") -> Child:
-        """Return a child process in this role, not started yet. `name` replaces the role's name."""
-        command = [sys.executable, *self.arguments, *options]
-        return Child(name or self.name, command, log, says(self.ready), environment)
+    def child(self, log: Path, environment: Mapping[str, str], *options: str) -> Child:
+        """Return a child process in this role, not started yet."""
+        return Child(self.name, [sys.executable, *self.arguments, *options], log, says(self.ready), environment)
 
 
 SINK = Role("sink", ("-m", "sinks"), "partitions assigned")

@@ -24,10 +24,10 @@ log = structlog.get_logger(__name__)
 
 
 class Stack:
-    """All processes of the system, with `kafka/`, `clickhouse/` and `logs/` in the directory `data`.
+    """All processes of the system. Their files are in `kafka/`, `clickhouse/` and `logs/` of the directory `data`.
 
-    Start the parts in order. Leaving the context stops all of them. The directory is locked meanwhile: entering raises
-    `StackError` with the holder if it is already in use.
+    Start the parts in order. Leaving the context stops all of them. Entering locks the directory, and raises
+    `StackError` if it is in use.
     """
 
     def __init__(self, settings: Settings, data: Path) -> None:
@@ -90,7 +90,7 @@ class Stack:
         self._set(endpoints=json.loads(found[-1])["endpoints"])
 
     async def _start(self, role: Role, *options: str) -> Child:
-        # The text that shows a process to be ready is logged at INFO.
+        # Whether a process is ready is read from its log at INFO.
         level = "DEBUG" if self.settings.log_level == "DEBUG" else "INFO"
         settings = self.settings.model_copy(update={"log_level": level})
         environment = settings.environment() | {"PYTHONUNBUFFERED": "1"}
@@ -100,5 +100,5 @@ class Stack:
         return child
 
     def _set(self, **values: object) -> None:
-        """Change settings and keep all others as they are set or unset."""
+        """Change settings. Settings that were not set stay unset."""
         self.settings = Settings(**{**self.settings.model_dump(exclude_unset=True), **values})

@@ -13,7 +13,7 @@ from schemas.topics import CONTROL
 
 
 async def ask_to_reconnect(settings: Settings, feeds: Iterable[str]) -> None:
-    """Request ingest to move all connections of these feeds to new sockets. Raise `StackError` without a broker."""
+    """Send a request to move all connections of these feeds to new sockets. Raise `StackError` without a broker."""
     body = {"request": "reconnect", "feeds": list(feeds), "timestamp": time.time_ns() // 1000}
     producer = AIOKafkaProducer(bootstrap_servers=settings.kafka)
     try:

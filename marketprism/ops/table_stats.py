@@ -73,7 +73,7 @@ class TableStatsReader:
                 {row["type"]: int(row["rows"]) for row in await self._query(_SIGNAL_COUNTS)},
             )
         except (ClientError, TimeoutError, OSError, ValueError) as error:
-            raise StorageError(f"ClickHouse does not answer: {error or type(error).__name__}") from None
+            raise StorageError(f"ClickHouse does not answer: {str(error) or type(error).__name__}") from None
 
     async def _query(self, query: str) -> list[dict[str, Any]]:
         url, headers = self._endpoint()

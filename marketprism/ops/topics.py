@@ -39,7 +39,7 @@ async def admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
 async def create_topics(settings: Settings) -> list[str]:
     """Create the missing topics and return their names.
 
-    Raise `StackError` if a topic has another number of partitions than the settings say.
+    Raise `StackError` if a topic's number of partitions differs from the setting.
     """
     wanted = {settings.topic(topic.name): topic.partitions or settings.partitions for topic in TOPICS.values()}
     async with admin(settings) as client:

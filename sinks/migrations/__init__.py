@@ -18,7 +18,7 @@ _TTL = re.compile(r"TTL .*toIntervalDay\((\d+)\)")
 
 
 class Migration(NamedTuple):
-    """One SQL file."""
+    """One numbered SQL file."""
 
     name: str
     text: str

@@ -7,7 +7,7 @@ from sinks.storage.base import Storage
 def open_storage(settings: Settings) -> Storage:
     """Open the ClickHouse named by the setting `clickhouse`."""
     if settings.clickhouse.startswith("chdb://"):
-        from sinks.storage.embedded import EmbeddedStorage  # loads a 400 MB engine
+        from sinks.storage.embedded import EmbeddedStorage  # imported only when used: the engine is 400 MB
 
         return EmbeddedStorage(settings)
     from sinks.storage.tcp import ServerStorage

@@ -62,7 +62,7 @@ class ServerStorage:
 
     def _unreachable(self, error: Exception) -> StorageError:
         address = self._url.rpartition("@")[2]  # without user and password
-        return StorageError(f"cannot reach ClickHouse at {address}: {error or type(error).__name__}")
+        return StorageError(f"cannot reach ClickHouse at {address}: {str(error) or type(error).__name__}")
 
     def _client(self) -> Client:
         client = getattr(self._local, "client", None)

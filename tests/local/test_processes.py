@@ -184,7 +184,7 @@ async def test_one_child_can_be_retired(tmp_path: Path, supervisor: Supervisor) 
 
 
 async def test_unresponsive_children_do_not_delay_shutdown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With children that ignore SIGTERM, the shutdown keeps its time limit, and the others exit by themselves."""
+    """If children ignore SIGTERM, the shutdown stays within its time limit, and the others exit by themselves."""
     monkeypatch.setattr(processes, "STOP_WITHIN", 2.0)
     async with Supervisor() as supervisor:
         await supervisor.start(python(tmp_path, POLITE, "polite"))

@@ -53,7 +53,7 @@ async def test_topic_ends(settings: Settings) -> None:
 
 
 async def test_a_different_number_of_partitions_is_an_error(settings: Settings) -> None:
-    """If a topic has another number of partitions than the settings, the error says what to do."""
+    """If a topic's number of partitions differs from the setting, the error says what to do."""
     with pytest.raises(StackError, match="set `partitions`"):
         await create_topics(settings.model_copy(update={"partitions": 3}))
 

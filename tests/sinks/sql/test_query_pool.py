@@ -105,7 +105,7 @@ async def test_queries_beyond_the_limit_are_rejected(server: SqlServer) -> None:
 
 
 async def test_memory_of_one_query_is_bounded(server: SqlServer) -> None:
-    """A query that would take more says so; one that sorts or groups more than that is still answered."""
+    """A query that exceeds the limit fails with an error. One that only sorts or groups more data succeeds."""
     status, text = await ask(server, "SELECT length(groupArray(toString(number))) FROM numbers(100000000)")
     assert status == 503
     assert text.startswith("Code: 241.")
