@@ -1,4 +1,4 @@
-# MarketPrism: `make demo` shows it, `make test` proves it. Needs python3 (3.11 or later) and make; does its own set-up.
+# `make demo` shows MarketPrism, `make test` tests it. Both need only python3 (3.11 or later) and make.
 PYTHON ?= python3
 DURATION ?= 0
 SEEDS ?= 20
@@ -8,15 +8,15 @@ PIP := $(BIN)/pip --disable-pip-version-check
 
 .PHONY: help setup demo test test-long hostile lint bench bench-full lock clean
 
-help:  ## what there is
+help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
 
-setup: .venv/ready  ## the environment (.venv) and the broker's jars
+setup: .venv/ready  ## install the environment (.venv) and the broker's jars
 
 .venv/ready: requirements.lock pyproject.toml marketprism/local/kafka.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "MarketPrism needs Python 3.11 or later: make PYTHON=python3.11")'
 	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
-	@# The lock's own uv is many times quicker than pip; where it cannot reach the registry that pip is set to, pip does it.
+	@# uv, from the lock, is many times faster than pip, which replaces it if it cannot reach pip's configured registry.
 	sed -n '/^uv==/,/# via/p' requirements.lock >.venv/uv.txt
 	$(PIP) install --require-hashes -r .venv/uv.txt
 	$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements.lock \
@@ -25,32 +25,32 @@ setup: .venv/ready  ## the environment (.venv) and the broker's jars
 	$(BIN)/python -m marketprism.local.jars
 	@touch $@
 
-demo: setup  ## the whole system on this machine with simulated exchanges; DURATION=60 stops after a minute
+demo: setup  ## run the whole system on this machine with simulated exchanges; DURATION=60 stops it after a minute
 	$(BIN)/marketprism demo --duration $(DURATION)
 
-test: setup  ## every test, on a real broker and a real engine
+test: setup  ## run all tests, with a real broker and a real ClickHouse engine
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-test-long: test hostile  ## every test, then the hostile run: some 35 minutes more
+test-long: test hostile  ## run all tests, then the hostile run, which takes about 35 minutes more
 
-hostile: setup  ## the whole pipeline on mutated messages; SEEDS=20 SECONDS=60 each; bench/out/hostile.json holds what was found
+hostile: setup  ## run the whole pipeline on mutated messages, SEEDS=20 times SECONDS=60; writes bench/out/hostile.json
 	$(BIN)/python -m tests.e2e.hostile --seeds 1-$(SEEDS) --seconds $(SECONDS)
 
-lint: setup  ## ruff, mypy --strict and the import contract
+lint: setup  ## check with ruff, mypy --strict and the import contract
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: setup  ## ours beside its rival or floor, some 8 minutes; bench/out holds results.json and report.png
+bench: setup  ## run the benchmarks, about 8 minutes; writes results.json and report.png to bench/out
 	$(BIN)/python -m bench
 
-bench-full: setup  ## the same with more and longer rounds, some 40 minutes
+bench-full: setup  ## run the benchmarks with more and longer rounds, about 40 minutes
 	$(BIN)/python -m bench --full
 
-lock: setup  ## requirements.lock anew from pyproject.toml
+lock: setup  ## recreate requirements.lock from pyproject.toml
 	$(BIN)/uv pip compile --quiet pyproject.toml --extra dev --generate-hashes --no-emit-index-url --universal \
 		--python-version 3.11 -o requirements.lock
 
-clean:  ## remove the environment and benchmark results; data/ stays
+clean:  ## remove the environment and benchmark results, but not data/
 	rm -rf .venv bench/out

@@ -1,4 +1,4 @@
-"""`python -m sinks`: the sink process. With an embedded ClickHouse it also answers SQL."""
+"""Run the sink process (`python -m sinks`). With an embedded ClickHouse it also serves SQL over HTTP."""
 
 import asyncio
 import contextlib
@@ -15,20 +15,20 @@ from sinks.sink import Sink
 from sinks.storage.base import Storage
 from sinks.storage.open import open_storage
 
-_RETRY_S = 2.0  # while ClickHouse is away at the start
+_RETRY_S = 2.0  # between connection attempts at the start
 
 log = structlog.get_logger(__name__)
 
 
 async def run(settings: Settings) -> None:
-    """Migrate, store, answer SQL, until SIGINT or SIGTERM."""
+    """Migrate the schema, then store events and serve SQL until SIGINT or SIGTERM."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     storage = await asyncio.to_thread(open_storage, settings)
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(storage.close)
-        if not await _reachable(storage, stop):
+        if not await _wait_for_clickhouse(storage, stop):
             return
         await asyncio.to_thread(migrate, storage, settings)
         if settings.clickhouse.startswith("chdb://"):
@@ -38,21 +38,21 @@ async def run(settings: Settings) -> None:
             stack.push_async_callback(server.stop)
             await server.start()
         sink = Sink(settings, storage)
-        stopping = asyncio.create_task(_stop_when(stop, sink))
+        stopping = asyncio.create_task(_stop_on(stop, sink))
         try:
             await sink.run()
         finally:
             stopping.cancel()
-    log.info("the sink ended")
+    log.info("sink stopped")
 
 
-async def _stop_when(stop: asyncio.Event, sink: Sink) -> None:
+async def _stop_on(stop: asyncio.Event, sink: Sink) -> None:
     await stop.wait()
     sink.stop()
 
 
-async def _reachable(storage: Storage, stop: asyncio.Event) -> bool:
-    """Wait for ClickHouse; False when asked to stop before."""
+async def _wait_for_clickhouse(storage: Storage, stop: asyncio.Event) -> bool:
+    """Wait until ClickHouse answers. Return False when `stop` is set first."""
     while not stop.is_set():
         try:
             await asyncio.to_thread(storage.query, "SELECT 1")

@@ -1,4 +1,4 @@
-"""One topic partition on its way into ClickHouse: records gather, leave as one block, one block at a time."""
+"""Write one topic partition to ClickHouse, one block at a time."""
 
 import asyncio
 import time
@@ -16,30 +16,31 @@ from schemas.limits import MAX_DEAD_FRAME, MAX_EVENT
 from schemas.settings import Settings
 from schemas.sources import SeenSources, source_of
 from sinks.dead_letters import rejected_row
-from sinks.storage.base import Block, Refusal, Storage, UnexplainedError
+from sinks.storage.base import Block, Rejection, Storage, UnexplainedError
 
 MAX_ROWS = 50_000
 MAX_BYTES = 8_000_000
-FLUSH_S = 0.5  # most that a record waits for others
-_FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0  # s between attempts while ClickHouse or the broker is away
-_LONG, _REPORT_EVERY = 10.0, 30.0  # s of waiting that is worth a line when it is over; between lines while it lasts
-_MOST_UNPROVEN = 3  # rows in a row that are set aside while it is in doubt whether ClickHouse can store any
-_MAX_KEY = 1_024  # bytes of a record's key that its dead letter repeats
+FLUSH_S = 0.5  # maximum time that a record waits to be batched
+_MIN_WAIT, _MAX_WAIT = 0.1, 5.0  # s between attempts while ClickHouse or the broker is unavailable
+_LONG_WAIT = 10.0  # s; the end of a longer wait is logged
+_REPORT_EVERY = 30.0  # s between log lines while waiting
+_MAX_UNPROVEN = 3  # consecutive rows set aside while it is unclear whether ClickHouse can store any
+_MAX_KEY = 1_024  # bytes of a record's key that are copied to its dead letter
 
 log = structlog.get_logger(__name__)
 R = TypeVar("R")
 
 
-class Held(NamedTuple):
-    """What ClickHouse holds of a topic partition and one origin: highest offset, and the source there."""
+class StoredPosition(NamedTuple):
+    """Highest offset that ClickHouse holds of a topic partition and one origin, and the source of that row."""
 
     origin: str
     offset: int
     source: str
 
 
-class Shared(NamedTuple):
-    """What all partitions' writers work with."""
+class SharedResources(NamedTuple):
+    """Clients and threads that all partition writers share."""
 
     settings: Settings
     storage: Storage
@@ -49,14 +50,14 @@ class Shared(NamedTuple):
 
 
 class _Closing(Exception):
-    """The writer is to end, and what it waited for has not come."""
+    """Raised in a retry loop when the writer is closed before the call has succeeded."""
 
 
 class PartitionWriter:
-    """Runs from the assignment of a partition to its revocation. `topic` is without prefix."""
+    """Writer of one topic partition, from its assignment to its revocation. `topic` is the name without prefix."""
 
-    def __init__(self, assigned: TopicPartition, topic: str, table: str, shared: Shared) -> None:
-        self.stored = -1  # the offset to commit: everything before it is in ClickHouse or in dead_letters
+    def __init__(self, assigned: TopicPartition, topic: str, table: str, shared: SharedResources) -> None:
+        self.commit_offset = -1  # every record before it is in ClickHouse or in dead_letters
         self._assigned = assigned
         self._topic = topic
         self._table = f"{shared.settings.database}.{table}"
@@ -65,91 +66,92 @@ class PartitionWriter:
         self._sources = SeenSources()
         self._records: list[ConsumerRecord] = []
         self._bytes = 0
-        self._seen = 0  # the offset after the last record taken from the consumer
-        self._start = 0
-        self._resumes_at: Held | None = None  # to be found in the topic before anything is stored
-        self._unproven = 0  # rows set aside in doubt since anything was stored
+        self._next_offset = 0  # follows the last record received from the consumer
+        self._first_offset = 0  # records before it are skipped
+        self._resumes_at: StoredPosition | None = None  # to be verified against the topic before anything is stored
+        self._unproven = 0  # rows set aside without a certain cause since a block was last stored
         self._arrived, self._full, self._closing = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._task = asyncio.create_task(self._run(), name=f"store {assigned.topic}-{assigned.partition}")
 
     def add(self, records: Sequence[ConsumerRecord]) -> None:
-        """Take records, in order. The consumer is paused while a block's worth waits."""
+        """Queue records, in order. The consumer is paused while a full block is waiting."""
         if not records:
             return
         if self._resumes_at is not None:
             self._verify(records[0], self._resumes_at)
             self._resumes_at = None
-        if records[0].offset > self._seen:
-            self._log.error("records lost: the broker dropped them early", records=records[0].offset - self._seen)
-        repeated = 0
+        if records[0].offset > self._next_offset:
+            missing = records[0].offset - self._next_offset
+            self._log.error("records lost: the broker deleted them before they were stored", records=missing)
+        duplicates = 0
         for record in records:
-            if record.offset < self._start:
+            if record.offset < self._first_offset:
                 continue
             value = record.value or b""
             if self._sources.is_new(value):
                 self._records.append(record)
                 self._bytes += len(value)
             else:
-                repeated += 1
-        self._seen = records[-1].offset + 1
-        if repeated:
-            self._log.info("repeated events dropped", events=repeated, until_offset=self._seen)
+                duplicates += 1
+        self._next_offset = records[-1].offset + 1
+        if duplicates:
+            self._log.info("duplicate events dropped", events=duplicates, until_offset=self._next_offset)
         self._arrived.set()
         if len(self._records) >= MAX_ROWS or self._bytes >= MAX_BYTES:
             self._full.set()
             self._shared.consumer.pause(self._assigned)
 
-    def check(self) -> None:
-        """Raise what ended the writer, if anything did."""
+    def raise_if_failed(self) -> None:
+        """Raise the error that ended the writer, if any."""
         if self._task.done() and not self._closing.is_set():
             self._task.result()
 
     async def close(self) -> None:
-        """Store what has gathered, unless ClickHouse is away, and end."""
+        """Store the queued records, unless ClickHouse is unavailable, and end."""
         self._closing.set()
         self._arrived.set()
         await self._task
 
-    # Where to begin
+    # Start position
 
     async def _run(self) -> None:
         try:
             await self._open()
-            while await self._block_due():
-                await self._store_gathered()
+            while await self._wait_for_block():
+                await self._store_queued()
         except _Closing:
-            self._log.info("left with records not stored: the broker keeps them", records=len(self._records))
+            self._log.info("closed with unstored records; Kafka keeps them", records=len(self._records))
 
     async def _open(self) -> None:
-        """Go on after what ClickHouse holds: it alone knows, the committed offset is for those who watch the lag."""
+        """Resume after the last row in ClickHouse. Committed offsets are not used; they only show the lag."""
         consumer, partition = self._shared.consumer, self._assigned
-        held = await self._patiently(self._held)
-        begin = (await self._patiently(lambda: consumer.beginning_offsets([partition])))[partition]
-        end = (await self._patiently(lambda: consumer.end_offsets([partition])))[partition]
-        self._sources = SeenSources(each.source.encode() for each in held)
-        last = max(held, key=lambda each: each.offset, default=None)
+        positions = await self._retry(self._stored_positions)
+        begin = (await self._retry(lambda: consumer.beginning_offsets([partition])))[partition]
+        end = (await self._retry(lambda: consumer.end_offsets([partition])))[partition]
+        self._sources = SeenSources(each.source.encode() for each in positions)
+        last = max(positions, key=lambda each: each.offset, default=None)
         if last is None:
-            self._start = await self._patiently(self._first_kept) or begin
+            self._first_offset = await self._retry(self._first_retained_offset) or begin
         else:
-            self._start = last.offset + 1
+            self._first_offset = last.offset + 1
             if last.offset >= end:
-                raise self._another_topic(f"ends at offset {end}", last)
+                raise self._topic_mismatch(f"ends at offset {end}", last)
             if last.offset >= begin:
                 self._resumes_at = last
-        self._seen = self._resumes_at.offset if self._resumes_at else self._start
-        consumer.seek(partition, max(begin, self._seen))
+        self._next_offset = self._resumes_at.offset if self._resumes_at else self._first_offset
+        consumer.seek(partition, max(begin, self._next_offset))
         consumer.resume(partition)
 
-    async def _held(self) -> list[Held]:
+    async def _stored_positions(self) -> list[StoredPosition]:
         sql = (
             f"SELECT origin, offset, highest_source FROM {self._table}_held "
             f"WHERE partition = {self._assigned.partition}"
         )
         rows = await self._in_thread(self._shared.storage.query, sql)
-        return [Held(origin, int(offset), source) for origin, offset, source in rows]
+        return [StoredPosition(origin, int(offset), source) for origin, offset, source in rows]
 
-    async def _first_kept(self) -> int:
-        """Where nothing is held: the first record that retention would still keep, 0 for all."""
+    async def _first_retained_offset(self) -> int:
+        """Return the first offset within the retention period, for an empty table; 0 means all."""
         days = self._shared.settings.retention_days
         if not days:
             return 0
@@ -158,30 +160,30 @@ class PartitionWriter:
         at = found[self._assigned]
         return at.offset if at else 0
 
-    def _verify(self, record: ConsumerRecord, held: Held) -> None:
+    def _verify(self, record: ConsumerRecord, stored: StoredPosition) -> None:
         found = source_of(record.value or b"").decode(errors="replace")
-        if record.offset == held.offset and found != held.source:
-            raise self._another_topic(f"has {found or 'no source'} at offset {held.offset}", held)
+        if record.offset == stored.offset and found != stored.source:
+            raise self._topic_mismatch(f"has {found or 'no source'} at offset {stored.offset}", stored)
 
-    def _another_topic(self, finding: str, held: Held) -> StorageError:
+    def _topic_mismatch(self, finding: str, stored: StoredPosition) -> StorageError:
         return StorageError(
             f"topic {self._assigned.topic} partition {self._assigned.partition} {finding}, but table "
-            f"{self._table} holds {held.source} from its offset {held.offset}: the topic was made anew, or "
-            "lost its end, since these rows were stored. Name another database (setting `database`), or drop this one, "
+            f"{self._table} holds {stored.source} from its offset {stored.offset}: the topic was recreated or "
+            "truncated after these rows were stored. Name another database (setting `database`), or drop this one, "
             "and start again"
         )
 
     # Blocks
 
-    async def _block_due(self) -> bool:
+    async def _wait_for_block(self) -> bool:
         await self._arrived.wait()
         if not self._closing.is_set():
             await _wait(self._full, FLUSH_S)
         return bool(self._records) or not self._closing.is_set()
 
-    async def _store_gathered(self) -> None:
+    async def _store_queued(self) -> None:
         records, self._records, self._bytes = self._records, [], 0
-        seen = self._seen
+        next_offset = self._next_offset
         if not self._closing.is_set():
             self._arrived.clear()
         if self._full.is_set():
@@ -190,49 +192,52 @@ class PartitionWriter:
                 self._shared.consumer.resume(self._assigned)
         if records:
             await self._store(records)
-        self.stored = seen
+        self.commit_offset = next_offset
 
     async def _store(self, records: list[ConsumerRecord]) -> None:
-        """In order, halving what is refused; a refused row is in dead_letters before any row after it is stored."""
+        """Store in order and halve rejected blocks.
+
+        A rejected row is in dead_letters before any row after it is stored.
+        """
         whole = Block(
             self._assigned.partition, [record.value or b"" for record in records], [record.offset for record in records]
         )
         waiting, attempts = [whole], self._shared.settings.poison_attempts
         while waiting:
             block = waiting.pop()
-            alone = len(block.values) == 1
-            refusal = await self._insert(block, attempts if alone or block is whole else 1)
-            if refusal is None:
+            single = len(block.values) == 1
+            rejection = await self._insert(block, attempts if single or block is whole else 1)
+            if rejection is None:
                 self._unproven = 0
-            elif not alone:
+            elif not single:
                 waiting.extend(reversed(block.halves()))
-            elif refusal.certain or await self._is_poison():
-                await self._bury(next(each for each in records if each.offset == block.offsets[0]), refusal)
+            elif rejection.certain or await self._is_poison():
+                await self._set_aside(next(each for each in records if each.offset == block.offsets[0]), rejection)
             else:
                 waiting.append(block)
 
     async def _is_poison(self) -> bool:
-        """Whether a row that fails for a reason that may be ClickHouse's is to be set aside.
+        """Decide whether to set aside a row whose failure may be ClickHouse's fault.
 
-        A few are, so that those after them can show that ClickHouse stores them. When these fail, too, and nothing was
-        stored in between, it is ClickHouse's trouble, and is waited for.
+        A few such rows are set aside, so that later rows can show that ClickHouse stores them. When those fail too and
+        nothing was stored in between, ClickHouse is at fault, and the writer waits.
         """
-        if self._unproven < _MOST_UNPROVEN:
+        if self._unproven < _MAX_UNPROVEN:
             self._unproven += 1
             return True
-        self._log.warning("every row fails: waiting for ClickHouse", seconds=_LONGEST_WAIT)
-        if await _wait(self._closing, _LONGEST_WAIT):
+        self._log.warning("every row fails: waiting for ClickHouse", seconds=_MAX_WAIT)
+        if await _wait(self._closing, _MAX_WAIT):
             raise _Closing
         return False
 
-    async def _insert(self, block: Block, attempts: int) -> Refusal | None:
+    async def _insert(self, block: Block, attempts: int) -> Rejection | None:
         failed = False
         unexplained = 0
 
-        async def attempt() -> Refusal | None:
+        async def attempt() -> Rejection | None:
             nonlocal block, failed, unexplained
-            if failed:  # the last attempt may have been stored all the same
-                block = block.after(max((each.offset for each in await self._held()), default=-1))
+            if failed:  # the failed attempt may have stored the block after all
+                block = block.after(max((each.offset for each in await self._stored_positions()), default=-1))
             failed = True
             if not block.values:
                 return None
@@ -243,19 +248,20 @@ class PartitionWriter:
                 unexplained += 1
                 if unexplained < attempts:
                     raise
-                await self._in_thread(self._shared.storage.query, "SELECT 1")  # else it is away
-                return Refusal(0, str(error), certain=False)
+                await self._in_thread(self._shared.storage.query, "SELECT 1")  # raises if ClickHouse is unavailable
+                return Rejection(0, str(error), certain=False)
 
-        return await self._patiently(attempt)
+        return await self._retry(attempt)
 
-    async def _bury(self, record: ConsumerRecord, refusal: Refusal) -> None:
-        self._log.warning("row refused", offset=record.offset, reason=refusal.reason[:500])
+    async def _set_aside(self, record: ConsumerRecord, rejection: Rejection) -> None:
+        """Send a rejected record to dead_letters."""
+        self._log.warning("row rejected", offset=record.offset, reason=rejection.reason[:500])
         topic = self._shared.settings.topic("dead_letters")
-        most = MAX_DEAD_FRAME if refusal.certain else MAX_EVENT  # what nobody can explain is kept whole
+        most = MAX_DEAD_FRAME if rejection.certain else MAX_EVENT  # a row that failed for no known reason is kept whole
 
         async def send() -> None:
             nonlocal most
-            value = rejected_row(self._topic, record, f"refused by ClickHouse: {refusal.reason}", most)
+            value = rejected_row(self._topic, record, f"rejected by ClickHouse: {rejection.reason}", most)
             key = record.key if len(record.key or b"") <= _MAX_KEY else None
             try:
                 await self._shared.producer.send_and_wait(topic, value, key, partition=self._assigned.partition)
@@ -263,34 +269,34 @@ class PartitionWriter:
                 most //= 4
                 raise
 
-        await self._patiently(send)
+        await self._retry(send)
 
-    # Patience
+    # Retries
 
-    async def _patiently(self, call: Callable[[], Awaitable[R]]) -> R:
-        """Call until it succeeds, or `_Closing`."""
-        wait, since, report_at = _FIRST_WAIT, time.monotonic(), 0.0
+    async def _retry(self, call: Callable[[], Awaitable[R]]) -> R:
+        """Call until it succeeds; raise `_Closing` when the writer is closed first."""
+        wait, since, report_at = _MIN_WAIT, time.monotonic(), 0.0
         while True:
             try:
                 result = await call()
             except (StorageError, KafkaError) as error:
                 if time.monotonic() >= report_at:
                     report_at = time.monotonic() + _REPORT_EVERY
-                    self._log.warning("waiting", seconds=round(time.monotonic() - since), reason=str(error)[:500])
+                    self._log.warning("retrying", seconds=round(time.monotonic() - since), reason=str(error)[:500])
             else:
-                if time.monotonic() - since > _LONG:
-                    self._log.info("waited", seconds=round(time.monotonic() - since))
+                if time.monotonic() - since > _LONG_WAIT:
+                    self._log.info("succeeded after retries", seconds=round(time.monotonic() - since))
                 return result
             if await _wait(self._closing, wait):
                 raise _Closing
-            wait = min(wait * 2, _LONGEST_WAIT)
+            wait = min(wait * 2, _MAX_WAIT)
 
     async def _in_thread(self, function: Callable[..., R], *arguments: Any) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._shared.threads, function, *arguments)
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> bool:
-    """Whether the event came within that time."""
+    """Return whether the event was set within that time."""
     try:
         await asyncio.wait_for(event.wait(), seconds)
     except TimeoutError:

@@ -1,4 +1,4 @@
-"""The sink: one consumer group that stores every market, signal and dead letter event in ClickHouse, each once."""
+"""Consumer group that stores every market event, signal and dead letter in ClickHouse exactly once."""
 
 import asyncio
 import contextlib
@@ -14,17 +14,20 @@ from schemas.events import TABLES
 from schemas.limits import MAX_REQUEST
 from schemas.settings import Settings
 from schemas.topics import SINK_GROUP, STORED_TOPICS
-from sinks.partition_writer import PartitionWriter, Shared
+from sinks.partition_writer import PartitionWriter, SharedResources
 from sinks.storage.base import Storage
 
-_COMMIT_S = 1.0  # s between commits; the offsets tell the lag, ClickHouse tells where to go on
-_INSERTS = 4  # that run side by side
+_COMMIT_S = 1.0  # between commits; offsets only show the lag, the start position comes from ClickHouse
+_PARALLEL_INSERTS = 4
 
 log = structlog.get_logger(__name__)
 
 
 class Sink(ConsumerRebalanceListener):  # type: ignore[misc]
-    """`run` until `stop`. The tables must be there (`sinks.migrations.migrate`)."""
+    """Consumer that runs one `PartitionWriter` for each assigned partition.
+
+    The tables must exist (`sinks.migrations.migrate`).
+    """
 
     def __init__(self, settings: Settings, storage: Storage) -> None:
         self._settings = settings
@@ -36,30 +39,30 @@ class Sink(ConsumerRebalanceListener):  # type: ignore[misc]
         self._stop = asyncio.Event()
 
     def stop(self) -> None:
-        """Ask it to store what it has in hand and return."""
+        """Make `run` store the queued records and return."""
         self._stop.set()
 
     async def run(self) -> None:
-        """Store until `stop`; `StorageError` where the topics cannot belong to what ClickHouse holds."""
+        """Store events until `stop` is called. Raise `StorageError` if the topics do not match the stored rows."""
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._settings.kafka,
             group_id=self._settings.topic(SINK_GROUP),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            # How long idle topics may keep busy ones waiting: aiokafka has one request under way to a broker, for those
-            # partitions only of which nothing is waiting to be taken.
+            # Bounds how long idle topics delay busy ones: aiokafka has one request in flight to each broker, and it
+            # covers only the partitions whose fetched records have all been consumed.
             fetch_max_wait_ms=100,
-            metadata_max_age_ms=10_000,  # partitions that are added are found within this time
+            metadata_max_age_ms=10_000,  # new partitions are discovered within this time
         )
         producer = AIOKafkaProducer(bootstrap_servers=self._settings.kafka, acks="all", max_request_size=MAX_REQUEST)
-        threads = ThreadPoolExecutor(_INSERTS, thread_name_prefix="insert")
-        self._shared = Shared(self._settings, self._storage, consumer, producer, threads)
+        threads = ThreadPoolExecutor(_PARALLEL_INSERTS, thread_name_prefix="insert")
+        self._shared = SharedResources(self._settings, self._storage, consumer, producer, threads)
         consumer.subscribe(list(self._topics), listener=self)
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(threads.shutdown)
             for client in (producer, consumer):
                 stack.push_async_callback(client.stop)
-                if not await self._started(client):
+                if not await self._start(client):
                     return
             try:
                 while not self._stop.is_set():
@@ -68,7 +71,7 @@ class Sink(ConsumerRebalanceListener):  # type: ignore[misc]
                 await self._close(list(self._writers))
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
-        self._shared.consumer.pause(*assigned)  # until the writer knows where to begin
+        self._shared.consumer.pause(*assigned)  # until the writer has found its start position
         for partition in assigned:
             name = self._topics[partition.topic]
             self._writers[partition] = PartitionWriter(partition, name, TABLES[name], self._shared)
@@ -77,8 +80,8 @@ class Sink(ConsumerRebalanceListener):  # type: ignore[misc]
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         await self._close(revoked)
 
-    async def _started(self, client: AIOKafkaConsumer | AIOKafkaProducer) -> bool:
-        """Wait for the broker; False when `stop` came first."""
+    async def _start(self, client: AIOKafkaConsumer | AIOKafkaProducer) -> bool:
+        """Start a client as soon as the broker answers. Return False when `stop` is called first."""
         while not self._stop.is_set():
             try:
                 await client.start()
@@ -96,7 +99,7 @@ class Sink(ConsumerRebalanceListener):  # type: ignore[misc]
             if writer is not None:
                 writer.add(records)
         for writer in self._writers.values():
-            writer.check()
+            writer.raise_if_failed()
         if time.monotonic() >= self._commit_due:
             self._commit_due = time.monotonic() + _COMMIT_S
             await self._commit(self._writers)
@@ -110,16 +113,16 @@ class Sink(ConsumerRebalanceListener):  # type: ignore[misc]
             self._committed.pop(partition, None)
         for result in results:
             if isinstance(result, BaseException):
-                log.error("a partition was left", reason=str(result))
+                log.error("partition closed after an error", reason=str(result))
 
     async def _commit(self, partitions: Collection[TopicPartition]) -> None:
-        offsets = {each: stored for each in partitions if (stored := self._writers[each].stored) >= 0}
+        offsets = {each: stored for each in partitions if (stored := self._writers[each].commit_offset) >= 0}
         new = {each: stored for each, stored in offsets.items() if self._committed.get(each) != stored}
         if not new:
             return
         try:
             await self._shared.consumer.commit(new)
-        except KafkaError as error:  # nothing is lost by it: ClickHouse tells where to go on
+        except KafkaError as error:  # harmless: the start position comes from ClickHouse
             log.warning("offsets not committed", reason=str(error))
         else:
             self._committed |= new

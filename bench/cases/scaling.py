@@ -19,7 +19,7 @@ from bench.rigs.many import changes, seeds
 from bench.rigs.raw_topics import cpu_seconds, raw_records, send, until_done, worker
 from marketprism.local.broker import Broker, free_port
 from marketprism.local.processes import Child
-from marketprism.ops.lag import Lag
+from marketprism.ops.lag import LagReader
 from marketprism.ops.topics import create_topics
 from schemas.settings import Settings, load_settings
 
@@ -91,10 +91,10 @@ class _Scaling:
 
 async def _seconds(settings: Settings, records: list[tuple[int, bytes]], trades: int) -> float:
     """Until so many trades are published."""
-    async with Lag(settings) as progress:
-        await progress.offsets()  # the first look takes longer than the others
+    async with LagReader(settings) as progress:
+        await progress.read()  # the first look takes longer than the others
         began = time.monotonic()
         await send(settings, records)
-        while (await progress.offsets()).records["market.trades"] < trades:
+        while (await progress.read()).records["market.trades"] < trades:
             await asyncio.sleep(0.02)
     return time.monotonic() - began

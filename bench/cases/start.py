@@ -18,7 +18,7 @@ from bench.rigs.many import changes, seeds
 from bench.rigs.raw_topics import raw_records, send, until_done, worker
 from marketprism.local.broker import Broker, free_port
 from marketprism.local.processes import Child
-from marketprism.ops.lag import Lag
+from marketprism.ops.lag import LagReader
 from marketprism.ops.topics import create_topics
 from schemas.settings import Settings, load_settings
 
@@ -65,12 +65,12 @@ def _waiting(books: int) -> list[Frame]:
 
 
 async def _recovery(settings: Settings, child: Child, waiting: list[Frame]) -> float:
-    async with Lag(settings) as progress:
-        published = (await progress.offsets()).records[_QUOTES]
+    async with LagReader(settings) as progress:
+        published = (await progress.read()).records[_QUOTES]
         began = time.monotonic()
         child.kill()
         await send(settings, raw_records(waiting, _PARTITIONS))
         child.spawn()
-        while (await progress.offsets()).records[_QUOTES] < published + len(waiting):
+        while (await progress.read()).records[_QUOTES] < published + len(waiting):
             await asyncio.sleep(0.01)
     return time.monotonic() - began

@@ -1,7 +1,5 @@
 """Raw topics filled with frames, and a real worker over them."""
 
-import asyncio
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,8 +7,9 @@ import psutil
 from aiokafka import AIOKafkaProducer
 
 from bench.rigs.frames import Frame
-from marketprism.local.processes import Child, says
-from marketprism.ops.lag import Lag
+from marketprism.local.processes import Child
+from marketprism.local.roles import WORKER
+from marketprism.ops.lag import until_drained
 from schemas.keys import partition_of
 from schemas.raw import encode_line
 from schemas.settings import Settings
@@ -18,7 +17,7 @@ from schemas.topics import WORKER_GROUP, raw_topic
 
 # Children start from compiled bytecode, as an installed system does, also where Python is told not to write any.
 BYTECODE = {"PYTHONPYCACHEPREFIX": str(Path(__file__).parents[1] / "out" / "bytecode"), "PYTHONDONTWRITEBYTECODE": ""}
-_WITHIN = 180.0  # s in which workers must be through
+_STALLED_AFTER = 180.0  # s
 _EACH = 20  # frames of a record
 
 
@@ -46,8 +45,7 @@ async def send(settings: Settings, records: Iterable[tuple[int, bytes]]) -> None
 
 def worker(settings: Settings, log: Path) -> Child:
     """A worker as it is run in earnest; not started yet."""
-    command = [sys.executable, "-m", "faust", "-A", "streams.app", "worker", "-l", "info"]
-    return Child("worker", command, log, says("Worker ready"), settings.environment() | BYTECODE)
+    return WORKER.child(log, settings.environment() | BYTECODE)
 
 
 def cpu_seconds(child: Child) -> float:
@@ -57,7 +55,5 @@ def cpu_seconds(child: Child) -> float:
 
 
 async def until_done(settings: Settings) -> None:
-    """Wait until the workers have nothing before them; `TimeoutError` if that does not come: has one died?"""
-    async with asyncio.timeout(_WITHIN), Lag(settings) as progress:
-        while (await progress.offsets()).lag[WORKER_GROUP]:
-            await asyncio.sleep(0.2)
+    """Wait until the workers have nothing before them; `StackError` if that does not come: has one died?"""
+    await until_drained(settings, WORKER_GROUP, stalled_after=_STALLED_AFTER)

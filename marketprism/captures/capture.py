@@ -1,4 +1,4 @@
-"""Capture files: raw lines, or hftbacktest's `<received_ns> <frame>` lines; plain, gzip or zstd."""
+"""Read capture files: raw lines, or hftbacktest's `<received_ns> <frame>` lines; plain, gzip or zstd."""
 
 import gzip
 import io
@@ -25,64 +25,68 @@ log = structlog.get_logger(__name__)
 
 _GZIP, _ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 _BUFFER = 1 << 20
-_AHEAD = 20_000  # lines that are looked through for definitions and for the file's instrument
+_HEAD_LINES = 20_000  # lines at the beginning that are searched for definitions and for the file's instrument
 _LISTING = b'"quoteAsset"'
 _INSTRUMENT = MARKER + b"instrument"
 
 
 @dataclass
 class Capture:
-    """One file, opened: iterate `lines()` once. `done` counts bytes of the file as they are read; `size` is all.
+    """One capture file; iterate `lines()` once. `bytes_read` of the file's `size` shows the progress.
 
-    `feeds`: whose lines to take; none means all, which only raw lines allow, as they name their instruments.
+    `feeds`: the feeds whose lines to read. Empty means all, which only a file of raw lines allows, as these name their
+    instruments.
     """
 
     path: Path
     feeds: tuple[Feed, ...]
     size: int = 0
-    control: int = 0  # acknowledgements and the like, which are left out
+    control: int = 0  # number of control frames (acknowledgements, pongs), which are left out
     definitions: dict[str, Instrument] = field(default_factory=dict)
-    exchanges: tuple[str, ...] = ()  # of its beginning; others may follow
-    feeds_met: tuple[str, ...] = ()  # likewise
-    names: dict[str, str] = field(default_factory=dict)  # symbols by the exchange's names, where it holds a listing
+    exchanges: tuple[str, ...] = ()  # found at the beginning; others may follow
+    feeds_found: tuple[str, ...] = ()  # likewise
+    listed_symbols: dict[str, str] = field(default_factory=dict)  # by the exchange's name, from a recorded listing
     _raw: bool = False
-    _only: str = ""  # the key of frames without a symbol
+    _default_key: str = ""  # key of frames without a symbol
     _file: BinaryIO | None = None
 
     @property
-    def done(self) -> int:
+    def bytes_read(self) -> int:
+        """Bytes of the file read so far, before decompression."""
         return self.size if self._file is None or self._file.closed else self._file.tell()
 
     def lines(self) -> Iterator[RawLine]:
-        """Receipt ns, `exchange:symbol`, frame. Control frames are counted and left out, ticks are left out."""
+        """Yield the raw lines, without control frames, which are counted, and without ticks."""
         with self.path.open("rb") as file:
             self._file = file
             rows = _rows(self.path, file)
             try:
                 yield from self._raw_lines(rows) if self._raw else self._frames(rows)
             except ValueError as error:
-                raise RawRecordError(f"{self.path} holds a line that is none: {error}") from None
+                raise RawRecordError(f"{self.path} contains a malformed line: {error}") from None
 
     def _raw_lines(self, rows: Iterator[bytes]) -> Iterator[RawLine]:
-        keys: dict[bytes, str] = {}  # empty for those that are left out
+        keys: dict[bytes, str] = {}  # an empty name: left out
         for row in rows:
             stamp, key, frame = row.split(b"\t", 2)
             name = keys.get(key)
             if name is None:
                 name = key.decode()
-                name = keys[key] = name if self._takes(name) and not name.endswith(EVERY) else ""
+                name = keys[key] = name if self._is_wanted(name) and not name.endswith(EVERY) else ""
             if name:
                 yield RawLine(int(stamp), name, frame)
-        met = {_feed_name(name) for name in keys.values() if name}
+        found = {_feed_name(name) for name in keys.values() if name}
         for feed in self.feeds:
-            if feed.name not in met:
-                log.warning("the capture holds no line of this feed", feed=feed.name, file=str(self.path))
+            if feed.name not in found:
+                log.warning("the capture contains no lines of this feed", feed=feed.name, file=str(self.path))
 
-    def _takes(self, key: str) -> bool:
-        """Whether a line is of the wanted feeds; those of no known instrument follow their exchange."""
+    def _is_wanted(self, key: str) -> bool:
+        """Return whether a line belongs to the wanted feeds; without a known instrument, its exchange decides."""
         exchange = key.partition(":")[0]
         if exchange not in EXCHANGES:
-            raise RawRecordError(f"{self.path} holds lines of {exchange!r}: known are {', '.join(EXCHANGES)}")
+            raise RawRecordError(
+                f"{self.path} contains lines of {exchange!r}: the known exchanges are {', '.join(EXCHANGES)}"
+            )
         name = _feed_name(key)
         return not self.feeds or any(
             feed.name == name or (not name and feed.exchange == exchange) for feed in self.feeds
@@ -106,59 +110,59 @@ class Capture:
 
     def _key_of(self, name: str) -> str:
         if not name:
-            return self._only
+            return self._default_key
         feed = self.feeds[0]
-        if name.upper() in self.names:
-            return f"{feed.exchange}:{self.names[name.upper()]}"
+        if name.upper() in self.listed_symbols:
+            return f"{feed.exchange}:{self.listed_symbols[name.upper()]}"
         try:
             return f"{feed.exchange}:{from_exchange(feed.name, name)}"
         except SymbolError:
             return f"{feed.exchange}:{UNKNOWN}"
 
-    def look_ahead(self) -> None:
-        """Read the beginning: the format, the exchanges, the definitions, the instrument of a nameless snapshot."""
+    def read_head(self) -> None:
+        """Read the beginning to find the format, exchanges, definitions, and the key of frames without a symbol."""
         self.size = self.path.stat().st_size
         with self.path.open("rb") as file:
-            head = list(islice(_rows(self.path, file), _AHEAD))
+            head = list(islice(_rows(self.path, file), _HEAD_LINES))
         if not head:
-            raise RawRecordError(f"{self.path} holds no lines")
+            raise RawRecordError(f"{self.path} contains no lines")
         self._raw = _is_raw(head[0], self.path)
         if self._raw:
-            self._look_at_raw(head)
+            self._read_raw_head(head)
         else:
-            self._look_at_frames(head)
+            self._read_frames_head(head)
 
-    def _look_at_raw(self, head: list[bytes]) -> None:
-        keys = [key for key in dict.fromkeys(row.split(b"\t", 2)[1].decode() for row in head) if self._takes(key)]
+    def _read_raw_head(self, head: list[bytes]) -> None:
+        keys = [key for key in dict.fromkeys(row.split(b"\t", 2)[1].decode() for row in head) if self._is_wanted(key)]
         self.exchanges = tuple(dict.fromkeys(key.partition(":")[0] for key in keys))
-        self.feeds_met = tuple(dict.fromkeys(name for name in map(_feed_name, keys) if name))
+        self.feeds_found = tuple(dict.fromkeys(name for name in map(_feed_name, keys) if name))
         for row in head:
             _, key, frame = row.split(b"\t", 2)
             if frame.startswith(_INSTRUMENT):
                 self.definitions.setdefault(key.decode(), Instrument(**orjson.loads(frame)))
 
-    def _look_at_frames(self, head: list[bytes]) -> None:
+    def _read_frames_head(self, head: list[bytes]) -> None:
         if len(self.feeds) != 1:
             given = " and ".join(feed.name for feed in self.feeds) or "no feed"
             raise RawRecordError(
-                f"{self.path} does not say whose frames it holds, and {given} is named: "
+                f"{self.path} does not name the feed of its frames, and {given} was given: "
                 f"write FEED:FILE, such as binance-spot:{self.path.name}"
             )
         [feed] = self.feeds
-        self.exchanges, self.feeds_met = (feed.exchange,), (feed.name,)
+        self.exchanges, self.feeds_found = (feed.exchange,), (feed.name,)
         for row in head:
             if _LISTING in row:
-                self.names |= _listed(row.partition(b" ")[2])
+                self.listed_symbols |= _listed(row.partition(b" ")[2])
         route = CONNECTORS[feed.name]().route
         names = dict.fromkeys(
             found.symbol for row in head if (found := route(row.partition(b" ")[2])).kind == "data" and found.symbol
         )
-        # A nameless snapshot belongs to the file's instrument; where there are several, nobody can tell.
-        self._only = self._key_of(next(iter(names))) if len(names) == 1 else f"{feed.exchange}:{UNKNOWN}"
+        # A snapshot without a symbol belongs to the file's instrument, unless the file has several.
+        self._default_key = self._key_of(next(iter(names))) if len(names) == 1 else f"{feed.exchange}:{UNKNOWN}"
 
 
 def _listed(frame: bytes) -> dict[str, str]:
-    """Symbols by name, of Binance's `exchangeInfo`: names without a separator are not always clear by themselves."""
+    """Return symbols by name from Binance's `exchangeInfo`: names without a separator can be ambiguous."""
     names = {}
     for entry in _entries(frame):
         pair = f"{entry.get('baseAsset')}-{entry.get('quoteAsset')}"
@@ -167,7 +171,7 @@ def _listed(frame: bytes) -> dict[str, str]:
         try:
             names[name.upper()] = str(parse_symbol(symbol))
         except SymbolError:
-            continue  # an entry that is incomplete, or of a kind that has no canonical name
+            continue  # the entry is incomplete, or of a kind without a canonical name
     return names
 
 
@@ -181,17 +185,17 @@ def _entries(frame: bytes) -> list[dict[str, Any]]:
 
 
 def open_capture(feeds: Sequence[Feed] | Feed, path: Path) -> Capture:
-    """Look at a file's beginning. `RawRecordError` says what is wrong with it."""
+    """Open a capture file and read its beginning. Raise `RawRecordError` if it is not a valid capture."""
     capture = Capture(path, (feeds,) if isinstance(feeds, Feed) else tuple(feeds))
     try:
-        capture.look_ahead()
+        capture.read_head()
     except OSError as error:
-        raise RawRecordError(f"{path} cannot be read: {error.strerror or error}") from None
+        raise RawRecordError(f"cannot read {path}: {error.strerror or error}") from None
     return capture
 
 
 def _feed_name(key: str) -> str:
-    """The feed of an `exchange:symbol`; empty where the symbol is of none."""
+    """Return the feed of an `exchange:symbol`, or an empty string if it has none."""
     exchange, _, symbol = key.partition(":")
     try:
         return feed_of(exchange, symbol).name
@@ -203,17 +207,17 @@ def _is_raw(row: bytes, path: Path) -> bool:
     stamp = row[:20].replace(b"\t", b" ").partition(b" ")[0]
     if not stamp.isdigit() or len(row) <= len(stamp):
         raise RawRecordError(
-            f"{path} is no capture: its lines are neither <ns>\\t<exchange>:<symbol>\\t<frame> nor <ns> <frame>"
+            f"{path} is not a capture: its lines are neither <ns>\\t<exchange>:<symbol>\\t<frame> nor <ns> <frame>"
         )
     return row[len(stamp) : len(stamp) + 1] == b"\t"
 
 
 def _rows(path: Path, file: BinaryIO) -> Iterator[bytes]:
-    """Whole lines without their newline; what a kill left of the last one is told and left out."""
+    """Yield complete lines without their newline. A last line cut by a kill is logged and left out."""
     try:
         for row in _unpacked(file):
             if not row.endswith(b"\n"):
-                log.warning("the capture ends within a line, which is left out", file=str(path))
+                log.warning("the capture ends with an incomplete line, which is left out", file=str(path))
                 return
             yield row[:-1]
     except (EOFError, zstandard.ZstdError, gzip.BadGzipFile) as error:

@@ -1,4 +1,4 @@
-"""Lines of several partitions into one order of receipt, each partition's own order kept."""
+"""Merge the lines of several partitions by receipt time and keep the order within each partition."""
 
 import heapq
 from collections.abc import Iterable, Iterator
@@ -6,7 +6,7 @@ from itertools import count
 
 
 class LineMerger:
-    """A line leaves once every partition has come as far; ticks see to it that quiet ones do."""
+    """Merger that releases a line once every partition has reached its time. Ticks advance quiet partitions."""
 
     def __init__(self, partitions: Iterable[object]) -> None:
         self._reached = dict.fromkeys(partitions, 0)
@@ -14,21 +14,21 @@ class LineMerger:
         self._numbers = count()
 
     def add(self, partition: object, value: bytes) -> None:
-        """The lines of a raw record of one partition."""
+        """Add the lines of a raw record of one partition."""
         reached = self._reached[partition]
         for line in value.split(b"\n")[:-1]:
-            # A line that is stamped before its forerunner (of another connection) keeps its place behind it.
+            # A line with an earlier time than its predecessor (from another connection) still follows it.
             reached = max(reached, int(line[: line.index(b"\t")]))
             heapq.heappush(self._waiting, (reached, next(self._numbers), line + b"\n"))
         self._reached[partition] = reached
 
     def ready(self, at_least: int = 0) -> Iterator[bytes]:
-        """What may leave. `at_least` (ns): do not wait longer for partitions that stay behind this time."""
+        """Yield the lines that can be released. Do not wait for partitions that are behind `at_least`, ns."""
         until = max(min(self._reached.values()), at_least)
         while self._waiting and self._waiting[0][0] <= until:
             yield heapq.heappop(self._waiting)[2]
 
     def rest(self) -> Iterator[bytes]:
-        """Everything that waits, in order."""
+        """Yield all remaining lines, in order."""
         while self._waiting:
             yield heapq.heappop(self._waiting)[2]

@@ -1,4 +1,4 @@
-"""Several captures as one, by time of receipt; what two of them hold is taken once."""
+"""Merge several captures by receipt time, without duplicate lines."""
 
 import heapq
 from collections import OrderedDict
@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 from marketprism.captures.capture import Capture
 from schemas.raw import RawLine
 
-_REMEMBERED = 16_384  # lines: some disorder of their times does not hide that a line comes again
+_REMEMBERED = 16_384  # lines; enough to recognise duplicates even if times are somewhat out of order
 
 
 class CaptureMerge:
-    """Iterate once. `repeated` counts lines left out since another capture gave the same one.
+    """Merged lines of several captures; iterate once. `repeated` counts the duplicates that were left out.
 
-    Two recordings of one ingest that overlap hold lines of equal time, instrument and frame. Recordings of two ingests
-    differ in time and are not recognised.
+    Overlapping recordings of one ingest contain lines of equal time, instrument and frame. Recordings of two ingests
+    differ in time, so their duplicates are not recognised.
     """
 
     def __init__(self, captures: Sequence[Capture]) -> None:
@@ -27,10 +27,10 @@ class CaptureMerge:
         return self._merged()
 
     def _merged(self) -> Iterator[RawLine]:
-        recent: OrderedDict[int, int] = OrderedDict()  # by the line's hash, the capture that gave it
-        for line, giver in heapq.merge(*map(_given, self._captures, range(len(self._captures))), key=_time):
+        recent: OrderedDict[int, int] = OrderedDict()  # number of the capture by the line's hash
+        for line, number in heapq.merge(*map(_numbered, self._captures, range(len(self._captures))), key=_time):
             identity = hash((line.local_timestamp, line.key, line.frame))
-            if recent.setdefault(identity, giver) != giver:
+            if recent.setdefault(identity, number) != number:
                 self.repeated += 1
                 continue
             if len(recent) > _REMEMBERED:
@@ -38,9 +38,9 @@ class CaptureMerge:
             yield line
 
 
-def _given(capture: Capture, number: int) -> Iterator[tuple[RawLine, int]]:
+def _numbered(capture: Capture, number: int) -> Iterator[tuple[RawLine, int]]:
     return ((line, number) for line in capture.lines())
 
 
-def _time(given: tuple[RawLine, int]) -> int:
-    return given[0].local_timestamp
+def _time(numbered: tuple[RawLine, int]) -> int:
+    return numbered[0].local_timestamp

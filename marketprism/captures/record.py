@@ -1,4 +1,4 @@
-"""Record the raw topics into a capture file: `marketprism record OUT.zst`."""
+"""Record the raw topics to a capture file (`marketprism record OUT.zst`)."""
 
 import asyncio
 import gzip
@@ -26,30 +26,32 @@ from streams.topic_wait import wait_for_topics
 
 log = structlog.get_logger(__name__)
 
-_FLUSH = 1.0  # s: what a kill may cost
-_BEHIND = 3.0  # s that lines wait for a partition in which nothing comes, not even ticks
+_FLUSH_EVERY = 1.0  # s; a kill loses at most this much
+_MAX_WAIT = 3.0  # s that lines wait for a partition that receives nothing, not even ticks
 
 
 @dataclass
 class RecordSummary:
+    """Result of a recording: lines and bytes before compression, and its duration."""
+
     lines: int = 0
     bytes: int = 0
     seconds: float = 0.0
 
 
 async def record(settings: Settings, exchanges: Sequence[str], path: Path, duration: float = 0.0) -> RecordSummary:
-    """Write what comes from now on, as raw lines by time of receipt, for so many seconds or until SIGINT or SIGTERM.
+    """Record raw lines by receipt time, from now on, for `duration` seconds (0: no limit) or until SIGINT or SIGTERM.
 
-    Of each instrument that is met, ingest is asked for the definition and a snapshot, so that the capture is whole.
-    A broker or topics that are not there yet are waited for. The file can be read after a kill; the last second may be
-    missing. `StackError` where a topic has another number of partitions than the settings say.
+    For each instrument, a definition and a snapshot are requested from ingest, so that the capture is complete. If the
+    broker or the topics do not exist yet, the recording starts when they do. The file can be read after a kill, but
+    the last second may be missing. Raise `StackError` if a topic's number of partitions differs from the setting.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     try:
-        if not await _ready(settings, exchanges, stop):
+        if not await _wait_for_topics(settings, exchanges, stop):
             return RecordSummary()
         with _created(path) as file:
             return await _Recorder(settings, exchanges, file).run(stop, duration)
@@ -58,8 +60,8 @@ async def record(settings: Settings, exchanges: Sequence[str], path: Path, durat
             loop.remove_signal_handler(number)
 
 
-async def _ready(settings: Settings, exchanges: Sequence[str], stop: asyncio.Event) -> bool:
-    """Wait for broker and topics; False when `stop` came first."""
+async def _wait_for_topics(settings: Settings, exchanges: Sequence[str], stop: asyncio.Event) -> bool:
+    """Wait for the broker and the topics. Return False when `stop` is set first."""
     waiting = asyncio.ensure_future(wait_for_topics(settings, [*map(raw_topic, exchanges), CONTROL]))
     stopping = asyncio.ensure_future(stop.wait())
     try:
@@ -74,6 +76,8 @@ async def _ready(settings: Settings, exchanges: Sequence[str], stop: asyncio.Eve
 
 
 class _Recorder:
+    """Consumer of the raw topics that writes their lines to a file."""
+
     def __init__(self, settings: Settings, exchanges: Sequence[str], file: BinaryIO) -> None:
         self._settings = settings
         self._places = [
@@ -83,7 +87,7 @@ class _Recorder:
         ]
         self._merger = LineMerger(self._places)
         self._file = file
-        self._met: set[bytes] = set()
+        self._seen_keys: set[bytes] = set()
         self._summary = RecordSummary()
 
     async def run(self, stop: asyncio.Event, duration: float) -> RecordSummary:
@@ -96,10 +100,10 @@ class _Recorder:
             await self._assign(consumer, producer)
             log.info("recording", topics=sorted({place.topic for place in self._places}))
             while not stop.is_set() and (not duration or time.monotonic() - began < duration):
-                await self._take(consumer, producer)
+                await self._consume(consumer, producer)
             self._write(self._merger.rest())
         except (KafkaError, OSError) as error:
-            raise StackError(f"the raw topics at {self._settings.kafka} cannot be read: {error}") from None
+            raise StackError(f"cannot read the raw topics at {self._settings.kafka}: {error}") from None
         finally:
             await producer.stop()
             await consumer.stop()
@@ -112,19 +116,19 @@ class _Recorder:
         consumer.assign(self._places)
         await consumer.seek_to_end()
 
-    async def _take(self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer) -> None:
-        """About a second's records; then the file is flushed."""
-        until = time.monotonic() + _FLUSH
-        while (left := until - time.monotonic()) > 0:
+    async def _consume(self, consumer: AIOKafkaConsumer, producer: AIOKafkaProducer) -> None:
+        """Write the records of about one second, then flush the file."""
+        deadline = time.monotonic() + _FLUSH_EVERY
+        while (left := deadline - time.monotonic()) > 0:
             for place, messages in (await consumer.getmany(timeout_ms=min(int(left * 1000) + 1, 200))).items():
                 for message in messages:
                     self._merger.add(place, message.value)
-            for line in self._write(self._merger.ready(time.time_ns() - int(_BEHIND * 1e9))):
-                await self._ask(producer, line)
+            for line in self._write(self._merger.ready(time.time_ns() - int(_MAX_WAIT * 1e9))):
+                await self._request_snapshot(producer, line)
         self._file.flush()
 
     def _write(self, lines: Iterator[bytes]) -> list[bytes]:
-        """Write lines; returns the first of each instrument not met before."""
+        """Write lines. Return the first line of each new instrument."""
         first = []
         for line in lines:
             self._file.write(line)
@@ -132,12 +136,12 @@ class _Recorder:
             self._summary.bytes += len(line)
             start = line.index(b"\t") + 1
             key = line[start : line.index(b"\t", start)]
-            if key not in self._met:
-                self._met.add(key)
+            if key not in self._seen_keys:
+                self._seen_keys.add(key)
                 first.append(line)
         return first
 
-    async def _ask(self, producer: AIOKafkaProducer, line: bytes) -> None:
+    async def _request_snapshot(self, producer: AIOKafkaProducer, line: bytes) -> None:
         stamp, key, _ = line.split(b"\t", 2)
         exchange, _, symbol = key.decode().partition(":")
         if symbol in (EVERY, UNKNOWN):
@@ -149,32 +153,32 @@ class _Recorder:
 
 @contextmanager
 def _created(path: Path) -> Iterator[BinaryIO]:
-    """The capture file, compressed by its suffix. A `flush` makes everything written so far readable."""
+    """Create the capture file, compressed by its suffix. A `flush` makes everything written so far readable."""
     try:
         target = path.open("xb")
     except FileExistsError:
-        raise SettingsError(f"{path} exists: name another file, or remove it") from None
+        raise SettingsError(f"{path} already exists: name another file, or remove it") from None
     except OSError as error:
-        raise SettingsError(f"{path} cannot be written: {error.strerror}") from None
+        raise SettingsError(f"cannot write {path}: {error.strerror}") from None
     with target:
         if path.suffix == ".zst":
             with zstandard.ZstdCompressor().stream_writer(target, closefd=False) as writer:
-                yield cast(BinaryIO, _Flushing(writer, target))
+                yield cast(BinaryIO, _FlushedFile(writer, target))
         elif path.suffix == ".gz":
-            with gzip.GzipFile(fileobj=target, mode="wb") as packed:
-                yield cast(BinaryIO, _Flushing(packed, target))
+            with gzip.GzipFile(fileobj=target, mode="wb") as writer:
+                yield cast(BinaryIO, _FlushedFile(writer, target))
         else:
             yield target
 
 
-class _Flushing:
-    """A compressor over a file, flushed through both."""
+class _FlushedFile:
+    """Compressed file whose `flush` reaches both the compressor and the file."""
 
-    def __init__(self, packer: Any, target: BinaryIO) -> None:
-        self.write = packer.write
-        self._packer = packer
+    def __init__(self, compressor: Any, target: BinaryIO) -> None:
+        self.write = compressor.write
+        self._compressor = compressor
         self._target = target
 
     def flush(self) -> None:
-        self._packer.flush()
+        self._compressor.flush()
         self._target.flush()

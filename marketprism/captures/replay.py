@@ -1,7 +1,7 @@
-"""Replay captures into the raw topics: `marketprism replay [FEED:]FILE …`.
+"""Replay captures into the raw topics (`marketprism replay [FEED:]FILE …`).
 
-Flat out, the same input gives the same records at the same offsets of a fresh topic: batches are cut by lines, bytes
-and recorded time, never by a clock.
+At full speed, the same input produces the same records at the same offsets of a new topic: batches are closed by number
+of lines, bytes and recorded time, never by a clock.
 """
 
 import asyncio
@@ -15,20 +15,20 @@ from marketprism.captures.capture import Capture
 from marketprism.captures.merge import CaptureMerge
 from marketprism.captures.replay_lines import ReplayLines
 from marketprism.captures.replay_sender import ReplaySender
-from marketprism.captures.replay_sources import Source, open_sources
+from marketprism.captures.replay_sources import ReplaySource, open_sources
 from schemas.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-_REPORT = 2_000  # lines between progress reports
-_PATIENCE = 0.002  # s ahead of its time that a line may leave
+_REPORT_EVERY = 2_000  # lines between progress reports
+_MAX_LEAD = 0.002  # s that a line may be sent before its time
 
 
 @dataclass
 class ReplaySummary:
-    """`frames`: of the sources; `lines`: written, markers and ticks too.
+    """Result of a replay so far. `frames` of the sources; `lines` written, including markers and ticks; `records` sent.
 
-    Left out: `control` frames, and `repeated` lines, which another of the captures gave.
+    Left out were `control` frames, and `repeated` lines, which another capture also contains.
     """
 
     frames: int = 0
@@ -40,19 +40,19 @@ class ReplaySummary:
     recorded_seconds: float = 0.0
 
 
-Progress = Callable[[ReplaySummary, int, int], None]  # so far, bytes of the files read, bytes in all
+Progress = Callable[[ReplaySummary, int, int], None]  # summary so far, bytes of the files read, total bytes
 
 
 async def replay(
     settings: Settings,
-    sources: Sequence[Source],
+    sources: Sequence[ReplaySource],
     speed: float | None = None,
     progress: Progress | None = None,
 ) -> ReplaySummary:
-    """Replay the sources merged by receipt time. `speed`: 1 is recorded pace, `None` flat out.
+    """Replay the sources, merged by receipt time. `speed`: 1 is the recorded speed, `None` full speed.
 
-    `RawRecordError` for a file that is no capture or is given twice, `StackError` where the broker or its topics are
-    missing.
+    Raise `RawRecordError` for a file that is not a capture or is given twice, and `StackError` if the broker or its
+    topics are missing.
     """
     captures = open_sources(sources)
     merged = CaptureMerge(captures)
@@ -65,20 +65,20 @@ async def replay(
                 await pace.wait(line.local_timestamp)
             for topic_line in lines.of(line):
                 sender.add(topic_line)
-            if sender.crowded:
-                await sender.relieve()
-            if not number % _REPORT:
-                report.tell()
+            if sender.has_records:
+                await sender.send_records()
+            if not number % _REPORT_EVERY:
+                report.update()
         for topic_line in lines.end():
             sender.add(topic_line)
         await sender.flush()
         if merged.repeated:
-            log.warning("the captures overlap: what two of them hold was replayed once", lines=merged.repeated)
-        return report.tell()
+            log.warning("the captures overlap: duplicate lines were left out", lines=merged.repeated)
+        return report.update()
 
 
 class _Report:
-    """Counts for the caller, while it runs and at the end."""
+    """Progress reports to the caller, during the replay and at its end."""
 
     def __init__(
         self,
@@ -93,20 +93,21 @@ class _Report:
         self._summary = ReplaySummary()
         self._began = time.monotonic()
 
-    def tell(self) -> ReplaySummary:
+    def update(self) -> ReplaySummary:
+        """Update and return the summary, and report the progress."""
         summary, lines, sender = self._summary, self._lines, self._sender
         summary.frames, summary.lines, summary.records = lines.frames, sender.lines, sender.records
         summary.seconds, summary.recorded_seconds = time.monotonic() - self._began, lines.span
         summary.repeated = self._merged.repeated
         summary.control = sum(capture.control for capture in self._captures)
         if self._progress is not None:
-            done = sum(capture.done for capture in self._captures)
-            self._progress(summary, done, sum(capture.size for capture in self._captures))
+            read = sum(capture.bytes_read for capture in self._captures)
+            self._progress(summary, read, sum(capture.size for capture in self._captures))
         return summary
 
 
 class _Pace:
-    """Recorded time against the clock. What has gathered leaves before a wait."""
+    """Pacing of a replay by the recorded times. Incomplete batches are sent before each wait."""
 
     def __init__(self, speed: float, sender: ReplaySender) -> None:
         self._speed = speed
@@ -115,11 +116,12 @@ class _Pace:
         self._began = 0.0
 
     async def wait(self, stamp: int) -> None:
+        """Wait until the time of a line that was received at `stamp`, ns."""
         now = time.monotonic()
         if not self._first:
             self._first, self._began = stamp, now
         ahead = self._began + (stamp - self._first) / 1e9 / self._speed - now
-        if ahead > _PATIENCE:
-            self._sender.cut_all()
-            await self._sender.relieve()
+        if ahead > _MAX_LEAD:
+            self._sender.close_batches()
+            await self._sender.send_records()
             await asyncio.sleep(ahead)

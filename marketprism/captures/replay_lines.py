@@ -1,4 +1,4 @@
-"""What a replay writes: the sources' lines, and the markers that a live ingest would have put between them."""
+"""Generate the lines of a replay: those of the sources, and the markers that a live ingest would have added."""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,40 +11,41 @@ from schemas.markers import MARKER, Connected, Definition, Subscribed, Tick
 from schemas.raw import RawLine, encode_line, encode_marker
 
 _SECOND = 1_000_000_000
-_LONGEST = 120  # s without a line that get a tick each; longer holes get those that let everything waiting resolve
-_RESOLVE = 11  # s
+_MAX_HOLE = 120  # s; a longer hole between two lines is not filled with a tick every second
+_SETTLE = 11  # s; ticks for this long resolve everything that waits in the workers
 _WRAPPED = (MARKER + b"frame", MARKER + b"oversized")
 
 TopicLine = tuple[str, int, int, bytes]  # exchange, partition, receipt ns, line
 
 
 class ReplayLines:
-    """`of(line)` for each line in order of receipt, then `end()`."""
+    """Generator of the lines to write: call `of(line)` for each line by receipt time, then `end()`."""
 
     def __init__(self, captures: Sequence[Capture], partitions: int) -> None:
         self.exchanges = sorted({name for capture in captures for name in capture.exchanges})
         self.frames = 0
         self._partitions = partitions
         self._definitions = {key: known for capture in reversed(captures) for key, known in capture.definitions.items()}
-        self._places: dict[str, tuple[str, int]] = {}  # of the instruments that were begun
+        self._places: dict[str, tuple[str, int]] = {}  # of the instruments that have started
         self._first = self._last = 0
         self._second = 0
 
     @property
     def span(self) -> float:
-        """Recorded seconds so far."""
+        """Recorded time so far, s."""
         return (self._last - self._first) / _SECOND
 
     def of(self, line: RawLine) -> Iterator[TopicLine]:
+        """Yield the ticks and markers due before a line, and the line."""
         stamp, key, frame = line.local_timestamp, line.key, line.frame
         if stamp // _SECOND > self._second:
             self._first = self._first or stamp
-            yield from self._seconds(stamp // _SECOND)
+            yield from self._ticks_until(stamp // _SECOND)
         self._last = max(self._last, stamp)
         place = self._places.get(key)
         if place is None:
             place = self._places[key] = key.partition(":")[0], partition_of(key, self._partitions)
-            if place[0] not in self.exchanges:  # the beginning of its capture held none of it
+            if place[0] not in self.exchanges:  # not found at the beginning of its capture
                 self.exchanges.append(place[0])
             yield from self._begin(stamp, key, frame, place)
         if frame.startswith(MARKER):
@@ -55,15 +56,15 @@ class ReplayLines:
             yield *place, stamp, encode_line(stamp, key, frame)
 
     def end(self) -> Iterator[TopicLine]:
-        """A last tick, late enough to resolve what waits."""
+        """Yield a last tick, late enough to resolve everything that waits in the workers."""
         if self._first:
-            yield from self._tick(self._last + _RESOLVE * _SECOND)
+            yield from self._tick(self._last + _SETTLE * _SECOND)
 
-    def _seconds(self, second: int) -> Iterator[TopicLine]:
+    def _ticks_until(self, second: int) -> Iterator[TopicLine]:
         if not self._second:
             self._second = second - 1
         missed = second - self._second
-        until = second if missed <= _LONGEST else self._second + _RESOLVE
+        until = second if missed <= _MAX_HOLE else self._second + _SETTLE
         for tick in range(self._second + 1, until):
             yield from self._tick(tick * _SECOND)
         yield from self._tick(second * _SECOND)
@@ -76,7 +77,7 @@ class ReplayLines:
                 yield exchange, partition, stamp, line
 
     def _begin(self, stamp: int, key: str, frame: bytes, place: tuple[str, int]) -> Iterator[TopicLine]:
-        """Before an instrument's first line: its definition, and its connection where the capture holds none."""
+        """Yield the definition before an instrument's first line, and its connection if that line is a frame."""
         if key.endswith(f":{UNKNOWN}") or frame.startswith(MARKER + b"instrument"):
             return
         if instrument := self._definitions.get(key) or _assumed(key):

@@ -1,4 +1,4 @@
-"""Replayed lines into raw records: cut by lines, bytes and recorded time, sent in order per partition."""
+"""Batch replayed lines into raw records by lines, bytes and recorded time, and send them in order per partition."""
 
 import asyncio
 from collections import deque
@@ -13,14 +13,15 @@ from schemas.errors import StackError
 from schemas.settings import Settings
 from schemas.topics import raw_topic
 
-_LINES = 50  # in a record
+# Maximum lines, bytes and recorded time (ns) of a record:
+_LINES = 50
 _BYTES = 500_000
-_SPAN = 1_000_000_000  # ns of recorded time in a record
-_IN_FLIGHT = 256  # records on their way
+_SPAN = 1_000_000_000
+_MAX_IN_FLIGHT = 256  # unacknowledged records
 
 
 class _Batch:
-    """The lines of the next record of one partition."""
+    """Lines of the next record of one partition."""
 
     __slots__ = ("first", "lines", "partition", "size", "topic")
 
@@ -32,30 +33,35 @@ class _Batch:
 
 
 class ReplaySender:
-    """`add` lines, `relieve` when `crowded`, `flush` at the end. `StackError` where the broker fails for good."""
+    """Sender of replayed lines: `add` lines, `send_records` when it `has_records`, and `flush` at the end.
+
+    Sending raises `StackError` if the broker does not accept a record.
+    """
 
     def __init__(self, settings: Settings, exchanges: Sequence[str]) -> None:
         self.lines = 0
         self.records = 0
         self._settings = settings
-        self._batches: dict[str, list[_Batch]] = {}
-        self._unchecked: list[str] = []  # topics
+        self._batches: dict[str, list[_Batch]] = {}  # by exchange
+        self._unchecked: list[str] = []  # topics whose partitions are to be checked
         for name in exchanges:
             self._open(name)
-        self._cut: deque[tuple[_Batch, bytes, int]] = deque()
-        self._flight: deque[asyncio.Future[object]] = deque()
+        self._records: deque[tuple[_Batch, bytes, int]] = deque()
+        self._in_flight: deque[asyncio.Future[object]] = deque()
         self._producer: AIOKafkaProducer
 
     @property
-    def crowded(self) -> bool:
-        return bool(self._cut)
+    def has_records(self) -> bool:
+        """Whether complete records are waiting to be sent."""
+        return bool(self._records)
 
     def add(self, topic_line: TopicLine) -> None:
+        """Add a line to its batch. A full batch becomes a record."""
         exchange, partition, stamp, line = topic_line
         batch = (self._batches.get(exchange) or self._open(exchange))[partition]
         lines = batch.lines
         if lines and (len(lines) >= _LINES or batch.size + len(line) > _BYTES or stamp - batch.first >= _SPAN):
-            self._cut_one(batch)
+            self._close(batch)
             lines = batch.lines
         if not lines:
             batch.first = stamp
@@ -63,44 +69,44 @@ class ReplaySender:
         batch.size += len(line)
         self.lines += 1
 
-    def cut_all(self) -> None:
-        """Let what has gathered go as it is."""
+    def close_batches(self) -> None:
+        """Turn all batches into records, although they are not full."""
         for batches in self._batches.values():
             for batch in batches:
                 if batch.lines:
-                    self._cut_one(batch)
+                    self._close(batch)
 
-    def _cut_one(self, batch: _Batch) -> None:
-        self._cut.append((batch, b"".join(batch.lines), batch.first // 1_000_000))
+    def _close(self, batch: _Batch) -> None:
+        self._records.append((batch, b"".join(batch.lines), batch.first // 1_000_000))
         batch.lines, batch.size = [], 0
 
-    async def relieve(self) -> None:
-        """Hand the cut records to the producer; wait where too many are on their way."""
+    async def send_records(self) -> None:
+        """Pass the waiting records to the producer. Wait while too many are unacknowledged."""
         try:
             if self._unchecked:
                 await self._check_topics()
-            while self._cut:
-                batch, value, millis = self._cut.popleft()
+            while self._records:
+                batch, value, millis = self._records.popleft()
                 sent = await self._producer.send(batch.topic, value, partition=batch.partition, timestamp_ms=millis)
-                self._flight.append(sent)
+                self._in_flight.append(sent)
                 self.records += 1
-                if len(self._flight) > _IN_FLIGHT:
-                    await self._flight.popleft()
+                if len(self._in_flight) > _MAX_IN_FLIGHT:
+                    await self._in_flight.popleft()
         except KafkaError as error:
-            raise self._refused(error) from error
+            raise self._rejected(error) from error
 
     async def flush(self) -> None:
-        """Everything added stands in the topic after this."""
-        self.cut_all()
-        await self.relieve()
+        """Send everything and wait until it is acknowledged."""
+        self.close_batches()
+        await self.send_records()
         try:
-            while self._flight:
-                await self._flight.popleft()
+            while self._in_flight:
+                await self._in_flight.popleft()
         except KafkaError as error:
-            raise self._refused(error) from error
+            raise self._rejected(error) from error
 
-    def _refused(self, error: KafkaError) -> StackError:
-        return StackError(f"the broker at {self._settings.kafka} does not take a record: {error!r}")
+    def _rejected(self, error: KafkaError) -> StackError:
+        return StackError(f"the broker at {self._settings.kafka} does not accept a record: {error!r}")
 
     async def __aenter__(self) -> "ReplaySender":
         self._producer = producer_of(self._settings)

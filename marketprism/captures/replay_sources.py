@@ -1,4 +1,4 @@
-"""What to replay: the arguments FEED:FILE and FILE, each file opened once and no line taken twice."""
+"""Parse and open the sources of a replay, FEED:FILE or FILE, so that no line is replayed twice."""
 
 import hashlib
 import os
@@ -11,16 +11,16 @@ from marketprism.captures.capture import Capture, open_capture
 from schemas.errors import RawRecordError, SettingsError
 from schemas.feeds import FEEDS, Feed, feed_named
 
-Source = tuple[Feed | None, Path]  # without a feed: all lines of a capture that says whose they are
+ReplaySource = tuple[Feed | None, Path]  # None: all lines of a capture that names their feeds
 
-_COMPARED = 1 << 20  # bytes at the beginning and the end of a file by which copies are recognised
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]+")  # what can only be meant as a feed; one letter may be a drive
+_COMPARED = 1 << 20  # bytes at both ends of a file that are compared to recognise copies
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]+")  # what a feed name looks like; a single letter may be a drive
 
 
-def parse_source(text: str) -> Source:
-    """Take what stands before the first colon as a feed if it is the name of one; else all of it is a path.
+def parse_replay_source(text: str) -> ReplaySource:
+    """Parse an argument. The text before the first colon is a feed if it names one; otherwise everything is a path.
 
-    `SettingsError` where there is no such file, `SymbolError` where a feed is meant that does not exist.
+    Raise `SettingsError` if the file does not exist, and `SymbolError` for an unknown feed.
     """
     name, colon, rest = text.partition(":")
     if colon and name.lower() in FEEDS:
@@ -28,21 +28,21 @@ def parse_source(text: str) -> Source:
     if Path(text).is_file():
         return None, Path(text)
     if colon and _NAME.fullmatch(name) and Path(rest).is_file():
-        feed_named(name)  # raises: it is the name of none
+        feed_named(name)  # raises `SymbolError`
     return None, _existing(rest if colon and _NAME.fullmatch(name) else text, text)
 
 
 def _existing(path: str, text: str) -> Path:
     if not path or not Path(path).is_file():
         raise SettingsError(
-            f"there is no file {path!r} ({text!r} was given): write FEED:FILE, such as binance-spot:capture.zst, "
-            "or FILE for a capture of our own"
+            f"there is no file {path!r} (in {text!r}): write FEED:FILE, such as binance-spot:capture.zst, "
+            "or FILE for a file of `marketprism record`"
         )
     return Path(path)
 
 
-def open_sources(sources: Sequence[Source]) -> list[Capture]:
-    """Open each file once, for all feeds that it is named for. `RawRecordError` where lines would be taken twice."""
+def open_sources(sources: Sequence[ReplaySource]) -> list[Capture]:
+    """Open each file once for all of its feeds. Raise `RawRecordError` if lines would be replayed twice."""
     files: dict[tuple[int, bytes], tuple[list[Path], list[Feed | None]]] = {}
     for feed, path in sources:
         paths, feeds = files.setdefault(_content(path), ([], []))
@@ -53,13 +53,13 @@ def open_sources(sources: Sequence[Source]) -> list[Capture]:
     return [open_capture([feed for feed in feeds if feed], paths[0]) for paths, feeds in files.values()]
 
 
-def feeds_of(sources: Sequence[Source]) -> list[str]:
-    """The feeds that are named, and those met at the beginning of captures without one."""
+def feeds_of(sources: Sequence[ReplaySource]) -> list[str]:
+    """Return the feeds that are named, and those found at the beginning of captures without one."""
     return sorted({name for capture in open_sources(sources) for name in _feeds_of(capture)})
 
 
 def _feeds_of(capture: Capture) -> Sequence[str]:
-    return [feed.name for feed in capture.feeds] or capture.feeds_met
+    return [feed.name for feed in capture.feeds] or capture.feeds_found
 
 
 def _check_once(paths: list[Path], feeds: list[Feed | None]) -> None:
@@ -68,12 +68,12 @@ def _check_once(paths: list[Path], feeds: list[Feed | None]) -> None:
     if times == 1 and (None not in feeds or len(feeds) == 1):
         return
     files = " and ".join(dict.fromkeys(map(str, paths)))
-    same = "hold the same lines" if len(set(paths)) > 1 else "is given more than once"
-    raise RawRecordError(f"{files} {same}, and {name} would be replayed twice: name each feed once")
+    same = "contain the same lines" if len(set(paths)) > 1 else "is given more than once"
+    raise RawRecordError(f"{files} {same}, so {name} would be replayed twice: name each feed once")
 
 
 def _content(path: Path) -> tuple[int, bytes]:
-    """What a copy of the file has in common with it: the size, and a hash of both ends."""
+    """Identify a file's content, to recognise copies, by its size and a hash of both ends."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
@@ -82,5 +82,5 @@ def _content(path: Path) -> tuple[int, bytes]:
             file.seek(0)
             digest.update(file.read(_COMPARED))
     except OSError as error:
-        raise RawRecordError(f"{path} cannot be read: {error.strerror or error}") from None
+        raise RawRecordError(f"cannot read {path}: {error.strerror or error}") from None
     return size, digest.digest()

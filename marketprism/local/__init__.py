@@ -1,1 +1,1 @@
-"""The whole system on one machine: broker, embedded ClickHouse, simulated exchanges, supervisor, command line."""
+"""Run the whole system on one machine, with a broker, an embedded ClickHouse and a supervisor."""

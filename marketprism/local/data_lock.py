@@ -1,6 +1,7 @@
-"""The lock on a data directory: one stack at a time works in it.
+"""Lock a data directory, so that only one stack at a time uses it.
 
-`stack.lock` is locked with `flock`, so that the kernel releases it however its holder dies; its text says who that is.
+`stack.lock` is locked with `flock`, so that the kernel releases it however its holder dies. The file's text describes
+the holder.
 """
 
 import fcntl
@@ -15,11 +16,11 @@ from typing import Any, Self
 from schemas.errors import StackError
 
 LOCK_FILE = "stack.lock"
-_TRY_FOR = 1.0  # s: one who only looks whether it is locked holds it for a moment, too
+_TIMEOUT = 1.0  # s; a process that checks the lock also holds it for a moment
 
 
 class DataLock:
-    """Hold a data directory: `with DataLock(data): …`. `StackError` says who holds it."""
+    """Lock on a data directory: `with DataLock(data): …`. Raises `StackError`, which describes the holder."""
 
     def __init__(self, data: Path) -> None:
         self._data = data
@@ -28,12 +29,14 @@ class DataLock:
     def __enter__(self) -> Self:
         try:
             self._data.mkdir(parents=True, exist_ok=True)
-            self._descriptor = os.open(self._data / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644)  # children do not get it
+            self._descriptor = os.open(
+                self._data / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o644
+            )  # not inherited by children
         except OSError as error:
-            raise StackError(f"the data directory {self._data} cannot be used: {error.strerror}") from None
+            raise StackError(f"cannot use the data directory {self._data}: {error.strerror}") from None
         try:
             self._lock()
-            self._sign()
+            self._write_holder()
         except BaseException:
             self._close()
             raise
@@ -43,31 +46,31 @@ class DataLock:
         self._close()
 
     def _lock(self) -> None:
-        deadline = time.monotonic() + _TRY_FOR
+        deadline = time.monotonic() + _TIMEOUT
         while True:
             try:
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise self._held() from None
+                    raise self._in_use() from None
                 time.sleep(0.05)
             except OSError as error:
-                raise StackError(f"the data directory {self._data} cannot be locked: {error.strerror}") from None
+                raise StackError(f"cannot lock the data directory {self._data}: {error.strerror}") from None
 
-    def _held(self) -> StackError:
+    def _in_use(self) -> StackError:
         return StackError(
             f"the data directory {self._data} is in use by {_holder(self._data)}: "
             "stop it, or name another directory with --data"
         )
 
-    def _sign(self) -> None:
+    def _write_holder(self) -> None:
         started = datetime.now().astimezone().isoformat(timespec="seconds")
         text = json.dumps({"pid": os.getpid(), "command": " ".join(sys.argv), "started": started})
         try:
             os.ftruncate(self._descriptor, 0)
             os.pwrite(self._descriptor, text.encode(), 0)
-        except OSError:  # a full disk: it is locked all the same, only nobody can read by whom
+        except OSError:  # a full disk: the lock works without the text
             return
 
     def _close(self) -> None:
@@ -77,9 +80,9 @@ class DataLock:
 
 
 def _holder(data: Path) -> str:
-    """Who signed the lock, in words."""
+    """Describe the process that holds the lock."""
     try:
-        known: dict[str, Any] = json.loads((data / LOCK_FILE).read_text())
-        return f"process {known['pid']} ({known['command']}) since {known['started']}"
+        holder: dict[str, Any] = json.loads((data / LOCK_FILE).read_text())
+        return f"process {holder['pid']} ({holder['command']}) since {holder['started']}"
     except (OSError, ValueError, KeyError, TypeError):
         return "another process"

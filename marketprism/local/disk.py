@@ -1,4 +1,4 @@
-"""Free space where a stack keeps its data: reported when it runs low, when it is gone, and when there is room again."""
+"""Monitor the free space of a stack's data directory, and report when it runs low, runs out, and is back to normal."""
 
 import asyncio
 import os
@@ -9,7 +9,7 @@ from typing import Literal
 
 import structlog
 
-from marketprism.local.processes import Status
+from marketprism.local.processes import ChildStatus
 
 log = structlog.get_logger(__name__)
 
@@ -17,18 +17,18 @@ State = Literal["ok", "low", "full"]
 
 _EVERY = 5.0  # s
 _MB = 1_000_000
-_FULL = 0.1  # of what counts as low
-_ROOM = 1.1  # times a bound, until it counts as left behind
-_REPORTED = 15.0  # s that a child's report of a full disk counts
+_FULL = 0.1  # fraction of the `low` threshold below which the disk counts as full
+_HYSTERESIS = 1.1  # factor above a threshold at which its state ends
+_REPORT_VALID_S = 15.0  # how long a child's report of a full disk counts
 
 
-class DiskWatch:
-    """`state` and `free` (bytes) of the disk that holds `path`.
+class DiskMonitor:
+    """Monitor of the disk that holds `path`: its `state` and its `free` bytes.
 
-    `low`: below `low_mb`; `full`: below a tenth of it, or a child reported that it could not write.
+    `low`: below `low_mb`; `full`: below a tenth of that, or a child reported a full disk.
     """
 
-    def __init__(self, path: Path, low_mb: int, children: Iterable[Status] = ()) -> None:
+    def __init__(self, path: Path, low_mb: int, children: Iterable[ChildStatus] = ()) -> None:
         self.low = low_mb * _MB
         self.state: State = "ok"
         self.free = 0
@@ -36,40 +36,40 @@ class DiskWatch:
         self._children = children
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Check every 5 s until cancelled."""
         while True:
             try:
-                self.look(await asyncio.to_thread(free_bytes, self._path))
+                self.update(await asyncio.to_thread(free_bytes, self._path))
             except OSError as error:
-                log.warning("free space cannot be read", directory=str(self._path), reason=str(error))
+                log.warning("cannot read the free space", directory=str(self._path), reason=str(error))
             await asyncio.sleep(_EVERY)
 
-    def look(self, free: int) -> None:
-        """Take the free space of now; log where that changes the state."""
+    def update(self, free: int) -> None:
+        """Set the current free space, in bytes. Log a change of the state."""
         self.free = free
-        before, self.state = self.state, self._judged(free)
+        before, self.state = self.state, self._assess(free)
         if self.state == before:
             return
         facts = {"directory": str(self._path), "free_mb": free // _MB, "disk_low_mb": self.low // _MB}
         if self.state == "full":
-            log.error("the disk is full: nothing is stored until there is room", **facts)
+            log.error("disk is full: nothing is stored until space is freed", **facts)
         elif self.state == "low":
-            log.warning("the disk is nearly full", **facts)
+            log.warning("disk is nearly full", **facts)
         else:
-            log.warning("the disk has room again", **facts)
+            log.warning("disk has enough space again", **facts)
 
-    def _judged(self, free: int) -> State:
-        if self._reported() or free < self.low * _FULL * (_ROOM if self.state == "full" else 1):
+    def _assess(self, free: int) -> State:
+        if self._reported_full() or free < self.low * _FULL * (_HYSTERESIS if self.state == "full" else 1):
             return "full"
-        return "low" if free < self.low * (1 if self.state == "ok" else _ROOM) else "ok"
+        return "low" if free < self.low * (1 if self.state == "ok" else _HYSTERESIS) else "ok"
 
-    def _reported(self) -> bool:
-        since = time.monotonic() - _REPORTED
+    def _reported_full(self) -> bool:
+        since = time.monotonic() - _REPORT_VALID_S
         return any(status.child.disk_full_at > max(0.0, since) for status in self._children)
 
 
 def free_bytes(path: Path) -> int:
-    """What is free for us on the disk of a path, or of where it would be made."""
+    """Return the free bytes, for this user, of the disk that holds the path or would hold it."""
     while not path.exists() and path != path.parent:
         path = path.parent
     found = os.statvfs(path)

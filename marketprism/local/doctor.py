@@ -1,4 +1,4 @@
-"""`marketprism doctor`: what is needed, whether it is there, and what to do where it is not."""
+"""Check everything the system needs, and say how to fix what is missing (`marketprism doctor`)."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -20,12 +20,12 @@ from schemas.topics import TOPICS
 from sinks.sql.client import run_query
 from sinks.storage.embedded import directory_of
 
-_CLOCK_WITHIN = 5.0  # s
-_FAST_CLOCK = 1.0  # s off from which times in events mislead
+_CLOCK_TIMEOUT = 5.0  # s
+_MAX_CLOCK_OFFSET = 1.0  # s; beyond this, the times in events are misleading
 
 
 class Finding(NamedTuple):
-    """`ok` None: not an error, but worth knowing."""
+    """Result of one check. `ok` is None for a note that is not a problem."""
 
     name: str
     ok: bool | None
@@ -33,7 +33,7 @@ class Finding(NamedTuple):
 
 
 async def examine(settings: Settings) -> list[Finding]:
-    """All findings, in the order in which things depend on each other."""
+    """Run all checks, in order of their dependencies."""
     checks: list[tuple[str, Callable[[Settings], Awaitable[Finding]]]] = [
         ("java", _java),
         ("kafka jars", _jars),
@@ -60,16 +60,16 @@ async def _java(settings: Settings) -> Finding:
 async def _jars(settings: Settings) -> Finding:
     missing = missing_jars()
     if missing:
-        return Finding("kafka jars", False, f"{len(missing)} are missing: run `make setup`")
-    return Finding("kafka jars", True, "all there, as locked")
+        return Finding("kafka jars", False, f"{len(missing)} jars are missing: run `make setup`")
+    return Finding("kafka jars", True, "complete, as locked")
 
 
 async def _broker(settings: Settings) -> Finding:
     if "kafka" not in settings.model_fields_set:
-        return Finding("broker", None, "none is named (setting `kafka`): demo and live start one of their own")
+        return Finding("broker", None, "not configured (setting `kafka`): demo and live start their own")
     async with admin(settings) as client:
-        there = set(await client.list_topics())
-    missing = [name for name in TOPICS if settings.topic(name) not in there]
+        existing = set(await client.list_topics())
+    missing = [name for name in TOPICS if settings.topic(name) not in existing]
     if missing:
         return Finding(
             "broker", False, f"{settings.kafka} lacks {', '.join(missing)}: run `marketprism topics --create`"
@@ -78,9 +78,9 @@ async def _broker(settings: Settings) -> Finding:
 
 
 async def _groups(settings: Settings) -> Finding:
-    """Workers and sinks that run but were given nothing to read."""
+    """Check for workers and sinks that run without assigned partitions."""
     if "kafka" not in settings.model_fields_set:
-        return Finding("groups", None, "no broker is named, so no group is looked at")
+        return Finding("groups", None, "not checked, as no broker is configured")
     async with admin(settings) as client:
         groups = await describe_groups(client, settings)
     if idle := [group for group in groups if group.idle]:
@@ -89,41 +89,47 @@ async def _groups(settings: Settings) -> Finding:
             "groups",
             False,
             f"{names}: no partitions are assigned: create missing topics with `marketprism topics --create`, "
-            "and restart these processes if that changes nothing within a minute",
+            "and restart these processes if that does not help within a minute",
         )
-    told = ", ".join(f"{group.name}: {group.members} members, {group.partitions} partitions" for group in groups)
-    return Finding("groups", True, told or "none has run yet")
+    text = ", ".join(f"{group.name}: {group.members} members, {group.partitions} partitions" for group in groups)
+    return Finding("groups", True, text or "no worker or sink has run yet")
 
 
 async def _clickhouse(settings: Settings) -> Finding:
     if "clickhouse" not in settings.model_fields_set:
-        return Finding("clickhouse", None, "none is named (setting `clickhouse`): demo and live embed one")
+        return Finding("clickhouse", None, "not configured (setting `clickhouse`): demo and live embed one")
     version = run_query(settings, "SELECT version()").decode().strip()
     return Finding("clickhouse", True, f"{version} at {settings.clickhouse}")
 
 
 async def _disk(settings: Settings) -> Finding:
-    """The disk of an embedded ClickHouse, which demo and live share with their broker."""
+    """Check the disk of an embedded ClickHouse, which demo and live share with their broker."""
     if not settings.clickhouse.startswith("chdb://"):
-        return Finding("disk", None, "ClickHouse is a server: its disk is not looked at from here")
+        return Finding("disk", None, "not checked, as ClickHouse is a server")
     directory = directory_of(settings).absolute()
     free = free_bytes(directory)
     text = f"{free / 1e9:,.1f} GB free for {directory}"
     if free < settings.disk_low_mb * 1_000_000:
-        return Finding("disk", False, f"{text}: below {settings.disk_low_mb} MB (setting `disk_low_mb`), make room")
+        return Finding(
+            "disk", False, f"{text}: below {settings.disk_low_mb} MB (setting `disk_low_mb`), free some space"
+        )
     return Finding("disk", True, text)
 
 
 async def _clock(settings: Settings) -> Finding:
-    """This machine's clock against an exchange's."""
+    """Compare this machine's clock with an exchange's."""
     exchange = CONNECTORS[settings.feeds[0]]()
     base = settings.endpoints.get(exchange.name, Endpoint()).rest or exchange.rest
     try:
-        async with asyncio.timeout(_CLOCK_WITHIN), ClientSession(trust_env=True) as http:
+        async with asyncio.timeout(_CLOCK_TIMEOUT), ClientSession(trust_env=True) as http:
             rest = Rest(exchange.name, base, exchange.weight_per_minute, http)
             offset = (await compare_clock(exchange, rest)).offset / 1e6
     except (ExchangeError, TimeoutError) as error:
-        text = f"{exchange.name} cannot be reached, so the clock is not compared: {error or 'timeout'}"
+        text = f"not checked, as {exchange.name} cannot be reached: {str(error) or 'timeout'}"
         return Finding("clock", None, text)
-    ok = abs(offset) < _FAST_CLOCK
-    return Finding("clock", ok, f"{-offset * 1000:+.0f} ms against {exchange.name}" + ("" if ok else ": set it by NTP"))
+    ok = abs(offset) < _MAX_CLOCK_OFFSET
+    return Finding(
+        "clock",
+        ok,
+        f"{-offset * 1000:+.0f} ms compared with {exchange.name}" + ("" if ok else ": synchronise it with NTP"),
+    )

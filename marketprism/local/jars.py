@@ -1,6 +1,6 @@
-"""Apache Kafka's jars: fetched once by their Maven coordinates, checked against the lock, kept in the user's cache.
+"""Download Apache Kafka's jars from Maven, verify them against the lock, and keep them in the user's cache.
 
-`python -m marketprism.local.jars` fetches them with a progress bar.
+`python -m marketprism.local.jars` downloads the missing ones with a progress bar.
 """
 
 import hashlib
@@ -20,6 +20,8 @@ LOCK = Path(__file__).with_name("kafka.lock")
 
 
 class Jar(NamedTuple):
+    """One locked jar."""
+
     group: str
     artifact: str
     version: str
@@ -31,29 +33,31 @@ class Jar(NamedTuple):
 
 
 def locked_jars() -> list[Jar]:
-    """The lock: one `group:artifact:version sha256` a line."""
+    """Parse the lock, which has lines of the form `group:artifact:version sha256`."""
     rows = [line for line in LOCK.read_text().splitlines() if line and not line.startswith("#")]
     return [Jar(*row.replace(" ", ":").split(":")) for row in rows]
 
 
 def jar_folder() -> Path:
+    """Return the cache folder of the locked jars."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return cache / "marketprism" / f"kafka-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]}"
 
 
 def missing_jars() -> list[Jar]:
+    """Return the locked jars that are not in the cache."""
     return [jar for jar in locked_jars() if not (jar_folder() / jar.name).exists()]
 
 
 def classpath() -> str:
-    """The class path of a broker; `StackError` when jars are missing."""
+    """Return the class path of a broker. Raise `StackError` if jars are missing."""
     if missing_jars():
         raise StackError("Apache Kafka's jars are missing: `.venv/bin/python -m marketprism.local.jars` downloads them")
     return str(jar_folder() / "*")
 
 
 def fetch_jars(jars: list[Jar]) -> Iterator[Jar]:
-    """Fetch jars one by one. A file gets its name only when its hash is right: a half one is never taken for whole."""
+    """Download jars one by one. A file gets its name after its hash is verified, so a partial one is never used."""
     folder = jar_folder()
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=folder, prefix="fetch-") as fetched:
@@ -62,17 +66,17 @@ def fetch_jars(jars: list[Jar]) -> Iterator[Jar]:
             try:
                 found = context.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
             except (RuntimeError, RequestException, OSError) as error:
-                raise StackError(f"{jar.name} cannot be fetched from Maven's repository: {error}") from None
+                raise StackError(f"cannot download {jar.name} from the Maven repository: {error}") from None
             verify(found, jar)
             found.rename(folder / jar.name)
             yield jar
 
 
 def verify(file: Path, jar: Jar) -> None:
-    """`StackError` unless the file has the locked hash."""
+    """Raise `StackError` unless the file has the locked hash."""
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     if digest != jar.sha256:
-        raise StackError(f"{jar.name} has sha256 {digest}, the lock says {jar.sha256}: nothing was kept of it")
+        raise StackError(f"{jar.name} has sha256 {digest}, but the lock says {jar.sha256}: it was discarded")
 
 
 def main() -> None:

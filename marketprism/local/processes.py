@@ -1,4 +1,4 @@
-"""Child processes: started in order, each checked until ready, restarted when they die, stopped in reverse order."""
+"""Start child processes in order, each once the previous one is ready, restart them, and stop them in reverse order."""
 
 import asyncio
 import ctypes
@@ -22,11 +22,11 @@ from schemas.errors import StackError
 
 log = structlog.get_logger(__name__)
 
-STOP_WITHIN = 9.0  # s; all of a supervisor's children together
-_BACK_OFF = (0.5, 10.0)  # s; the first pause before a restart, and the longest
-_STEADY = 30.0  # s of life after which a child's next pause is the first again
-_LOOK_EVERY = 0.1  # s
-_LAST_WORDS = 1.0  # s until the output of an ended child is complete
+STOP_WITHIN = 9.0  # s for all children of a supervisor together
+_BACK_OFF = (0.5, 10.0)  # s; the first and the longest pause before a restart
+_STABLE_AFTER = 30.0  # s of running after which the pause is reset
+_CHECK_EVERY = 0.1  # s
+_OUTPUT_WAIT = 1.0  # s to wait for the last output of an ended child
 
 Check = Callable[["Child"], bool]
 State = Literal["starting", "running", "restarting", "stopped"]
@@ -36,12 +36,12 @@ _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 def listens(port: int) -> Check:
-    """Ready when the port of loopback accepts connections."""
-    return lambda child: answers(port)
+    """Return a check that passes when the port of loopback accepts connections."""
+    return lambda child: is_listening(port)
 
 
 def responds(port: int, path: str = "/") -> Check:
-    """Ready when HTTP on that port of loopback answers 2xx."""
+    """Return a check that passes when HTTP on that port of loopback answers 2xx."""
 
     def check(child: "Child") -> bool:
         connection = HTTPConnection("127.0.0.1", port, timeout=1)
@@ -57,25 +57,26 @@ def responds(port: int, path: str = "/") -> Check:
 
 
 def says(text: str) -> Check:
-    """Ready when the child's output since its start contains the text."""
+    """Return a check that passes when the child's output since its start contains the text."""
     return lambda child: text in child.output()
 
 
-def answers(port: int) -> bool:
-    """Whether somebody accepts connections on the port of loopback."""
+def is_listening(port: int) -> bool:
+    """Return whether the port of loopback accepts connections."""
     try:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", port)) == 0
-    except OSError:  # no descriptor left: nobody can be asked
+    except OSError:  # no file descriptor left to probe with
         return False
 
 
 class Child:
-    """One process in a group of its own, its output appended to `log`. It may be started again after it ended.
+    """Child process in its own process group. Its output is appended to `log`. It can be started again after it ended.
 
     `disk_full_at` is when it last reported a full disk (monotonic; 0: never).
 
-    On Linux it is killed when the thread that started it ends, however that comes: start it from a lasting one.
+    On Linux the child is killed when the thread that started it ends, for whatever reason. Start it from a thread that
+    lives long enough.
     """
 
     def __init__(
@@ -103,30 +104,30 @@ class Child:
 
     @property
     def exit_code(self) -> int | None:
-        """As `subprocess` gives it: negative for a signal, None while it runs."""
+        """Exit code as in `subprocess`: negative for a signal, None while it runs."""
         return self._process.poll() if self._process else None
 
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
     def ready(self) -> bool:
-        """Whether its check passes; `StackError` with the end of its output when it has ended."""
+        """Return whether the check passes. Raise `StackError` with the end of the output if the child has ended."""
         if not self.alive():
             raise StackError(
-                f"{self.name} ended at its start (exit code {self.exit_code}); its log {self.log} ends:\n{self.tail()}"
+                f"{self.name} exited at startup (exit code {self.exit_code}); its log {self.log} ends:\n{self.tail()}"
             )
         return self.check(self)
 
     def spawn(self) -> None:
-        """Start it without waiting until it is ready; `StackError` where it cannot be started."""
+        """Start the child without waiting until it is ready. Raise `StackError` if it cannot be started."""
         try:
             self._prepare()
             self._launch()
         except (OSError, subprocess.SubprocessError, RuntimeError) as error:  # RuntimeError: no thread left
-            raise StackError(f"{self.name} cannot be started: {error}") from None
+            raise StackError(f"cannot start {self.name}: {error}") from None
 
     def _prepare(self) -> None:
-        """Do what has to be done before each start."""
+        """Prepare a start; a hook for subclasses."""
 
     def _launch(self) -> None:
         self._process = subprocess.Popen(
@@ -136,7 +137,7 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_dying_with(os.getpid()),
+            preexec_fn=_kill_with_parent(os.getpid()),
         )
         assert self._process.stdout
         try:
@@ -149,49 +150,49 @@ class Child:
         self.disk_full_at = time.monotonic()
 
     def start(self) -> None:
-        """Start it and wait until it is ready."""
+        """Start the child and wait until it is ready."""
         self.spawn()
         deadline = time.monotonic() + self.timeout
         try:
             while not self.ready():
                 if time.monotonic() > deadline:
-                    raise self.late()
+                    raise self.timeout_error()
                 time.sleep(0.05)
         except BaseException:
             self.kill()
             raise
 
-    def late(self) -> StackError:
-        """The error of a child that runs and does not become ready."""
+    def timeout_error(self) -> StackError:
+        """Return the error for a running child that did not become ready in time."""
         return StackError(
             f"{self.name} was not ready within {self.timeout:.0f} s; its log {self.log} ends:\n{self.tail()}"
         )
 
     def stop(self, grace: float = 6.0) -> None:
-        """Ask its group to end; after `grace` seconds, make it."""
+        """Terminate the process group. Kill it after `grace` seconds."""
         self._signal(signal.SIGTERM)
         if self._process:
             try:
                 self._process.wait(grace)
             except subprocess.TimeoutExpired:
-                log.warning("process did not end when asked", process=self.name, seconds=round(grace, 1))
+                log.warning("process did not terminate in time", process=self.name, seconds=round(grace, 1))
         self.kill()
 
     def kill(self) -> None:
-        """Kill its group as a power cut would."""
+        """Kill the process group with SIGKILL."""
         self._signal(signal.SIGKILL)
         if self._process:
             self._process.wait()
             if self._output:
-                self._output.join(_LAST_WORDS)
+                self._output.join(_OUTPUT_WAIT)
         self._process = None
 
-    def output(self, most: int = 1_000_000) -> str:
-        """What it wrote since its start; of very much, the end."""
-        return self._output.text(most) if self._output else ""
+    def output(self, size: int = 1_000_000) -> str:
+        """Return the output since the start, or the last `size` bytes of it."""
+        return self._output.text(size) if self._output else ""
 
     def tail(self) -> str:
-        """The end of its output, for an error."""
+        """Return the end of the output, for an error message."""
         return self.output(2000).strip()
 
     def __enter__(self) -> Self:
@@ -205,27 +206,27 @@ class Child:
         if self._process:
             try:
                 os.killpg(self._process.pid, number)
-            except (ProcessLookupError, PermissionError):  # macOS says the latter of a group of zombies
+            except (ProcessLookupError, PermissionError):  # macOS raises the latter for a group of zombies
                 return
 
 
-def _dying_with(parent: int) -> Callable[[], None] | None:
-    """Run in the new process: the kernel shall kill it when its parent is gone, even by SIGKILL."""
+def _kill_with_parent(parent: int) -> Callable[[], None] | None:
+    """Return a function that makes the kernel kill the new process when its parent ends, even by SIGKILL."""
     if _LIBC is None:
         return None
     prctl = _LIBC.prctl
 
     def set_signal() -> None:
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:  # it was gone before this was said
+        if os.getppid() != parent:  # it ended before prctl took effect
             os._exit(1)
 
     return set_signal
 
 
 @dataclass
-class Status:
-    """What a supervisor knows of one child."""
+class ChildStatus:
+    """State of one supervised child."""
 
     child: Child
     state: State = "starting"
@@ -237,11 +238,11 @@ class Status:
 
 
 class Supervisor:
-    """Keeps children alive: `await start(child)` one after the other, `statuses` to look, `await stop()` for all."""
+    """Supervisor of child processes: `start` them one by one, see their `statuses`, and `stop` all."""
 
     def __init__(self) -> None:
-        self.statuses: list[Status] = []
-        self._keepers: dict[str, asyncio.Task[None]] = {}
+        self.statuses: list[ChildStatus] = []
+        self._monitors: dict[str, asyncio.Task[None]] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -252,62 +253,65 @@ class Supervisor:
         await self.stop()
 
     async def start(self, child: Child) -> None:
-        """Start a child, wait until it is ready, and keep it so; `StackError` when it does not come up."""
-        status = Status(child)
+        """Start a child, wait until it is ready, then restart it whenever it dies.
+
+        Raise `StackError` if this first start fails.
+        """
+        status = ChildStatus(child)
         self.statuses.append(status)
         child.spawn()
         await _ready(child)
         status.state = "running"
-        self._keepers[child.name] = asyncio.create_task(self._keep(status), name=f"keep {child.name}")
+        self._monitors[child.name] = asyncio.create_task(self._monitor(status), name=f"monitor {child.name}")
 
     async def retire(self, name: str) -> None:
-        """Stop one child for good; the others go on."""
+        """Stop one child permanently. The others continue."""
         [status] = [status for status in self.statuses if status.name == name]
-        await self._release(status)
+        await self._stop_monitor(status)
         await asyncio.to_thread(status.child.stop)
         status.state = "stopped"
 
     async def stop(self) -> None:
-        """Stop all in reverse order, within 10 seconds in all, whatever they do."""
+        """Stop all children in reverse order, within 10 seconds altogether, even if they ignore SIGTERM."""
         for status in self.statuses:
-            await self._release(status)
+            await self._stop_monitor(status)
         deadline = time.monotonic() + STOP_WITHIN
-        reserved = STOP_WITHIN / 2 / max(1, len(self.statuses))  # s for each, however long those before it take
+        reserved = STOP_WITHIN / 2 / max(1, len(self.statuses))  # s for each child, however long the others take
         for left, status in reversed(list(enumerate(self.statuses))):
             grace = max(reserved, deadline - time.monotonic() - left * reserved)
             await asyncio.to_thread(status.child.stop, grace)
             status.state = "stopped"
 
-    async def _release(self, status: Status) -> None:
-        if keeper := self._keepers.pop(status.name, None):
-            keeper.cancel()
-            await asyncio.wait([keeper])
+    async def _stop_monitor(self, status: ChildStatus) -> None:
+        if monitor := self._monitors.pop(status.name, None):
+            monitor.cancel()
+            await asyncio.wait([monitor])
 
-    async def _keep(self, status: Status) -> None:
+    async def _monitor(self, status: ChildStatus) -> None:
         pause, longest = _BACK_OFF
         while True:
             since = time.monotonic()
-            await self._until_dead(status)
-            pause = _BACK_OFF[0] if time.monotonic() - since > _STEADY else pause
+            await self._until_ended(status)
+            pause = _BACK_OFF[0] if time.monotonic() - since > _STABLE_AFTER else pause
             await asyncio.sleep(pause)
             pause = min(2 * pause, longest)
             await self._restart(status)
 
-    async def _until_dead(self, status: Status) -> None:
+    async def _until_ended(self, status: ChildStatus) -> None:
         while status.child.alive():
-            await asyncio.sleep(_LOOK_EVERY)
+            await asyncio.sleep(_CHECK_EVERY)
         status.state = "restarting"
 
-    async def _restart(self, status: Status) -> None:
+    async def _restart(self, status: ChildStatus) -> None:
         status.restarts += 1
         exit_code = status.child.exit_code
-        log.warning("process ended, restarting it", process=status.name, exit_code=exit_code, restarts=status.restarts)
+        log.warning("process ended, restarting", process=status.name, exit_code=exit_code, restarts=status.restarts)
         try:
-            status.child.kill()  # what it may have started itself
+            status.child.kill()  # processes that it may have started itself
             status.child.spawn()
             await _ready(status.child)
-        except Exception as error:  # noqa: BLE001 - whatever it is, a child that nobody restarts would be worse
-            log.error("process does not come up", process=status.name, reason=str(error) or repr(error))
+        except Exception as error:  # noqa: BLE001 - after any error, the child must be restarted again
+            log.error("process failed to restart", process=status.name, reason=str(error) or repr(error))
             status.child.kill()
         else:
             status.state = "running"
@@ -317,5 +321,5 @@ async def _ready(child: Child) -> None:
     deadline = time.monotonic() + child.timeout
     while not await asyncio.to_thread(child.ready):
         if time.monotonic() > deadline:
-            raise child.late()
+            raise child.timeout_error()
         await asyncio.sleep(0.05)

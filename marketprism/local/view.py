@@ -1,4 +1,4 @@
-"""The live view of a running stack, and the lines that take its place where there is no terminal."""
+"""Render the live view of a running stack, or single lines for use without a terminal."""
 
 import time
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from marketprism.local.disk import DiskWatch
-from marketprism.local.processes import Status
-from marketprism.local.reading import Reading, aged
-from marketprism.ops.lag import Offsets
+from marketprism.local.disk import DiskMonitor
+from marketprism.local.polled_value import PolledValue, age_note
+from marketprism.local.processes import ChildStatus
+from marketprism.ops.lag import Lag
 from marketprism.ops.raw_topic_stats import RawTopicStats
 from marketprism.ops.table_stats import TableStats
 from schemas.feeds import FEEDS
@@ -24,29 +24,33 @@ _STATES = {"running": "green", "starting": "yellow", "restarting": "red", "stopp
 
 
 @dataclass
-class Picture:
-    """Everything that is shown, as of one moment; what could not be read then is marked with its age."""
+class ViewState:
+    """Everything that is shown at one moment. Values that could not be read are marked with their age."""
 
     title: str
     settings: Settings
-    watch: RawTopicStats
-    statuses: list[Status]
-    offsets: Reading[Offsets]
-    stored: Reading[TableStats]
-    rates: dict[str, float]
-    disk: DiskWatch
+    raw_stats: RawTopicStats
+    statuses: list[ChildStatus]
+    lag: PolledValue[Lag]
+    table_stats: PolledValue[TableStats]
+    rates: dict[str, float]  # frames/s by feed
+    disk: DiskMonitor
     note: str = ""
 
     @property
-    def heard(self) -> str:
-        """The age of the frames, where ingest runs and should be heard each second."""
+    def frames_age(self) -> str:
+        """Note on the age of the raw records, of which a running ingest writes some every second."""
         running = any(status.name == "ingest" and status.state != "stopped" for status in self.statuses)
-        return aged(self.watch.age) if running else ""
+        return age_note(self.raw_stats.age) if running else ""
 
     @property
     def warnings(self) -> list[str]:
-        """What of the picture is old, and what the disk lacks."""
-        ages = {"frames": self.heard, "Kafka": aged(self.offsets.age), "ClickHouse": aged(self.stored.age)}
+        """Outdated values and low disk space."""
+        ages = {
+            "frames": self.frames_age,
+            "Kafka": age_note(self.lag.age),
+            "ClickHouse": age_note(self.table_stats.age),
+        }
         found = [f"{name} {age}" for name, age in ages.items() if age]
         if self.disk.state != "ok":
             found.append(f"disk {self.disk.state}: {self.disk.free / 1e9:.2f} GB free")
@@ -54,13 +58,14 @@ class Picture:
 
 
 class Rates:
-    """Frames a second by feed, over the time between calls."""
+    """Frame rates by feed, over the time between two updates."""
 
     def __init__(self) -> None:
         self._at = time.monotonic()
         self._before: dict[str, int] = {}
 
     def update(self, frames: dict[str, int]) -> dict[str, float]:
+        """Return the rates since the previous call, from the total number of frames by feed."""
         now = time.monotonic()
         elapsed = max(now - self._at, 1e-3)
         rates = {feed: (count - self._before.get(feed, 0)) / elapsed for feed, count in frames.items()}
@@ -68,23 +73,23 @@ class Rates:
         return rates
 
 
-def render(picture: Picture) -> RenderableType:
-    """The whole view."""
+def render(state: ViewState) -> RenderableType:
+    """Render the whole view."""
     top = Table.grid(padding=(0, 1), expand=True)
     top.add_column(ratio=3)
     top.add_column(ratio=2)
-    top.add_row(_feeds(picture), _events(picture))
-    parts: list[RenderableType] = [_header(picture), top, _signals(picture)]
-    if picture.warnings:
-        parts.insert(1, Text("   ".join(picture.warnings), style="bold red"))
-    if picture.note:
-        parts.append(Text(picture.note, style="cyan"))
+    top.add_row(_feeds(state), _events(state))
+    parts: list[RenderableType] = [_header(state), top, _signals(state)]
+    if state.warnings:
+        parts.insert(1, Text("   ".join(state.warnings), style="bold red"))
+    if state.note:
+        parts.append(Text(state.note, style="cyan"))
     return Group(*parts)
 
 
-def _header(picture: Picture) -> RenderableType:
-    line = Text.assemble((" MarketPrism ", "bold reverse"), f"  {picture.title}   ")
-    for status in picture.statuses:
+def _header(state: ViewState) -> RenderableType:
+    line = Text.assemble((" MarketPrism ", "bold reverse"), f"  {state.title}   ")
+    for status in state.statuses:
         line.append("● ", style=_STATES[status.state])
         line.append(status.name + (f" (restarted {status.restarts})" if status.restarts else "") + "  ")
     return line
@@ -97,35 +102,36 @@ def _table(*columns: tuple[str, str]) -> Table:
     return table
 
 
-def _feeds(picture: Picture) -> Panel:
+def _feeds(state: ViewState) -> Panel:
     figures = ("frames/s", "frames", "books live", "lag")
     table = _table(("feed", ""), ("connection", ""), *((name, "right") for name in figures))
-    watch = picture.watch
-    for feed in sorted({*picture.settings.feeds, *watch.frames}):
-        up, wanted = watch.connected.get(feed), len(watch.instruments.get(feed, ()))
-        state = Text("● connected", style="green") if up else Text("○ not connected", style="red")
-        live = f"{picture.stored.value.live.get(feed, 0)}/{wanted}"
-        frames = f"{picture.rates.get(feed, 0):,.0f}", f"{watch.frames[feed]:,}"
-        exchange = FEEDS[feed].exchange if feed in FEEDS else feed  # frames of no instrument count for their exchange
-        lag = picture.offsets.value.behind.get(raw_topic(exchange), 0)
-        table.add_row(feed, state, *frames, live, f"{lag:,}")
-    groups = picture.offsets.value.lag
-    behind = f"lag in records: worker {groups.get(WORKER_GROUP, 0):,}   sink {groups.get(SINK_GROUP, 0):,}"
-    return _panel(Group(table, Text(behind, style="dim")), "feeds", picture.heard, "blue")
+    stats = state.raw_stats
+    for feed in sorted({*state.settings.feeds, *stats.frames}):
+        connected, instruments = stats.connected.get(feed), len(stats.instruments.get(feed, ()))
+        connection = Text("● connected", style="green") if connected else Text("○ not connected", style="red")
+        live = f"{state.table_stats.value.live_books.get(feed, 0)}/{instruments}"
+        frames = f"{state.rates.get(feed, 0):,.0f}", f"{stats.frames[feed]:,}"
+        # Frames without an instrument are counted by exchange.
+        exchange = FEEDS[feed].exchange if feed in FEEDS else feed
+        lag = state.lag.value.by_topic.get(raw_topic(exchange), 0)
+        table.add_row(feed, connection, *frames, live, f"{lag:,}")
+    groups = state.lag.value.by_group
+    totals = f"lag in records: worker {groups.get(WORKER_GROUP, 0):,}   sink {groups.get(SINK_GROUP, 0):,}"
+    return _panel(Group(table, Text(totals, style="dim")), "feeds", state.frames_age, "blue")
 
 
-def _events(picture: Picture) -> Panel:
+def _events(state: ViewState) -> Panel:
     table = _table(("events", ""), ("in Kafka", "right"), ("stored", "right"))
     for name in _EVENTS:
-        stored = picture.stored.value.rows.get(name.rpartition(".")[2].replace("arbitrage", "signals"), 0)
-        records = picture.offsets.value.records.get(name, 0)
+        stored = state.table_stats.value.rows.get(name.rpartition(".")[2].replace("arbitrage", "signals"), 0)
+        records = state.lag.value.records.get(name, 0)
         style = "red" if name == "dead_letters" and records else ""
         table.add_row(name, f"{records:,}", f"{stored:,}", style=style)
-    return _panel(table, "events", aged(max(picture.offsets.age, picture.stored.age)), "blue")
+    return _panel(table, "events", age_note(max(state.lag.age, state.table_stats.age)), "blue")
 
 
-def _signals(picture: Picture) -> Panel:
-    counts = picture.stored.value.signal_counts
+def _signals(state: ViewState) -> Panel:
+    counts = state.table_stats.value.signal_counts
     table = _table(
         ("at (UTC)", ""),
         ("symbol", ""),
@@ -135,7 +141,7 @@ def _signals(picture: Picture) -> Panel:
         ("profit", "right"),
         ("lifetime", "right"),
     )
-    for signal in picture.stored.value.signals:
+    for signal in state.table_stats.value.signals:
         kind = signal["type"] + (f" ({signal['reason'].replace('_', ' ')})" if signal["reason"] else "")
         style = {"opened": "bold green", "updated": "green"}.get(signal["type"], "dim")
         table.add_row(
@@ -149,7 +155,7 @@ def _signals(picture: Picture) -> Panel:
             style=style,
         )
     title = f"arbitrage   opened {counts.get('opened', 0)}   closed {counts.get('closed', 0)}"
-    return _panel(table, title, aged(picture.stored.age), "magenta")
+    return _panel(table, title, age_note(state.table_stats.age), "magenta")
 
 
 def _panel(content: RenderableType, title: str, age: str, style: str) -> Panel:
@@ -157,33 +163,33 @@ def _panel(content: RenderableType, title: str, age: str, style: str) -> Panel:
     return Panel(content, title=marked, title_align="left", border_style="red" if age else style)
 
 
-def line(picture: Picture) -> str:
-    """The view in one line, for logs."""
-    frames, rate = sum(picture.watch.frames.values()), sum(picture.rates.values())
-    rows, live = sum(picture.stored.value.rows.values()), sum(picture.stored.value.live.values())
-    signals, offsets = picture.stored.value.signal_counts, picture.offsets.value
-    said = f"frames {frames:,} ({rate:,.0f}/s)  books live {live}  rows {rows:,}  lag {offsets.total_lag:,}  "
-    said += f"signals opened {signals.get('opened', 0)} closed {signals.get('closed', 0)}  "
-    said += f"dead letters {offsets.records.get('dead_letters', 0)}"
-    return "  ".join([said, *filter(None, [picture.note]), *picture.warnings])
+def status_line(state: ViewState) -> str:
+    """Summarize the view in one line, for logs."""
+    frames, rate = sum(state.raw_stats.frames.values()), sum(state.rates.values())
+    rows, live = sum(state.table_stats.value.rows.values()), sum(state.table_stats.value.live_books.values())
+    signals, lag = state.table_stats.value.signal_counts, state.lag.value
+    text = f"frames {frames:,} ({rate:,.0f}/s)  books live {live}  rows {rows:,}  lag {lag.total:,}  "
+    text += f"signals opened {signals.get('opened', 0)} closed {signals.get('closed', 0)}  "
+    text += f"dead letters {lag.records.get('dead_letters', 0)}"
+    return "  ".join([text, *filter(None, [state.note]), *state.warnings])
 
 
-def summary(picture: Picture, seconds: float) -> str:
-    """The last words of a run."""
-    counts, records = picture.stored.value.signal_counts, picture.offsets.value.records
-    feeds = "  ".join(f"{feed} {count:,}" for feed, count in sorted(picture.watch.frames.items()))
+def summary(state: ViewState, seconds: float) -> str:
+    """Return the summary of a run that took `seconds`."""
+    counts, records = state.table_stats.value.signal_counts, state.lag.value.records
+    feeds = "  ".join(f"{feed} {count:,}" for feed, count in sorted(state.raw_stats.frames.items()))
     events = "  ".join(f"{name} {records.get(name, 0):,}" for name in _EVENTS)
-    rows = "  ".join(f"{table} {count:,}" for table, count in picture.stored.value.rows.items())
-    restarts = sum(status.restarts for status in picture.statuses)
-    warnings = [f"  note           {', '.join(picture.warnings)}"] if picture.warnings else []
+    rows = "  ".join(f"{table} {count:,}" for table, count in state.table_stats.value.rows.items())
+    restarts = sum(status.restarts for status in state.statuses)
+    warnings = [f"  note           {', '.join(state.warnings)}"] if state.warnings else []
     return "\n".join(
         [
             f"Summary of {seconds:.0f} s",
-            f"  frames in      {sum(picture.watch.frames.values()):,}  ({feeds})",
+            f"  frames in      {sum(state.raw_stats.frames.values()):,}  ({feeds})",
             f"  events         {events}",
             f"  signals        opened {counts.get('opened', 0)}  closed {counts.get('closed', 0)}",
-            f"  rows stored    {sum(picture.stored.value.rows.values()):,}  ({rows})",
-            f"  lag            {picture.offsets.value.total_lag}",
+            f"  rows stored    {sum(state.table_stats.value.rows.values()):,}  ({rows})",
+            f"  lag            {state.lag.value.total}",
             f"  restarts       {restarts}",
             f"  dead letters   {records.get('dead_letters', 0)}",
             *warnings,

@@ -1,4 +1,4 @@
-"""`marketprism feeds`: what the operator asks of ingest."""
+"""Send the operator's requests to ingest (`marketprism feeds`)."""
 
 import time
 from collections.abc import Iterable
@@ -13,13 +13,13 @@ from schemas.topics import CONTROL
 
 
 async def ask_to_reconnect(settings: Settings, feeds: Iterable[str]) -> None:
-    """Have ingest move all connections of these feeds to new sockets. `StackError` without a broker."""
+    """Send a request to move all connections of these feeds to new sockets. Raise `StackError` without a broker."""
     body = {"request": "reconnect", "feeds": list(feeds), "timestamp": time.time_ns() // 1000}
     producer = AIOKafkaProducer(bootstrap_servers=settings.kafka)
     try:
         await producer.start()
         await producer.send_and_wait(settings.topic(CONTROL), orjson.dumps(body), key=b"reconnect")
     except (KafkaError, OSError) as error:
-        raise StackError(f"the broker {settings.kafka} does not take the request: {error}") from None
+        raise StackError(f"cannot send the request to the broker at {settings.kafka}: {error}") from None
     finally:
         await producer.stop()

@@ -1,4 +1,4 @@
-"""Consumer groups of the pipeline: who is in them, and what they were given."""
+"""Describe the pipeline's consumer groups: their members and assigned partitions."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ GROUPS = (WORKER_GROUP, SINK_GROUP)
 
 @dataclass(frozen=True)
 class Group:
-    """`partitions` is the number of partitions assigned to all `members` together."""
+    """Consumer group. `partitions` counts the partitions assigned to all `members` together."""
 
     name: str
     state: str
@@ -23,18 +23,18 @@ class Group:
 
     @property
     def idle(self) -> bool:
-        """Whether processes run that were given nothing to read."""
+        """Whether the group has members, but no assigned partitions."""
         return self.state == "Stable" and self.members > 0 and self.partitions == 0
 
 
 async def describe_groups(client: AIOKafkaAdminClient, settings: Settings) -> list[Group]:
-    """Describe the groups; those that never had a member have the state `Dead`."""
+    """Return all groups. Those that never had a member have the state `Dead`."""
     try:
-        # One at a time: aiokafka reads an answer about several by the schema of an older version.
+        # One at a time, as aiokafka parses a response about several groups by the schema of an older version.
         responses = [
             response for name in GROUPS for response in await client.describe_consumer_groups([settings.topic(name)])
         ]
-    except GroupCoordinatorNotAvailableError:  # no group has ever been on this broker
+    except GroupCoordinatorNotAvailableError:  # this broker never had a group
         return []
     found = [row for response in responses for row in response.groups]
     return [Group(row[1], row[2], len(row[5]), sum(map(_partitions, row[5]))) for row in found]

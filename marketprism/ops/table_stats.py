@@ -1,4 +1,4 @@
-"""What ClickHouse holds, for the live view and the summary."""
+"""Query what ClickHouse holds, for the live view and the summary."""
 
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -14,13 +14,13 @@ from schemas.settings import Settings
 from sinks.sql.http_server import DATA_HEADER, running_address
 from sinks.storage.embedded import directory_of
 
-_ANSWER_WITHIN = 8.0  # s
-_HTTP = {"clickhouse": ("http", 8123), "clickhouses": ("https", 8443)}  # ClickHouse's own ports
+_TIMEOUT = 8.0  # s
+_HTTP = {"clickhouse": ("http", 8123), "clickhouses": ("https", 8443)}  # ClickHouse's default ports
 
 _ROWS = " UNION ALL ".join(
     f"SELECT '{table}' AS name, count() AS rows FROM {{database}}.{table}" for table in TABLES.values()
 )
-_LIVE = """\
+_LIVE_BOOKS = """\
 SELECT exchange, symbol FROM {database}.books
 WHERE (exchange, symbol) NOT IN (
     SELECT exchange, symbol FROM {database}.gaps WHERE channel = 'books' GROUP BY exchange, symbol
@@ -35,23 +35,23 @@ _SIGNAL_COUNTS = "SELECT type, count() AS rows FROM {database}.signals GROUP BY 
 
 @dataclass
 class TableStats:
-    """`rows` by table; `live`: books by feed; the latest `signals`, and `signal_counts` by type."""
+    """Statistics of the tables: `rows` by table, `live_books` by feed, latest `signals`, `signal_counts` by type."""
 
     rows: dict[str, int] = field(default_factory=dict)
-    live: dict[str, int] = field(default_factory=dict)
+    live_books: dict[str, int] = field(default_factory=dict)
     signals: list[dict[str, Any]] = field(default_factory=list)
     signal_counts: dict[str, int] = field(default_factory=dict)
 
 
-class Store:
-    """Asks ClickHouse over HTTP; an embedded one through the sink that owns it.
+class TableStatsReader:
+    """Reader of `TableStats` over HTTP; an embedded ClickHouse is queried through the sink that owns it.
 
-    A directory is never opened here: whoever did so while the sink is being restarted would keep it from the sink.
+    The directory itself is never opened, as that could lock out a sink that is restarting.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._http = ClientSession(timeout=ClientTimeout(total=_ANSWER_WITHIN))
+        self._http = ClientSession(timeout=ClientTimeout(total=_TIMEOUT))
 
     async def __aenter__(self) -> Self:
         return self
@@ -60,37 +60,37 @@ class Store:
         await self._http.close()
 
     async def read(self) -> TableStats:
-        """What is stored now; `StorageError` where nobody answers."""
+        """Return the current statistics. Raise `StorageError` if ClickHouse does not answer."""
         try:
-            live: dict[str, int] = {}
-            for row in await self._ask(_LIVE):
+            live_books: dict[str, int] = {}
+            for row in await self._query(_LIVE_BOOKS):
                 feed = feed_of(row["exchange"], row["symbol"]).name
-                live[feed] = live.get(feed, 0) + 1
+                live_books[feed] = live_books.get(feed, 0) + 1
             return TableStats(
-                {row["name"]: int(row["rows"]) for row in await self._ask(_ROWS)},
-                live,
-                await self._ask(_SIGNALS),
-                {row["type"]: int(row["rows"]) for row in await self._ask(_SIGNAL_COUNTS)},
+                {row["name"]: int(row["rows"]) for row in await self._query(_ROWS)},
+                live_books,
+                await self._query(_SIGNALS),
+                {row["type"]: int(row["rows"]) for row in await self._query(_SIGNAL_COUNTS)},
             )
         except (ClientError, TimeoutError, OSError, ValueError) as error:
-            raise StorageError(f"ClickHouse does not answer: {error or type(error).__name__}") from None
+            raise StorageError(f"ClickHouse does not answer: {str(error) or type(error).__name__}") from None
 
-    async def _ask(self, query: str) -> list[dict[str, Any]]:
-        url, headers = self._where()
+    async def _query(self, query: str) -> list[dict[str, Any]]:
+        url, headers = self._endpoint()
         parameters = {"default_format": "JSONEachRow", "database": self._settings.database}
-        body = query.replace("{database}", self._settings.database).encode()
-        async with self._http.post(url, params=parameters, data=body, headers=headers) as response:
-            answer = await response.read()
+        sql = query.replace("{database}", self._settings.database).encode()
+        async with self._http.post(url, params=parameters, data=sql, headers=headers) as response:
+            body = await response.read()
             if response.status != 200:
-                raise StorageError(answer.decode(errors="replace").strip()[:200])
-        return [orjson.loads(line) for line in answer.splitlines()]
+                raise StorageError(body.decode(errors="replace").strip()[:200])
+        return [orjson.loads(line) for line in body.splitlines()]
 
-    def _where(self) -> tuple[str, dict[str, str]]:
+    def _endpoint(self) -> tuple[str, dict[str, str]]:
         if self._settings.clickhouse.startswith("chdb://"):
             directory = directory_of(self._settings)
             address = running_address(directory)
             if not address:
-                raise StorageError(f"no sink answers for {directory}")
+                raise StorageError(f"no sink is serving {directory}")
             return f"http://{address}/", {DATA_HEADER: str(directory.resolve())}
         server = urlsplit(self._settings.clickhouse)
         scheme, port = _HTTP[server.scheme]

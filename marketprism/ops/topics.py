@@ -1,4 +1,4 @@
-"""The topic table made real: what is missing is created, what is otherwise than the table says is told."""
+"""Create the topics of the topic table on the broker, and read them."""
 
 import asyncio
 import time
@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
@@ -20,12 +20,12 @@ from streams.topic_limits import changelogs, message_limits
 
 log = structlog.get_logger(__name__)
 
-_READY_WITHIN = 15.0  # s; some tens of milliseconds as a rule
+_READY_WITHIN = 15.0  # s; usually some tens of milliseconds
 
 
 @asynccontextmanager
 async def admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
-    """A client for topics and their configuration; `StackError` when no broker answers."""
+    """Open a client for topics and their configuration. Raise `StackError` if no broker answers."""
     client = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
     try:
         await client.start()
@@ -37,7 +37,10 @@ async def admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
 
 
 async def create_topics(settings: Settings) -> list[str]:
-    """Create what is missing; returns the names. `StackError` where a topic has another number of partitions."""
+    """Create the missing topics and return their names.
+
+    Raise `StackError` if a topic's number of partitions differs from the setting.
+    """
     wanted = {settings.topic(topic.name): topic.partitions or settings.partitions for topic in TOPICS.values()}
     async with admin(settings) as client:
         existing = set(await client.list_topics())
@@ -51,25 +54,25 @@ async def create_topics(settings: Settings) -> list[str]:
         for name, found in (await _partitions(client, list(wanted))).items():
             if found != wanted[name]:
                 raise StackError(
-                    f"topic {name} has {found} partitions, the settings say {wanted[name]}: "
-                    "set `partitions` to what is there, or use another `topic_prefix`"
+                    f"topic {name} has {found} partitions, but the settings say {wanted[name]}: "
+                    f"set `partitions` to {found}, or use another `topic_prefix`"
                 )
     return created
 
 
 async def _raise_limits(client: AIOKafkaAdminClient, settings: Settings, existing: set[str]) -> None:
-    """Let topics of an earlier version take messages as large as ours may be."""
+    """Raise the message size limit of topics that an earlier version created."""
     ours = {settings.topic(topic.name): topic.configuration() for topic in TOPICS.values()}
     names = [name for name in (*ours, *changelogs(settings)) if name in existing]
     for name, limit in (await message_limits(client, names)).items():
         if limit < MAX_MESSAGE:
             config = ours.get(name, {"cleanup.policy": "compact", "max.message.bytes": str(MAX_MESSAGE)})
             await client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, configs=config)])
-            log.info("topic takes larger messages now", topic=name, bytes=MAX_MESSAGE, before=limit)
+            log.info("message size limit raised", topic=name, bytes=MAX_MESSAGE, before=limit)
 
 
 async def topic_ends(settings: Settings) -> dict[str, list[int]]:
-    """The end offset of each partition, by the table's topic names; a topic that does not exist is left out."""
+    """Return the end offset of each partition, by topic name without prefix. Topics that do not exist are left out."""
     async with admin(settings) as client:
         existing = set(await client.list_topics())
         names = {settings.topic(name): name for name in TOPICS if settings.topic(name) in existing}
@@ -82,18 +85,33 @@ async def topic_ends(settings: Settings) -> dict[str, list[int]]:
     return {name: [ends[one] for one in wanted[full]] for full, name in names.items()}
 
 
+async def read_all(settings: Settings, topic: str) -> dict[int, list[ConsumerRecord]]:
+    """Return all records of a topic by partition, up to its current end. `topic` is the name without prefix."""
+    name, partitions = settings.topic(topic), TOPICS[topic].partitions or settings.partitions
+    places = [TopicPartition(name, number) for number in range(partitions)]
+    records: dict[int, list[ConsumerRecord]] = {number: [] for number in range(partitions)}
+    async with AIOKafkaConsumer(bootstrap_servers=settings.kafka) as consumer:
+        consumer.assign(places)
+        await consumer.seek_to_beginning(*places)
+        ends = await consumer.end_offsets(places)
+        while any([await consumer.position(place) < end for place, end in ends.items()]):
+            for place, messages in (await consumer.getmany(timeout_ms=200)).items():
+                records[place.partition] += [message for message in messages if message.offset < ends[place]]
+    return records
+
+
 def _created(response: Any) -> list[str]:
     created = []
     for topic, code, *rest in response.topic_errors:
         if not code:
             created.append(topic)
-        elif for_code(code) is not TopicAlreadyExistsError:  # another process may have been quicker
-            raise StackError(f"topic {topic} cannot be created: {for_code(code).__name__} {rest[0] if rest else ''}")
+        elif for_code(code) is not TopicAlreadyExistsError:  # another process may have created it meanwhile
+            raise StackError(f"cannot create topic {topic}: {for_code(code).__name__} {rest[0] if rest else ''}")
     return created
 
 
 async def _partitions(client: AIOKafkaAdminClient, names: list[str]) -> dict[str, int]:
-    """Partitions by topic, once all have a leader: a topic is there a moment after it was created, not at once."""
+    """Return the number of partitions by topic. Wait until all have a leader, as new topics are not ready at once."""
     deadline = time.monotonic() + _READY_WITHIN
     while True:
         found = {topic["topic"]: topic["partitions"] for topic in await client.describe_topics(names)}
@@ -101,5 +119,5 @@ async def _partitions(client: AIOKafkaAdminClient, names: list[str]) -> dict[str
         if all(found.values()) and min(leaders) >= 0:
             return {name: len(partitions) for name, partitions in found.items()}
         if time.monotonic() > deadline:
-            raise StackError(f"the broker has not made all topics ready within {_READY_WITHIN:.0f} s: see its log")
+            raise StackError(f"not all topics were ready within {_READY_WITHIN:.0f} s: see the broker's log")
         await asyncio.sleep(0.05)

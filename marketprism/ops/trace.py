@@ -1,4 +1,4 @@
-"""From a stored row back to the exact frame that caused it."""
+"""Trace a stored row back to the exact frame that caused it."""
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -14,13 +14,18 @@ _WAIT_MS = 5_000
 
 
 async def trace(settings: Settings, source: str) -> tuple[str, RawLine]:
-    """Where a `source` leads: `topic-partition@offset:line` and the raw line. Signals lead to their quote's line."""
+    """Return the place of a `source`, as `topic-partition@offset:line`, and its raw line.
+
+    For a signal, it is the line of the quote that caused it.
+    """
     try:
         origin, (partition, offset, line, _) = split_source(source)
     except ValueError:
-        raise RawRecordError(f"{source!r} is no source: it reads <exchange>:<partition>:<offset>:<line>:<n>") from None
+        raise RawRecordError(
+            f"{source!r} is not a source of the form <exchange>:<partition>:<offset>:<line>:<n>"
+        ) from None
     if origin != "join" and origin not in EXCHANGES:
-        raise RawRecordError(f"{origin!r} is no origin: known are {', '.join(EXCHANGES)} and join")
+        raise RawRecordError(f"unknown origin {origin!r}: the known ones are {', '.join(EXCHANGES)} and join")
     topic = settings.topic(JOIN if origin == "join" else raw_topic(origin))
     place = f"{topic}-{partition}@{offset}:{line}"
     value = await _record(settings, TopicPartition(topic, partition), offset)
@@ -28,7 +33,7 @@ async def trace(settings: Settings, source: str) -> tuple[str, RawLine]:
         return place, RawLine(0, "join", value.split(b"\n")[line])
     lines = list(decode_record(value))
     if line >= len(lines):
-        raise RawRecordError(f"{place}: the record has {len(lines)} lines")
+        raise RawRecordError(f"{place}: the record has only {len(lines)} lines")
     return place, lines[line]
 
 
@@ -46,4 +51,4 @@ async def _record(settings: Settings, place: TopicPartition, offset: int) -> byt
         raise StackError(f"no broker answers at {settings.kafka} (setting `kafka`): {error}") from None
     finally:
         await consumer.stop()
-    raise MarketPrismError(f"{place.topic}-{place.partition}@{offset} is not there any more: past its retention")
+    raise MarketPrismError(f"{place.topic}-{place.partition}@{offset} no longer exists: its retention has expired")

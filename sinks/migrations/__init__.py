@@ -1,4 +1,4 @@
-"""The ClickHouse schema: numbered SQL files, each applied once, in order."""
+"""Create and update the ClickHouse schema from numbered SQL files, each applied once, in order."""
 
 import hashlib
 import re
@@ -18,6 +18,8 @@ _TTL = re.compile(r"TTL .*toIntervalDay\((\d+)\)")
 
 
 class Migration(NamedTuple):
+    """One numbered SQL file."""
+
     name: str
     text: str
 
@@ -26,22 +28,22 @@ class Migration(NamedTuple):
         return hashlib.sha256(self.text.encode()).hexdigest()
 
     def statements(self, database: str) -> Iterator[str]:
-        """The statements, with the database's name put in; a statement ends with a semicolon at a line's end."""
+        """Yield the statements, with the database's name inserted. Each ends with a semicolon at the end of a line."""
         for statement in re.split(r";[ \t]*(?:\n|$)", self.text):
             if re.sub(r"--.*", "", statement).strip():
                 yield statement.replace("{database}", database).strip()
 
 
 def load() -> list[Migration]:
-    """The migrations of this version, in order."""
+    """Return the migrations of this version, in order."""
     files = [file for file in resources.files(__name__).iterdir() if file.name.endswith(".sql")]
     return [Migration(file.name, file.read_text("utf-8")) for file in sorted(files, key=lambda file: file.name)]
 
 
 def migrate(storage: Storage, settings: Settings, migrations: list[Migration] | None = None) -> list[str]:
-    """Apply what is missing and set the retention; returns the names applied.
+    """Apply the missing migrations and set the retention. Return the names of the applied ones.
 
-    Statements say IF NOT EXISTS: one that a crash, or a second sink, got in between is simply met again.
+    Statements say IF NOT EXISTS, so a migration that a crash or a second sink interrupted is safely applied again.
     """
     database = settings.database
     migrations = load() if migrations is None else migrations
@@ -73,25 +75,25 @@ def _missing(migrations: list[Migration], applied: dict[str, str], database: str
         if applied.get(migration.name, migration.checksum) != migration.checksum:
             raise StorageError(
                 f"migration {migration.name} was changed after it was applied to database {database}: "
-                "put it back as it was and write the change as a new migration"
+                "restore the original file and write the change as a new migration"
             )
     unknown = applied.keys() - {migration.name for migration in migrations}
     if unknown:
         raise StorageError(
-            f"database {database} has migrations that this version does not know ({', '.join(sorted(unknown))}): "
-            "it was written by a newer version; use that one, or another database (setting `database`)"
+            f"database {database} has migrations unknown to this version ({', '.join(sorted(unknown))}): "
+            "it was written by a newer version: use that version, or another database (setting `database`)"
         )
     new = [migration for migration in migrations if migration.name not in applied]
     if applied and new and new[0].name < max(applied):
         raise StorageError(
             f"migration {new[0].name} comes before {max(applied)}, which database {database} already has: "
-            "give it a number above that"
+            "give it a higher number"
         )
     return new
 
 
 def _set_retention(storage: Storage, settings: Settings) -> None:
-    """Rows go `retention_days` after they were stored: so a replay of old captures is kept as long as live data."""
+    """Delete rows `retention_days` after they were stored, so that replayed captures are kept as long as live data."""
     tables = storage.query(
         "SELECT name, create_table_query FROM system.tables WHERE engine = 'MergeTree' AND name != 'migrations' "
         f"AND database = '{settings.database}'"

@@ -1,7 +1,7 @@
-"""One query, from outside the sink: over HTTP to whoever owns the data, else by opening the directory to read.
+"""Run one query outside the sink: over HTTP if a process owns the data, otherwise by opening the directory.
 
-A directory that belongs to a running stack is its sink's alone, also while the sink is restarting: a reader would hold
-the lock against it.
+The directory of a running stack is opened only by its sink, even while the sink is restarting: otherwise this process
+could hold the engine's lock when the sink needs it.
 """
 
 import contextlib
@@ -14,46 +14,46 @@ from urllib.parse import unquote, urlencode, urlsplit
 from schemas.errors import StorageError
 from schemas.settings import Settings
 from sinks.sql.http_server import DATA_HEADER, running_address
-from sinks.sql.read_only import Reader
+from sinks.sql.read_only import ReadOnlyConnection
 from sinks.storage.embedded import directory_of
 
-_TIMEOUT = 70.0  # s; the engine ends a query after 60
-_START_TIMEOUT = 10.0  # s that a sink may take from owning the directory to answering
-_STACK_LOCK = "stack.lock"  # beside the directory, held by the stack that runs there
-_HTTP_PORTS = {"clickhouse": 8123, "clickhouses": 8443}  # ClickHouse's own
+_TIMEOUT = 70.0  # s; the engine stops a query after 60
+_START_TIMEOUT = 10.0  # s from when a sink opens the directory until it answers
+_STACK_LOCK = "stack.lock"  # in the parent directory, held by the running stack
+_HTTP_PORTS = {"clickhouse": 8123, "clickhouses": 8443}  # ClickHouse's default ports
 
 
 class _Misdirected(Exception):
-    """Who answers owns other data."""
+    """The answering process owns another directory."""
 
 
-def run_query(settings: Settings, query: str, output: str = "TabSeparated") -> bytes:
-    """The answer to one reading query, in a ClickHouse format; `StorageError` says why there is none."""
+def run_query(settings: Settings, query: str, output_format: str = "TabSeparated") -> bytes:
+    """Run one read-only query and return the result in a ClickHouse format. Raise `StorageError` if it fails."""
     if not settings.clickhouse.startswith("chdb://"):
-        return _ask_server(settings, query, output)
+        return _query_server(settings, query, output_format)
     directory = directory_of(settings)
     if not directory.exists():
         raise StorageError(f"there is no ClickHouse data in {directory}: start `marketprism demo` or `live` first")
     deadline = time.monotonic() + _START_TIMEOUT
     while True:
-        answer = _ask_owner(directory, query, output)
+        answer = _query_owner(directory, query, output_format)
         if answer is not None:
             return answer
-        if not _stack_runs(directory):
-            with contextlib.suppress(StorageError):  # somebody owns it, but does not answer yet
-                reader = Reader(directory, settings.database)
+        if not _stack_is_running(directory):
+            with contextlib.suppress(StorageError):  # another process owns it and does not answer yet
+                connection = ReadOnlyConnection(directory, settings.database)
                 break
         if time.monotonic() > deadline:
-            raise StorageError(f"ClickHouse of {directory} is starting or restarting: try again")
+            raise StorageError(f"ClickHouse in {directory} is starting or restarting: try again")
         time.sleep(0.2)
     try:
-        return reader.ask(query, output)
+        return connection.run(query, output_format)
     finally:
-        reader.close()
+        connection.close()
 
 
-def _stack_runs(directory: Path) -> bool:
-    """Whether a stack holds the lock of the data directory. A lock file that nobody holds is left from a killed one."""
+def _stack_is_running(directory: Path) -> bool:
+    """Return whether a stack holds the data directory's lock. A killed stack leaves the file, but not the lock."""
     try:
         with (directory.parent / _STACK_LOCK).open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -64,31 +64,31 @@ def _stack_runs(directory: Path) -> bool:
     return False
 
 
-def _ask_owner(directory: Path, query: str, output: str) -> bytes | None:
-    """None where nobody answers."""
+def _query_owner(directory: Path, query: str, output_format: str) -> bytes | None:
+    """Query the process that owns the directory. Return None if there is none."""
     address = running_address(directory)
     if not address:
         return None
     connection = http.client.HTTPConnection(address, timeout=_TIMEOUT)
     try:
-        return _post(connection, {"default_format": output}, query, {DATA_HEADER: str(directory.resolve())})
-    except (ConnectionError, _Misdirected):  # its owner was killed: nobody removed the file
+        return _post(connection, {"default_format": output_format}, query, {DATA_HEADER: str(directory.resolve())})
+    except (ConnectionError, _Misdirected):  # a killed owner left the address file
         return None
-    except (OSError, http.client.HTTPException) as error:  # a time limit among them
-        raise StorageError(f"ClickHouse of {directory} does not answer at {address}: {_text(error)}") from None
+    except (OSError, http.client.HTTPException) as error:  # timeouts included
+        raise StorageError(f"ClickHouse in {directory} does not answer at {address}: {_text(error)}") from None
 
 
-def _ask_server(settings: Settings, query: str, output: str) -> bytes:
+def _query_server(settings: Settings, query: str, output_format: str) -> bytes:
     url = urlsplit(settings.clickhouse)
-    kind = http.client.HTTPSConnection if url.scheme == "clickhouses" else http.client.HTTPConnection
-    connection = kind(url.hostname or "127.0.0.1", _HTTP_PORTS[url.scheme], timeout=_TIMEOUT)
+    connect = http.client.HTTPSConnection if url.scheme == "clickhouses" else http.client.HTTPConnection
+    connection = connect(url.hostname or "127.0.0.1", _HTTP_PORTS[url.scheme], timeout=_TIMEOUT)
     headers = {"X-ClickHouse-User": unquote(url.username or "default"), "X-ClickHouse-Key": unquote(url.password or "")}
-    parameters = {"default_format": output, "database": settings.database, "readonly": "1"}
+    parameters = {"default_format": output_format, "database": settings.database, "readonly": "1"}
     try:
         return _post(connection, parameters, query, headers)
     except (OSError, http.client.HTTPException) as error:
         address = f"{connection.host}:{connection.port}"
-        raise StorageError(f"ClickHouse's HTTP interface at {address}: {_text(error)}") from None
+        raise StorageError(f"cannot query ClickHouse's HTTP interface at {address}: {_text(error)}") from None
 
 
 def _text(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Queries of clients: a bounded number running and waiting, and none that outlives its client."""
+"""Run the queries of HTTP clients: a bounded number at a time, each cancelled when its client disconnects."""
 
 import asyncio
 import contextlib
@@ -9,94 +9,95 @@ from pathlib import Path
 import structlog
 
 from schemas.errors import StorageError
-from sinks.sql.read_only import MARK, Reader
+from sinks.sql.read_only import MARK, ReadOnlyConnection
 from sinks.storage.base import Storage
 
-RUNNING = 4  # queries at a time; `Reader` bounds the memory of each
-WAITING = 32  # more that wait for one of them to end; beyond that they are refused
-_KILL_EVERY = 0.2  # s; a query that has not begun yet cannot be ended
+MAX_RUNNING = 4  # concurrent queries; `ReadOnlyConnection` bounds the memory of each
+MAX_WAITING = 32  # queries that wait for a connection; further ones are rejected
+_KILL_EVERY = 0.2  # s; repeated, as a query that has not started yet cannot be killed
 
 log = structlog.get_logger(__name__)
 
 
 class BusyError(StorageError):
-    """As many queries are running and waiting as there may be."""
+    """The maximum number of queries is running and waiting."""
 
 
 class QueryPool:
-    """Readers that take turns: `start`, then `answer` from any task, then `stop`."""
+    """Pool of read-only connections: `start`, then `run` from any task, then `stop`."""
 
     def __init__(self, directory: Path, database: str, storage: Storage) -> None:
         self._directory = directory
         self._database = database
         self._storage = storage
-        self._threads = ThreadPoolExecutor(RUNNING, thread_name_prefix="sql")
+        self._threads = ThreadPoolExecutor(MAX_RUNNING, thread_name_prefix="sql")
         self._killer = ThreadPoolExecutor(1, thread_name_prefix="sql-kill")
-        self._readers: list[Reader] = []
-        self._free: asyncio.Queue[Reader] = asyncio.Queue()
+        self._connections: list[ReadOnlyConnection] = []
+        self._free: asyncio.Queue[ReadOnlyConnection] = asyncio.Queue()
         self._waiting = 0
-        self._ending: set[asyncio.Task[None]] = set()
+        self._cancelling: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Open the readers."""
-        for number in range(RUNNING):
-            reader = await asyncio.to_thread(Reader, self._directory, self._database, f"{MARK}{number}")
-            self._readers.append(reader)
-            self._free.put_nowait(reader)
+        """Open the connections."""
+        for number in range(MAX_RUNNING):
+            mark = f"{MARK}{number}"
+            connection = await asyncio.to_thread(ReadOnlyConnection, self._directory, self._database, mark)
+            self._connections.append(connection)
+            self._free.put_nowait(connection)
 
     async def stop(self) -> None:
-        """Wait until the queries of clients that have gone are ended, and close the readers."""
-        if self._ending:
-            await asyncio.wait(self._ending)
+        """Wait until the queries of disconnected clients have ended, then close the connections."""
+        if self._cancelling:
+            await asyncio.wait(self._cancelling)
         for threads in (self._threads, self._killer):
             await asyncio.to_thread(threads.shutdown)
-        for reader in self._readers:
-            reader.close()
+        for connection in self._connections:
+            connection.close()
 
     async def kill_all(self) -> None:
-        """End what is running."""
+        """Kill all running queries."""
         await self._kill(MARK)
 
     @contextlib.asynccontextmanager
-    async def answer(self, query: str, output: str, parameters: Mapping[str, str]) -> AsyncIterator[bytes]:
-        """The answer to a query. It keeps its turn until it is sent, since until then it takes memory.
+    async def run(self, query: str, output_format: str, parameters: Mapping[str, str]) -> AsyncIterator[bytes]:
+        """Run a query and yield its result. The connection stays in use until the result, which takes memory, is sent.
 
-        A task that is cancelled ends its query. Raises `BusyError`, and `StorageError` for the query's own errors.
+        Cancelling the task kills the query. Raise `BusyError`, or `StorageError` for the query's own errors.
         """
-        reader = await self._turn()
+        connection = await self._acquire()
         loop = asyncio.get_running_loop()
-        asking = loop.run_in_executor(self._threads, reader.ask, query, output, parameters)
+        running = loop.run_in_executor(self._threads, connection.run, query, output_format, parameters)
         try:
-            yield await asyncio.shield(asking)
+            yield await asyncio.shield(running)
         finally:
-            if asking.done():
-                self._free.put_nowait(reader)
+            if running.done():
+                self._free.put_nowait(connection)
             else:
-                ending = asyncio.create_task(self._end(reader, asking))
-                self._ending.add(ending)
-                ending.add_done_callback(self._ending.discard)
+                cancelling = asyncio.create_task(self._cancel(connection, running))
+                self._cancelling.add(cancelling)
+                cancelling.add_done_callback(self._cancelling.discard)
 
-    async def _turn(self) -> Reader:
-        if self._free.empty() and self._waiting >= WAITING:
-            raise BusyError(f"{RUNNING} queries are running and {WAITING} are waiting: try again later")
+    async def _acquire(self) -> ReadOnlyConnection:
+        if self._free.empty() and self._waiting >= MAX_WAITING:
+            raise BusyError(f"{MAX_RUNNING} queries are running and {MAX_WAITING} are waiting: try again later")
         self._waiting += 1
         try:
             return await self._free.get()
         finally:
             self._waiting -= 1
 
-    async def _end(self, reader: Reader, asking: asyncio.Future[bytes]) -> None:
-        """Kill until the query has ended: only then another one may have the reader."""
-        while not asking.done():
-            await self._kill(reader.mark)
-            await asyncio.wait([asking], timeout=_KILL_EVERY)
-        if not asking.cancelled() and asking.exception() is None:
-            log.debug("a query ended as its client left", reader=reader.mark)
-        self._free.put_nowait(reader)
+    async def _cancel(self, connection: ReadOnlyConnection, running: asyncio.Future[bytes]) -> None:
+        """Kill the query until it has ended, and only then release its connection."""
+        while not running.done():
+            await self._kill(connection.mark)
+            await asyncio.wait([running], timeout=_KILL_EVERY)
+        if not running.cancelled() and running.exception() is None:
+            log.debug("query ended after its client had disconnected", connection=connection.mark)
+        self._free.put_nowait(connection)
 
     async def _kill(self, mark: str) -> None:
         statement = f"KILL QUERY WHERE startsWith(Settings['log_comment'], '{mark}') ASYNC"
         try:
             await asyncio.get_running_loop().run_in_executor(self._killer, self._storage.execute, statement)
         except StorageError as error:
-            log.warning("a query cannot be ended", reason=str(error))
+            log.warning("cannot kill a query", reason=str(error))

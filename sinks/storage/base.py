@@ -1,4 +1,4 @@
-"""What the sink asks of ClickHouse, whichever way it is reached."""
+"""Interface between the sink and ClickHouse, embedded or over TCP."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from schemas.errors import StorageError
 
 ENTRY_COLUMNS = [("value", "String"), ("_partition", "UInt16"), ("_offset", "UInt64")]
 
-# What the rows themselves are to blame for.
-_REFUSALS = frozenset(
+# Errors caused by the rows themselves.
+_ROW_ERRORS = frozenset(
     {
         6,  # CANNOT_PARSE_TEXT
         25,  # CANNOT_PARSE_ESCAPE_SEQUENCE
@@ -32,15 +32,16 @@ _REFUSALS = frozenset(
         469,  # VIOLATED_CONSTRAINT
     }
 )
-_TOO_MANY_PARTS = 252  # the block spans days (`max_partitions_per_insert_block` is 1), its halves less so; or:
+# The block spans several days (`max_partitions_per_insert_block` is 1), and halving it helps; or merges are too slow.
+_TOO_MANY_PARTS = 252
 _SERVER_IS_SLOW = "Merges are processing significantly slower"
-# What concerns every row alike, and passes or needs an operator. All others may be either's fault.
-_TROUBLES = frozenset(
+# Errors that affect every row alike and pass by themselves or need an operator. The cause of all others is unclear.
+_SERVER_ERRORS = frozenset(
     {
-        0,  # no error of ClickHouse's
+        0,  # not an error of ClickHouse
         3, 60, 81, 16, 47, 51,  # UNEXPECTED_END_OF_FILE; table, database or column missing
         74, 75, 76, 87, 236, 243,  # files cannot be read, written, opened; ABORTED, NOT_ENOUGH_SPACE
-        159, 160, 202, 203, 209, 210, 225, 319, 394, 439, 999,  # slow, overloaded, away, cancelled, no threads
+        159, 160, 202, 203, 209, 210, 225, 319, 394, 439, 999,  # slow, overloaded, unavailable, cancelled, no threads
         164, 242, 291, 497, 516,  # read-only, no access
         173, 241,  # CANNOT_ALLOCATE_MEMORY, MEMORY_LIMIT_EXCEEDED
         _TOO_MANY_PARTS,
@@ -51,7 +52,7 @@ _TROUBLES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Records of one topic partition, in order: values as they stand in the topic, and their offsets."""
+    """Records of one topic partition, in order: unmodified values and their offsets."""
 
     partition: int
     values: list[bytes]
@@ -65,21 +66,21 @@ class Block:
         return Block(self.partition, self.values[start:end], self.offsets[start:end])
 
     def after(self, offset: int) -> "Block":
-        """The records above an offset."""
+        """Return the records above an offset."""
         kept = sum(1 for each in self.offsets if each > offset)
         return self.part(len(self.offsets) - kept, len(self.offsets))
 
     def columns(self) -> list[Any]:
-        """In the order of `ENTRY_COLUMNS`."""
+        """Return the columns in the order of `ENTRY_COLUMNS`."""
         return [self.values, [self.partition] * len(self.values), self.offsets]
 
     def token(self, topic: str) -> str:
-        """Names the block for `insert_deduplication_token`: a second insert of it is ignored."""
+        """Return the `insert_deduplication_token`, by which ClickHouse ignores a second insert of the block."""
         return f"{topic}:{self.partition}:{self.offsets[0]}-{self.offsets[-1]}"
 
 
-class Refusal(NamedTuple):
-    """ClickHouse's answer to rows that it cannot take; not `certain`: it may be ClickHouse's own trouble."""
+class Rejection(NamedTuple):
+    """Error for rows that ClickHouse cannot store. Unless `certain`, the fault may be ClickHouse's own."""
 
     code: int
     reason: str
@@ -87,29 +88,30 @@ class Refusal(NamedTuple):
 
 
 class UnexplainedError(StorageError):
-    """An insert failed by the rows or by ClickHouse: the error alone does not tell."""
+    """Insert error that does not show whether the rows or ClickHouse are at fault."""
 
 
 class Storage(Protocol):
-    """One ClickHouse. Every method may be called from any thread and blocks it.
+    """Access to one ClickHouse. Every method may be called from any thread and blocks it.
 
-    `StorageError` means that ClickHouse is away or unable: the same call may succeed later.
+    `StorageError` means that ClickHouse is unavailable or failing: the same call may succeed later.
     """
 
-    def insert(self, table: str, block: Block, token: str) -> Refusal | None:
-        """Store a block through the entry table of `database.table`, whole or not at all."""
+    def insert(self, table: str, block: Block, token: str) -> Rejection | None:
+        """Store a block through the entry table of `database.table`, completely or not at all."""
 
     def query(self, sql: str) -> Sequence[Sequence[Any]]:
-        """The rows of a SELECT."""
+        """Return the rows of a SELECT."""
 
     def execute(self, sql: str) -> None:
-        """A statement without an answer."""
+        """Run a statement that returns no rows."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close all connections."""
 
 
 def insert_settings(token: str) -> dict[str, Any]:
-    """One part a block (so that a crash leaves all of it or nothing), stored once."""
+    """Return settings that store each block once and as one part, so that a crash leaves all of it or nothing."""
     return {
         "insert_deduplicate": 1,
         "insert_deduplication_token": token,
@@ -119,8 +121,11 @@ def insert_settings(token: str) -> dict[str, Any]:
     }
 
 
-def refusal_or_raise(code: int, text: str) -> Refusal:
-    """Tell rows that cannot be stored from a ClickHouse that cannot store; `UnexplainedError`: it is not clear."""
-    if code in _REFUSALS or (code == _TOO_MANY_PARTS and _SERVER_IS_SLOW not in text):
-        return Refusal(code, text)
-    raise StorageError(text) if code in _TROUBLES else UnexplainedError(text)
+def rejection_or_raise(code: int, text: str) -> Rejection:
+    """Return a `Rejection` if the rows are at fault.
+
+    Raise `StorageError` if ClickHouse is at fault, and `UnexplainedError` if that is unclear.
+    """
+    if code in _ROW_ERRORS or (code == _TOO_MANY_PARTS and _SERVER_IS_SLOW not in text):
+        return Rejection(code, text)
+    raise StorageError(text) if code in _SERVER_ERRORS else UnexplainedError(text)

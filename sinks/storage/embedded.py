@@ -1,4 +1,4 @@
-"""The embedded ClickHouse: chDB, the engine inside this process. One process at a time owns a directory."""
+"""Embedded ClickHouse: chDB, the engine inside this process. Only one process at a time can own a directory."""
 
 import re
 import shutil
@@ -14,50 +14,50 @@ import stamina
 
 from schemas.errors import StorageError
 from schemas.settings import Settings
-from sinks.storage.base import ENTRY_COLUMNS, Block, Refusal, insert_settings, refusal_or_raise
+from sinks.storage.base import ENTRY_COLUMNS, Block, Rejection, insert_settings, rejection_or_raise
 from sinks.storage.native import encode_block
 
 _CODE = re.compile(r"Code: (\d+)\.")
 
 
 def directory_of(settings: Settings) -> Path:
-    """The directory that `chdb://DIR` names."""
+    """Return the directory of a `chdb://DIR` setting."""
     return Path(settings.clickhouse.removeprefix("chdb://"))
 
 
 def error_code(error: Exception) -> int:
-    """ClickHouse's error code in an exception of chDB's; 0 where there is none."""
+    """Return the ClickHouse error code in a chDB exception, or 0 if there is none."""
     found = _CODE.search(str(error))
     return int(found[1]) if found else 0
 
 
 def connect(directory: Path) -> Any:
-    """A connection of its own: the statements of one connection run one after the other."""
+    """Open a new connection. The statements of one connection run one after the other."""
     directory.mkdir(parents=True, exist_ok=True)
     try:
         return chdb.connect(str(directory))
     except RuntimeError as error:
         raise StorageError(
             f"the embedded ClickHouse cannot open {directory}: another process (a sink?) owns it, "
-            f"or it is not ClickHouse's: {error}"
+            f"or it is not a ClickHouse directory: {error}"
         ) from None
 
 
 class EmbeddedStorage:
-    """Implements `Storage`; every thread gets a connection of its own."""
+    """`Storage` in an embedded ClickHouse. Every thread gets its own connection."""
 
     def __init__(self, settings: Settings) -> None:
         self._directory = directory_of(settings)
         self._local = threading.local()
         self._lock = threading.Lock()
-        self._connections: list[Any] = [_connect_in_turn(self._directory)]  # while one is open, the engine is
-        # A block goes through a file: of bytes inside a query the engine takes those before the first empty line, and
-        # its streaming insert (`send_insert`) reports success for blocks that a materialized view refused.
+        self._connections: list[Any] = [_connect_with_retry(self._directory)]  # keeps the engine loaded
+        # Blocks are passed in a file: the engine reads bytes inside a query only up to the first empty line, and its
+        # streaming insert (`send_insert`) reports success for blocks that a materialized view rejected.
         self._blocks = self._directory / "blocks"
-        shutil.rmtree(self._blocks, ignore_errors=True)  # what a killed process left
+        shutil.rmtree(self._blocks, ignore_errors=True)  # files of a killed process
         self._blocks.mkdir()
 
-    def insert(self, table: str, block: Block, token: str) -> Refusal | None:
+    def insert(self, table: str, block: Block, token: str) -> Rejection | None:
         options = ", ".join(f"{name} = {_literal(value)}" for name, value in insert_settings(token).items())
         columns = ", ".join(name for name, _ in ENTRY_COLUMNS)
         with tempfile.NamedTemporaryFile(dir=self._blocks, suffix=".native") as file:
@@ -69,7 +69,7 @@ class EmbeddedStorage:
                     f"FROM INFILE {_literal(file.name)} SETTINGS {options} FORMAT Native"
                 )
             except RuntimeError as error:
-                return refusal_or_raise(error_code(error), str(error))
+                return rejection_or_raise(error_code(error), str(error))
         return None
 
     def query(self, sql: str) -> Sequence[Sequence[Any]]:
@@ -92,7 +92,7 @@ class EmbeddedStorage:
             raise StorageError(str(error)) from None
 
     def _disconnect(self) -> None:
-        """Drop this thread's connection: the engine may put the rest of a failed answer before the next one."""
+        """Close this thread's connection: the engine may prepend the rest of a failed answer to the next one."""
         connection = self._local.__dict__.pop("connection", None)
         if connection is not None:
             with self._lock:
@@ -109,8 +109,8 @@ class EmbeddedStorage:
 
 
 @stamina.retry(on=StorageError, attempts=None, timeout=15.0, wait_initial=0.2, wait_max=1.0)
-def _connect_in_turn(directory: Path) -> Any:
-    """Wait for one who reads while no sink runs (`sinks.sql.client`), or for a sink that is about to end."""
+def _connect_with_retry(directory: Path) -> Any:
+    """Wait for a `sinks.sql.client` query to finish, or for a stopping sink to exit."""
     return connect(directory)
 
 

@@ -1,4 +1,4 @@
-"""ClickHouse's Native format, by clickhouse-driver's own column writers."""
+"""Encode blocks in ClickHouse's Native format, with the column writers of clickhouse-driver."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -8,7 +8,7 @@ from clickhouse_driver.bufferedwriter import BufferedSocketWriter
 from clickhouse_driver.streams.native import BlockOutputStream
 
 _BUFFER = 1 << 20
-# Revision 0 is the format as it stands in files: no block info, no custom serialization.
+# Revision 0 is the format used in files: no block info, no custom serialization.
 _CONTEXT = SimpleNamespace(
     server_info=SimpleNamespace(used_revision=0),
     client_settings={"strings_as_bytes": True, "strings_encoding": "utf-8", "use_numpy": False},
@@ -16,17 +16,17 @@ _CONTEXT = SimpleNamespace(
 
 
 class _Collector:
-    """Stands where the driver writes to a socket."""
+    """Stand-in for the socket that the driver writes to."""
 
     def __init__(self) -> None:
         self.chunks: list[bytes] = []
 
     def sendall(self, chunk: bytes) -> None:
-        self.chunks.append(bytes(chunk))  # the writer uses its buffer again
+        self.chunks.append(bytes(chunk))  # copied, as the writer reuses its buffer
 
 
 def encode_block(columns_with_types: list[tuple[str, str]], columns: list[Any]) -> bytes:
-    """Columns as the bytes that `INSERT … FORMAT Native` takes; String columns hold bytes."""
+    """Encode columns as input for `INSERT … FORMAT Native`. String columns hold bytes."""
     collector = _Collector()
     stream = BlockOutputStream(BufferedSocketWriter(collector, _BUFFER), _CONTEXT)
     stream.write(ColumnOrientedBlock(columns_with_types, columns, types_check=False))

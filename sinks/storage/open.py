@@ -1,13 +1,13 @@
-"""Which of the two transports the settings name."""
+"""Open the embedded ClickHouse or a connection to a server, as the settings say."""
 
 from schemas.settings import Settings
 from sinks.storage.base import Storage
 
 
 def open_storage(settings: Settings) -> Storage:
-    """The ClickHouse that the settings name."""
+    """Open the ClickHouse named by the setting `clickhouse`."""
     if settings.clickhouse.startswith("chdb://"):
-        from sinks.storage.embedded import EmbeddedStorage  # the engine is 400 MB that a server's client need not load
+        from sinks.storage.embedded import EmbeddedStorage  # imported only when used: the engine is 400 MB
 
         return EmbeddedStorage(settings)
     from sinks.storage.tcp import ServerStorage

@@ -1,4 +1,4 @@
-"""A ClickHouse server, over its native TCP protocol."""
+"""Storage on a ClickHouse server, over its native TCP protocol."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -10,14 +10,14 @@ from clickhouse_driver.util.helpers import parse_url
 
 from schemas.errors import StorageError
 from schemas.settings import Settings
-from sinks.storage.base import ENTRY_COLUMNS, Block, Refusal, insert_settings, refusal_or_raise
+from sinks.storage.base import ENTRY_COLUMNS, Block, Rejection, insert_settings, rejection_or_raise
 
 _TIMEOUTS = {"connect_timeout": 5, "send_receive_timeout": 60}  # seconds
 R = TypeVar("R")
 
 
 class ServerStorage:
-    """Implements `Storage`; every thread gets a connection of its own, opened when first used."""
+    """`Storage` on a ClickHouse server. Every thread gets its own connection, opened on first use."""
 
     def __init__(self, settings: Settings) -> None:
         self._url = settings.clickhouse
@@ -25,15 +25,15 @@ class ServerStorage:
         self._lock = threading.Lock()
         self._clients: list[Client] = []
 
-    def insert(self, table: str, block: Block, token: str) -> Refusal | None:
+    def insert(self, table: str, block: Block, token: str) -> Rejection | None:
         columns = ", ".join(name for name, _ in ENTRY_COLUMNS)
         statement = f"INSERT INTO {table}_entry ({columns}) VALUES"
         try:
             self._client().execute(statement, block.columns(), columnar=True, settings=self.insert_settings(token))
         except ServerException as error:
-            return refusal_or_raise(error.code, _text(error))
+            return rejection_or_raise(error.code, _text(error))
         except (Error, OSError, EOFError) as error:
-            raise self._away(error) from None
+            raise self._unreachable(error) from None
         return None
 
     def insert_settings(self, token: str) -> dict[str, Any]:
@@ -58,11 +58,11 @@ class ServerStorage:
         except ServerException as error:
             raise StorageError(_text(error)) from None
         except (Error, OSError, EOFError) as error:
-            raise self._away(error) from None
+            raise self._unreachable(error) from None
 
-    def _away(self, error: Exception) -> StorageError:
-        address = self._url.rpartition("@")[2]  # what stands before it is a password
-        return StorageError(f"ClickHouse at {address} cannot be reached: {error or type(error).__name__}")
+    def _unreachable(self, error: Exception) -> StorageError:
+        address = self._url.rpartition("@")[2]  # without user and password
+        return StorageError(f"cannot reach ClickHouse at {address}: {str(error) or type(error).__name__}")
 
     def _client(self) -> Client:
         client = getattr(self._local, "client", None)

@@ -1,4 +1,4 @@
-"""Captures into the raw topics."""
+"""Record captures, and replay them into the raw topics."""
 
 import asyncio
 import gzip
@@ -37,20 +37,20 @@ def trade(symbol: str, number: int) -> bytes:
 
 
 def collected(path: Path, rows: list[tuple[int, bytes]]) -> Path:
-    """A file as hftbacktest's collector writes it."""
+    """Write a file like those of the hftbacktest collector."""
     with gzip.open(path, "wb") as file:
         file.writelines(b"%d %s\n" % row for row in rows)
     return path
 
 
-def packed(content: bytes, suffix: str) -> bytes:
+def compressed(content: bytes, suffix: str) -> bytes:
     if suffix == ".gz":
         return gzip.compress(content)
     return zstandard.compress(content) if suffix == ".zst" else content
 
 
 async def fresh(settings: Settings) -> Settings:
-    """The same broker with new topics."""
+    """Create new topics on the same broker."""
     made = load_settings(**settings.model_dump() | {"topic_prefix": f"t{uuid4().hex[:8]}."})
     await create_topics(made)
     return made
@@ -61,7 +61,7 @@ def frames(lines: list[RawLine]) -> list[bytes]:
 
 
 async def test_merged_by_receipt_time(settings: Settings, tmp_path: Path) -> None:
-    """Two feeds of one exchange come in order of receipt, each instrument with definition, connection and frames."""
+    """Two feeds of one exchange are merged by receipt time, each instrument with definition, connection and frames."""
     spot = collected(tmp_path / "spot.gz", [(T0 + n * 2_000_000, trade("BTCUSDT", n)) for n in range(500)])
     usdm = collected(tmp_path / "usdm.gz", [(T0 + n * 2_000_000 + 1, trade("BTCUSDT", n)) for n in range(500)])
     summary = await replay(settings, [(SPOT, spot), (USDM, usdm)])
@@ -76,7 +76,7 @@ async def test_merged_by_receipt_time(settings: Settings, tmp_path: Path) -> Non
 
 
 async def test_ticks(settings: Settings, tmp_path: Path) -> None:
-    """Every partition gets a tick before each second's first line, and one 11 s after the last; holes are shortened."""
+    """Every partition gets ticks every second, shortened in long holes, and one tick 11 s after the last line."""
     at = [T0 + 100, T0 + 3 * SECOND + 5, T0 + 86_400 * SECOND]
     path = collected(tmp_path / "spot.gz", [(stamp, trade("BTCUSDT", n)) for n, stamp in enumerate(at)])
     await replay(settings, [(SPOT, path)])
@@ -87,7 +87,7 @@ async def test_ticks(settings: Settings, tmp_path: Path) -> None:
 
 
 async def test_snapshot_without_a_symbol(settings: Settings, tmp_path: Path) -> None:
-    """A snapshot that comes first in its file belongs to the file's instrument."""
+    """A snapshot at the beginning of a file belongs to the file's instrument."""
     snapshot = b'{"lastUpdateId":7,"bids":[["1","1"]],"asks":[["2","1"]]}'
     path = collected(tmp_path / "eth.gz", [(T0, snapshot), (T0 + 1, trade("ETHUSDT", 1))])
     await replay(settings, [(USDM, path)])
@@ -95,8 +95,8 @@ async def test_snapshot_without_a_symbol(settings: Settings, tmp_path: Path) -> 
     assert frames(lines) == [snapshot, trade("ETHUSDT", 1)]
 
 
-def test_a_listing_decides_names(tmp_path: Path) -> None:
-    """Names that can be read in two ways are those of the recording's own listing, where it holds one."""
+def test_a_recorded_listing_resolves_names(tmp_path: Path) -> None:
+    """Ambiguous names are resolved by the listing in the recording, if it contains one."""
     listing = {
         "serverTime": 1, "symbols": [
             {"symbol": "GALAEUR", "baseAsset": "GALA", "quoteAsset": "EUR"}, {"symbol": "X"}, 7,
@@ -112,19 +112,19 @@ def test_a_listing_decides_names(tmp_path: Path) -> None:
 
 
 async def test_control_frames_are_left_out(settings: Settings, tmp_path: Path) -> None:
-    """Acknowledgements and pongs are counted and left out; rubbish is kept, under the unknown key."""
+    """Acknowledgements and pongs are counted and left out. Malformed frames are kept under the unknown key."""
     data = b'{"arg":{"channel":"trades","instId":"BTC-USDT-SWAP"},"data":[{}]}'
-    rows = [b'{"event":"subscribe","arg":{"channel":"trades","instId":"BTC-USDT-SWAP"}}', b"pong", data, b"rubbish"]
+    rows = [b'{"event":"subscribe","arg":{"channel":"trades","instId":"BTC-USDT-SWAP"}}', b"pong", data, b"malformed"]
     path = collected(tmp_path / "okx.gz", [(T0 + n, row) for n, row in enumerate(rows)])
     summary = await replay(settings, [(OKX, path)])
     assert (summary.frames, summary.control) == (2, 2)
     lines = await read_lines(settings, "okx")
     assert frames(lines["okx:BTC-USDT-PERP"]) == [data]
-    assert frames(lines["okx:?"]) == [b"rubbish"]
+    assert frames(lines["okx:?"]) == [b"malformed"]
 
 
 async def test_deterministic(settings: Settings, tmp_path: Path) -> None:
-    """Flat out, the same files give byte-identical records at the same offsets."""
+    """At full speed, the same files produce byte-identical records at the same offsets."""
     names = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
     rows = [(T0 + n * 7_000_000, trade(names[n * n % 3], n) + b" " * (n % 900)) for n in range(20_000)]
     path = collected(tmp_path / "spot.gz", rows)
@@ -137,8 +137,8 @@ async def test_deterministic(settings: Settings, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz", ".zst"])
-async def test_our_own_capture(settings: Settings, tmp_path: Path, suffix: str) -> None:
-    """Raw lines are replayed as they are, in any packing: markers and definitions too, ticks made anew."""
+async def test_raw_capture(settings: Settings, tmp_path: Path, suffix: str) -> None:
+    """Raw lines, including markers and definitions, are replayed unchanged. Only ticks are recreated."""
     key = "okx:BTC-USDT-PERP"
     fields = {"exchange": "okx", "feed": "okx", "symbol": "BTC-USDT-PERP", "exchange_symbol": "BTC-USDT-SWAP"}
     fields |= {"kind": "perp", "base": "BTC", "quote": "USDT", "contract_size": "0.01"}
@@ -150,19 +150,19 @@ async def test_our_own_capture(settings: Settings, tmp_path: Path, suffix: str) 
         encode_line(T0 + 4, key, b"two\nlines"),
     ]
     path = tmp_path / f"capture{suffix}"
-    path.write_bytes(packed(b"".join(lines), suffix))
+    path.write_bytes(compressed(b"".join(lines), suffix))
     summary = await replay(settings, [(OKX, path)])
     assert summary.frames == 2
     found = (await read_lines(settings, "okx"))[key]
     assert kinds(found) == ["instrument", "connected", "subscribed", "frame", "instrument", "lost", "frame"]
-    assert orjson.loads(found[0].frame)["contract_size"] == "0.01"  # looked up ahead of its place
+    assert orjson.loads(found[0].frame)["contract_size"] == "0.01"  # found ahead of its position
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".zst"])
-def test_capture_cut_by_a_kill(tmp_path: Path, suffix: str) -> None:
-    """Of a file that ends in its middle, the whole lines are replayed."""
+def test_truncated_capture(tmp_path: Path, suffix: str) -> None:
+    """The complete lines of a truncated file are replayed."""
     lines = b"".join(encode_line(T0 + n, "okx:BTC-USDT", trade("BTCUSDT", n * 7919)) for n in range(20_000))
-    whole, path = packed(lines, suffix), tmp_path / f"cut{suffix}"
+    whole, path = compressed(lines, suffix), tmp_path / f"cut{suffix}"
     path.write_bytes(whole[: len(whole) // 2])
     stamps = [line.local_timestamp for line in open_capture(OKX, path).lines()]
     assert 0 < len(stamps) < 20_000
@@ -170,8 +170,8 @@ def test_capture_cut_by_a_kill(tmp_path: Path, suffix: str) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"hello\n", b"{}\n{}\n", b"time,price\n1,2\n"])
-def test_no_capture(tmp_path: Path, content: bytes) -> None:
-    """A file of another kind is refused by name."""
+def test_not_a_capture(tmp_path: Path, content: bytes) -> None:
+    """For a file of another kind, the error contains its name."""
     path = tmp_path / "other.txt"
     path.write_bytes(content)
     with pytest.raises(RawRecordError, match=r"other\.txt"):
@@ -179,29 +179,29 @@ def test_no_capture(tmp_path: Path, content: bytes) -> None:
 
 
 async def test_missing_topics(settings: Settings, tmp_path: Path) -> None:
-    """Missing topics are told, not waited for."""
+    """A replay into missing topics is an error and does not wait."""
     path = collected(tmp_path / "spot.gz", [(T0, trade("BTCUSDT", 1))])
     with pytest.raises(StackError, match=r"nowhere\.raw\.binance"):
         await replay(load_settings(kafka=settings.kafka, topic_prefix="nowhere."), [(SPOT, path)])
 
 
 async def test_pace(settings: Settings, tmp_path: Path) -> None:
-    """At twice the pace, two recorded seconds last one; progress is told."""
+    """At speed 2, two recorded seconds take one second. Progress is reported."""
     rows = [(T0 + n * 20_000_000, trade("BTCUSDT", n)) for n in range(101)]
-    told: list[tuple[int, int]] = []
+    reports: list[tuple[int, int]] = []
 
     def progress(done: ReplaySummary, read: int, size: int) -> None:
-        told.append((read, size))
+        reports.append((read, size))
 
     began = time.monotonic()
     summary = await replay(settings, [(SPOT, collected(tmp_path / "spot.gz", rows))], 2.0, progress)
     assert 0.9 < time.monotonic() - began < 3
     assert summary.recorded_seconds == pytest.approx(2.0)
-    assert told[-1][0] == told[-1][1] > 0
+    assert reports[-1][0] == reports[-1][1] > 0
 
 
 async def test_record_and_replay(settings: Settings, tmp_path: Path) -> None:
-    """What was recorded while ingest ran is, replayed, what the raw topic held in that time; it has definitions."""
+    """A recording of a running ingest, replayed, equals that part of the raw topic and has the definitions."""
     path, key = tmp_path / "capture.zst", "okx:BTC-USDT-PERP"
     async with Simulators(["okx"]) as simulators:
         values = settings.model_dump() | {"endpoints": simulators.endpoints, "symbols": ("BTC-USDT-PERP", "ETH-USDT")}
@@ -226,7 +226,7 @@ def windows(items: list[bytes], length: int) -> list[list[bytes]]:
 
 
 async def test_record_waits_for_topics(settings: Settings, tmp_path: Path) -> None:
-    """A recording begun before the topics exist begins when they do; stopped before, it leaves no file."""
+    """A recording waits until the topics exist. If it is stopped earlier, it leaves no file."""
     later = settings.model_copy(update={"topic_prefix": f"t{uuid4().hex[:8]}."})
     recording = asyncio.create_task(record(later, ["okx"], tmp_path / "capture", 2.0))
     await asyncio.sleep(0.5)
@@ -241,7 +241,7 @@ async def test_record_waits_for_topics(settings: Settings, tmp_path: Path) -> No
 
 
 async def test_record_overwrites_nothing(settings: Settings, tmp_path: Path) -> None:
-    """A capture that exists is not touched."""
+    """An existing file is not changed."""
     path = tmp_path / "capture.zst"
     path.write_bytes(b"precious")
     with pytest.raises(SettingsError, match="exists"):
@@ -251,7 +251,7 @@ async def test_record_overwrites_nothing(settings: Settings, tmp_path: Path) -> 
 
 @pytest.mark.skipif(not FRAMES.is_dir(), reason=f"no recordings at {FRAMES}")
 async def test_recordings(settings: Settings) -> None:
-    """The four Binance recordings of one wall clock go through in seconds, every frame of them."""
+    """All frames of four simultaneous Binance recordings are replayed."""
     names = ("spot-btcusdt", "spot-ethusdt", "usdm-btcusdt", "usdm-ethusdt")
     sources = [(FEEDS[f"binance-{name[:4]}"], FRAMES / f"binance-{name}-20240808.gz") for name in names]
     summary = await replay(settings, sources)

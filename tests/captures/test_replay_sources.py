@@ -1,4 +1,4 @@
-"""Which lines of which capture are replayed: by feed, once, and never by guess."""
+"""Select the lines to replay by feed, each once, without guessing."""
 
 import gzip
 import shutil
@@ -9,7 +9,7 @@ import pytest
 from marketprism.captures.capture import open_capture
 from marketprism.captures.merge import CaptureMerge
 from marketprism.captures.replay import replay
-from marketprism.captures.replay_sources import Source, feeds_of, open_sources, parse_source
+from marketprism.captures.replay_sources import ReplaySource, feeds_of, open_sources, parse_replay_source
 from schemas.errors import RawRecordError, SettingsError, SymbolError
 from schemas.feeds import FEEDS
 from schemas.keys import UNKNOWN
@@ -24,7 +24,7 @@ KEYS = ("binance:BTC-USDT", "binance:BTC-USDT-PERP", "okx:BTC-USDT", "htx:BTC-US
 
 
 def recorded(path: Path, count: int = 20, keys: tuple[str, ...] = KEYS, begin: int = 0) -> Path:
-    """A capture of ours: the instruments in turn, and ticks."""
+    """Write a raw capture with lines of each instrument in turn, and a tick."""
     lines = [
         encode_line(T0 + n * len(keys) + place, key, b'{"n":%d}' % n)
         for n in range(begin, begin + count)
@@ -34,33 +34,35 @@ def recorded(path: Path, count: int = 20, keys: tuple[str, ...] = KEYS, begin: i
     return path
 
 
-def taken(*sources: Source) -> dict[str, int]:
-    """The number of lines by key, of all captures together."""
+def count_lines(*sources: ReplaySource) -> dict[str, int]:
+    """Return the number of merged lines by key."""
     found: dict[str, int] = {}
     for line in CaptureMerge(open_sources(sources)):
         found[line.key] = found.get(line.key, 0) + 1
     return found
 
 
-def test_each_feed_takes_its_own_lines(tmp_path: Path) -> None:
-    """One capture of all exchanges, named for three feeds: the lines of these, once; of unknown ones the exchange's."""
+def test_each_feed_selects_its_lines(tmp_path: Path) -> None:
+    """Each named feed selects its lines of a capture, and those of its exchange's unknown instruments, once."""
     path = recorded(tmp_path / "cap")
-    assert taken((SPOT, path)) == {"binance:BTC-USDT": 20, "binance:?": 20}
-    assert taken((SPOT, path), (OKX, path), (HTX, path)) == {key: 20 for key in KEYS if key != "binance:BTC-USDT-PERP"}
-    assert taken((USDM, path), (SPOT, path)) == {key: 20 for key in KEYS if key.startswith("binance")}
-    assert taken((FEEDS["deribit"], path)) == {}
+    assert count_lines((SPOT, path)) == {"binance:BTC-USDT": 20, "binance:?": 20}
+    assert count_lines((SPOT, path), (OKX, path), (HTX, path)) == {
+        key: 20 for key in KEYS if key != "binance:BTC-USDT-PERP"
+    }
+    assert count_lines((USDM, path), (SPOT, path)) == {key: 20 for key in KEYS if key.startswith("binance")}
+    assert count_lines((FEEDS["deribit"], path)) == {}
 
 
-def test_no_feed_takes_all(tmp_path: Path) -> None:
-    """A capture that says whose its lines are needs no feed."""
+def test_all_lines_without_a_feed(tmp_path: Path) -> None:
+    """A capture that names the feeds of its lines needs no feed argument."""
     path = recorded(tmp_path / "cap")
-    assert taken((None, path)) == dict.fromkeys(KEYS, 20)
+    assert count_lines((None, path)) == dict.fromkeys(KEYS, 20)
     assert feeds_of([(None, path)]) == ["binance-spot", "binance-usdm", "htx-spot", "okx"]
     assert feeds_of([(OKX, path)]) == ["okx"]
 
 
-def test_the_same_lines_twice_are_refused(tmp_path: Path) -> None:
-    """A file for one feed twice, or for all and for one; under another name, by a link, or copied."""
+def test_replaying_lines_twice_is_rejected(tmp_path: Path) -> None:
+    """A file cannot be given twice for one feed, or for all and one, even with another path, as a link or a copy."""
     path = recorded(tmp_path / "cap")
     copy, link = Path(shutil.copy(path, tmp_path / "copy")), tmp_path / "link"
     link.symlink_to(path)
@@ -68,7 +70,7 @@ def test_the_same_lines_twice_are_refused(tmp_path: Path) -> None:
         for first, second in ((OKX, OKX), (None, None), (None, OKX), (SPOT, None)):
             with pytest.raises(RawRecordError, match="replayed twice"):
                 open_sources([(first, path), (second, other)])
-    assert taken((SPOT, path), (OKX, copy)) == {
+    assert count_lines((SPOT, path), (OKX, copy)) == {
         "binance:BTC-USDT": 20,
         "binance:?": 20,
         "okx:BTC-USDT": 20,
@@ -76,8 +78,8 @@ def test_the_same_lines_twice_are_refused(tmp_path: Path) -> None:
     }
 
 
-def test_frames_alone_need_one_feed(tmp_path: Path) -> None:
-    """A file of the hftbacktest collector names no exchange: none and two feeds are refused, and its copy as well."""
+def test_collector_files_need_one_feed(tmp_path: Path) -> None:
+    """A file of the hftbacktest collector names no exchange, so it and its copies need exactly one feed."""
     path = collected(tmp_path / "spot.gz", [(T0, trade("BTCUSDT", 1))])
     copy = Path(shutil.copy(path, tmp_path / "copy.gz"))
     for sources in ([(None, path)], [(SPOT, path), (USDM, path)], [(SPOT, path), (USDM, copy)]):
@@ -88,7 +90,7 @@ def test_frames_alone_need_one_feed(tmp_path: Path) -> None:
 
 
 def test_overlapping_captures(tmp_path: Path) -> None:
-    """What two recordings of the same ingest share comes once and is counted; packed otherwise makes no difference."""
+    """Lines in two recordings of one ingest are replayed once and counted, whatever their compression."""
     first, second = recorded(tmp_path / "first", 30), recorded(tmp_path / "second", 30, begin=20)
     packed = tmp_path / "second.gz"
     packed.write_bytes(gzip.compress(second.read_bytes()))
@@ -99,8 +101,8 @@ def test_overlapping_captures(tmp_path: Path) -> None:
         assert merge.repeated == 10 * len(KEYS)
 
 
-def test_overlap_in_disorder(tmp_path: Path) -> None:
-    """Lines of a recording whose times step back are recognised too; what one capture holds twice it keeps."""
+def test_overlap_out_of_order(tmp_path: Path) -> None:
+    """Duplicates are recognised even if times step back. Repeated lines within one capture are kept."""
     lines = [encode_line(T0 + n - 40 * (n % 7), "okx:BTC-USDT", b"%d" % n) for n in range(500)]
     lines += [lines[-1]]
     for name in ("a", "b"):
@@ -112,7 +114,7 @@ def test_overlap_in_disorder(tmp_path: Path) -> None:
 
 
 async def test_replayed_by_feed(settings: Settings, tmp_path: Path) -> None:
-    """In the topics: each feed's lines once, although the file is named three times; the summary counts overlaps."""
+    """The topics contain each feed's lines once, although the file is named three times. Overlaps are counted."""
     path, more = recorded(tmp_path / "cap", keys=KEYS[:4]), recorded(tmp_path / "more", 25, KEYS[:4])
     summary = await replay(settings, [(SPOT, path), (OKX, path), (HTX, path), (OKX, more)])
     assert (summary.frames, summary.repeated) == (65, 20)
@@ -120,8 +122,8 @@ async def test_replayed_by_feed(settings: Settings, tmp_path: Path) -> None:
     assert set(await read_lines(settings, "binance")) == {"binance:*", "binance:BTC-USDT"}
 
 
-async def test_an_exchange_that_comes_late(settings: Settings, tmp_path: Path) -> None:
-    """An exchange of which the beginning of a capture holds nothing is replayed as well."""
+async def test_an_exchange_that_appears_late(settings: Settings, tmp_path: Path) -> None:
+    """An exchange without lines at the beginning of a capture is replayed as well."""
     path = tmp_path / "cap"
     lines = [encode_line(T0 + n, "okx:BTC-USDT", b"{}") for n in range(21_000)]
     path.write_bytes(b"".join([*lines, encode_line(T0 + 30_000, "htx:BTC-USDT", b"{}")]))
@@ -130,15 +132,15 @@ async def test_an_exchange_that_comes_late(settings: Settings, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("exchange", ["kraken", ""])
-def test_unknown_exchanges_are_refused(tmp_path: Path, exchange: str) -> None:
-    """A capture with lines of an exchange that is not known."""
+def test_unknown_exchanges_are_rejected(tmp_path: Path, exchange: str) -> None:
+    """A capture with lines of an unknown exchange is an error."""
     path = recorded(tmp_path / "cap", keys=(f"{exchange}:BTC-USDT",))
-    with pytest.raises(RawRecordError, match="known are binance"):
+    with pytest.raises(RawRecordError, match="known exchanges are binance"):
         open_capture((), path)
 
 
 def test_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What stands before the colon decides: a feed in any case, else all of it is a path, colons and all."""
+    """A feed name before the first colon, in any case, is the feed. Otherwise the whole text is a path."""
     monkeypatch.chdir(tmp_path)
     for name in ("cap", "a:b.zst", "C:\\caps\\x", "okx:cap", "2024-08-08T10:00.zst"):
         (tmp_path / name).touch()
@@ -154,17 +156,17 @@ def test_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "./okx:cap": (None, "okx:cap"),
         "2024-08-08T10:00.zst": (None, "2024-08-08T10:00.zst"),
     }
-    assert {text: parse_source(text) for text in expected} == {
+    assert {text: parse_replay_source(text) for text in expected} == {
         text: (feed, Path(path)) for text, (feed, path) in expected.items()
     }
     with pytest.raises(SymbolError, match="known are binance-spot"):
-        parse_source("mtgox:cap")
+        parse_replay_source("mtgox:cap")
     for text in ("none", "okx:none", "okx:", ":cap", ":", "", "D:\\x", "okx:."):
         with pytest.raises(SettingsError, match="there is no file"):
-            parse_source(text)
+            parse_replay_source(text)
 
 
-def test_unknown_symbols_follow_their_exchange(tmp_path: Path) -> None:
-    """A line whose symbol is of no feed goes with the first feed that is named of its exchange."""
+def test_unknown_symbols_belong_to_their_exchange(tmp_path: Path) -> None:
+    """A line whose symbol belongs to no feed is selected by any feed of its exchange."""
     path = recorded(tmp_path / "cap", keys=("okx:NONSENSE", f"htx:{UNKNOWN}"))
-    assert taken((OKX, path)) == {"okx:NONSENSE": 20}
+    assert count_lines((OKX, path)) == {"okx:NONSENSE": 20}

@@ -5,19 +5,19 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from marketprism.local.processes import Child, Supervisor, says
-from marketprism.ops.lag import Lag, Offsets
+from marketprism.local.roles import INGEST, SINK, WORKER
+from marketprism.ops.lag import until_drained
 from schemas.settings import Settings
 from schemas.topics import WORKER_GROUP
 from sinks.sql.client import run_query
 
-_STORED_WITHIN = 90.0  # s
+_STALLED_AFTER = 90.0  # s
 
 
 class Pipeline:
@@ -41,30 +41,21 @@ class Pipeline:
         return child
 
     async def sink(self) -> Child:
-        return await self.start("sink", "-m", "sinks", ready="partitions assigned")
+        return await self.start(SINK.name, *SINK.arguments, ready=SINK.ready)
 
-    async def worker(self, name: str = "worker") -> Child:
-        return await self.start(name, "-m", "faust", "-A", "streams.app", "worker", "-l", "info", ready="Worker ready")
+    async def worker(self, name: str = WORKER.name) -> Child:
+        return await self.start(name, *WORKER.arguments, ready=WORKER.ready)
 
     async def ingest(self) -> Child:
-        return await self.start("ingest", "-m", "ingest", ready="connected")
+        return await self.start(INGEST.name, *INGEST.arguments, ready=INGEST.ready)
 
     async def stored(self) -> None:
         """Wait until no group has anything before it, three times in a row."""
-        await self._until_taken(lambda offsets: offsets.total_lag)
+        await until_drained(self.settings, stalled_after=_STALLED_AFTER)
 
     async def processed(self) -> None:
         """The same for the workers alone, where no sink runs."""
-        await self._until_taken(lambda offsets: offsets.lag[WORKER_GROUP])
-
-    async def _until_taken(self, lag: Callable[[Offsets], int]) -> None:
-        quiet, deadline = 0, time.monotonic() + _STORED_WITHIN
-        async with Lag(self.settings) as progress:
-            while quiet < 3:
-                offsets = await progress.offsets()
-                quiet = quiet + 1 if lag(offsets) == 0 else 0
-                assert time.monotonic() < deadline, f"not taken: {offsets}"
-                await asyncio.sleep(0.5)
+        await until_drained(self.settings, WORKER_GROUP, stalled_after=_STALLED_AFTER)
 
     async def ask(self, query: str) -> list[dict[str, Any]]:
         answer = await asyncio.to_thread(run_query, self.settings, query, "JSONEachRow")

@@ -1,4 +1,4 @@
-"""The real broker: it starts, it survives a kill, and it says what is wrong."""
+"""The real broker starts, survives a kill, and reports errors."""
 
 import asyncio
 import os
@@ -16,8 +16,8 @@ from schemas.errors import StackError
 from schemas.settings import Settings, load_settings
 
 
-async def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
-    """Kill the broker, start it on the same directory: its records are there."""
+async def test_acknowledged_records_survive_a_kill(tmp_path: Path) -> None:
+    """A killed broker that is started again on the same directory has its records."""
     broker = Broker(tmp_path / "kafka", free_port())
     broker.start()
     settings = load_settings(kafka=broker.bootstrap, partitions=1)
@@ -37,8 +37,8 @@ async def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
         broker.stop()
 
 
-async def test_a_supervised_broker_comes_back(tmp_path: Path) -> None:
-    """Killed under a supervisor, the broker is started again on its port and knows its topics."""
+async def test_a_supervised_broker_is_restarted(tmp_path: Path) -> None:
+    """A killed broker is restarted by its supervisor on the same port and has its topics."""
     async with Supervisor() as supervisor:
         broker = Broker(tmp_path / "kafka", free_port())
         await supervisor.start(broker)
@@ -54,24 +54,24 @@ async def test_a_supervised_broker_comes_back(tmp_path: Path) -> None:
     assert not broker.alive()
 
 
-def test_a_taken_port_is_told(tmp_path: Path, broker: Broker) -> None:
-    """Another process on the port: the error says so, and nothing is started."""
-    with pytest.raises(StackError, match="taken by another process"):
+def test_a_port_in_use_is_reported(tmp_path: Path, broker: Broker) -> None:
+    """If another process uses the port, the error says so, and nothing is started."""
+    with pytest.raises(StackError, match="in use by another process"):
         Broker(tmp_path / "kafka", broker.port).start()
 
 
-def test_a_broker_that_ends_at_its_start_says_why(tmp_path: Path) -> None:
-    """A data directory of another cluster: the end of the broker's log is in the error."""
+def test_a_broker_that_exits_at_startup_reports_why(tmp_path: Path) -> None:
+    """With the data directory of another cluster, the error contains the end of the broker's log."""
     broker = Broker(tmp_path, free_port())
     (tmp_path / "log").mkdir()
     (tmp_path / "log" / "meta.properties").write_text("version=1\ncluster.id=other\nnode.id=7\n")
-    with pytest.raises(StackError, match=r"(?s)ended at its start.*Stored node id 7"):
+    with pytest.raises(StackError, match=r"(?s)exited at startup.*Stored node id 7"):
         broker.start()
     assert not broker.alive()
 
 
-async def test_a_group_may_have_a_session_of_three_seconds(settings: Settings) -> None:
-    """A short session, for quick take-over, is not refused; without rebalance delay the first fetch comes at once."""
+async def test_short_group_sessions_are_allowed(settings: Settings) -> None:
+    """A session of 3 s, for a quick takeover, is accepted. Without a rebalance delay, the first fetch is immediate."""
     topic = settings.topic("market.trades")
     async with AIOKafkaProducer(bootstrap_servers=settings.kafka) as producer:
         await producer.send_and_wait(topic, b"x", partition=0)
@@ -86,8 +86,8 @@ async def test_a_group_may_have_a_session_of_three_seconds(settings: Settings) -
         assert (await asyncio.wait_for(consumer.getone(), 10)).value == b"x"
 
 
-def test_java_is_taken_from_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An old Java is passed over for the packaged one; JAVA_HOME goes before the PATH; none at all is told."""
+def test_where_java_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The packaged Java replaces an old one, JAVA_HOME precedes the PATH, and a missing Java is an error."""
     (tmp_path / "bin").mkdir()
     old = tmp_path / "bin" / "java"
     old.write_text("#!/bin/sh\necho 'openjdk version \"11.0.2\" 2019-01-15' >&2\n")

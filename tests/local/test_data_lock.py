@@ -1,4 +1,4 @@
-"""One stack at a time in a data directory."""
+"""Only one stack at a time can use a data directory."""
 
 import asyncio
 import fcntl
@@ -19,20 +19,20 @@ HOLD = "import sys, time; from pathlib import Path; from marketprism.local.data_
 HOLD += "with DataLock(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
 
 
-def held(data: Path) -> "subprocess.Popen[bytes]":
+def locked(data: Path) -> "subprocess.Popen[bytes]":
     holder = subprocess.Popen([sys.executable, "-c", HOLD, str(data)], stdout=subprocess.PIPE)
     assert holder.stdout
     assert holder.stdout.readline() == b"held\n"
     return holder
 
 
-def test_the_second_is_told_who_holds_it(tmp_path: Path) -> None:
-    """The error has the process, the command and since when; once the holder is killed, the directory is free."""
-    with held(tmp_path) as holder:
-        signed = json.loads((tmp_path / LOCK_FILE).read_text())
-        assert signed.keys() == {"pid", "command", "started"}
-        assert signed["pid"] == holder.pid
-        expected = rf"in use by process {holder.pid} \(-c .*since {signed['started']}"
+def test_the_error_describes_the_holder(tmp_path: Path) -> None:
+    """The error contains the process, its command and start time. Once the holder is killed, the directory is free."""
+    with locked(tmp_path) as holder:
+        written = json.loads((tmp_path / LOCK_FILE).read_text())
+        assert written.keys() == {"pid", "command", "started"}
+        assert written["pid"] == holder.pid
+        expected = rf"in use by process {holder.pid} \(-c .*since {written['started']}"
         with pytest.raises(StackError, match=expected.replace("+", r"\+")), DataLock(tmp_path):
             pass
         holder.kill()
@@ -41,8 +41,8 @@ def test_the_second_is_told_who_holds_it(tmp_path: Path) -> None:
             assert json.loads((tmp_path / LOCK_FILE).read_text())["pid"] == os.getpid()
 
 
-def test_one_who_looks_does_no_harm(tmp_path: Path) -> None:
-    """A shared lock that is soon gone only delays; and children of the holder do not keep the directory."""
+def test_checking_the_lock_is_harmless(tmp_path: Path) -> None:
+    """A short shared lock only causes a delay, and children of the holder do not inherit the lock."""
     with DataLock(tmp_path):
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], close_fds=False)
     with DataLock(tmp_path):
@@ -69,9 +69,9 @@ def test_one_who_looks_does_no_harm(tmp_path: Path) -> None:
 
 
 @pytest.mark.e2e
-def test_a_second_demo_touches_nothing(tmp_path: Path) -> None:
-    """`demo --data DIR` on a directory in use ends with one line, and DIR is as it was."""
-    with held(tmp_path) as holder:
+def test_a_second_demo_changes_nothing(tmp_path: Path) -> None:
+    """`demo --data DIR` on a directory in use exits with one line and leaves DIR unchanged."""
+    with locked(tmp_path) as holder:
         before = sorted(path.name for path in tmp_path.iterdir())
         command = [sys.executable, "-m", "marketprism.cli", "demo", "--data", str(tmp_path)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
@@ -82,8 +82,8 @@ def test_a_second_demo_touches_nothing(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
-async def test_a_stack_holds_its_directory(tmp_path: Path) -> None:
-    """From its beginning to its end; a directory that cannot be made is told."""
+async def test_a_stack_locks_its_directory(tmp_path: Path) -> None:
+    """A stack locks its directory while it runs. If the directory cannot be created, the error says so."""
     async with Stack(load_settings(), tmp_path / "data"):
         with pytest.raises(StackError, match="in use"):
             async with Stack(load_settings(), tmp_path / "data"):
@@ -91,6 +91,6 @@ async def test_a_stack_holds_its_directory(tmp_path: Path) -> None:
     async with Stack(load_settings(), tmp_path / "data"):
         pass
     (tmp_path / "file").touch()
-    with pytest.raises(StackError, match="cannot be used"):
+    with pytest.raises(StackError, match="cannot use"):
         async with Stack(load_settings(), tmp_path / "file"):
             pass

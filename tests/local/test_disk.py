@@ -1,4 +1,4 @@
-"""Free space: noticed before it is gone, reported once at each change."""
+"""Low disk space is detected early, and each change is reported once."""
 
 import sys
 from pathlib import Path
@@ -6,36 +6,36 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from marketprism.local.disk import DiskWatch, free_bytes
-from marketprism.local.processes import Child, Status, says
+from marketprism.local.disk import DiskMonitor, free_bytes
+from marketprism.local.processes import Child, ChildStatus, says
 
 MB = 1_000_000
 
 
 def test_each_change_is_reported_once(tmp_path: Path) -> None:
-    """Low, full, low again, enough: four lines, however often it is looked at; a little more room is no change."""
-    watch = DiskWatch(tmp_path, 1000)
+    """Low, full, low, ok: four log lines, however often it is checked. Small fluctuations change nothing."""
+    disk = DiskMonitor(tmp_path, 1000)
     with capture_logs() as logs:
         for free in (5000, 1001, 999, 1050, 600, 99, 101, 50, 200, 900, 1090, 1101, 1001):
             for _ in range(3):
-                watch.look(free * MB)
-    said = [(entry["log_level"], entry["free_mb"]) for entry in logs]
-    assert said == [("warning", 999), ("error", 99), ("warning", 200), ("warning", 1101)]
-    assert watch.state == "ok"
+                disk.update(free * MB)
+    logged = [(entry["log_level"], entry["free_mb"]) for entry in logs]
+    assert logged == [("warning", 999), ("error", 99), ("warning", 200), ("warning", 1101)]
+    assert disk.state == "ok"
 
 
-def test_a_full_disk_that_a_child_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also when space seems to be left (a quota, another disk); some time after the last report it is over."""
+def test_a_full_disk_reported_by_a_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child's report counts even if space seems to be left (a quota, another disk), until it expires."""
     code = "print('Code: 243. DB::Exception: NOT_ENOUGH_SPACE', flush=True); import time; time.sleep(60)"
     with Child("sink", [sys.executable, "-c", code], tmp_path / "log", says("NOT_ENOUGH")) as child:
-        watch = DiskWatch(tmp_path, 0, [Status(child)])
-        watch.look(10**12)
-        assert str(watch.state) == "full"
-        monkeypatch.setattr("marketprism.local.disk._REPORTED", 0.0)
-        watch.look(10**12)
-        assert watch.state == "ok"
+        disk = DiskMonitor(tmp_path, 0, [ChildStatus(child)])
+        disk.update(10**12)
+        assert str(disk.state) == "full"
+        monkeypatch.setattr("marketprism.local.disk._REPORT_VALID_S", 0.0)
+        disk.update(10**12)
+        assert disk.state == "ok"
 
 
-def test_free_space_of_what_is_not_made_yet(tmp_path: Path) -> None:
-    """A directory that does not exist stands for the disk on which it would be made."""
+def test_free_space_for_a_missing_directory(tmp_path: Path) -> None:
+    """For a missing directory, the free space is that of the disk on which it would be created."""
     assert free_bytes(tmp_path / "a" / "b") == pytest.approx(free_bytes(tmp_path), rel=0.2)

@@ -1,4 +1,4 @@
-"""Child processes: checks, restarts, stopping, and that nothing stays behind."""
+"""Child processes are checked, restarted and stopped, and nothing is left running."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ from marketprism.local.processes import Check, Child, Supervisor, listens, respo
 from schemas.errors import StackError
 
 READY_THEN_WAIT = "print('ready', flush=True); import time; time.sleep(60)"
-DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + READY_THEN_WAIT
+UNRESPONSIVE = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + READY_THEN_WAIT
 POLITE = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: (print('bye'), sys.exit())); " + READY_THEN_WAIT
 
 
@@ -57,8 +57,8 @@ def soon_gone(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("check", [listens, responds])
-def test_a_child_is_started_when_its_port_answers(tmp_path: Path, check: Callable[[int], Check]) -> None:
-    """`start` comes back when the port is open, or answers HTTP, and not before."""
+def test_a_child_is_ready_when_its_port_answers(tmp_path: Path, check: Callable[[int], Check]) -> None:
+    """`start` returns once the port is open, or answers HTTP, and not earlier."""
     port = free_port()
     server = Child("web", [sys.executable, "-m", "http.server", str(port)], tmp_path / "web.log", check(port))
     assert not check(port)(server)
@@ -67,8 +67,8 @@ def test_a_child_is_started_when_its_port_answers(tmp_path: Path, check: Callabl
     assert not check(port)(server)
 
 
-def test_what_an_earlier_life_said_is_not_a_sign_of_this_one(tmp_path: Path) -> None:
-    """The check of a line looks only at what was written since the start; the log keeps both."""
+def test_output_of_an_earlier_run_is_ignored(tmp_path: Path) -> None:
+    """The readiness check only considers output since the start. The log keeps all output."""
     log = tmp_path / "child.log"
     log.write_text("ready, once\n")
     child = python(tmp_path, "import time; time.sleep(0.5); " + READY_THEN_WAIT)
@@ -78,14 +78,14 @@ def test_what_an_earlier_life_said_is_not_a_sign_of_this_one(tmp_path: Path) -> 
     assert log.read_text() == "ready, once\nready\n"
 
 
-def test_a_child_that_ends_at_its_start_says_why(tmp_path: Path) -> None:
-    """The error has the exit code and what the child wrote last."""
+def test_a_child_that_exits_at_startup_reports_why(tmp_path: Path) -> None:
+    """The error contains the exit code and the last output."""
     with pytest.raises(StackError, match=r"(?s)exit code 3.*no such luck"):
         python(tmp_path, "import sys; print('no such luck'); sys.exit(3)").start()
 
 
-def test_a_child_that_is_never_ready_is_ended(tmp_path: Path) -> None:
-    """Past its time the error says so, and the process is gone."""
+def test_a_child_that_is_never_ready_is_killed(tmp_path: Path) -> None:
+    """After the timeout, the error says so, and the process is gone."""
     pids: list[int | None] = []
 
     def never(child: Child) -> bool:
@@ -100,30 +100,33 @@ def test_a_child_that_is_never_ready_is_ended(tmp_path: Path) -> None:
     assert gone(pids[0])
 
 
-def test_a_command_that_does_not_exist_is_told(tmp_path: Path) -> None:
+def test_a_missing_command_is_reported(tmp_path: Path) -> None:
     """The error names the child."""
-    with pytest.raises(StackError, match="ghost cannot be started"):
+    with pytest.raises(StackError, match="cannot start ghost"):
         Child("ghost", ["/no/such/command"], tmp_path / "log", says("x")).start()
 
 
-def test_stopping_lets_a_child_finish(tmp_path: Path) -> None:
-    """A child is asked with SIGTERM and has the time to say goodbye."""
+def test_a_stopped_child_can_clean_up(tmp_path: Path) -> None:
+    """A child receives SIGTERM and has time to exit by itself."""
     with python(tmp_path, POLITE) as child:
         pass
     assert child.output() == "ready\nbye\n"
 
 
-def test_what_a_child_started_goes_with_it(tmp_path: Path) -> None:
-    """Also a deaf grandchild is gone after `stop`."""
-    code = f"import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', {DEAF!r}]).pid); " + READY_THEN_WAIT
+def test_grandchildren_are_killed(tmp_path: Path) -> None:
+    """Even an unresponsive grandchild is gone after `stop`."""
+    code = (
+        f"import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', {UNRESPONSIVE!r}]).pid); "
+        + READY_THEN_WAIT
+    )
     with python(tmp_path, code) as child:
         grandchild = int(child.output().split()[0])
         assert not gone(grandchild)
     assert soon_gone(grandchild)
 
 
-async def test_what_dies_is_restarted_and_counted(tmp_path: Path, supervisor: Supervisor) -> None:
-    """A killed child comes back as another process; the others are left alone."""
+async def test_a_dead_child_is_restarted(tmp_path: Path, supervisor: Supervisor) -> None:
+    """A killed child is restarted as a new process, and the restart is counted. The others are left alone."""
     await supervisor.start(python(tmp_path, READY_THEN_WAIT, "steady"))
     await supervisor.start(python(tmp_path, READY_THEN_WAIT, "victim"))
     steady, victim = supervisor.statuses
@@ -138,10 +141,8 @@ async def test_what_dies_is_restarted_and_counted(tmp_path: Path, supervisor: Su
     assert victim.child.pid != before[1]
 
 
-async def test_a_child_that_keeps_dying_is_tried_again_later_each_time(
-    tmp_path: Path, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each restart waits longer than the one before, and the supervisor goes on."""
+async def test_restarts_back_off(tmp_path: Path, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a child that keeps dying, each restart waits longer than the previous one."""
     monkeypatch.setattr(processes, "_BACK_OFF", (0.2, 10.0))
     code = "import time; print(time.time(), 'ready', flush=True); time.sleep(0.3)"
     await supervisor.start(python(tmp_path, code, "weak"))
@@ -153,14 +154,14 @@ async def test_a_child_that_keeps_dying_is_tried_again_later_each_time(
     assert pauses[0] < pauses[1] < pauses[2]
 
 
-async def test_a_child_that_does_not_come_up_is_an_error(tmp_path: Path, supervisor: Supervisor) -> None:
-    """The first start does not retry: the caller hears of it."""
-    with pytest.raises(StackError, match="broken ended at its start"):
+async def test_a_failed_first_start_is_an_error(tmp_path: Path, supervisor: Supervisor) -> None:
+    """The first start is not retried but raises an error."""
+    with pytest.raises(StackError, match="broken exited at startup"):
         await supervisor.start(python(tmp_path, "1 / 0", "broken"))
 
 
-async def test_stopping_goes_backwards(tmp_path: Path) -> None:
-    """The last one started ends first."""
+async def test_children_are_stopped_in_reverse_order(tmp_path: Path) -> None:
+    """The child that was started last is stopped first."""
     order = tmp_path / "order"
     async with Supervisor() as supervisor:
         for name in ("first", "second", "third"):
@@ -170,8 +171,8 @@ async def test_stopping_goes_backwards(tmp_path: Path) -> None:
     assert {status.state for status in supervisor.statuses} == {"stopped"}
 
 
-async def test_one_may_be_retired(tmp_path: Path, supervisor: Supervisor) -> None:
-    """A retired child ends and is not started again; its neighbour goes on."""
+async def test_one_child_can_be_retired(tmp_path: Path, supervisor: Supervisor) -> None:
+    """A retired child is stopped and not restarted. The other one continues."""
     for name in ("kept", "retired"):
         await supervisor.start(python(tmp_path, POLITE, name))
     await supervisor.retire("retired")
@@ -182,13 +183,13 @@ async def test_one_may_be_retired(tmp_path: Path, supervisor: Supervisor) -> Non
     ]
 
 
-async def test_the_deaf_do_not_hold_up_the_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With children that ignore SIGTERM the whole stop keeps to its time, and the others end in order."""
+async def test_unresponsive_children_do_not_delay_shutdown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If children ignore SIGTERM, the shutdown stays within its time limit, and the others exit by themselves."""
     monkeypatch.setattr(processes, "STOP_WITHIN", 2.0)
     async with Supervisor() as supervisor:
         await supervisor.start(python(tmp_path, POLITE, "polite"))
-        for name in ("deaf1", "deaf2", "deaf3"):
-            await supervisor.start(python(tmp_path, DEAF, name))
+        for name in ("unresponsive1", "unresponsive2", "unresponsive3"):
+            await supervisor.start(python(tmp_path, UNRESPONSIVE, name))
         pids = [status.child.pid for status in supervisor.statuses]
         began = time.monotonic()
     assert time.monotonic() - began < 3
@@ -196,8 +197,8 @@ async def test_the_deaf_do_not_hold_up_the_stop(tmp_path: Path, monkeypatch: pyt
     assert "bye" in (tmp_path / "polite.log").read_text()
 
 
-async def test_a_stop_during_a_restart_leaves_nothing(tmp_path: Path) -> None:
-    """Stopped while a child is being started again: that child ends too, and nobody starts it once more."""
+async def test_a_stop_during_a_restart_leaves_nothing_running(tmp_path: Path) -> None:
+    """A child that is being restarted during the stop is stopped too, and not restarted again."""
     once = tmp_path / "once"
     code = f"import os, time; again = os.path.exists({str(once)!r}); open({str(once)!r}, 'w'); "
     code += "time.sleep(60 if again else 0); " + READY_THEN_WAIT
@@ -215,16 +216,16 @@ async def test_a_stop_during_a_restart_leaves_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux kills children with their parent")
-def test_a_killed_supervisor_leaves_nothing(tmp_path: Path) -> None:
-    """SIGKILL to the supervising process: its children are gone, the deaf one as well."""
+def test_a_killed_supervisor_leaves_nothing_running(tmp_path: Path) -> None:
+    """After SIGKILL of the supervising process, its children are gone, even the unresponsive one."""
     code = f"""
 import asyncio, sys
 from pathlib import Path
-from tests.local.test_processes import DEAF, READY_THEN_WAIT, python
+from tests.local.test_processes import UNRESPONSIVE, READY_THEN_WAIT, python
 from marketprism.local.processes import Supervisor
 async def main():
     async with Supervisor() as supervisor:
-        for name, code in (("deaf", DEAF), ("plain", READY_THEN_WAIT)):
+        for name, code in (("unresponsive", UNRESPONSIVE), ("plain", READY_THEN_WAIT)):
             await supervisor.start(python(Path({str(tmp_path)!r}), code, name))
         print(*(status.child.pid for status in supervisor.statuses), flush=True)
         await asyncio.sleep(60)
@@ -239,10 +240,10 @@ asyncio.run(main())
     assert all(soon_gone(pid) for pid in pids)
 
 
-async def test_a_restart_that_fails_is_tried_again(
+async def test_failed_restarts_are_retried(
     tmp_path: Path, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No descriptor left, no permission, an error nobody thought of: logged, and tried again until it works."""
+    """Any error of a restart, even an unexpected one, is logged, and the restart is repeated until it succeeds."""
     monkeypatch.setattr(processes, "_BACK_OFF", (0.1, 0.2))
     errors = [OSError(24, "Too many open files"), MemoryError(), ValueError("never thought of"), None]
 
@@ -265,7 +266,7 @@ async def test_a_restart_that_fails_is_tried_again(
 
 
 def test_out_of_descriptors(tmp_path: Path) -> None:
-    """A start without a descriptor left is an error of ours, and leaves nothing open."""
+    """A start without a free file descriptor raises `StackError` and leaves nothing open."""
     child = python(tmp_path, READY_THEN_WAIT)
     taken = []
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -274,7 +275,7 @@ def test_out_of_descriptors(tmp_path: Path) -> None:
         with contextlib.suppress(OSError):
             while True:
                 taken.append(os.open(os.devnull, os.O_RDONLY))
-        with pytest.raises(StackError, match="child cannot be started"):
+        with pytest.raises(StackError, match="cannot start child"):
             child.spawn()
     finally:
         for number in taken:
@@ -284,8 +285,8 @@ def test_out_of_descriptors(tmp_path: Path) -> None:
         assert child.alive()
 
 
-def test_a_log_that_cannot_be_written_holds_up_nobody(tmp_path: Path) -> None:
-    """A full disk under the log: the child starts, what it says is still known, and the trouble is reported."""
+def test_an_unwritable_log_does_not_block_the_child(tmp_path: Path) -> None:
+    """If the log cannot be written, the child starts, and its output is still available."""
     child = Child("child", [sys.executable, "-c", READY_THEN_WAIT], Path("/dev/full"), says("ready"), timeout=20)
     with child:
         assert child.output() == "ready\n"
@@ -297,7 +298,7 @@ def test_a_log_that_cannot_be_written_holds_up_nobody(tmp_path: Path) -> None:
 
 
 def test_logs_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A child that talks without end fills so many files and no more; the newest has its last words."""
+    """Endless output fills the maximum number of files, of which the newest has the last lines."""
     monkeypatch.setattr("marketprism.local.child_log.LOG_BYTES", 200_000)
     code = "for n in range(20_000): print('a line of some length, number', n)\nprint('ready', flush=True)"
     with python(tmp_path, code + "\nimport time; time.sleep(60)") as child:
@@ -306,14 +307,14 @@ def test_logs_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert all(path.stat().st_size <= 200_000 for path in tmp_path.iterdir())
 
 
-def test_a_child_that_reports_a_full_disk_is_noticed(tmp_path: Path) -> None:
-    """What Kafka and ClickHouse say when the disk is full."""
+def test_a_report_of_a_full_disk_is_detected(tmp_path: Path) -> None:
+    """The message that Kafka logs when the disk is full is detected."""
     with python(tmp_path, f"print('java.io.IOException: No space left on device'); {READY_THEN_WAIT}") as child:
         assert child.disk_full_at > 0
 
 
 def test_threads_and_descriptors_end_with_a_child(tmp_path: Path) -> None:
-    """Starting and stopping again and again leaves no thread and no descriptor."""
+    """Repeated starts and stops leave no thread and no file descriptor."""
     process = psutil.Process()
     with python(tmp_path, READY_THEN_WAIT):
         pass

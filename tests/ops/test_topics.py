@@ -1,4 +1,4 @@
-"""Topics: made from the table, and what is otherwise is told."""
+"""Create topics from the topic table, and detect topics that differ from it."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from marketprism.local.broker import free_port
-from marketprism.ops.topics import admin, create_topics, topic_ends
+from marketprism.ops.topics import admin, create_topics, read_all, topic_ends
 from schemas.errors import StackError
 from schemas.limits import MAX_MESSAGE
 from schemas.settings import Settings, load_settings
@@ -17,8 +17,8 @@ from streams.topic_limits import message_limits
 from streams.topic_wait import wait_for_topics
 
 
-async def test_topics_are_the_tables(settings: Settings) -> None:
-    """Every topic of the table exists with its partitions; creating again creates nothing."""
+async def test_all_topics_of_the_table_exist(settings: Settings) -> None:
+    """Every topic of the table exists with its partitions. Repeated creation changes nothing."""
     assert await create_topics(settings) == []
     async with admin(settings) as client:
         names = set(await client.list_topics())
@@ -30,7 +30,7 @@ async def test_topics_are_the_tables(settings: Settings) -> None:
 
 
 async def test_topics_are_configured_as_the_table_says(settings: Settings) -> None:
-    """Retention and every other configuration of the table stands on the broker."""
+    """The broker has the retention and all other configuration of the table."""
     names = {settings.topic(topic.name): topic for topic in TOPICS.values()}
     async with admin(settings) as client:
         responses = await client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
@@ -40,8 +40,8 @@ async def test_topics_are_configured_as_the_table_says(settings: Settings) -> No
         assert topic.configuration().items() <= found[name].items()
 
 
-async def test_ends_count_what_was_written(settings: Settings) -> None:
-    """The ends of all partitions, under the table's names; nothing of topics that are not there."""
+async def test_topic_ends(settings: Settings) -> None:
+    """The ends of all partitions are returned by topic name without prefix. Missing topics are left out."""
     async with AIOKafkaProducer(bootstrap_servers=settings.kafka, acks="all") as producer:
         for _ in range(3):
             await producer.send_and_wait(settings.topic("market.trades"), b"x", partition=1)
@@ -52,22 +52,22 @@ async def test_ends_count_what_was_written(settings: Settings) -> None:
     assert await topic_ends(settings.model_copy(update={"topic_prefix": "none."})) == {}
 
 
-async def test_other_partitions_are_told(settings: Settings) -> None:
-    """A topic with another number of partitions than the settings say is an error that says what to do."""
+async def test_a_different_number_of_partitions_is_an_error(settings: Settings) -> None:
+    """If a topic's number of partitions differs from the setting, the error says what to do."""
     with pytest.raises(StackError, match="set `partitions`"):
         await create_topics(settings.model_copy(update={"partitions": 3}))
 
 
 async def test_no_broker() -> None:
-    """Nobody there: the error names the setting."""
+    """Without a broker, the error names the setting."""
     nowhere = load_settings(kafka=f"127.0.0.1:{free_port()}")
-    for ask in (create_topics, topic_ends):
+    for function in (create_topics, topic_ends):
         with pytest.raises(StackError, match="setting `kafka`"):
-            await ask(nowhere)
+            await function(nowhere)
 
 
-async def test_topics_of_before_take_larger_messages(settings: Settings) -> None:
-    """A topic with the broker's default limit stops a worker's start, and `topics --create` corrects it."""
+async def test_the_message_size_limit_of_old_topics_is_raised(settings: Settings) -> None:
+    """A topic with the broker's default limit prevents the start of workers. `topics --create` corrects it."""
     name = settings.topic("market.books")
     async with admin(settings) as client:
         small = ConfigResource(ConfigResourceType.TOPIC, name, configs={"max.message.bytes": "1048588"})
@@ -81,7 +81,20 @@ async def test_topics_of_before_take_larger_messages(settings: Settings) -> None
 
 
 async def until_limit(client: AIOKafkaAdminClient, topic: str, limit: int) -> None:
-    """A broker takes a moment to tell a changed configuration."""
+    """Wait for the limit, as a broker reports a changed configuration with a delay."""
     async with asyncio.timeout(10):
         while await message_limits(client, [topic]) != {topic: limit}:
             await asyncio.sleep(0.05)
+
+
+async def test_read_all(settings: Settings) -> None:
+    """All records of a topic are returned by partition, in order."""
+    async with AIOKafkaProducer(bootstrap_servers=settings.kafka, acks="all") as producer:
+        for n in range(5):
+            await producer.send_and_wait(settings.topic("market.trades"), b"%d" % n, partition=1)
+    records = await read_all(settings, "market.trades")
+    assert {number: [record.value for record in found] for number, found in records.items()} == {
+        0: [],
+        1: [b"0", b"1", b"2", b"3", b"4"],
+    }
+    assert await read_all(settings, CONTROL) == {0: []}

@@ -1,4 +1,4 @@
-"""A real ClickHouse server as a process: whatever version is installed."""
+"""Run the installed ClickHouse server, of whatever version, as a process."""
 
 import os
 import shutil
@@ -27,12 +27,13 @@ _USERS = """<yandex>
 """
 
 
-def binary() -> str | None:
+def find_binary() -> str | None:
+    """Return the path of clickhouse-server, or None if it is not installed."""
     return shutil.which("clickhouse-server", path=os.environ.get("PATH", "") + ":/usr/sbin")
 
 
 class ClickHouseServer:
-    """One server over one directory; `kill` and `start` as often as wanted."""
+    """One server on one data directory. It can be killed and started repeatedly."""
 
     def __init__(self, data: Path) -> None:
         self.port, self.http = free_port(), free_port()
@@ -44,9 +45,9 @@ class ClickHouseServer:
         (data / "users.xml").write_text(_USERS)
 
     def start(self) -> None:
-        found = binary()
-        assert found is not None
-        command = [found, f"--config-file={self._data}/config.xml"]
+        binary = find_binary()
+        assert binary is not None
+        command = [binary, f"--config-file={self._data}/config.xml"]
         with (self._data / "out.log").open("ab") as out:
             self._process = subprocess.Popen(command, stdout=out, stderr=out, cwd=self._data)
         deadline = time.monotonic() + 30

@@ -1,4 +1,4 @@
-"""An embedded ClickHouse for each test, migrated."""
+"""Provide each test with its own migrated embedded ClickHouse."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,13 +12,13 @@ from sinks.storage.embedded import EmbeddedStorage
 
 @pytest.fixture
 def engine_settings(tmp_path: Path) -> Settings:
-    """Settings that name a directory of their own; there is no broker."""
+    """Return settings with their own ClickHouse directory, but without a broker."""
     return load_settings(clickhouse=f"chdb://{tmp_path}/clickhouse", sql_address="127.0.0.1:0", database="prism")
 
 
 @pytest.fixture
 def storage(engine_settings: Settings) -> Iterator[EmbeddedStorage]:
-    """An embedded ClickHouse with all tables."""
+    """Open an embedded ClickHouse with all tables."""
     opened = EmbeddedStorage(engine_settings)
     migrate(opened, engine_settings)
     yield opened

@@ -1,4 +1,4 @@
-"""Events of every kind, as their topics carry them."""
+"""Sample events of every kind, as they appear in their topics."""
 
 from decimal import Decimal
 from typing import Any
@@ -106,7 +106,7 @@ _WITHOUT = {"signals.arbitrage": ("exchange",), "dead_letters": ("timestamp",)}
 
 
 def event(topic: str, source: str = "binance:0:1:0:0", **changes: Any) -> dict[str, Any]:
-    """A valid event of a topic, its source first."""
+    """Return a valid event of a topic. Its source comes first."""
     head = {
         "source": source,
         "exchange": "binance",
@@ -125,7 +125,7 @@ def encoded(topic: str, source: str = "binance:0:1:0:0", **changes: Any) -> byte
 
 
 def trade(number: int, **changes: Any) -> bytes:
-    """The trade that stands at an offset of its topic partition: raw records of four lines."""
+    """Encode the trade at offset `number` of its topic partition; raw records hold four lines each."""
     price = f"{Decimal(60_000) + Decimal(number % 97) / 10}"
     source = f"binance:0:{number // 4}:{number % 4}:0"
     stamp = DAY + number * 1000

@@ -1,4 +1,4 @@
-"""Helpers that put events into topics and run the sink over them."""
+"""Helpers that write events to topics and run the sink on them."""
 
 import asyncio
 import contextlib
@@ -10,17 +10,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 
+from marketprism.ops.topics import read_all
 from schemas.settings import Settings
 from sinks.sink import Sink
 from sinks.storage.base import Storage
 
-Record = tuple[bytes | None, bytes | None]  # key, value
-
 
 async def produce(settings: Settings, topic: str, values: Iterable[bytes | None], partition: int = 0) -> None:
-    """Append records to one partition; the key is the test events' own."""
+    """Append records to one partition, with the key of the sample events."""
     producer = AIOKafkaProducer(bootstrap_servers=settings.kafka, linger_ms=5, max_batch_size=262_144)
     await producer.start()
     try:
@@ -30,26 +29,14 @@ async def produce(settings: Settings, topic: str, values: Iterable[bytes | None]
         await producer.stop()
 
 
-async def consume(settings: Settings, topic: str, partition: int = 0) -> list[bytes]:
-    """All values of a partition."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka, auto_offset_reset="earliest")
-    await consumer.start()
-    try:
-        assigned = TopicPartition(settings.topic(topic), partition)
-        consumer.assign([assigned])
-        end = (await consumer.end_offsets([assigned]))[assigned]
-        values: list[bytes] = []
-        while await consumer.position(assigned) < end:
-            batches = await consumer.getmany(timeout_ms=200)
-            values += [record.value for records in batches.values() for record in records]
-        return values
-    finally:
-        await consumer.stop()
+async def read_values(settings: Settings, topic: str, partition: int = 0) -> list[bytes]:
+    """Return all values of a partition."""
+    return [record.value for record in (await read_all(settings, topic))[partition]]
 
 
 @contextlib.asynccontextmanager
 async def running(settings: Settings, storage: Storage) -> AsyncIterator[Sink]:
-    """A sink in this process; what it raises is raised at the end."""
+    """Run a sink in this process. Its error, if any, is raised at the end."""
     sink = Sink(settings, storage)
     task = asyncio.create_task(sink.run())
     try:
@@ -62,7 +49,7 @@ async def running(settings: Settings, storage: Storage) -> AsyncIterator[Sink]:
 async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not await condition():
-        assert time.monotonic() < deadline, "it did not come to that"
+        assert time.monotonic() < deadline, f"condition not met within {seconds:.0f} s"
         await asyncio.sleep(0.05)
 
 
@@ -71,7 +58,7 @@ async def rows(storage: Storage, sql: str) -> Any:
 
 
 def start_process(settings: Settings, log: Path) -> subprocess.Popen[bytes]:
-    """`python -m sinks` with these settings."""
+    """Start `python -m sinks` with these settings."""
     environment = os.environ | settings.environment()
     with log.open("ab") as out:
         return subprocess.Popen([sys.executable, "-m", "sinks"], env=environment, stdout=out, stderr=out)

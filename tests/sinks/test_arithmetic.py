@@ -1,4 +1,4 @@
-"""What analysts compute from prices and amounts, on the real engine, against Python's decimals."""
+"""Compare calculations with prices and amounts on the real engine with Python's decimals."""
 
 from decimal import ROUND_DOWN, Context, Decimal, localcontext
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from schemas.errors import StorageError
-from sinks.storage.base import Block, Refusal
+from sinks.storage.base import Block, Rejection
 from sinks.storage.embedded import EmbeddedStorage
 from tests.sinks.events import encoded
 
@@ -20,7 +20,7 @@ PAIRS = {
 }
 
 
-def insert(storage: EmbeddedStorage, table: str, values: list[bytes]) -> Refusal | None:
+def insert(storage: EmbeddedStorage, table: str, values: list[bytes]) -> Rejection | None:
     return storage.insert(f"prism.{table}", Block(0, values, list(range(len(values)))), "a")
 
 
@@ -29,13 +29,13 @@ def value(storage: EmbeddedStorage, expression: str, table: str) -> Decimal:
 
 
 def cut(number: Decimal, places: int) -> Decimal:
-    """Truncated, as ClickHouse does it with quotients."""
+    """Truncate a number, as ClickHouse truncates quotients."""
     return number.quantize(Decimal(1).scaleb(-places), context=EXACT)
 
 
 @pytest.mark.parametrize("name", PAIRS)
 def test_trades(storage: EmbeddedStorage, name: str) -> None:
-    """Notional and volume are exact; VWAP has 36 decimals, a ratio of two prices 18, the rest is cut off."""
+    """Notional and volume are exact. VWAP is truncated to 36 decimals, and a ratio of two prices to 18."""
     trades = [
         encoded("market.trades", f"binance:0:{n}:0:0", price=price, amount=amount)
         for n, (price, amount) in enumerate(PAIRS[name])
@@ -59,7 +59,7 @@ def test_trades(storage: EmbeddedStorage, name: str) -> None:
     [("86749.65", "0.08181"), ("0.00000000009", "20000000000000000"), ("0.000000000000000001", "10000000000000000000")],
 )
 def test_quotes_and_books(storage: EmbeddedStorage, bid: tuple[str, str]) -> None:
-    """Ratios, mid, microprice and the value of a book's levels are exact, in plain columns and in arrays."""
+    """Ratios, mid, microprice and the notional of a book's levels are exact, in plain columns and in arrays."""
     ask = (f"{Decimal(bid[0]) * 2:f}", "3.5")
     levels: dict[str, Any] = {"bids": [bid, bid], "asks": [ask]}
     assert insert(storage, "quotes", [encoded("market.quotes", **levels)]) is None
@@ -67,7 +67,7 @@ def test_quotes_and_books(storage: EmbeddedStorage, bid: tuple[str, str]) -> Non
     with localcontext(EXACT):
         (bid_price, bid_amount), (ask_price, ask_amount) = map(Decimal, bid), map(Decimal, ask)
         weighted = bid_price * ask_amount + ask_price * bid_amount
-        wanted = {
+        expected = {
             "ask_price / bid_price": Decimal(2),
             "bid_price / ask_price": Decimal("0.5"),
             "(bid_price + ask_price) / 2": cut((bid_price + ask_price) / 2, 18),
@@ -76,7 +76,7 @@ def test_quotes_and_books(storage: EmbeddedStorage, bid: tuple[str, str]) -> Non
             ),
             "(ask_price - bid_price) / bid_price * 10000": Decimal(10_000),
         }
-        for expression, number in wanted.items():
+        for expression, number in expected.items():
             assert value(storage, expression, "quotes") == number, expression
         depth = "arraySum(arrayMap((p, a) -> p * a, `bids.price`, `bids.amount`))"
         for table in ("quotes", "books"):
@@ -85,7 +85,7 @@ def test_quotes_and_books(storage: EmbeddedStorage, bid: tuple[str, str]) -> Non
 
 
 def test_signals(storage: EmbeddedStorage) -> None:
-    """Return on an opportunity and its value are exact."""
+    """The notional of an opportunity and the profit per unit are exact."""
     amount, profit = "20000000000000000.25", "123.000000000000000001"
     assert insert(storage, "signals", [encoded("signals.arbitrage", amount=amount, profit=profit)]) is None
     with localcontext(EXACT):
@@ -94,8 +94,8 @@ def test_signals(storage: EmbeddedStorage) -> None:
         assert value(storage, "sum(profit) / sum(amount)", "signals") == cut(Decimal(profit) / Decimal(amount), 18)
 
 
-def test_a_year_of_trades(storage: EmbeddedStorage) -> None:
-    """300 million trades of 100 trillion each, more than any, are summed and divided exactly."""
+def test_sums_over_a_year_of_trades(storage: EmbeddedStorage) -> None:
+    """Sums and quotients over 300 million trades of 100 trillion each, more than any real year, are exact."""
     price, amount = "1234567890.123456789", "81000.000000000000000001"
     assert insert(storage, "trades", [encoded("market.trades", price=price, amount=amount)]) is None
     with localcontext(EXACT):
@@ -105,10 +105,10 @@ def test_a_year_of_trades(storage: EmbeddedStorage) -> None:
         assert value(storage, vwap, "trades") == Decimal(price)
 
 
-def test_the_largest_of_all(storage: EmbeddedStorage) -> None:
-    """The product of the largest values that the columns take is exact; divideDecimal divides it, too.
+def test_product_of_the_largest_values(storage: EmbeddedStorage) -> None:
+    """The product of the largest values of the columns is exact, and divideDecimal can divide it.
 
-    A product of three has 22 digits before the point: multiplyDecimal reports what does not fit.
+    A product of three has room for 22 digits before the point: multiplyDecimal reports an overflow.
     """
     most = "99999999999999999999.999999999999999999"
     assert insert(storage, "trades", [encoded("market.trades", price=most, amount=most)]) is None

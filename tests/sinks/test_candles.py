@@ -1,4 +1,4 @@
-"""Candles of any interval against a brute-force computation."""
+"""Compare candles of any interval with a brute-force computation."""
 
 import random
 from collections import defaultdict
@@ -15,7 +15,7 @@ Candle = tuple[str, str, int, Decimal, Decimal, Decimal, Decimal, Decimal, Decim
 
 
 def some_trades(chance: random.Random, number: int) -> list[dict[str, Any]]:
-    """Trades over an hour and a half, out of order, many at the same microsecond."""
+    """Return unordered trades over an hour and a half, many of them in the same microsecond."""
     trades = []
     for n in range(number):
         stamp = DAY + chance.randrange(5_400) * 1_000_000 + chance.choice([0, 1, 999_999])
@@ -73,9 +73,9 @@ def candles(storage: EmbeddedStorage, view: str, seconds: int) -> list[Candle]:
 
 @pytest.mark.parametrize("seconds", [1, 7, 30, 60, 300, 3600])
 def test_candles_equal_brute_force(storage: EmbeddedStorage, seconds: int) -> None:
-    """Open, high, low, close with ties decided, volumes and counts are exact, whatever the order of arrival.
+    """Open, high, low, close (including ties), volumes and counts are exact in any order of arrival.
 
-    Candles are of trades on the order book; those of all trades are a view of their own.
+    `candles` covers the trades on the order book, and `candles_of_all_trades` all trades.
     """
     trades = some_trades(random.Random(seconds), 3_000)
     values = [encoded("market.trades", **trade) for trade in trades]
@@ -87,8 +87,8 @@ def test_candles_equal_brute_force(storage: EmbeddedStorage, seconds: int) -> No
     assert candles(storage, "candles_of_all_trades", seconds) == brute_force(trades, seconds)
 
 
-def test_minutes_are_read_from_the_projection(storage: EmbeddedStorage) -> None:
-    """A candle query reads the rows that were summed up when they were written, not the trades."""
+def test_whole_minutes_are_read_from_the_projection(storage: EmbeddedStorage) -> None:
+    """A candle query reads the projection, which is aggregated on insert, and not the trades."""
     storage.insert("prism.trades", Block(0, [encoded("market.trades")], [0]), "p")
     query = "SELECT * FROM prism.{}(interval_seconds = {}) WHERE exchange = 'binance' AND symbol = 'BTC-USDT'"
     for view in ("candles", "candles_of_all_trades"):

@@ -1,4 +1,4 @@
-"""Migrations on the real engine: once, in order, and never changed behind one's back."""
+"""Migrations on the real engine are applied once and in order, and changed ones are detected."""
 
 import time
 
@@ -21,8 +21,8 @@ def bare(engine_settings: Settings) -> EmbeddedStorage:
     return EmbeddedStorage(engine_settings)
 
 
-def test_each_is_applied_once_and_in_order(bare: EmbeddedStorage, engine_settings: Settings) -> None:
-    """A second start applies nothing; a later version applies only what is new."""
+def test_each_migration_is_applied_once_and_in_order(bare: EmbeddedStorage, engine_settings: Settings) -> None:
+    """A second start applies nothing, and a later version applies only its new migrations."""
     assert migrate(bare, engine_settings, [FIRST]) == ["0001_first.sql"]
     assert migrate(bare, engine_settings, [FIRST, SECOND]) == ["0002_second.sql"]
     assert migrate(bare, engine_settings, [FIRST, SECOND]) == []
@@ -32,21 +32,21 @@ def test_each_is_applied_once_and_in_order(bare: EmbeddedStorage, engine_setting
     bare.close()
 
 
-def test_a_changed_one_is_refused(bare: EmbeddedStorage, engine_settings: Settings) -> None:
-    """An applied migration whose text changed, or that came in between, stops the start with what to do."""
+def test_changed_migrations_are_rejected(bare: EmbeddedStorage, engine_settings: Settings) -> None:
+    """An applied migration that was changed, and a new one that was inserted, raise an error that says what to do."""
     migrate(bare, engine_settings, [FIRST, SECOND])
     with pytest.raises(StorageError, match=r"0001_first\.sql was changed after it was applied to database prism"):
         migrate(bare, engine_settings, [FIRST._replace(text="SELECT 1;\n"), SECOND])
     with pytest.raises(StorageError, match=r"0001_between\.sql comes before 0002_second\.sql"):
         migrate(bare, engine_settings, [FIRST, Migration("0001_between.sql", "SELECT 1;\n"), SECOND])
-    with pytest.raises(StorageError, match=r"does not know \(0002_second\.sql\)"):
+    with pytest.raises(StorageError, match=r"unknown to this version \(0002_second\.sql\)"):
         migrate(bare, engine_settings, [FIRST])
     bare.close()
 
 
 @pytest.mark.parametrize("missing", range(1, 14, 2))
-def test_an_interrupted_one_is_finished(bare: EmbeddedStorage, engine_settings: Settings, missing: int) -> None:
-    """A crash between two statements leaves tables without a record: the next start goes over them."""
+def test_an_interrupted_migration_is_completed(bare: EmbeddedStorage, engine_settings: Settings, missing: int) -> None:
+    """A crash between two statements leaves an unrecorded migration. The next start applies it again."""
     bare.execute("CREATE DATABASE prism")
     statements = [text for migration in load() for text in migration.statements("prism")]
     for statement in statements[:-missing]:
@@ -56,7 +56,7 @@ def test_an_interrupted_one_is_finished(bare: EmbeddedStorage, engine_settings: 
 
 
 def test_retention_follows_the_setting(storage: EmbeddedStorage, engine_settings: Settings) -> None:
-    """Every table gets, changes and loses its TTL with `retention_days`, also after rows are there."""
+    """Every table gets, changes and loses its TTL with `retention_days`, even when it holds rows."""
 
     def days() -> list[str]:
         rows = storage.query(
@@ -71,8 +71,8 @@ def test_retention_follows_the_setting(storage: EmbeddedStorage, engine_settings
         assert days() == [str(setting) if setting else ""]
 
 
-def test_trades_of_before_have_an_exchange_amount(bare: EmbeddedStorage, engine_settings: Settings) -> None:
-    """A database from before the column keeps its trades, and takes new ones by the view that was made anew."""
+def test_old_trades_have_an_exchange_amount(bare: EmbeddedStorage, engine_settings: Settings) -> None:
+    """A database from before the column keeps its trades and stores new ones through the recreated view."""
     trade = '{"source":"okx:0:%d:0:0","exchange":"okx","symbol":"BTC-USDT-PERP","timestamp":1,"local_timestamp":2,'
     trade += '"id":"7","price":"5","amount":"0.12","side":"buy","kind":"normal"%s}'
     insert = "INSERT INTO prism.trades_entry VALUES ('{}', 0, {})"
@@ -85,8 +85,8 @@ def test_trades_of_before_have_an_exchange_amount(bare: EmbeddedStorage, engine_
     bare.close()
 
 
-def test_rows_of_before_are_exact_afterwards(bare: EmbeddedStorage, engine_settings: Settings) -> None:
-    """Every table of a database from before the wide decimals keeps its rows, takes new ones, and calculates."""
+def test_old_rows_are_exact_after_migration(bare: EmbeddedStorage, engine_settings: Settings) -> None:
+    """Every table of a database from before the wide decimals keeps its rows, stores new ones and is exact."""
     migrate(bare, engine_settings, [migration for migration in load() if migration.name < "0010"])
 
     def store(offset: int) -> None:
@@ -117,10 +117,8 @@ def test_rows_of_before_are_exact_afterwards(bare: EmbeddedStorage, engine_setti
     bare.close()
 
 
-def test_many_rows_of_before_are_right_while_they_are_rewritten(
-    bare: EmbeddedStorage, engine_settings: Settings
-) -> None:
-    """The start does not wait until ClickHouse has rewritten what is stored; sums and candles are exact meanwhile."""
+def test_old_rows_are_exact_while_they_are_rewritten(bare: EmbeddedStorage, engine_settings: Settings) -> None:
+    """The start does not wait until ClickHouse has rewritten the old rows. Sums and candles are exact meanwhile."""
     migrate(bare, engine_settings, [migration for migration in load() if migration.name < "0010"])
     columns = (
         "exchange, symbol, timestamp, local_timestamp, id, price, amount, side, kind, exchange_amount, source, _offset"

@@ -1,4 +1,4 @@
-"""Records that nobody foresaw: each costs a dead letter, and never the sink; a store in trouble is waited for."""
+"""Malformed records become dead letters and never stop the sink, which waits for a failing ClickHouse."""
 
 import asyncio
 from collections.abc import Iterator
@@ -16,19 +16,19 @@ from schemas.settings import Settings
 from schemas.sources import SeenSources, source_of
 from sinks.dead_letters import rejected_row
 from sinks.migrations import migrate
-from sinks.storage.base import Block, Refusal, UnexplainedError, refusal_or_raise
+from sinks.storage.base import Block, Rejection, UnexplainedError, rejection_or_raise
 from sinks.storage.embedded import EmbeddedStorage
 from tests.sinks.events import trade
-from tests.sinks.helpers import consume, produce, rows, running, until
+from tests.sinks.helpers import produce, read_values, rows, running, until
 
 
 class FailingStorage(EmbeddedStorage):
-    """The real engine, whose inserts into trades fail for rows of certain ids in a way that nobody knows."""
+    """The real engine, whose inserts into trades fail with an unknown error for the ids in `poison`."""
 
     poison: frozenset[bytes] = frozenset()
     broken = False
 
-    def insert(self, table: str, block: Block, token: str) -> Refusal | None:
+    def insert(self, table: str, block: Block, token: str) -> Rejection | None:
         ids = {orjson.loads(value)["id"].encode() for value in block.values} if table.endswith(".trades") else set()
         if ids and (self.broken or ids & self.poison):
             raise UnexplainedError("Code: 7777. DB::Exception: something new")
@@ -49,12 +49,14 @@ async def stored(store: EmbeddedStorage) -> list[int]:
 
 
 async def letters(settings: Settings) -> list[DeadLetter]:
-    return [DeadLetter.model_validate_json(value) for value in await consume(settings, "dead_letters")]
+    return [DeadLetter.model_validate_json(value) for value in await read_values(settings, "dead_letters")]
 
 
 @pytest.mark.parametrize("bad", [{7}, {0}, {0, 1}, {19}, {3, 11, 12}])
-async def test_rows_that_always_fail_are_set_aside(settings: Settings, store: FailingStorage, bad: set[int]) -> None:
-    """An error that says nothing about whose fault it is costs the rows that cause it, each whole in a dead letter."""
+async def test_rows_that_fail_for_unknown_reasons_are_set_aside(
+    settings: Settings, store: FailingStorage, bad: set[int]
+) -> None:
+    """When an error does not show its cause, only the rows that trigger it become dead letters, each in full."""
     store.poison = frozenset(str(n).encode() for n in bad)
     await produce(settings, "market.trades", [trade(n) for n in range(20)])
     good = [n for n in range(20) if n not in bad]
@@ -69,8 +71,8 @@ async def test_rows_that_always_fail_are_set_aside(settings: Settings, store: Fa
     assert all("something new" in letter.reason for letter in found)
 
 
-async def test_a_store_in_trouble_is_waited_for(settings: Settings, store: FailingStorage) -> None:
-    """When every row fails, the sink waits: all but a few are stored later, and those are whole in dead_letters."""
+async def test_the_sink_waits_for_a_failing_clickhouse(settings: Settings, store: FailingStorage) -> None:
+    """When every row fails, the sink waits: all but a few are stored later, and those few are complete dead letters."""
     store.broken = True
     await produce(settings, "market.trades", [trade(n) for n in range(200)])
     async with running(settings, store):
@@ -87,21 +89,21 @@ async def test_a_store_in_trouble_is_waited_for(settings: Settings, store: Faili
 
 
 @pytest.mark.parametrize("code", [0, 60, 159, 164, 209, 210, 241, 242, 243, 1001])
-def test_known_troubles_are_no_refusals(code: int) -> None:
-    """Disk, memory, network, time and read-only concern every row: they are only ever waited for."""
+def test_known_server_errors_are_not_rejections(code: int) -> None:
+    """Errors of disk, memory and network, timeouts and read-only mode affect every row, so the sink waits."""
     with pytest.raises(StorageError) as error:
-        refusal_or_raise(code, "x")
+        rejection_or_raise(code, "x")
     assert not isinstance(error.value, UnexplainedError)
 
 
-def test_too_many_parts_is_told_from_two_days_in_a_block() -> None:
-    """One code has two meanings: a block that is to be halved, and a server that is to be waited for."""
-    assert refusal_or_raise(252, "Too many partitions for single INSERT block (more than 1)").code == 252
+def test_too_many_parts_differs_from_two_days_in_a_block() -> None:
+    """One code has two meanings: the block must be halved, or the server is too slow and the sink must wait."""
+    assert rejection_or_raise(252, "Too many partitions for single INSERT block (more than 1)").code == 252
     with pytest.raises(StorageError):
-        refusal_or_raise(252, "Too many parts (3000). Merges are processing significantly slower than inserts")
+        rejection_or_raise(252, "Too many parts (3000). Merges are processing significantly slower than inserts")
 
 
-RUBBISH: list[bytes | None] = [
+MALFORMED: list[bytes | None] = [
     None,
     b"",
     b"\xff\xfe\x00",
@@ -119,26 +121,26 @@ RUBBISH: list[bytes | None] = [
 ]
 
 
-async def test_rubbish_is_a_dead_letter_each(settings: Settings, tmp_path: Path) -> None:
-    """Bytes of any kind in a topic are dead letters, and what is good between them is stored."""
+async def test_each_malformed_record_is_one_dead_letter(settings: Settings, tmp_path: Path) -> None:
+    """Malformed bytes in a topic become dead letters, and the valid events between them are stored."""
     store = EmbeddedStorage(settings)
     migrate(store, settings)
-    values = [value for n, each in enumerate(RUBBISH) for value in (each, trade(n))]
+    values = [value for n, each in enumerate(MALFORMED) for value in (each, trade(n))]
     await produce(settings, "market.trades", values)
     async with running(settings, store):
 
         async def complete() -> bool:
             letters_stored = await rows(store, "SELECT count() FROM marketprism.dead_letters")
-            return bool(len(await stored(store)) == len(RUBBISH) and letters_stored == [[len(RUBBISH)]])
+            return bool(len(await stored(store)) == len(MALFORMED) and letters_stored == [[len(MALFORMED)]])
 
         await until(complete)
-    assert [letter.frame_bytes for letter in await letters(settings)] == [len(value or b"") for value in RUBBISH]
+    assert [letter.frame_bytes for letter in await letters(settings)] == [len(value or b"") for value in MALFORMED]
     store.close()
 
 
 @given(st.binary(max_size=400) | st.binary(max_size=40).map(lambda tail: b'{"source":"' + tail))
-def test_any_bytes_have_a_place(value: bytes) -> None:
-    """Looking for an event's source never raises."""
+def test_source_of_any_bytes(value: bytes) -> None:
+    """Extracting the source of an event never raises."""
     source_of(value)
     SeenSources().is_new(value)
     SeenSources([value])
@@ -150,8 +152,8 @@ def record(value: bytes | None, key: bytes | None = b"okx:BTC-USDT") -> Consumer
 
 @pytest.mark.parametrize("byte", ["\0", "\x01", '"', "\\", "x", "é", "\x7f"])
 @pytest.mark.parametrize("size", [1, 10_000, 1_000_000])
-def test_dead_letters_have_a_bound(byte: str, size: int) -> None:
-    """A megabyte of control characters, six times as long in JSON, fits into a record of 1 MB all the same."""
+def test_dead_letter_size_is_bounded(byte: str, size: int) -> None:
+    """A megabyte of control characters, six times as long in JSON, still fits into a record of 1 MB."""
     value = (byte * size).encode()
     letter = rejected_row("market.trades", record(value, value), "x" * 1_000_000)
     assert len(letter) < 600_000

@@ -1,4 +1,4 @@
-"""SQL over HTTP: ClickHouse's shape, reading only, and never in the way of the inserts."""
+"""SQL over HTTP behaves like ClickHouse, is read-only, and never delays inserts."""
 
 import asyncio
 import fcntl
@@ -40,8 +40,8 @@ async def ask(server: SqlServer, body: str = "", path: str = "/") -> tuple[int, 
         return answer.status, await answer.text()
 
 
-async def test_it_speaks_clickhouse(server: SqlServer) -> None:
-    """Queries in the body or the address, formats, parameters, errors and ping are as ClickHouse has them."""
+async def test_it_behaves_like_clickhouse(server: SqlServer) -> None:
+    """Queries in the body or the URL, formats, parameters, errors and ping work as in ClickHouse."""
     assert await ask(server, path="/ping") == (200, "Ok.\n")
     assert await ask(server, "SELECT count(), max(id) FROM trades") == (200, "5\t4\n")
     assert await ask(server, "FORMAT CSV", "/?query=" + quote("SELECT 1, 'a'")) == (200, '1,"a"\n')
@@ -93,8 +93,8 @@ async def test_it_speaks_clickhouse(server: SqlServer) -> None:
         "DESCRIBE TABLE url('http://127.0.0.1:1/')",
     ],
 )
-async def test_it_only_reads(server: SqlServer, sql: str) -> None:
-    """Writes, settings, files, addresses and processes are refused, however they are spelled; nothing leaks."""
+async def test_it_is_read_only(server: SqlServer, sql: str) -> None:
+    """Writes, settings, files, addresses and processes are rejected in every spelling, and nothing leaks."""
     status, text = await ask(server, sql)
     assert status >= 400
     assert text.startswith("Code: ")
@@ -102,8 +102,8 @@ async def test_it_only_reads(server: SqlServer, sql: str) -> None:
     assert await ask(server, "SELECT count() FROM trades") == (200, "5\n")
 
 
-async def test_it_writes_no_file(server: SqlServer, tmp_path: Path) -> None:
-    """INTO OUTFILE is refused in every form, and a literal that says so is not."""
+async def test_it_writes_no_files(server: SqlServer, tmp_path: Path) -> None:
+    """INTO OUTFILE is rejected in every form, but allowed inside a literal."""
     for sql in (
         "SELECT 1 INTO OUTFILE '{}'",
         "EXPLAIN AST SELECT 1 INTO\n OUTFILE '{}'",
@@ -115,18 +115,18 @@ async def test_it_writes_no_file(server: SqlServer, tmp_path: Path) -> None:
     assert await ask(server, harmless + " FORMAT TSVRaw") == (200, "it's INTO OUTFILE file('x') \n")
 
 
-async def test_nothing_hides_a_call(server: SqlServer) -> None:
-    """What is checked is what is run, also where a literal ends in backslashes or holds line ends and tabs."""
+async def test_function_calls_cannot_be_hidden(server: SqlServer) -> None:
+    """The checked query is the one that runs, even if literals end in backslashes or contain newlines and tabs."""
     for head in (r"'\\'", r"'\\\''", "'\t\n'", r"'\t\n'", "'" * 4, r"$$\$$"):
         status, text = await ask(server, f"SELECT {head},\n\tfile('/etc/passwd')")
         assert status == 403, head
-        assert "reaches outside" in text
+        assert "accesses data outside" in text
         assert (await ask(server, f"SELECT\n{head} -- words\n"))[0] == 200, head
     assert (await ask(server, "SELECT 1 \0 file('/etc/passwd')"))[0] == 403
 
 
-async def test_a_long_query_stops_no_insert(server: SqlServer, storage: EmbeddedStorage) -> None:
-    """While a query runs for seconds, blocks are stored as quickly as ever."""
+async def test_a_long_query_does_not_delay_inserts(server: SqlServer, storage: EmbeddedStorage) -> None:
+    """While a query runs for seconds, blocks are stored as fast as usual."""
     long = asyncio.create_task(
         ask(server, "SELECT count() FROM numbers(400000000) WHERE NOT ignore(sipHash64(number))")
     )
@@ -143,8 +143,8 @@ async def test_a_long_query_stops_no_insert(server: SqlServer, storage: Embedded
     assert await ask(server, "SELECT count() FROM trades") == (200, f"{5 + inserts}\n")
 
 
-async def test_a_long_query_does_not_hold_up_the_stop(storage: EmbeddedStorage, engine_settings: Settings) -> None:
-    """A query in progress is ended when the server stops."""
+async def test_a_long_query_does_not_delay_shutdown(storage: EmbeddedStorage, engine_settings: Settings) -> None:
+    """A running query is killed when the server stops."""
     running = SqlServer(engine_settings, storage)
     await running.start()
     endless = "SELECT count() FROM numbers(1000000000000) WHERE NOT ignore(sipHash64(number))"
@@ -156,8 +156,8 @@ async def test_a_long_query_does_not_hold_up_the_stop(storage: EmbeddedStorage, 
     assert (await asyncio.gather(long, return_exceptions=True))[0] is not None
 
 
-async def test_another_port_where_the_address_is_taken(storage: EmbeddedStorage, engine_settings: Settings) -> None:
-    """A taken address does not stop the sink: the file in the directory says where it answers, until it ends."""
+async def test_another_port_if_the_address_is_taken(storage: EmbeddedStorage, engine_settings: Settings) -> None:
+    """A taken address does not stop the sink. While it runs, a file in the directory holds the actual address."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         running = SqlServer(engine_settings.model_copy(update={"sql_address": address}), storage)
@@ -168,62 +168,62 @@ async def test_another_port_where_the_address_is_taken(storage: EmbeddedStorage,
     assert not (Path(engine_settings.clickhouse.removeprefix("chdb://")) / "sql_address").exists()
 
 
-async def test_run_query_opens_what_nobody_owns(tmp_path: Path) -> None:
-    """Without a sink the directory itself is read; an address left by a killed sink, or another's, misleads nobody."""
-    mine = load_settings(clickhouse=f"chdb://{tmp_path}/a", sql_address="127.0.0.1:0")
+async def test_run_query_opens_a_directory_without_owner(tmp_path: Path) -> None:
+    """Without a sink the directory itself is opened. The address file of a killed sink does no harm."""
+    settings = load_settings(clickhouse=f"chdb://{tmp_path}/a", sql_address="127.0.0.1:0")
     with pytest.raises(StorageError, match="there is no ClickHouse data"):
-        run_query(mine, "SELECT 1")
-    store = EmbeddedStorage(mine)
+        run_query(settings, "SELECT 1")
+    store = EmbeddedStorage(settings)
     store.execute("CREATE DATABASE marketprism")
     store.execute("CREATE TABLE marketprism.t ENGINE = MergeTree ORDER BY x AS SELECT 7 AS x")
     store.close()
-    assert run_query(mine, "SELECT x FROM t", "CSV") == b"7\n"
+    assert run_query(settings, "SELECT x FROM t", "CSV") == b"7\n"
     (tmp_path / "a" / "sql_address").write_text("127.0.0.1:1\n")
-    assert run_query(mine, "SELECT x FROM t", "JSONEachRow") == b'{"x":7}\n'
+    assert run_query(settings, "SELECT x FROM t", "JSONEachRow") == b'{"x":7}\n'
     with pytest.raises(StorageError, match="Code: 164"):
-        run_query(mine, "INSERT INTO t VALUES (8)")
+        run_query(settings, "INSERT INTO t VALUES (8)")
 
 
-async def test_an_old_address_is_not_believed(server: SqlServer, engine_settings: Settings, tmp_path: Path) -> None:
-    """Who is asked for another directory's data says so instead of answering from its own."""
-    meant = {"X-MarketPrism-Data": f"{tmp_path}/another"}
+async def test_a_server_of_another_directory_is_not_trusted(
+    server: SqlServer, engine_settings: Settings, tmp_path: Path
+) -> None:
+    """A server that is asked for another directory's data returns 421 instead of its own data."""
+    expected = {"X-MarketPrism-Data": f"{tmp_path}/another"}
     async with (
         aiohttp.ClientSession() as session,
-        session.post(f"http://{server.address}/", data=b"SELECT 1", headers=meant) as answer,
+        session.post(f"http://{server.address}/", data=b"SELECT 1", headers=expected) as answer,
     ):
         assert answer.status == 421
     assert await asyncio.to_thread(run_query, engine_settings, "SELECT count() FROM trades") == b"5\n"
 
 
-async def test_the_directory_of_a_running_stack_is_its_sinks_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """While a stack holds its lock the directory is not opened, with the lock file free or gone it is."""
+async def test_the_directory_of_a_running_stack_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a stack holds the lock, the directory is not opened. Once the lock is free or its file gone, it is."""
     monkeypatch.setattr(sinks.sql.client, "_START_TIMEOUT", 0.5)
-    mine = load_settings(clickhouse=f"chdb://{tmp_path}/clickhouse", sql_address="127.0.0.1:0")
-    EmbeddedStorage(mine).close()
+    settings = load_settings(clickhouse=f"chdb://{tmp_path}/clickhouse", sql_address="127.0.0.1:0")
+    EmbeddedStorage(settings).close()
     with (tmp_path / "stack.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         before = psutil.Process().num_fds(), psutil.Process().num_threads()
         for _ in range(3):
             with pytest.raises(StorageError, match="is starting or restarting: try again"):
-                run_query(mine, "SELECT 1")
+                run_query(settings, "SELECT 1")
         assert (psutil.Process().num_fds(), psutil.Process().num_threads()) == before
-        EmbeddedStorage(mine).close()  # the sink's own way is free
-    assert run_query(mine, "SELECT 1") == b"1\n"
+        EmbeddedStorage(settings).close()  # the sink itself can still open it
+    assert run_query(settings, "SELECT 1") == b"1\n"
     (tmp_path / "stack.lock").unlink()
-    assert run_query(mine, "SELECT 1") == b"1\n"
+    assert run_query(settings, "SELECT 1") == b"1\n"
 
 
-async def test_an_owner_that_does_not_answer_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Silence, rubbish, and an answer cut short are errors of storage, not of the socket."""
+async def test_an_unresponsive_owner_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No response, a malformed one, and a truncated one raise `StorageError`, not a socket error."""
     monkeypatch.setattr(sinks.sql.client, "_TIMEOUT", 0.3)
-    mine = load_settings(clickhouse=f"chdb://{tmp_path}/clickhouse")
+    settings = load_settings(clickhouse=f"chdb://{tmp_path}/clickhouse")
     (tmp_path / "clickhouse").mkdir()
-    for answer in (b"", b"rubbish\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n1"):
+    for answer in (b"", b"malformed\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n1"):
 
         async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: bytes = answer) -> None:
-            await reader.read(65_536)  # else what is unread resets the connection, as if its owner had died
+            await reader.read(65_536)  # unread bytes would reset the connection, as if the owner had died
             writer.write(answer)
             await asyncio.sleep(0 if answer else 2)
             writer.close()
@@ -232,5 +232,5 @@ async def test_an_owner_that_does_not_answer_is_told(tmp_path: Path, monkeypatch
         port = server.sockets[0].getsockname()[1]
         (tmp_path / "clickhouse" / "sql_address").write_text(f"127.0.0.1:{port}\n")
         with pytest.raises(StorageError, match="does not answer at"):
-            await asyncio.to_thread(run_query, mine, "SELECT 1")
+            await asyncio.to_thread(run_query, settings, "SELECT 1")
         server.close()

@@ -1,4 +1,4 @@
-"""SQL over HTTP and its clients: those that leave, flood, are slow, send malformed requests, or are another's page."""
+"""SQL over HTTP with clients that disconnect, flood, are slow, send malformed requests, or are other sites' pages."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ import pytest
 import sinks.sql.http_server
 from schemas.settings import Settings
 from sinks.sql.http_server import SqlServer
-from sinks.sql.query_pool import RUNNING, WAITING
+from sinks.sql.query_pool import MAX_RUNNING, MAX_WAITING
 from sinks.storage.embedded import EmbeddedStorage
 
 HEAVY = "SELECT count() FROM (SELECT number, toString(number) AS s FROM numbers(300000000) ORDER BY sipHash64(s))"
@@ -37,7 +37,7 @@ async def ask(server: SqlServer, body: str | bytes = "", path: str = "/", **head
 
 
 async def raw(server: SqlServer, request: bytes) -> bytes:
-    """What the server answers to bytes, until it closes."""
+    """Send bytes and return the response, up to the end of the connection."""
     host, _, port = server.address.rpartition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(request)
@@ -52,11 +52,11 @@ def post(server: SqlServer, body: bytes, *headers: str, method: str = "POST", pa
     return "\r\n".join((*lines, f"Content-Length: {len(body)}", "", "")).encode() + body
 
 
-# Clients that leave
+# Clients that disconnect
 
 
-async def test_a_query_ends_with_its_client(server: SqlServer, storage: EmbeddedStorage) -> None:
-    """A hundred heavy queries whose clients have gone: at once others are answered, and memory stays bounded."""
+async def test_a_query_is_killed_when_its_client_disconnects(server: SqlServer, storage: EmbeddedStorage) -> None:
+    """After a hundred heavy queries whose clients have disconnected, others run at once, and memory stays bounded."""
     process = psutil.Process()
     before, most = process.memory_info().rss, 0
     asking = [asyncio.create_task(ask(server, (HEAVY, ENDLESS)[n % 2])) for n in range(100)]
@@ -77,10 +77,10 @@ async def test_a_query_ends_with_its_client(server: SqlServer, storage: Embedded
         await asyncio.sleep(0.1)
 
 
-async def test_only_the_query_of_the_client_that_left_ends(server: SqlServer) -> None:
-    """Whoever stays gets an answer, also from the connection on which a query was ended."""
+async def test_only_the_query_of_the_disconnected_client_is_killed(server: SqlServer) -> None:
+    """Other clients get their results, even on a connection on which a query was killed."""
     staying = asyncio.create_task(ask(server, "SELECT sleepEachRow(0.1) + 1 FROM numbers(20) FORMAT Null"))
-    for _ in range(RUNNING * 3):
+    for _ in range(MAX_RUNNING * 3):
         leaving = asyncio.create_task(ask(server, ENDLESS))
         await asyncio.sleep(0.05)
         leaving.cancel()
@@ -88,9 +88,9 @@ async def test_only_the_query_of_the_client_that_left_ends(server: SqlServer) ->
     assert await staying == (200, "")
 
 
-async def test_more_than_can_wait_are_refused(server: SqlServer) -> None:
-    """Beyond those that run and wait: 503 with Retry-After, and later they are answered."""
-    clients = [asyncio.create_task(ask(server, ENDLESS)) for _ in range(RUNNING + WAITING)]
+async def test_queries_beyond_the_limit_are_rejected(server: SqlServer) -> None:
+    """Queries beyond the running and waiting ones get 503 with Retry-After. Later queries succeed."""
+    clients = [asyncio.create_task(ask(server, ENDLESS)) for _ in range(MAX_RUNNING + MAX_WAITING)]
     await asyncio.sleep(1)
     async with (
         aiohttp.ClientSession() as session,
@@ -105,7 +105,7 @@ async def test_more_than_can_wait_are_refused(server: SqlServer) -> None:
 
 
 async def test_memory_of_one_query_is_bounded(server: SqlServer) -> None:
-    """A query that would take more says so; one that sorts or groups more than that is still answered."""
+    """A query that exceeds the limit fails with an error. One that only sorts or groups more data succeeds."""
     status, text = await ask(server, "SELECT length(groupArray(toString(number))) FROM numbers(100000000)")
     assert status == 503
     assert text.startswith("Code: 241.")
@@ -113,32 +113,32 @@ async def test_memory_of_one_query_is_bounded(server: SqlServer) -> None:
     assert await ask(server, groups) == (200, "4000000\n")
 
 
-async def test_a_failed_query_leaves_nothing_behind(server: SqlServer) -> None:
-    """What a query had written before its memory ran out is no part of the next answer."""
+async def test_a_failed_query_leaves_no_output(server: SqlServer) -> None:
+    """The partial output of a query that ran out of memory is not part of the next result."""
     for _ in range(4):
         status, text = await ask(server, "SELECT repeat('x', 1000) FROM numbers(95000) ORDER BY sipHash64(number)")
         assert (status, text.strip("x\n")) == (200, "")
         statuses = [
-            ask(server, "SELECT repeat('x', 1000), repeat('y', 4000) FROM numbers(600000)") for _ in range(RUNNING)
+            ask(server, "SELECT repeat('x', 1000), repeat('y', 4000) FROM numbers(600000)") for _ in range(MAX_RUNNING)
         ]
         assert {status for status, _ in await asyncio.gather(*statuses)} <= {400, 503}
-        answers = [ask(server, "SELECT 1") for _ in range(2 * RUNNING)]
-        assert await asyncio.gather(*answers) == [(200, "1\n")] * 2 * RUNNING
+        answers = [ask(server, "SELECT 1") for _ in range(2 * MAX_RUNNING)]
+        assert await asyncio.gather(*answers) == [(200, "1\n")] * 2 * MAX_RUNNING
 
 
 # Slow clients
 
 
-async def test_a_slow_request_is_not_waited_for(server: SqlServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A client that announces a body and does not send it gets 408, and holds no place."""
+async def test_a_slow_request_times_out(server: SqlServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that announces a body and does not send it gets 408 and occupies no connection."""
     monkeypatch.setattr(sinks.sql.http_server, "_READ_S", 0.3)
     assert b" 408 " in await raw(server, post(server, b"SELECT 1").replace(b"Content-Length: 8", b"Content-Length: 9"))
 
 
-async def test_silent_connections_are_closed(
+async def test_idle_connections_are_closed(
     storage: EmbeddedStorage, engine_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A connection without a request, or with half of one, is closed after a while."""
+    """A connection without a complete request is closed after the idle timeout."""
     monkeypatch.setattr(sinks.sql.http_server, "_IDLE_S", 0.5)
     running = SqlServer(engine_settings, storage)
     await running.start()
@@ -147,18 +147,18 @@ async def test_silent_connections_are_closed(
     await running.stop()
 
 
-async def test_an_answer_that_nobody_takes_is_dropped(server: SqlServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Clients that do not read large answers hold their places only for so long."""
+async def test_a_result_that_is_not_received_is_dropped(server: SqlServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clients that do not read large results occupy their connections only until the timeout."""
     monkeypatch.setattr(sinks.sql.http_server, "_READ_S", 0.3)
-    monkeypatch.setattr(sinks.sql.http_server, "_WRITE_RATE", 1_000_000_000)
+    monkeypatch.setattr(sinks.sql.http_server, "_MIN_WRITE_RATE", 1_000_000_000)
     large = post(server, b"SELECT repeat('x', 1000) FROM numbers(50000)")
     host, _, port = server.address.rpartition(":")
-    deaf = [await asyncio.open_connection(host, int(port), limit=1) for _ in range(RUNNING * 2)]
-    for _, writer in deaf:
+    stalled = [await asyncio.open_connection(host, int(port), limit=1) for _ in range(MAX_RUNNING * 2)]
+    for _, writer in stalled:
         writer.write(large)
     await asyncio.sleep(0.5)
     assert await asyncio.wait_for(ask(server, "SELECT 1"), 10) == (200, "1\n")
-    for _, writer in deaf:
+    for _, writer in stalled:
         writer.close()
 
 
@@ -181,38 +181,36 @@ async def test_an_answer_that_nobody_takes_is_dropped(server: SqlServer, monkeyp
         (b"SELECT throwIf(1)", ()),
     ],
 )
-async def test_malformed_bodies_are_the_clients_mistake(
-    server: SqlServer, body: bytes, headers: tuple[str, ...]
-) -> None:
-    """What cannot be read, or is no query, is answered with 400, and the next query as ever."""
+async def test_malformed_bodies_get_400(server: SqlServer, body: bytes, headers: tuple[str, ...]) -> None:
+    """A body that cannot be decoded, or is not a valid query, gets 400. The next query succeeds."""
     answer = await raw(server, post(server, body, *headers))
     assert answer.split(b" ")[1] == b"400", answer[:300]
     assert await ask(server, "SELECT 1") == (200, "1\n")
 
 
 @pytest.mark.parametrize("query", ["query=%zz", "query=SELECT%201%", "query=SELECT%20%27%ff%27", "param_a=%ff&query=1"])
-async def test_malformed_addresses_are_the_clients_mistake(server: SqlServer, query: str) -> None:
-    """Percent signs without digits, and bytes that are no UTF-8, are answered with 400."""
+async def test_malformed_urls_get_400(server: SqlServer, query: str) -> None:
+    """Percent signs without digits, and bytes that are not UTF-8, get 400."""
     answer = await raw(server, post(server, b"", path=f"/?{query}", method="GET"))
     assert answer.split(b" ")[1] == b"400", answer[:300]
 
 
-async def test_a_body_in_gzip_is_read(server: SqlServer) -> None:
-    """What is well encoded is a query; what grows beyond the limit when decoded is too large."""
+async def test_gzip_bodies_are_accepted(server: SqlServer) -> None:
+    """A gzip body is decoded. One that exceeds the size limit when decoded gets 413."""
     answer = await raw(server, post(server, gzip.compress(b"SELECT 7"), "Content-Encoding: gzip"))
     assert answer.endswith(b"\r\n\r\n7\n")
     bomb = gzip.compress(b"SELECT 7" + b" " * 200_000_000)
     assert b" 413 " in await raw(server, post(server, bomb, "Content-Encoding: gzip"))
 
 
-async def test_too_large_a_body_is_refused(server: SqlServer) -> None:
-    """Beyond 1 MB: 413."""
+async def test_large_bodies_are_rejected(server: SqlServer) -> None:
+    """A body of more than 1 MB gets 413."""
     assert (await ask(server, "SELECT 1" + " " * (1 << 20)))[0] == 413
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE", "OPTIONS", "HEAD", "PROPFIND"])
-async def test_other_methods_run_nothing(server: SqlServer, method: str) -> None:
-    """405 with the methods that there are."""
+async def test_other_methods_are_rejected(server: SqlServer, method: str) -> None:
+    """Other methods get 405 with the list of allowed methods."""
     answer = await raw(server, post(server, b"SELECT 1", method=method))
     assert answer.startswith(b"HTTP/1.1 405 "), answer[:300]
     assert b"\r\nAllow: GET,POST\r\n" in answer
@@ -231,8 +229,8 @@ async def test_other_methods_run_nothing(server: SqlServer, method: str) -> None
     ],
 )
 @pytest.mark.parametrize("length", [1_000, 1_000_000])
-async def test_a_refused_query_is_not_echoed(server: SqlServer, query: str, length: int) -> None:
-    """Of a long query, its error repeats 200 characters at most."""
+async def test_a_rejected_query_is_not_echoed(server: SqlServer, query: str, length: int) -> None:
+    """An error message repeats at most 200 characters of a long query."""
     status, text = await ask(server, query.format("a" * length))
     assert status >= 400
     assert text.startswith("Code: ")
@@ -245,8 +243,8 @@ async def test_a_refused_query_is_not_echoed(server: SqlServer, query: str, leng
 
 
 @pytest.mark.parametrize("path", ["/", "/ping", "/nothing"])
-async def test_another_hosts_pages_get_nothing(server: SqlServer, path: str) -> None:
-    """A host name that is not the server's own, as after DNS rebinding, and another's origin are refused."""
+async def test_other_sites_are_rejected(server: SqlServer, path: str) -> None:
+    """A host name that is not the server's own, as after DNS rebinding, and a foreign origin are rejected."""
     port = server.address.rpartition(":")[2]
     for host in ("evil.example", f"evil.example:{port}", "127.0.0.1", "127.0.0.1:1", f"127.0.0.1.evil.example:{port}",
                  "", f"[::2]:{port}", f"127.0.0.1:{port}@evil.example", "proxy:81"):  # fmt: skip
@@ -256,8 +254,8 @@ async def test_another_hosts_pages_get_nothing(server: SqlServer, path: str) -> 
         assert (await ask(server, "SELECT 1", path, Origin=origin))[0] == 403, origin
 
 
-async def test_own_and_listed_hosts_are_answered(server: SqlServer) -> None:
-    """Loopback names with the port, the names that are listed, and pages that the server itself would serve."""
+async def test_own_and_listed_hosts_are_accepted(server: SqlServer) -> None:
+    """Loopback names with the port, listed names, and pages of the server's own origin are accepted."""
     port = server.address.rpartition(":")[2]
     for host in (f"127.0.0.1:{port}", f"localhost:{port}", f"LocalHost:{port}", f"[::1]:{port}",
                  "prism.example", "Prism.Example:9999", "proxy:80", "proxy"):  # fmt: skip
@@ -265,8 +263,8 @@ async def test_own_and_listed_hosts_are_answered(server: SqlServer) -> None:
         assert await ask(server, "SELECT 1", Host=host, Origin=f"http://{host}") == (200, "1\n"), host
 
 
-async def test_a_request_without_one_host_is_refused(server: SqlServer) -> None:
-    """No Host, or two of them, is no way in."""
+async def test_requests_need_exactly_one_host(server: SqlServer) -> None:
+    """Requests without a Host header, or with two, are rejected."""
     for request in (
         b"GET /?query=SELECT+1 HTTP/1.0\r\n\r\n",
         b"GET /?query=SELECT+1 HTTP/1.1\r\nConnection: close\r\n\r\n",

@@ -1,6 +1,6 @@
-"""The TCP transport and the sink over it, against a real ClickHouse server that dies and comes back.
+"""Test TCP storage, and the sink on it, with a real ClickHouse server that is killed and restarted.
 
-Debian's server is too old for the schema (no DateTime64, no codecs); a table of plain types stands in for it.
+Debian's server is too old for the schema (no DateTime64, no codecs), so tables of plain types replace it.
 """
 
 import asyncio
@@ -16,13 +16,15 @@ from schemas.settings import Settings, load_settings
 from schemas.topics import STORED_TOPICS
 from sinks.storage.base import Block
 from sinks.storage.tcp import ServerStorage
-from tests.sinks.clickhouse_server import ClickHouseServer, binary
+from tests.sinks.clickhouse_server import ClickHouseServer, find_binary
 from tests.sinks.events import trade
 from tests.sinks.helpers import produce, rows, running, until
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.skipif(binary() is None, reason="no clickhouse-server here (Debian: apt install clickhouse-server)"),
+    pytest.mark.skipif(
+        find_binary() is None, reason="clickhouse-server is not installed (apt install clickhouse-server)"
+    ),
 ]
 
 TABLE = """
@@ -38,7 +40,7 @@ CREATE VIEW prism.{t}_held AS SELECT _partition AS partition,
 
 
 class OldServerStorage(ServerStorage):
-    """Without the insert settings, which so old a server does not know."""
+    """Storage without the insert settings, which such an old server does not support."""
 
     def insert_settings(self, token: str) -> dict[str, Any]:
         return {}
@@ -63,29 +65,29 @@ async def store(server: ClickHouseServer) -> AsyncIterator[OldServerStorage]:
     opened.close()
 
 
-async def test_a_block_arrives(store: OldServerStorage) -> None:
-    """Values, partition and offsets of a block are rows; a row that cannot be parsed refuses the block as a whole."""
+async def test_a_block_is_stored(store: OldServerStorage) -> None:
+    """Values, partition and offsets of a block become rows. One unparseable row makes the whole block fail."""
     assert store.insert("prism.trades", Block(7, [trade(0), trade(1)], [40, 41]), "a") is None
     assert store.query("SELECT id, price, source, _partition, _offset FROM prism.trades") == [
         ("0", 60000.0, "binance:0:0:0:0", 7, 40),
         ("1", 60000.1, "binance:0:0:1:0", 7, 41),
     ]
     bad = trade(3).replace(b'"price":"60000.3"', b'"price":"much"')
-    refusal = store.insert("prism.trades", Block(7, [trade(2), bad], [42, 43]), "b")
-    assert refusal is not None
-    assert "Stack trace" not in refusal.reason
+    rejection = store.insert("prism.trades", Block(7, [trade(2), bad], [42, 43]), "b")
+    assert rejection is not None
+    assert "Stack trace" not in rejection.reason
     assert store.query("SELECT count() FROM prism.trades") == [(2,)]
 
 
 async def test_errors_say_what_is_wrong(store: OldServerStorage, server: ClickHouseServer) -> None:
-    """A missing table, a wrong password, a server that is away: each says so, and no password is told."""
+    """A missing table, a wrong password and an unreachable server are reported, without the password."""
     with pytest.raises(StorageError, match=r"Code: 60.*nowhere"):
         store.query("SELECT * FROM prism.nowhere")
     wrong = OldServerStorage(load_settings(clickhouse=server.url.replace("cret", "cure")))
     with pytest.raises(StorageError, match=r"Code: 193"):
         wrong.query("SELECT 1")
     server.kill()
-    with pytest.raises(StorageError, match=f"ClickHouse at 127.0.0.1:{server.port} cannot be reached") as error:
+    with pytest.raises(StorageError, match=f"cannot reach ClickHouse at 127.0.0.1:{server.port}") as error:
         store.insert("prism.trades", Block(0, [trade(0)], [0]), "c")
     assert "cret" not in str(error.value)
     server.start()
@@ -95,9 +97,9 @@ async def test_errors_say_what_is_wrong(store: OldServerStorage, server: ClickHo
 async def test_the_sink_waits_for_its_server(
     settings: Settings, store: OldServerStorage, server: ClickHouseServer
 ) -> None:
-    """The server is killed and comes back again and again while events arrive: every event is one row."""
-    mine = settings.model_copy(update={"clickhouse": server.url, "database": "prism"})
-    async with running(mine, store):
+    """The server is killed and restarted repeatedly while events arrive. Every event is one row."""
+    own = settings.model_copy(update={"clickhouse": server.url, "database": "prism"})
+    async with running(own, store):
         for first in range(0, 12_000, 3_000):
             await produce(settings, "market.trades", [trade(n) for n in range(first, first + 3_000)])
             await asyncio.sleep(0.3)
@@ -112,12 +114,12 @@ async def test_the_sink_waits_for_its_server(
     assert await rows(store, "SELECT count(), uniqExact(id), uniqExact(_offset) FROM prism.trades") == [(12_000,) * 3]
 
 
-async def test_a_sink_can_stop_while_its_server_is_away(
+async def test_a_sink_can_stop_while_its_server_is_down(
     settings: Settings, store: OldServerStorage, server: ClickHouseServer
 ) -> None:
-    """Asked to stop while it waits, the sink leaves what it could not store to its successor."""
-    mine = settings.model_copy(update={"clickhouse": server.url, "database": "prism"})
-    async with running(mine, store):
+    """A sink that is stopped while it waits leaves unstored events to its successor."""
+    own = settings.model_copy(update={"clickhouse": server.url, "database": "prism"})
+    async with running(own, store):
         await produce(settings, "market.trades", [trade(n) for n in range(10)])
 
         async def stored() -> bool:
@@ -128,7 +130,7 @@ async def test_a_sink_can_stop_while_its_server_is_away(
         await produce(settings, "market.trades", [trade(n) for n in range(10, 20)])
         await asyncio.sleep(1.5)
     await asyncio.to_thread(server.start)
-    async with running(mine, store):
+    async with running(own, store):
 
         async def complete() -> bool:
             return bool(await rows(store, "SELECT count(), uniqExact(id) FROM prism.trades") == [(20, 20)])
@@ -139,9 +141,9 @@ async def test_a_sink_can_stop_while_its_server_is_away(
 async def test_two_sinks_share_the_partitions(
     settings: Settings, store: OldServerStorage, server: ClickHouseServer
 ) -> None:
-    """A second sink of the group joins in mid-stream, and the first leaves: every event is one row."""
-    mine = settings.model_copy(update={"clickhouse": server.url, "database": "prism"})
-    other = OldServerStorage(mine)
+    """A second sink joins the group while events arrive, then the first one leaves. Every event is one row."""
+    own = settings.model_copy(update={"clickhouse": server.url, "database": "prism"})
+    other = OldServerStorage(own)
 
     async def send(first: int) -> None:
         for partition in range(2):
@@ -150,8 +152,8 @@ async def test_two_sinks_share_the_partitions(
     async def complete() -> bool:
         return bool((await rows(store, "SELECT count() FROM prism.trades"))[0][0] >= 16_000)
 
-    async with running(mine, other):
-        async with running(mine, store):
+    async with running(own, other):
+        async with running(own, store):
             await send(0)
             await asyncio.sleep(1)
             await send(2_000)

@@ -1,4 +1,4 @@
-"""Figures that are read again and again, with their age, so that an old one is never taken for a new one."""
+"""Poll values for the live view and keep their age, so that an old value is never mistaken for a new one."""
 
 import asyncio
 import math
@@ -13,12 +13,12 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 _EVERY = 1.0  # s
-_ANSWER_WITHIN = 10.0  # s
-_FRESH = 5.0  # s up to which no age is shown
+_TIMEOUT = 10.0  # s
+_FRESH = 5.0  # s; the age of a younger value is not shown
 
 
-class Reading(Generic[T]):
-    """The last `value` that was read; `poll` goes on whatever reading it raises."""
+class PolledValue(Generic[T]):
+    """Last `value` that was read successfully, initially `unknown`. `poll` continues whatever error `read` raises."""
 
     def __init__(self, name: str, unknown: T, read: Callable[[], Awaitable[T]]) -> None:
         self.value = unknown
@@ -33,27 +33,27 @@ class Reading(Generic[T]):
         return time.monotonic() - self._read_at
 
     async def poll(self) -> None:
-        """Read until cancelled."""
+        """Read every second until cancelled."""
         while True:
-            await self.once()
+            await self.refresh()
             await asyncio.sleep(_EVERY)
 
-    async def once(self) -> bool:
-        """Read; False, with the value left as it was, where that fails."""
+    async def refresh(self) -> bool:
+        """Read the value once. Keep the old one and return False if that fails."""
         try:
-            async with asyncio.timeout(_ANSWER_WITHIN):
+            async with asyncio.timeout(_TIMEOUT):
                 self.value = await self._read()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the view goes on and shows the value's age
+        except Exception as error:  # noqa: BLE001 - after any error, the view continues and shows the value's age
             if not self._failing:
-                log.info("no figures, trying again", of=self._name, reason=str(error) or repr(error))
+                log.info("cannot read, trying again", value=self._name, reason=str(error) or repr(error))
             self._failing = True
             return False
         self._read_at, self._failing = time.monotonic(), False
         return True
 
 
-def aged(seconds: float) -> str:
-    """How to mark a figure of that age; empty while it is fresh."""
+def age_note(seconds: float) -> str:
+    """Describe the age of a value. Return an empty string while it is fresh."""
     if math.isinf(seconds):
         return "not known yet"
     return f"as of {seconds:.0f} s ago" if seconds > _FRESH else ""
