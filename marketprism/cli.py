@@ -229,9 +229,13 @@ def sql(
 @app.command()
 def topics(
     create: Annotated[bool, typer.Option("--create", help="Create the missing topics on the broker.")] = False,
+    discard: Annotated[
+        bool,
+        typer.Option("--discard-checkpoints", help="Delete the workers' checkpoints. Stop all workers before."),
+    ] = False,
 ) -> None:
-    """List the topics, or create them with --create."""
-    from marketprism.ops.topics import create_topics
+    """List the topics, create them, or discard the workers' checkpoints."""
+    from marketprism.ops.topics import create_topics, discard_checkpoints
     from schemas.topics import TOPICS
 
     with _report_errors():
@@ -239,6 +243,11 @@ def topics(
         if create:
             created = asyncio.run(create_topics(settings))
             console.print(f"created {len(created)} topics on {settings.kafka}", *created, sep="\n  ", highlight=False)
+            return
+        if discard:
+            names = asyncio.run(discard_checkpoints(settings))
+            console.print(f"discarded {len(names)} topics on {settings.kafka}", *names, sep="\n  ", highlight=False)
+            console.print("restart workers and ingest: books wait for new snapshots", highlight=False)
             return
         table = Table("topic", "key", "partitions", "retention", "contents", box=None, header_style="dim")
         for topic in TOPICS.values():

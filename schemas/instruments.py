@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from schemas.feeds import to_exchange
+from schemas.keys import key_of
 from schemas.symbols import Kind, Symbol, parse_symbol
 
 Status = Literal["trading", "halted", "closed"]
@@ -49,7 +50,7 @@ class Instrument(BaseModel):
     @property
     def key(self) -> str:
         """`exchange:symbol`, the key of this instrument's records in every topic."""
-        return f"{self.exchange}:{self.symbol}"
+        return key_of(self.exchange, self.symbol)
 
 
 def assumed_instrument(feed: str, exchange: str, symbol: str) -> Instrument:

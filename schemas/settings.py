@@ -18,6 +18,7 @@ from pydantic_settings import (
 from schemas.channels import CHANNELS
 from schemas.errors import SettingsError, SymbolError
 from schemas.feeds import EXCHANGES, FEEDS, feed_named, feed_of
+from schemas.keys import key_of, split_key
 from schemas.symbols import Selection, is_pattern, parse_symbol
 
 PREFIX = "MARKETPRISM_"
@@ -189,10 +190,10 @@ class Settings(BaseSettings):
     def _known_aliases(cls, aliases: dict[str, str]) -> dict[str, str]:
         known = {_key(text): str(_checked(parse_symbol, symbol.upper())) for text, symbol in aliases.items()}
         for key, symbol in known.items():
-            exchange, _, own = key.partition(":")
+            exchange, own = split_key(key)
             if parse_symbol(own).kind != parse_symbol(symbol).kind:
                 raise ValueError(f"{key} and {symbol} are of different kinds")
-            if [other for other in known if known[other] == symbol and other.startswith(f"{exchange}:")] != [key]:
+            if [other for other in known if known[other] == symbol and split_key(other)[0] == exchange] != [key]:
                 raise ValueError(f"two instruments of {exchange} cannot both be {symbol}")
         return known
 
@@ -223,13 +224,13 @@ class Settings(BaseSettings):
 
     def joined_symbol(self, exchange: str, symbol: str) -> str:
         """The symbol under which an instrument is paired with other exchanges'; empty if it never is."""
-        key = f"{exchange}:{symbol}"
+        key = key_of(exchange, symbol)
         if key in self.arbitrage_exclude:
             return ""
         if key in self.arbitrage_aliases:
             return self.arbitrage_aliases[key]
         taken = any(
-            symbol == alias and other.startswith(f"{exchange}:") for other, alias in self.arbitrage_aliases.items()
+            symbol == alias and split_key(other)[0] == exchange for other, alias in self.arbitrage_aliases.items()
         )
         return "" if taken else symbol
 
@@ -248,12 +249,12 @@ def _text(value: Any) -> str:
 
 def _key(text: str) -> str:
     """`htx:abc-usdt` as a key, of an exchange that has a feed for such symbols."""
-    exchange, _, symbol = text.strip().partition(":")
+    exchange, symbol = split_key(text.strip())
     if exchange.lower() not in EXCHANGES or not symbol:
         raise ValueError(f"{text!r} is no exchange:symbol; exchanges are {', '.join(EXCHANGES)}")
     parsed = str(_checked(parse_symbol, symbol.upper()))
     _checked(lambda each: feed_of(exchange.lower(), each), parsed)
-    return f"{exchange.lower()}:{parsed}"
+    return key_of(exchange.lower(), parsed)
 
 
 def settings_file() -> Path:

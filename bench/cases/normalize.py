@@ -16,6 +16,7 @@ from bench.rigs.rival import NAME, NoRival, cryptofeed
 from ingest.exchanges import CONNECTORS
 from schemas.feeds import feed_of
 from schemas.instruments import Instrument, assumed_instrument
+from schemas.keys import split_key
 from schemas.settings import load_settings
 from streams.books.order_book import OrderBook
 from streams.normalize import parse
@@ -42,7 +43,7 @@ def _of_kind(frames: Sequence[Frame], mark: bytes) -> list[Frame]:
 
 
 def _instrument(key: str) -> Instrument:
-    exchange, _, symbol = key.partition(":")
+    exchange, symbol = split_key(key)
     return assumed_instrument(feed_of(exchange, symbol).name, exchange, symbol)
 
 

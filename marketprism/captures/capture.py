@@ -3,6 +3,7 @@
 import gzip
 import io
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -13,11 +14,11 @@ import structlog
 import zstandard
 
 from ingest.exchanges import CONNECTORS
-from schemas.errors import RawRecordError, SymbolError
+from schemas.errors import FrameError, RawRecordError, SymbolError
 from schemas.feeds import EXCHANGES, Feed, feed_of, from_exchange
 from schemas.instruments import Instrument
-from schemas.keys import EVERY, UNKNOWN
-from schemas.markers import MARKER
+from schemas.keys import EVERY, UNKNOWN, key_of, split_key
+from schemas.markers import MARKER, Definition, decode_text
 from schemas.raw import RawLine
 from schemas.symbols import parse_symbol
 
@@ -82,7 +83,7 @@ class Capture:
 
     def _is_wanted(self, key: str) -> bool:
         """Return whether a line belongs to the wanted feeds; without a known instrument, its exchange decides."""
-        exchange = key.partition(":")[0]
+        exchange, _ = split_key(key)
         if exchange not in EXCHANGES:
             raise RawRecordError(
                 f"{self.path} contains lines of {exchange!r}: the known exchanges are {', '.join(EXCHANGES)}"
@@ -95,7 +96,7 @@ class Capture:
     def _frames(self, rows: Iterator[bytes]) -> Iterator[RawLine]:
         feed = self.feeds[0]
         route, keys = CONNECTORS[feed.name]().route, dict[str, str]()
-        unknown = f"{feed.exchange}:{UNKNOWN}"
+        unknown = key_of(feed.exchange, UNKNOWN)
         for row in rows:
             stamp, _, frame = row.partition(b" ")
             found = route(frame)
@@ -113,11 +114,11 @@ class Capture:
             return self._default_key
         feed = self.feeds[0]
         if name.upper() in self.listed_symbols:
-            return f"{feed.exchange}:{self.listed_symbols[name.upper()]}"
+            return key_of(feed.exchange, self.listed_symbols[name.upper()])
         try:
-            return f"{feed.exchange}:{from_exchange(feed.name, name)}"
+            return key_of(feed.exchange, from_exchange(feed.name, name))
         except SymbolError:
-            return f"{feed.exchange}:{UNKNOWN}"
+            return key_of(feed.exchange, UNKNOWN)
 
     def read_head(self) -> None:
         """Read the beginning to find the format, exchanges, definitions, and the key of frames without a symbol."""
@@ -134,12 +135,18 @@ class Capture:
 
     def _read_raw_head(self, head: list[bytes]) -> None:
         keys = [key for key in dict.fromkeys(row.split(b"\t", 2)[1].decode() for row in head) if self._is_wanted(key)]
-        self.exchanges = tuple(dict.fromkeys(key.partition(":")[0] for key in keys))
+        self.exchanges = tuple(dict.fromkeys(split_key(key)[0] for key in keys))
         self.feeds_found = tuple(dict.fromkeys(name for name in map(_feed_name, keys) if name))
         for row in head:
             _, key, frame = row.split(b"\t", 2)
             if frame.startswith(_INSTRUMENT):
-                self.definitions.setdefault(key.decode(), Instrument(**orjson.loads(frame)))
+                self._take_definition(key.decode(), frame)
+
+    def _take_definition(self, key: str, text: bytes) -> None:
+        with suppress(FrameError):  # a malformed one becomes a dead letter when it is replayed
+            marker = decode_text(text)
+            if isinstance(marker, Definition):
+                self.definitions.setdefault(key, marker.instrument)
 
     def _read_frames_head(self, head: list[bytes]) -> None:
         if len(self.feeds) != 1:
@@ -158,7 +165,7 @@ class Capture:
             found.symbol for row in head if (found := route(row.partition(b" ")[2])).kind == "data" and found.symbol
         )
         # A snapshot without a symbol belongs to the file's instrument, unless the file has several.
-        self._default_key = self._key_of(next(iter(names))) if len(names) == 1 else f"{feed.exchange}:{UNKNOWN}"
+        self._default_key = self._key_of(next(iter(names))) if len(names) == 1 else key_of(feed.exchange, UNKNOWN)
 
 
 def _listed(frame: bytes) -> dict[str, str]:
@@ -196,7 +203,7 @@ def open_capture(feeds: Sequence[Feed] | Feed, path: Path) -> Capture:
 
 def _feed_name(key: str) -> str:
     """Return the feed of an `exchange:symbol`, or an empty string if it has none."""
-    exchange, _, symbol = key.partition(":")
+    exchange, symbol = split_key(key)
     try:
         return feed_of(exchange, symbol).name
     except SymbolError:

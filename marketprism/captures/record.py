@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-import orjson
 import structlog
 import zstandard
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -18,8 +17,9 @@ from aiokafka.errors import KafkaError
 
 from ingest.producer import check_partitions, partition_counts
 from marketprism.captures.line_merger import LineMerger
+from schemas.control import SnapshotRequest, encode_request
 from schemas.errors import SettingsError, StackError
-from schemas.keys import EVERY, UNKNOWN
+from schemas.keys import EVERY, UNKNOWN, split_key
 from schemas.settings import Settings
 from schemas.topics import CONTROL, raw_topic
 from streams.topic_wait import wait_for_topics
@@ -143,12 +143,11 @@ class _Recorder:
 
     async def _request_snapshot(self, producer: AIOKafkaProducer, line: bytes) -> None:
         stamp, key, _ = line.split(b"\t", 2)
-        exchange, _, symbol = key.decode().partition(":")
+        exchange, symbol = split_key(key.decode())
         if symbol in (EVERY, UNKNOWN):
             return
-        micros = int(stamp) // 1000
-        body = {"request": "snapshot", "exchange": exchange, "symbol": symbol, "reason": "record", "timestamp": micros}
-        await producer.send_and_wait(self._settings.topic(CONTROL), orjson.dumps(body), key=key)
+        request = SnapshotRequest(exchange, symbol, "record", int(stamp) // 1000)
+        await producer.send_and_wait(self._settings.topic(CONTROL), encode_request(request), key=key)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from marketprism.captures.capture import Capture
 from schemas.errors import SymbolError
 from schemas.feeds import feed_of
 from schemas.instruments import Instrument, assumed_instrument
-from schemas.keys import EVERY, UNKNOWN, partition_of
+from schemas.keys import EVERY, UNKNOWN, key_of, partition_of, split_key
 from schemas.markers import MARKER, Connected, Definition, Subscribed, Tick
 from schemas.raw import RawLine, encode_line, encode_marker
 
@@ -44,7 +44,7 @@ class ReplayLines:
         self._last = max(self._last, stamp)
         place = self._places.get(key)
         if place is None:
-            place = self._places[key] = key.partition(":")[0], partition_of(key, self._partitions)
+            place = self._places[key] = split_key(key)[0], partition_of(key, self._partitions)
             if place[0] not in self.exchanges:  # not found at the beginning of its capture
                 self.exchanges.append(place[0])
             yield from self._begin(stamp, key, frame, place)
@@ -72,7 +72,7 @@ class ReplayLines:
 
     def _tick(self, stamp: int) -> Iterator[TopicLine]:
         for exchange in self.exchanges:
-            line = encode_marker(stamp, f"{exchange}:{EVERY}", Tick())
+            line = encode_marker(stamp, key_of(exchange, EVERY), Tick())
             for partition in range(self._partitions):
                 yield exchange, partition, stamp, line
 
@@ -88,7 +88,7 @@ class ReplayLines:
 
 
 def _assumed(key: str) -> Instrument | None:
-    exchange, _, symbol = key.partition(":")
+    exchange, symbol = split_key(key)
     try:
         return assumed_instrument(feed_of(exchange, symbol).name, exchange, symbol)
     except SymbolError:

@@ -3,10 +3,10 @@
 import time
 from collections.abc import Iterable
 
-import orjson
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from schemas.control import ReconnectRequest, encode_request
 from schemas.errors import StackError
 from schemas.settings import Settings
 from schemas.topics import CONTROL
@@ -14,11 +14,11 @@ from schemas.topics import CONTROL
 
 async def ask_to_reconnect(settings: Settings, feeds: Iterable[str]) -> None:
     """Send a request to move all connections of these feeds to new sockets. Raise `StackError` without a broker."""
-    body = {"request": "reconnect", "feeds": list(feeds), "timestamp": time.time_ns() // 1000}
+    request = ReconnectRequest(list(feeds), time.time_ns() // 1000)
     producer = AIOKafkaProducer(bootstrap_servers=settings.kafka)
     try:
         await producer.start()
-        await producer.send_and_wait(settings.topic(CONTROL), orjson.dumps(body), key=b"reconnect")
+        await producer.send_and_wait(settings.topic(CONTROL), encode_request(request), key=b"reconnect")
     except (KafkaError, OSError) as error:
         raise StackError(f"cannot send the request to the broker at {settings.kafka}: {error}") from None
     finally:

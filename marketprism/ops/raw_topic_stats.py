@@ -3,18 +3,25 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
-import orjson
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from schemas.channels import CHANNELS
-from schemas.errors import SymbolError
+from schemas.channels import CORE_CHANNELS
+from schemas.errors import FrameError, SymbolError
 from schemas.feeds import EXCHANGES, feed_of
-from schemas.keys import EVERY
-from schemas.markers import MARKER
+from schemas.keys import EVERY, split_key
+from schemas.markers import (
+    MARKER,
+    Connected,
+    Connection,
+    Definition,
+    Disconnected,
+    Oversized,
+    Wrapped,
+    decode_text,
+)
 from schemas.raw import decode_record
 from schemas.settings import Settings
 from schemas.topics import raw_topic
@@ -75,26 +82,34 @@ class RawTopicStats:
                 continue
             feed = self._feed(line.key)
             if line.frame.startswith(MARKER):
-                self._on_marker(feed, line.key, orjson.loads(line.frame))
+                self._on_marker(feed, line.key, line.frame)
             else:
                 self.frames[feed] += 1
 
     def _feed(self, key: str) -> str:
         if key not in self._feeds:
-            exchange, _, symbol = key.partition(":")
+            exchange, symbol = split_key(key)
             try:
                 self._feeds[key] = feed_of(exchange, symbol).name
             except SymbolError:
                 self._feeds[key] = exchange
         return self._feeds[key]
 
-    def _on_marker(self, feed: str, key: str, marker: dict[str, Any]) -> None:
-        kind, channels = marker["marketprism"], marker.get("channels", CHANNELS)
-        if kind == "instrument":
-            self.instruments.setdefault(feed, set()).add(key)
-        elif kind == "connected":
-            self.connected.setdefault(feed, set()).update((key, channel) for channel in channels)
-        elif kind == "disconnected":
-            self.connected.setdefault(feed, set()).difference_update((key, channel) for channel in channels)
-        elif kind in ("frame", "oversized"):
-            self.frames[feed] += 1
+    def _on_marker(self, feed: str, key: str, text: bytes) -> None:
+        try:
+            marker = decode_text(text)
+        except FrameError:
+            return  # the worker reports it
+        match marker:
+            case Definition():
+                self.instruments.setdefault(feed, set()).add(key)
+            case Connected():
+                self.connected.setdefault(feed, set()).update(_channels(key, marker))
+            case Disconnected():
+                self.connected.setdefault(feed, set()).difference_update(_channels(key, marker))
+            case Wrapped() | Oversized():
+                self.frames[feed] += 1
+
+
+def _channels(key: str, marker: Connection) -> Iterator[tuple[str, str]]:
+    return ((key, channel) for channel in marker.channels or CORE_CHANNELS)

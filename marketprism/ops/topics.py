@@ -12,10 +12,11 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
+from marketprism.ops.groups import describe_groups
 from schemas.errors import StackError
 from schemas.limits import MAX_MESSAGE
 from schemas.settings import Settings
-from schemas.topics import TOPICS
+from schemas.topics import TOPICS, WORKER_GROUP
 from streams.topic_limits import changelogs, message_limits
 
 log = structlog.get_logger(__name__)
@@ -58,6 +59,22 @@ async def create_topics(settings: Settings) -> list[str]:
                     f"set `partitions` to {found}, or use another `topic_prefix`"
                 )
     return created
+
+
+async def discard_checkpoints(settings: Settings) -> list[str]:
+    """Delete the topics that hold the workers' checkpoints, and return their names.
+
+    Raise `StackError` while workers are running: they would go on with a state that nothing holds any more.
+    """
+    async with admin(settings) as client:
+        for group in await describe_groups(client, settings):
+            if group.name == settings.topic(WORKER_GROUP) and group.members:
+                raise StackError(f"{group.members} workers are running: stop them before discarding their checkpoints")
+        existing = set(await client.list_topics())
+        names = [name for name in changelogs(settings) if name in existing]
+        if names:
+            await client.delete_topics(names)
+    return names
 
 
 async def _raise_limits(client: AIOKafkaAdminClient, settings: Settings, existing: set[str]) -> None:

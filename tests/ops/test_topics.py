@@ -3,17 +3,17 @@
 import asyncio
 
 import pytest
-from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from marketprism.local.broker import free_port
-from marketprism.ops.topics import admin, create_topics, read_all, topic_ends
+from marketprism.ops.topics import admin, create_topics, discard_checkpoints, read_all, topic_ends
 from schemas.errors import StackError
 from schemas.limits import MAX_MESSAGE
 from schemas.settings import Settings, load_settings
-from schemas.topics import CONTROL, TOPICS
-from streams.topic_limits import message_limits
+from schemas.topics import CONTROL, TOPICS, WORKER_GROUP
+from streams.topic_limits import changelogs, message_limits
 from streams.topic_wait import wait_for_topics
 
 
@@ -98,3 +98,17 @@ async def test_read_all(settings: Settings) -> None:
         1: [b"0", b"1", b"2", b"3", b"4"],
     }
     assert await read_all(settings, CONTROL) == {0: []}
+
+
+async def test_checkpoints_are_discarded_while_no_worker_runs(settings: Settings) -> None:
+    """The changelog topics of the workers' tables are deleted, unless the workers' group has members."""
+    async with admin(settings) as client:
+        await client.create_topics([NewTopic(name, 1, 1) for name in changelogs(settings)])
+    group = settings.topic(WORKER_GROUP)
+    async with AIOKafkaConsumer(settings.topic("raw.okx"), bootstrap_servers=settings.kafka, group_id=group):
+        with pytest.raises(StackError, match="1 workers are running: stop them"):
+            await discard_checkpoints(settings)
+    assert sorted(await discard_checkpoints(settings)) == sorted(changelogs(settings))
+    async with admin(settings) as client:
+        assert not set(changelogs(settings)) & set(await client.list_topics())
+    assert await discard_checkpoints(settings) == []
