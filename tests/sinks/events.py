@@ -1,4 +1,4 @@
-"""Events of every kind, as their topics carry them."""
+"""Valid events of every kind."""
 
 from decimal import Decimal
 from typing import Any
@@ -85,7 +85,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "gross_bps": 12.25,
         "net_bps": -0.5,
         "amount": "0.1",
-        "profit": "-0.25",
+        "profit": "0.25",
         "peak_net_bps": 3.5,
         "peak_amount": "1",
         "peak_profit": "2",
@@ -106,7 +106,7 @@ _WITHOUT = {"signals.arbitrage": ("exchange",), "dead_letters": ("timestamp",)}
 
 
 def event(topic: str, source: str = "binance:0:1:0:0", **changes: Any) -> dict[str, Any]:
-    """A valid event of a topic, its source first."""
+    """Return a valid event of a topic. Its source comes first."""
     head = {
         "source": source,
         "exchange": "binance",
@@ -121,11 +121,12 @@ def event(topic: str, source: str = "binance:0:1:0:0", **changes: Any) -> dict[s
 
 
 def encoded(topic: str, source: str = "binance:0:1:0:0", **changes: Any) -> bytes:
+    """Return a valid event of a topic as JSON."""
     return orjson.dumps(event(topic, source, **changes))
 
 
 def trade(number: int, **changes: Any) -> bytes:
-    """The trade that stands at an offset of its topic partition: raw records of four lines."""
+    """Return the trade at the given offset of its topic partition. Each raw record has four lines."""
     price = f"{Decimal(60_000) + Decimal(number % 97) / 10}"
     source = f"binance:0:{number // 4}:{number % 4}:0"
     stamp = DAY + number * 1000
