@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.fields import Label, Level, Micros, PlainDecimal, Source
+from schemas.fields import DecimalOrEmpty, Label, Level, Micros, PlainDecimal, Source
 
 
 class Event(BaseModel):
@@ -142,11 +142,11 @@ class Quality(MarketEvent):
     differed: int
     sequence: int
     bbo: Annotated[
-        list[Annotated[str, Field(description="decimal string, or empty")]],
+        list[DecimalOrEmpty],
         Field(description="bid price, bid amount, ask price, ask amount; NULL: empty side"),
     ]
     book: Annotated[
-        list[Annotated[str, Field(description="decimal string, or empty")]],
+        list[DecimalOrEmpty],
         Field(description="the same of the rebuilt book"),
     ]
 

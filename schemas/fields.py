@@ -20,6 +20,10 @@ def _plain_decimal(text: str) -> str:
     return text
 
 
+def _decimal_or_empty(text: str) -> str:
+    return _plain_decimal(text) if text else text
+
+
 def _source(text: str) -> str:
     split_source(text)
     return text
@@ -29,11 +33,28 @@ class LowCardinality:
     """Mark a text field that has few distinct values."""
 
 
-SignedDecimal = Annotated[str, AfterValidator(_signed_decimal), Field(description="decimal string, plain notation")]
-PlainDecimal = Annotated[
-    str, AfterValidator(_plain_decimal), Field(description="decimal string, plain notation, not negative")
+class Exact:
+    """Mark a text field that holds a decimal number."""
+
+
+class MayBeEmpty:
+    """Mark a decimal in a list that is an empty text where there is no number."""
+
+
+class Time:
+    """Mark an integer field that is a time."""
+
+
+SignedDecimal = Annotated[
+    str, Exact, AfterValidator(_signed_decimal), Field(description="decimal string, plain notation")
 ]
-Micros = Annotated[int, Field(description="microseconds since the epoch, UTC", ge=0)]
+PlainDecimal = Annotated[
+    str, Exact, AfterValidator(_plain_decimal), Field(description="decimal string, plain notation, not negative")
+]
+DecimalOrEmpty = Annotated[
+    str, Exact, MayBeEmpty, AfterValidator(_decimal_or_empty), Field(description="decimal string, or empty")
+]
+Micros = Annotated[int, Time, Field(description="microseconds since the epoch, UTC", ge=0)]
 Label = Annotated[str, LowCardinality]
 Source = Annotated[str, AfterValidator(_source), Field(description="the line that caused the event")]
 Level = tuple[PlainDecimal, PlainDecimal]

@@ -17,6 +17,7 @@ from schemas.settings import Settings
 from schemas.sources import SeenSources, source_of
 from sinks.dead_letters import rejected_row
 from sinks.storage.base import Block, Rejection, Storage, UnexplainedError
+from sinks.tables import held_query
 
 MAX_ROWS = 50_000
 MAX_BYTES = 8_000_000
@@ -143,11 +144,8 @@ class PartitionWriter:
         consumer.resume(partition)
 
     async def _stored_positions(self) -> list[StoredPosition]:
-        sql = (
-            f"SELECT origin, offset, highest_source FROM {self._table}_held "
-            f"WHERE partition = {self._assigned.partition}"
-        )
-        rows = await self._in_thread(self._shared.storage.query, sql)
+        query = held_query(self._table, self._assigned.partition)
+        rows = await self._in_thread(self._shared.storage.query, query)
         return [StoredPosition(origin, int(offset), source) for origin, offset, source in rows]
 
     async def _first_retained_offset(self) -> int:

@@ -1,16 +1,22 @@
-"""Create and update the ClickHouse schema from numbered SQL files, each applied once, in order."""
+"""The ClickHouse schema: tables rendered from the event models, and numbered SQL files, each applied once, in order.
+
+A migration changes existing tables (`ALTER TABLE … ADD COLUMN IF NOT EXISTS …`) or creates a view that no model
+describes. It also runs on a new database, whose tables are already those of the models.
+"""
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from importlib import resources
 from typing import NamedTuple
 
 import structlog
 
 from schemas.errors import StorageError
+from schemas.events import EVENTS, Event
 from schemas.settings import Settings
 from sinks.storage.base import Storage
+from sinks.tables import Table, quoted, render
 
 log = structlog.get_logger(__name__)
 
@@ -28,7 +34,7 @@ class Migration(NamedTuple):
         return hashlib.sha256(self.text.encode()).hexdigest()
 
     def statements(self, database: str) -> Iterator[str]:
-        """Yield the statements, with the database's name inserted. Each ends with a semicolon at the end of a line."""
+        """Return the statements for a database. A statement ends with a semicolon at the end of a line."""
         for statement in re.split(r";[ \t]*(?:\n|$)", self.text):
             if re.sub(r"--.*", "", statement).strip():
                 yield statement.replace("{database}", database).strip()
@@ -40,13 +46,21 @@ def load() -> list[Migration]:
     return [Migration(file.name, file.read_text("utf-8")) for file in sorted(files, key=lambda file: file.name)]
 
 
-def migrate(storage: Storage, settings: Settings, migrations: list[Migration] | None = None) -> list[str]:
-    """Apply the missing migrations and set the retention. Return the names of the applied ones.
+def migrate(
+    storage: Storage,
+    settings: Settings,
+    migrations: Sequence[Migration] | None = None,
+    models: Collection[type[Event]] = tuple(EVENTS.values()),
+) -> list[str]:
+    """Create missing tables, apply new migrations, update the parsing and set the retention.
 
-    Statements say IF NOT EXISTS, so a migration that a crash or a second sink interrupted is safely applied again.
+    Return the names of the applied migrations. Raise `StorageError` if another version created the database, or if a
+    table's columns differ from its model. Every step can be repeated, so a crash or a second sink that starts at the
+    same time does no harm.
     """
     database = settings.database
     migrations = load() if migrations is None else migrations
+    tables = [render(model, database) for model in models]
     storage.execute(f"CREATE DATABASE IF NOT EXISTS {database}")
     storage.execute(
         f"CREATE TABLE IF NOT EXISTS {database}.migrations (name String, checksum String, "
@@ -54,6 +68,9 @@ def migrate(storage: Storage, settings: Settings, migrations: list[Migration] | 
     )
     applied = {str(name): str(checksum) for name, checksum in _applied(storage, database)}
     new = _missing(migrations, applied, database)
+    for table in tables:
+        storage.execute(table.create)
+        storage.execute(table.create_entry)
     for migration in new:
         for statement in migration.statements(database):
             storage.execute(statement)
@@ -61,6 +78,9 @@ def migrate(storage: Storage, settings: Settings, migrations: list[Migration] | 
             f"INSERT INTO {database}.migrations (name, checksum) VALUES ('{migration.name}', '{migration.checksum}')"
         )
         log.info("migration applied", migration=migration.name, database=database)
+    _check_columns(storage, database, tables)
+    for table in tables:
+        _update_view(storage, database, table)
     _set_retention(storage, settings)
     return [migration.name for migration in new]
 
@@ -70,18 +90,19 @@ def _applied(storage: Storage, database: str) -> list[tuple[str, str]]:
     return [(name, checksum) for name, checksum in rows]
 
 
-def _missing(migrations: list[Migration], applied: dict[str, str], database: str) -> list[Migration]:
+def _missing(migrations: Sequence[Migration], applied: dict[str, str], database: str) -> list[Migration]:
     for migration in migrations:
         if applied.get(migration.name, migration.checksum) != migration.checksum:
             raise StorageError(
                 f"migration {migration.name} was changed after it was applied to database {database}: "
-                "restore the original file and write the change as a new migration"
+                "restore it and write the change as a new migration"
             )
     unknown = applied.keys() - {migration.name for migration in migrations}
     if unknown:
         raise StorageError(
-            f"database {database} has migrations unknown to this version ({', '.join(sorted(unknown))}): "
-            "it was written by a newer version: use that version, or another database (setting `database`)"
+            f"database {database} has migrations that this version does not know ({', '.join(sorted(unknown))}): "
+            "it was created by another version, newer or older. Use that version, or name a new database (setting "
+            "`database`): the sink fills it with the events that the topics still hold"
         )
     new = [migration for migration in migrations if migration.name not in applied]
     if applied and new and new[0].name < max(applied):
@@ -92,8 +113,42 @@ def _missing(migrations: list[Migration], applied: dict[str, str], database: str
     return new
 
 
+def _check_columns(storage: Storage, database: str, tables: list[Table]) -> None:
+    """Raise `StorageError` unless every table has its model's columns. Codecs and comments may differ."""
+    found: dict[str, dict[str, str]] = {}
+    for table, name, kind in storage.query(
+        f"SELECT table, name, type FROM system.columns WHERE database = '{database}'"
+    ):
+        found.setdefault(table, {})[name] = kind
+    differences = []
+    for table in tables:
+        wanted, actual = {column.name: column.type for column in table.columns}, found[table.name]
+        columns = [
+            f"{name} is {actual.get(name, 'missing')}, expected {wanted.get(name, 'none')}"
+            for name in wanted | actual
+            if wanted.get(name) != actual.get(name)
+        ]
+        if columns:
+            differences.append(f"{database}.{table.name} ({'; '.join(columns)})")
+    if differences:
+        raise StorageError(f"tables differ from their event models: {', '.join(differences)}: write a migration")
+
+
+def _update_view(storage: Storage, database: str, table: Table) -> None:
+    """Create the view that parses events, or change its query. Inserts at the same time use either query."""
+    storage.execute(table.create_view)
+    # An entry table without its view would accept blocks and lose them, so the view is never dropped.
+    current = storage.query(
+        f"SELECT as_select = formatQuerySingleLine({quoted(table.select)}) FROM system.tables "
+        f"WHERE database = '{database}' AND name = '{table.name}_parse'"
+    )
+    if not current[0][0]:
+        storage.execute(f"ALTER TABLE {database}.{table.name}_parse MODIFY QUERY {table.select}")
+        log.info("parsing changed", table=table.name, database=database)
+
+
 def _set_retention(storage: Storage, settings: Settings) -> None:
-    """Delete rows `retention_days` after they were stored, so that replayed captures are kept as long as live data."""
+    """Delete rows `retention_days` after they were stored: a replay of old captures is kept as long as live data."""
     tables = storage.query(
         "SELECT name, create_table_query FROM system.tables WHERE engine = 'MergeTree' AND name != 'migrations' "
         f"AND database = '{settings.database}'"

@@ -104,11 +104,19 @@ async def test_checkpoints_are_discarded_while_no_worker_runs(settings: Settings
     """The changelog topics of the workers' tables are deleted, unless the workers' group has members."""
     async with admin(settings) as client:
         await client.create_topics([NewTopic(name, 1, 1) for name in changelogs(settings)])
+        await until_listed(client, settings, changelogs(settings))
     group = settings.topic(WORKER_GROUP)
     async with AIOKafkaConsumer(settings.topic("raw.okx"), bootstrap_servers=settings.kafka, group_id=group):
         with pytest.raises(StackError, match="1 workers are running: stop them"):
             await discard_checkpoints(settings)
     assert sorted(await discard_checkpoints(settings)) == sorted(changelogs(settings))
     async with admin(settings) as client:
-        assert not set(changelogs(settings)) & set(await client.list_topics())
+        await until_listed(client, settings, [])
     assert await discard_checkpoints(settings) == []
+
+
+async def until_listed(client: AIOKafkaAdminClient, settings: Settings, expected: list[str]) -> None:
+    """Wait until just these changelog topics are listed, as metadata follow a change with a delay."""
+    async with asyncio.timeout(10):
+        while set(changelogs(settings)) & set(await client.list_topics()) != set(expected):
+            await asyncio.sleep(0.05)

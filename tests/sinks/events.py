@@ -1,4 +1,4 @@
-"""Sample events of every kind, as they appear in their topics."""
+"""Valid events of every kind."""
 
 from decimal import Decimal
 from typing import Any
@@ -85,7 +85,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "gross_bps": 12.25,
         "net_bps": -0.5,
         "amount": "0.1",
-        "profit": "-0.25",
+        "profit": "0.25",
         "peak_net_bps": 3.5,
         "peak_amount": "1",
         "peak_profit": "2",
@@ -121,11 +121,12 @@ def event(topic: str, source: str = "binance:0:1:0:0", **changes: Any) -> dict[s
 
 
 def encoded(topic: str, source: str = "binance:0:1:0:0", **changes: Any) -> bytes:
+    """Return a valid event of a topic as JSON."""
     return orjson.dumps(event(topic, source, **changes))
 
 
 def trade(number: int, **changes: Any) -> bytes:
-    """Encode the trade at offset `number` of its topic partition; raw records hold four lines each."""
+    """Return the trade at the given offset of its topic partition. Each raw record has four lines."""
     price = f"{Decimal(60_000) + Decimal(number % 97) / 10}"
     source = f"binance:0:{number // 4}:{number % 4}:0"
     stamp = DAY + number * 1000

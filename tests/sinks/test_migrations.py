@@ -1,19 +1,38 @@
-"""Migrations on the real engine are applied once and in order, and changed ones are detected."""
+"""Create and migrate databases, on the real engine."""
 
-import time
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
+import orjson
 import pytest
+from structlog.testing import capture_logs
 
 from schemas.errors import StorageError
-from schemas.events import TABLES
+from schemas.events import EVENTS, TABLES, Gap, Trade
+from schemas.fields import Label, PlainDecimal
 from schemas.settings import Settings
 from sinks.migrations import Migration, load, migrate
 from sinks.storage.base import Block
 from sinks.storage.embedded import EmbeddedStorage
-from tests.sinks.events import BODIES, encoded
+from sinks.tables import render
+from tests.sinks.events import BODIES, encoded, event, trade
 
 FIRST = Migration("0001_first.sql", "CREATE TABLE {database}.a (x Int8) ENGINE = Memory; -- a\n-- only words;\n")
 SECOND = Migration("0002_second.sql", "INSERT INTO {database}.a VALUES (1);\nINSERT INTO {database}.a VALUES (2);\n")
+
+
+class NextTrade(Trade):
+    """The trade of a later version."""
+
+    fee: PlainDecimal
+    venue: Label | None
+
+
+FEE = Migration(
+    "0002_fee.sql",
+    "ALTER TABLE {database}.trades ADD COLUMN IF NOT EXISTS fee Decimal(76, 18) CODEC(ZSTD),\n"
+    "    ADD COLUMN IF NOT EXISTS venue LowCardinality(Nullable(String));\n",
+)
 
 
 @pytest.fixture
@@ -21,8 +40,16 @@ def bare(engine_settings: Settings) -> EmbeddedStorage:
     return EmbeddedStorage(engine_settings)
 
 
+def statements() -> list[str]:
+    """Return what `migrate` executes on a new database, in order."""
+    tables = [render(model, "prism") for model in EVENTS.values()]
+    created = [statement for table in tables for statement in (table.create, table.create_entry)]
+    migrated = [statement for migration in load() for statement in migration.statements("prism")]
+    return [*created, *migrated, *(table.create_view for table in tables)]
+
+
 def test_each_migration_is_applied_once_and_in_order(bare: EmbeddedStorage, engine_settings: Settings) -> None:
-    """A second start applies nothing, and a later version applies only its new migrations."""
+    """A second start applies nothing, and a later version applies only what is new."""
     assert migrate(bare, engine_settings, [FIRST]) == ["0001_first.sql"]
     assert migrate(bare, engine_settings, [FIRST, SECOND]) == ["0002_second.sql"]
     assert migrate(bare, engine_settings, [FIRST, SECOND]) == []
@@ -32,31 +59,61 @@ def test_each_migration_is_applied_once_and_in_order(bare: EmbeddedStorage, engi
     bare.close()
 
 
-def test_changed_migrations_are_rejected(bare: EmbeddedStorage, engine_settings: Settings) -> None:
-    """An applied migration that was changed, and a new one that was inserted, raise an error that says what to do."""
+def test_a_changed_migration_is_rejected(bare: EmbeddedStorage, engine_settings: Settings) -> None:
+    """An applied migration that was changed, or one inserted before it, stops the start and says what to do."""
     migrate(bare, engine_settings, [FIRST, SECOND])
     with pytest.raises(StorageError, match=r"0001_first\.sql was changed after it was applied to database prism"):
         migrate(bare, engine_settings, [FIRST._replace(text="SELECT 1;\n"), SECOND])
     with pytest.raises(StorageError, match=r"0001_between\.sql comes before 0002_second\.sql"):
         migrate(bare, engine_settings, [FIRST, Migration("0001_between.sql", "SELECT 1;\n"), SECOND])
-    with pytest.raises(StorageError, match=r"unknown to this version \(0002_second\.sql\)"):
-        migrate(bare, engine_settings, [FIRST])
     bare.close()
 
 
-@pytest.mark.parametrize("missing", range(1, 14, 2))
-def test_an_interrupted_migration_is_completed(bare: EmbeddedStorage, engine_settings: Settings, missing: int) -> None:
-    """A crash between two statements leaves an unrecorded migration. The next start applies it again."""
+def test_a_database_of_another_version_is_rejected(bare: EmbeddedStorage, engine_settings: Settings) -> None:
+    """A database with unknown migrations, of a newer or an older version, is left as it is."""
+    migrate(bare, engine_settings, [FIRST, SECOND], models=())
+    with pytest.raises(StorageError, match=r"does not know \(0001_first\.sql, 0002_second\.sql\).*name a new database"):
+        migrate(bare, engine_settings)
+    assert bare.query("SELECT name FROM system.tables WHERE database = 'prism' ORDER BY name") == [
+        ["a"],
+        ["migrations"],
+    ]
+    bare.close()
+
+
+@pytest.mark.parametrize("missing", range(1, 28, 3))
+def test_an_interrupted_start_is_completed(bare: EmbeddedStorage, engine_settings: Settings, missing: int) -> None:
+    """After a crash between two statements, the next start repeats the first and executes the rest."""
     bare.execute("CREATE DATABASE prism")
-    statements = [text for migration in load() for text in migration.statements("prism")]
-    for statement in statements[:-missing]:
+    for statement in statements()[:-missing]:
         bare.execute(statement)
     assert migrate(bare, engine_settings) == [migration.name for migration in load()]
+    for topic in BODIES:
+        assert bare.insert(f"prism.{TABLES[topic]}", Block(0, [encoded(topic)], [0]), topic) is None
+    assert [bare.query(f"SELECT count() FROM prism.{table}") for table in TABLES.values()] == [[[1]]] * len(TABLES)
+    bare.close()
+
+
+def test_a_second_start_changes_nothing(storage: EmbeddedStorage, engine_settings: Settings) -> None:
+    """Rendered tables and views compare equal to those that ClickHouse has."""
+    with capture_logs() as logs:
+        assert migrate(storage, engine_settings) == []
+    assert logs == []
+
+
+def test_sinks_that_start_at_once(bare: EmbeddedStorage, engine_settings: Settings) -> None:
+    """Several sinks may create the same database: each finds it complete."""
+    settings = engine_settings.model_copy(update={"retention_days": 7})
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda _: migrate(bare, settings), range(4)))
+    assert migrate(bare, settings) == []
+    assert bare.insert("prism.trades", Block(0, [trade(0)], [0]), "a") is None
+    assert bare.query("SELECT count() FROM prism.trades") == [[1]]
     bare.close()
 
 
 def test_retention_follows_the_setting(storage: EmbeddedStorage, engine_settings: Settings) -> None:
-    """Every table gets, changes and loses its TTL with `retention_days`, even when it holds rows."""
+    """Every table gets, changes and loses its TTL with `retention_days`, also after rows are stored."""
 
     def days() -> list[str]:
         rows = storage.query(
@@ -71,68 +128,58 @@ def test_retention_follows_the_setting(storage: EmbeddedStorage, engine_settings
         assert days() == [str(setting) if setting else ""]
 
 
-def test_old_trades_have_an_exchange_amount(bare: EmbeddedStorage, engine_settings: Settings) -> None:
-    """A database from before the column keeps its trades and stores new ones through the recreated view."""
-    trade = '{"source":"okx:0:%d:0:0","exchange":"okx","symbol":"BTC-USDT-PERP","timestamp":1,"local_timestamp":2,'
-    trade += '"id":"7","price":"5","amount":"0.12","side":"buy","kind":"normal"%s}'
-    insert = "INSERT INTO prism.trades_entry VALUES ('{}', 0, {})"
-    migrate(bare, engine_settings, [migration for migration in load() if migration.name < "0008"])
-    bare.execute(insert.format(trade % (1, ""), 1))
-    migrate(bare, engine_settings)
-    bare.execute(insert.format(trade % (2, ',"exchange_amount":"12"'), 2))
-    rows = bare.query("SELECT toString(amount), toString(exchange_amount) FROM prism.trades ORDER BY _offset")
-    assert rows == [["0.12", "0.12"], ["0.12", "12"]]
-    bare.close()
-
-
-def test_old_rows_are_exact_after_migration(bare: EmbeddedStorage, engine_settings: Settings) -> None:
-    """Every table of a database from before the wide decimals keeps its rows, stores new ones and is exact."""
-    migrate(bare, engine_settings, [migration for migration in load() if migration.name < "0010"])
-
-    def store(offset: int) -> None:
-        for topic in BODIES:
-            price = {"price": "86749.65", "amount": "0.08181"} if topic == "market.trades" else {}
-            block = Block(0, [encoded(topic, f"binance:0:{offset}:0:0", **price)], [offset])
-            assert bare.insert(f"prism.{TABLES[topic]}", block, block.token(topic)) is None
-
-    store(1)
-    levels = "SELECT toString(bid_price), `bids.price`, `asks.amount` FROM prism.quotes ORDER BY _offset LIMIT 1"
-    before = bare.query(levels)
-    assert bare.query("SELECT toString(sum(price * amount)) FROM prism.trades")[0][0].startswith("-48.94")
-    assert "0012_gap_channels.sql" in migrate(bare, engine_settings)
-    assert bare.query(levels) == before
-    for rows in (1, 2):
-        assert [bare.query(f"SELECT count() FROM prism.{table}") for table in TABLES.values()] == [[[rows]]] * len(
-            TABLES
-        )
-        notional = f"SELECT sum(price * amount) = {rows} * toDecimal256('7096.9888665', 36) FROM prism.trades"
-        assert bare.query(notional) == [[1]]
-        candle = "SELECT trades, toString(quote_volume / volume) FROM prism.candles(interval_seconds = 60)"
-        assert bare.query(candle) == [[rows, "86749.65"]]
-        store(2)
-    gaps = "SELECT channel, first_missing, since = local_timestamp FROM prism.gaps ORDER BY _offset"
-    assert bare.query(gaps)[:2] == [["books", "", 1], ["trades", "5", 0]]
-    narrow = "SELECT table FROM system.columns WHERE database = 'prism' AND type LIKE '%Decimal(38%' AND table IN ({})"
-    assert bare.query(narrow.format(", ".join(f"'{table}'" for table in TABLES.values()))) == []
-    bare.close()
-
-
-def test_old_rows_are_exact_while_they_are_rewritten(bare: EmbeddedStorage, engine_settings: Settings) -> None:
-    """The start does not wait until ClickHouse has rewritten the old rows. Sums and candles are exact meanwhile."""
-    migrate(bare, engine_settings, [migration for migration in load() if migration.name < "0010"])
-    columns = (
-        "exchange, symbol, timestamp, local_timestamp, id, price, amount, side, kind, exchange_amount, source, _offset"
+def test_changed_columns_need_a_migration(storage: EmbeddedStorage, engine_settings: Settings) -> None:
+    """Missing, unknown and retyped columns are reported with their table."""
+    storage.execute("ALTER TABLE prism.gaps ADD COLUMN note String, MODIFY COLUMN duration Int32")
+    wanted = (
+        r"prism\.trades \(fee is missing, expected Decimal\(76, 18\); venue is missing.*\), "
+        r"prism\.gaps \(duration is Int32, expected Int64; note is String, expected none\): write a migration"
     )
-    bare.execute(
-        f"INSERT INTO prism.trades ({columns}) SELECT 'okx', 'BTC-USDT', 1 + number / 1000, 1, '', 60000, 2, 'buy', "
-        "number % 4 ? 'normal' : 'adl', 2, concat('okx:0:', toString(number), ':0:0'), number FROM numbers(2000000)"
-    )
-    migrate(bare, engine_settings)
-    sums = "SELECT toString(sum(amount)), toString(sumIf(price * amount, on_book)) FROM prism.trades"
-    candles = "SELECT sum(trades), toString(sum(quote_volume)) FROM prism.candles(interval_seconds = 60)"
-    for rewritten in (False, True):
-        assert bare.query(sums) == [["4000000", "180000000000"]]
-        assert bare.query(candles) == [[1_500_000, "180000000000"]]
-        while not rewritten and bare.query("SELECT count() FROM system.mutations WHERE NOT is_done") != [[0]]:
-            time.sleep(0.1)
+    with pytest.raises(StorageError, match=wanted):
+        migrate(storage, engine_settings, models=[NextTrade, Gap])
+
+
+def test_a_new_field_is_parsed_after_its_migration(storage: EmbeddedStorage, engine_settings: Settings) -> None:
+    """Rows of before stay, and new events are parsed with the new field, which is then required."""
+    later = event("market.trades") | {"fee": "0.25", "venue": None}
+    assert storage.insert("prism.trades", Block(0, [trade(0)], [0]), "a") is None
+    assert migrate(storage, engine_settings, [*load(), FEE], [NextTrade]) == ["0002_fee.sql"]
+    assert storage.insert("prism.trades", Block(0, [orjson.dumps(later)], [1]), "b") is None
+    assert storage.insert("prism.trades", Block(0, [trade(2)], [2]), "c") is not None
+    rows = storage.query("SELECT toString(fee), venue FROM prism.trades ORDER BY _offset")
+    assert rows == [["0", None], ["0.25", None]]
+    with pytest.raises(StorageError, match=r"does not know \(0002_fee\.sql\)"):
+        migrate(storage, engine_settings)
+
+
+def test_a_migration_also_runs_on_a_new_database(bare: EmbeddedStorage, engine_settings: Settings) -> None:
+    """Tables of a new database already have the columns that the migration adds."""
+    assert migrate(bare, engine_settings, [*load(), FEE], [NextTrade]) == ["0001_candles.sql", "0002_fee.sql"]
+    assert bare.query("SELECT count() FROM prism.candles(interval_seconds = 60)") == [[0]]
     bare.close()
+
+
+def test_changed_parsing_takes_effect_and_loses_nothing(storage: EmbeddedStorage, engine_settings: Settings) -> None:
+    """A view with another query is changed while other sinks insert, and every event is stored."""
+    inserted, done = [0, 0], threading.Event()
+
+    def insert(partition: int) -> None:
+        while not done.is_set():
+            number = inserted[partition]
+            block = Block(partition, [trade(number)], [number])
+            assert storage.insert("prism.trades", block, block.token("market.trades")) is None
+            inserted[partition] += 1
+
+    other = render(Trade, "prism").select.replace("event.id", "upper(event.id)")
+    with ThreadPoolExecutor(2) as threads:
+        sinks = [threads.submit(insert, partition) for partition in range(2)]
+        for _ in range(8):
+            storage.execute(f"ALTER TABLE prism.trades_parse MODIFY QUERY {other}")
+            with capture_logs() as logs:
+                migrate(storage, engine_settings)
+            assert [each["event"] for each in logs] == ["parsing changed"]
+        done.set()
+        for sink in sinks:
+            sink.result()
+    assert min(inserted) > 0
+    assert storage.query("SELECT count(), uniqExact(_partition, _offset) FROM prism.trades") == [[sum(inserted)] * 2]

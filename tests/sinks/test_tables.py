@@ -1,4 +1,4 @@
-"""Conversion of events to rows by the entry tables, on the real engine."""
+"""Parse events into tables, on the real engine."""
 
 from decimal import Decimal
 from typing import Any
@@ -9,11 +9,11 @@ import pytest
 from schemas.events import EVENTS, TABLES
 from sinks.storage.base import Block, Rejection
 from sinks.storage.embedded import EmbeddedStorage
+from sinks.tables import held_query
 from tests.sinks.events import BODIES, DAY, encoded, event, trade
 
 DECIMALS = {"price", "amount", "exchange_amount", "average_price", "profit", "peak_amount", "peak_profit"}
 TIMES = {"timestamp", "local_timestamp", "opened_at", "since"}
-LATER = {("market.gaps", name) for name in ("channel", "first_missing", "last_missing", "since")}
 
 
 def insert(storage: EmbeddedStorage, topic: str, *values: bytes, first: int = 0) -> Rejection | None:
@@ -22,7 +22,7 @@ def insert(storage: EmbeddedStorage, topic: str, *values: bytes, first: int = 0)
 
 
 def columns_of(body: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return the expected value by column, or by expression, for an event."""
+    """Return the columns expected of an event: column or expression, and its value."""
     columns: dict[str, Any] = {}
     for name, value in body.items():
         if name in ("buy", "sell"):
@@ -42,7 +42,7 @@ def columns_of(body: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def stored(storage: EmbeddedStorage, table: str, columns: dict[str, Any]) -> dict[str, Any]:
-    """Read these columns of the only row, with exact decimals and times."""
+    """Return the given columns of the only row, with exact decimals and times."""
     found: dict[str, Any] = {}
     for name, expected in columns.items():
         decimal = isinstance(expected, Decimal | list)
@@ -70,11 +70,9 @@ def test_every_field_arrives_exactly(storage: EmbeddedStorage, topic: str) -> No
 
 @pytest.mark.parametrize("topic", EVENTS)
 def test_every_missing_field_is_rejected(storage: EmbeddedStorage, topic: str) -> None:
-    """An event that lacks a field never becomes a row with a default value."""
+    """An event that lacks a field never becomes a row of defaults."""
     for name in EVENTS[topic].model_fields:
         body = {key: value for key, value in event(topic).items() if key != name}
-        if name in ("bbo", "book") or (topic, name) in LATER:
-            continue  # optional, or absent from older events that topics may still hold
         assert insert(storage, topic, orjson.dumps(body)) is not None, name
     assert storage.query(f"SELECT count() FROM prism.{TABLES[topic]}") == [[0]]
 
@@ -95,33 +93,33 @@ def test_every_missing_field_is_rejected(storage: EmbeddedStorage, topic: str) -
     ],
 )
 def test_malformed_events_are_rejected(storage: EmbeddedStorage, value: bytes) -> None:
-    """A malformed event, decimals that exceed the column, or an invalid source: the whole block is rejected."""
+    """A block with malformed JSON, a decimal beyond the column or an unreadable source is rejected as a whole."""
     assert isinstance(insert(storage, "market.trades", trade(0), value, trade(2)), Rejection)
     assert storage.query("SELECT count() FROM prism.trades") == [[0]]
 
 
-def test_malformed_levels_are_rejected(storage: EmbeddedStorage) -> None:
-    """A book level without an amount, or with text as its price, does not become a level of zero."""
+def test_a_malformed_level_is_rejected(storage: EmbeddedStorage) -> None:
+    """A book level without an amount, or with a price that is no number, does not become a level of zero."""
     for level in (b'["1.50"]', b'["x","2"]', b"[]"):
         assert insert(storage, "market.books", encoded("market.books").replace(b'["1.50","2"]', level)) is not None
 
 
 def test_an_empty_side_has_no_best_price(storage: EmbeddedStorage) -> None:
-    """A quote's best levels are also stored in plain columns. An empty side is NULL, not 0."""
+    """A quote's best levels are also plain columns. They are NULL, not 0, if the side is empty."""
     insert(storage, "market.quotes", encoded("market.quotes"))
     row = storage.query("SELECT toString(bid_price), toString(bid_amount), ask_price, ask_amount FROM prism.quotes")
     assert row == [["1.5", "2", None, None]]
 
 
 def test_a_repeated_block_is_stored_once(storage: EmbeddedStorage) -> None:
-    """A block inserted again with its token, as after a lost response, is ignored."""
+    """A block that is inserted again with its token, as after a lost answer, is ignored."""
     for _ in range(3):
         assert insert(storage, "market.trades", trade(0), trade(1)) is None
     assert storage.query("SELECT count() FROM prism.trades") == [[2]]
 
 
-def test_a_block_covers_one_day(storage: EmbeddedStorage) -> None:
-    """A block across UTC midnight is rejected and has to be split there, so that each part is stored atomically."""
+def test_a_block_is_within_one_day(storage: EmbeddedStorage) -> None:
+    """A block that spans UTC midnight is rejected, so that the sink splits it: each part is whole or absent."""
     before, after = trade(0, local_timestamp=DAY - 1), trade(1, local_timestamp=DAY)
     rejection = insert(storage, "market.trades", before, after)
     assert rejection is not None
@@ -132,24 +130,32 @@ def test_a_block_covers_one_day(storage: EmbeddedStorage) -> None:
     assert storage.query(days) == [["20240807"], ["20240808"]]
 
 
-def test_held_view_compares_sources_numerically(storage: EmbeddedStorage) -> None:
-    """The resume position is read from a projection, by numeric order of sources, for each origin."""
+def test_held_query_returns_the_highest_source(storage: EmbeddedStorage) -> None:
+    """The point to resume from is read from a projection, per origin, and sources are compared as numbers."""
     sources = ["binance:0:9:9:9", "okx:0:5:0:0", "binance:0:10:2:0", "binance:0:10:10:0"]
     values = [encoded("market.trades", source) for source in sources]
     insert(storage, "market.trades", *values[:2], first=100)
     insert(storage, "market.trades", *values[2:], first=102)
-    held = "SELECT origin, offset, highest_source FROM prism.trades_held WHERE partition = 3 ORDER BY origin"
-    assert storage.query(held) == [["binance:0", 103, "binance:0:10:10:0"], ["okx:0", 101, "okx:0:5:0:0"]]
+    held = held_query("prism.trades", 3)
+    rows = sorted(list(row) for row in storage.query(held))
+    assert rows == [["binance:0", 103, "binance:0:10:10:0"], ["okx:0", 101, "okx:0:5:0:0"]]
+    assert storage.query(held_query("prism.trades", 4)) == []
     plan = "\n".join(str(row[0]) for row in storage.query(f"EXPLAIN {held}"))
     assert "ReadFromMergeTree (held)" in plan
+
+
+def test_every_event_kind_is_tested() -> None:
+    """Each stored topic has an event in `BODIES`."""
     assert set(TABLES) == set(BODIES)
 
 
-def test_gaps_without_a_channel_are_stored(storage: EmbeddedStorage) -> None:
-    """A gap event without the later fields is a book gap. A malformed later field is rejected."""
-    old = {name: value for name, value in event("market.gaps").items() if ("market.gaps", name) not in LATER}
-    assert insert(storage, "market.gaps", orjson.dumps(old)) is None
-    columns = "channel, first_missing, last_missing, since = local_timestamp"
-    assert storage.query(f"SELECT {columns} FROM prism.gaps") == [["books", "", "", 1]]
-    for name in ("channel", "since"):
-        assert insert(storage, "market.gaps", orjson.dumps(event("market.gaps") | {name: None}), first=9) is not None
+def test_rejections_name_the_reason(storage: EmbeddedStorage) -> None:
+    """The dead letter of a rejected row says what is wrong with it."""
+    for topic, value, reason in (
+        ("market.trades", b'{"exchange":"x",' + trade(1)[1:], "source does not come first"),
+        ("market.trades", trade(1).replace(b'"0.5"', b'"0.1234567890123456789"'), "more than 18 decimal places"),
+        ("market.books", encoded("market.books").replace(b'"asks"', b'"aske"'), "asks is missing or not an array"),
+    ):
+        refusal = insert(storage, topic, value)
+        assert refusal is not None
+        assert reason in refusal.reason

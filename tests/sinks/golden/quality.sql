@@ -1,0 +1,64 @@
+CREATE TABLE IF NOT EXISTS marketprism.quality
+(
+    `exchange` LowCardinality(String),
+    `symbol` LowCardinality(String),
+    `timestamp` DateTime64(6, 'UTC') CODEC(Delta, ZSTD) COMMENT 'exchange time; receipt time where the exchange sends none',
+    `local_timestamp` DateTime64(6, 'UTC') CODEC(Delta, ZSTD) COMMENT 'receipt by ingest',
+    `type` LowCardinality(String) COMMENT 'report: counts since the last; difference: a disagreement',
+    `compared` Int64 CODEC(ZSTD),
+    `agreed` Int64 CODEC(ZSTD),
+    `differed` Int64 CODEC(ZSTD),
+    `sequence` Int64 CODEC(ZSTD),
+    `bbo` Array(Nullable(Decimal(76, 18))) CODEC(ZSTD) COMMENT 'bid price, bid amount, ask price, ask amount; NULL: empty side',
+    `book` Array(Nullable(Decimal(76, 18))) CODEC(ZSTD) COMMENT 'the same of the rebuilt book',
+    `source` String CODEC(ZSTD) COMMENT 'the line that caused the event',
+    `_partition` UInt16 CODEC(ZSTD) COMMENT 'of the topic',
+    `_offset` UInt64 CODEC(Delta, ZSTD) COMMENT 'in the topic',
+    `_inserted` DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') CODEC(Delta, ZSTD),
+    PROJECTION held
+    (
+        SELECT _partition, substringIndex(source, ':', 2), max(_offset), argMax(source, _offset)
+        GROUP BY _partition, substringIndex(source, ':', 2)
+    )
+)
+ENGINE = MergeTree
+PARTITION BY toYYYYMMDD(local_timestamp)
+ORDER BY (exchange, symbol, local_timestamp, _offset)
+SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1;
+
+CREATE TABLE IF NOT EXISTS marketprism.quality_entry (value String, _partition UInt16, _offset UInt64) ENGINE = Null;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS marketprism.quality_parse TO marketprism.quality AS
+WITH JSONExtract(value, 'Tuple(
+    source Nullable(String),
+    exchange Nullable(String),
+    symbol Nullable(String),
+    timestamp Nullable(Int64),
+    local_timestamp Nullable(Int64),
+    type Nullable(String),
+    compared Nullable(Int64),
+    agreed Nullable(Int64),
+    differed Nullable(Int64),
+    sequence Nullable(Int64),
+    bbo Array(Nullable(Decimal(38, 18))),
+    book Array(Nullable(Decimal(38, 18))))') AS event
+SELECT
+    event.exchange AS `exchange`,
+    event.symbol AS `symbol`,
+    fromUnixTimestamp64Micro(event.timestamp, 'UTC') AS `timestamp`,
+    fromUnixTimestamp64Micro(event.local_timestamp, 'UTC') AS `local_timestamp`,
+    event.type AS `type`,
+    event.compared AS `compared`,
+    event.agreed AS `agreed`,
+    event.differed AS `differed`,
+    event.sequence AS `sequence`,
+    event.bbo AS `bbo`,
+    event.book AS `book`,
+    event.source AS `source`,
+    _partition,
+    _offset
+FROM marketprism.quality_entry
+WHERE throwIf(NOT match(value, '^[{]"source":"[^":]+:[0-9]+:[0-9]+:[0-9]+:[0-9]+"'), 'source does not come first') = 0
+    AND throwIf(match(value, '"-?[0-9]+[.][0-9]{19}'), 'a decimal has more than 18 decimal places') = 0
+    AND throwIf(position(value, '"bbo":[') = 0, 'bbo is missing or not an array') = 0
+    AND throwIf(position(value, '"book":[') = 0, 'book is missing or not an array') = 0;
