@@ -1,1 +1,1 @@
-"""Benchmarks: each case runs ours and its floor alternately in one run; what counts is the ratio."""
+"""Benchmarks. Each case runs ours and its rival or floor in turn, within one run; the ratio is what counts."""

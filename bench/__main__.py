@@ -1,6 +1,6 @@
-"""`python -m bench`: every case, as a table, in bench/out/results.json and as bench/out/report.png.
+"""`python -m bench`: run all cases; print a table and write bench/out/results.json and bench/out/report.png.
 
-`--full` takes longer and spreads less. With names only those cases run, and nothing is written.
+`--full` takes longer and gives less spread. If cases are named, only those run, and nothing is written.
 """
 
 import logging
@@ -29,15 +29,15 @@ Case = Callable[[], list[Result]]
 
 
 def main(
-    names: Annotated[list[str] | None, typer.Argument(help="only these cases")] = None,
-    full: Annotated[bool, typer.Option("--full", help="longer, for numbers to be quoted")] = False,
+    names: Annotated[list[str] | None, typer.Argument(help="run only these cases")] = None,
+    full: Annotated[bool, typer.Option("--full", help="measure longer, for numbers to be quoted")] = False,
 ) -> None:
-    """Run the cases, one after the other."""
+    """Run the benchmark cases, one after the other."""
     console = Console(width=150)
     logging.disable(logging.WARNING)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     source, frames = load_frames(400_000 if full else 100_000)
-    cases = _chosen(_cases(frames, full), names or [])
+    cases = _selected(_cases(frames, full), names or [])
     head = (
         f"{len(frames):,} frames, {source}; {_processor()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     )
@@ -49,8 +49,8 @@ def main(
 
 
 def _cases(frames: list[Frame], full: bool) -> dict[str, Case]:
-    rounds = 5 if full else 3  # of what is quick
-    slow = 3 if full else 1
+    rounds = 5 if full else 3
+    slow_rounds = 3 if full else 1
     return {
         "normalize": partial(normalize.measure, frames, rounds),
         "events": partial(normalize.measure_events, frames, rounds),
@@ -58,17 +58,17 @@ def _cases(frames: list[Frame], full: bool) -> dict[str, Case]:
         "join": join.measure,
         "ingest": partial(ingest.measure, frames, rounds=rounds),
         "worker": partial(worker.measure, frames, rounds),
-        "sink": partial(sink.results, rounds=rounds),
-        "latency": partial(latency.measure, seconds=60.0 if full else 7.0, rounds=slow),
-        "memory": partial(memory.measure, seconds=60.0 if full else 15.0, rounds=slow),
-        "start": partial(start.measure, slow),
-        "scaling": partial(scaling.measure, rounds=slow),
+        "sink": partial(sink.measure, rounds=rounds),
+        "latency": partial(latency.measure, seconds=60.0 if full else 7.0, rounds=slow_rounds),
+        "memory": partial(memory.measure, seconds=60.0 if full else 15.0, rounds=slow_rounds),
+        "start": partial(start.measure, slow_rounds),
+        "scaling": partial(scaling.measure, rounds=slow_rounds),
     }
 
 
-def _chosen(cases: dict[str, Case], names: list[str]) -> dict[str, Case]:
+def _selected(cases: dict[str, Case], names: list[str]) -> dict[str, Case]:
     if unknown := [name for name in names if name not in cases]:
-        raise typer.BadParameter(f"no case is called {', '.join(unknown)}: known are {', '.join(cases)}")
+        raise typer.BadParameter(f"unknown cases {', '.join(unknown)}: known cases are {', '.join(cases)}")
     return {name: cases[name] for name in names or cases}
 
 
@@ -89,9 +89,9 @@ def _write(source: str, head: str, results: list[Result]) -> None:
 
 
 def _processor() -> str:
-    """The processor's model where the kernel tells it, else its architecture."""
-    told = Path("/proc/cpuinfo")
-    models = [line for line in told.read_text().splitlines() if line.startswith("model name")] if told.exists() else []
+    """Return the processor's model if the kernel reports it, otherwise its architecture."""
+    info = Path("/proc/cpuinfo")
+    models = [line for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
     return models[0].partition(":")[2].strip() if models else platform.machine()
 
 

@@ -1,4 +1,4 @@
-"""Running a case: ours and its rival or floor in turn, several rounds, medians and the ratio of the pairs."""
+"""Run a case: ours and its rival or floor in turn, for several rounds; report medians and the ratio of the pairs."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-Timed = Callable[[], float]  # runs once and returns units per second of CPU
+Timed = Callable[[], float]  # runs once and returns units per second of CPU time
 
 
 @dataclass(frozen=True)
 class Result:
-    """`ratio` is ours / other, the median over pairs; `spread` their lowest and highest. Rates are medians.
+    """Result of one comparison. `ours` and `other` are medians, `ratio` is the median of ours / other over the pairs.
 
-    `other` is a rival, which does the same, or a floor, which does only what cannot be left out.
+    `other` is a rival, which does the same work, or a floor, which does only the work that cannot be avoided.
+    `spread`: lowest and highest ratio.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Result:
     spread: tuple[float, float]
 
     def as_dict(self) -> dict[str, Any]:
+        """Return the entry of results.json."""
         return {
             "name": self.name,
             "unit": self.unit,
@@ -41,24 +43,24 @@ class Result:
 def compare(
     name: str, unit: str, ours: Timed, other_name: str, other: Timed, rounds: int = 5, *, is_rival: bool = False
 ) -> Result:
-    """Run ours and the other alternately; the first pair only warms up."""
+    """Run ours and the other in turn and return the result. The first pair is a warm-up."""
     ours(), other()
     pairs = [(ours(), other()) for _ in range(rounds)]
     mine, theirs = zip(*pairs, strict=True)
-    return paired(name, unit, other_name, mine, theirs, is_rival=is_rival)
+    return from_pairs(name, unit, other_name, mine, theirs, is_rival=is_rival)
 
 
-def paired(
+def from_pairs(
     name: str, unit: str, other_name: str, ours: Sequence[float], others: Sequence[float], *, is_rival: bool = False
 ) -> Result:
-    """Of values that were measured in pairs, whatever their unit: medians of both, and of the ratios of the pairs."""
+    """Return the result for values in any unit that were measured in pairs."""
     ratios = sorted(mine / other for mine, other in zip(ours, others, strict=True))
     spread = ratios[0], ratios[-1]
     return Result(name, unit, other_name, is_rival, median(ours), median(others), median(ratios), spread)
 
 
 def per_second(units: int, work: Callable[[], object]) -> Timed:
-    """A timed run of `work`, which handles `units`: units per second of this process's CPU."""
+    """Return a timed run of `work`, which handles `units`, in units per second of this process's CPU time."""
 
     def run() -> float:
         before = time.process_time()

@@ -1,4 +1,4 @@
-"""bench/out/report.png: all results at a glance."""
+"""Draw bench/out/report.png, an overview of all results."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,9 +17,9 @@ _ROW = 0.27  # inches
 
 
 def draw(results: Sequence[Result], head: str, path: Path) -> None:
-    """Rates to the left, everything else to the right."""
+    """Draw rates on the left and all other results on the right."""
     rates = [result for result in results if result.unit.endswith("/s")]
-    rates.sort(key=lambda result: not result.is_rival)  # rivals first, otherwise as they were measured
+    rates.sort(key=lambda result: not result.is_rival)  # rivals first, otherwise in the order of measurement
     figure = Figure(figsize=(19, max(9.0, 1.8 + _ROW * len(rates))), layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(f"MarketPrism benchmarks\n{head}", fontsize=12)
@@ -30,7 +30,7 @@ def draw(results: Sequence[Result], head: str, path: Path) -> None:
 
 
 def _small(axes: Sequence[Sequence[Axes]], results: Sequence[Result]) -> None:
-    """A panel for each unit."""
+    """Draw one panel per unit."""
     draws = {"ms": panels.latency, "µs": panels.scaling, "MB": panels.memory, "s": panels.start}
     places = [each for row in axes for each in row]
     for place, (unit, draw_panel) in zip(places, draws.items(), strict=True):
@@ -40,8 +40,8 @@ def _small(axes: Sequence[Sequence[Axes]], results: Sequence[Result]) -> None:
 
 
 def _rates(axes: Axes, results: Sequence[Result]) -> None:
-    """Bars from 1 to the ratio, with the spread of the pairs."""
-    axes.set_title("Rates: MarketPrism's by the other's (more is better)")
+    """Draw bars from 1 to the ratio, with the spread of the pairs."""
+    axes.set_title("Rates: MarketPrism divided by the other (more is better)")
     for row, result in enumerate(results):
         low, high = result.spread
         axes.barh(row, result.ratio - 1, left=1, color=RIVAL if result.is_rival else FLOOR, height=0.7)
@@ -56,7 +56,7 @@ def _rates(axes: Axes, results: Sequence[Result]) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.spines[["top", "right", "left"]].set_visible(False)
-    kinds = {RIVAL: "against a rival, which does the same", FLOOR: "against a floor, which does less"}
+    kinds = {RIVAL: "compared with a rival, which does the same", FLOOR: "compared with a floor, which does less"}
     handles = [Patch(color=color, label=text) for color, text in kinds.items()]
     axes.legend(handles=handles, frameon=False, fontsize=9, loc="upper left")
 

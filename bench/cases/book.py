@@ -1,4 +1,4 @@
-"""The book structure: updates of 36 levels with the best five read after each, against other structures."""
+"""The book's data structure, compared with others: updates of 36 levels, each followed by reading the best five."""
 
 import random
 from collections.abc import Callable, MutableMapping
@@ -23,7 +23,7 @@ class _Structure(Protocol):
 
 
 class _Bare:
-    """A dictionary, which keeps no order: what any structure on top of one has to pay."""
+    """A dictionary without order: the floor of every structure that is based on one."""
 
     def __init__(self, levels: MutableMapping[float, Level] | None = None) -> None:
         self._levels: MutableMapping[float, Level] = {} if levels is None else levels
@@ -41,7 +41,7 @@ class _Bare:
 
 
 class _Sorted(_Bare):
-    """sortedcontainers, as many Python books are built."""
+    """A sortedcontainers dictionary, which many books in Python use."""
 
     def __init__(self) -> None:
         self._sorted = SortedDict()
@@ -53,7 +53,7 @@ class _Sorted(_Bare):
 
 
 def _updates(depth: int) -> list[CheckedLevels]:
-    """First all levels; then changes that are the likelier the nearer the best price, about half of them deletions."""
+    """Return first all levels, then changes, more likely near the best price; about half of them are deletions."""
     chance = random.Random(depth)
     ranks = [min(int(chance.expovariate(6 / depth)), depth - 1) for _ in range(_UPDATES * _CHANGES)]
     first = levels([[f"{100_000 - rank}", "1.5"] for rank in range(depth)])
@@ -62,13 +62,14 @@ def _updates(depth: int) -> list[CheckedLevels]:
 
 
 def measure() -> list[Result]:
+    """Measure books of several depths."""
     results = []
     for depth in _DEPTHS:
         updates = _updates(depth)
 
-        def work(make: Callable[[], _Structure], updates: list[CheckedLevels] = updates) -> Callable[[], None]:
+        def work(create: Callable[[], _Structure], updates: list[CheckedLevels] = updates) -> Callable[[], None]:
             def run() -> None:
-                structure = make()
+                structure = create()
                 for update in updates:
                     structure.update(update)
                     structure.top(_TOP)

@@ -1,8 +1,8 @@
-"""From a WebSocket into the raw topic: the real ingest process, fed by a loopback exchange as fast as it reads.
+"""The real ingest process, from a WebSocket to the raw topic; a loopback exchange sends as fast as it reads.
 
-Against a bare `websockets` client with the same settings, which reads the same frames and drops them: what ingest adds
-to it is telling each frame's instrument, stamping it, and Kafka. Units are frames per second of the client process's
-CPU. That each frame arrived in the raw topic is counted there.
+It is compared with a bare `websockets` client with the same settings, which reads the same frames and drops them.
+Ingest also recognises each frame's instrument, stamps it, and sends it to Kafka. The unit is frames per second of the
+client process's CPU time. The lines of the raw topic are counted, so that no frame can be missing.
 """
 
 import asyncio
@@ -28,14 +28,14 @@ from schemas.raw import decode_record
 from schemas.settings import Settings, load_settings
 from schemas.topics import raw_topic
 
-_WITHIN = 60.0  # s in which all frames have to be there
+_TIMEOUT = 60.0  # s until all frames must have arrived
 _SYMBOLS = ("BTC-USDT", "ETH-USDT")
 
 
-def measure(frames: list[Frame], least: int = 200_000, rounds: int = 3) -> list[Result]:
-    """The spot frames among these, again and again until there are `least`."""
+def measure(frames: list[Frame], minimum: int = 200_000, rounds: int = 3) -> list[Result]:
+    """Measure the spot frames among these, repeated until there are at least `minimum`."""
     spot = [frame for _, key, frame in frames if key.endswith("-USDT") and frame.startswith(b'{"stream"')]
-    spot *= -(-least // len(spot))
+    spot *= -(-minimum // len(spot))
     numbers = count()
     with tempfile.TemporaryDirectory() as name, Broker(Path(name) / "kafka", free_port()) as broker:
         folder = Path(name)
@@ -58,7 +58,7 @@ def _ingest_cpu(kafka: str, prefix: str, folder: Path, frames: int) -> float:
         feeds=("binance-spot",),
         symbols=_SYMBOLS,
         endpoints=endpoints(port),
-        buffer_mb=512,  # the broker may be behind for a moment, and nothing is to be dropped
+        buffer_mb=512,  # no frame may be dropped, even if the broker lags for a moment
     )
     asyncio.run(create_topics(settings))
     with ExitStack() as stack:
@@ -82,7 +82,7 @@ def _client_cpu(folder: Path, frames: int) -> float:
     ):
         before = cpu_seconds(client)
         _send_all(port)
-        deadline = time.monotonic() + _WITHIN
+        deadline = time.monotonic() + _TIMEOUT
         while "read" not in client.output():
             assert time.monotonic() < deadline, client.tail()
             time.sleep(0.05)
@@ -97,22 +97,24 @@ def _frame_server(port: int, folder: Path) -> Child:
 def _send_all(port: int) -> None:
     with connect(f"ws://127.0.0.1:{port}{CONTROL}", ping_interval=None) as control:
         control.send("go")
-        control.recv(timeout=_WITHIN)
+        control.recv(timeout=_TIMEOUT)
 
 
 async def _until_raw(settings: Settings, head: bytes, lines: int) -> None:
-    """Wait until so many lines are in the raw topic: frames that begin so, or markers that hold it."""
+    """Wait until the raw topic has this number of frames that begin with `head`, or markers that contain it."""
     topic = settings.topic(raw_topic("binance"))
     places = [TopicPartition(topic, number) for number in range(settings.partitions)]
-    async with AIOKafkaConsumer(bootstrap_servers=settings.kafka) as consumer, asyncio.timeout(_WITHIN):
+    async with AIOKafkaConsumer(bootstrap_servers=settings.kafka) as consumer, asyncio.timeout(_TIMEOUT):
         consumer.assign(places)
         await consumer.seek_to_beginning(*places)
         found = 0
         while found < lines:
             for messages in (await consumer.getmany(timeout_ms=100)).values():
-                found += sum(_is(line.frame, head) for message in messages for line in decode_record(message.value))
+                found += sum(
+                    _matches(line.frame, head) for message in messages for line in decode_record(message.value)
+                )
     assert found == lines, f"{found} lines instead of {lines}"
 
 
-def _is(frame: bytes, head: bytes) -> bool:
+def _matches(frame: bytes, head: bytes) -> bool:
     return frame.startswith(head) or (frame.startswith(MARKER) and head in frame)

@@ -1,4 +1,4 @@
-"""The windowed join alone: quotes of one symbol on several exchanges, against decoding the same lines."""
+"""The windowed join alone, with quotes of one symbol on several exchanges, compared with decoding the same lines."""
 
 import random
 
@@ -8,23 +8,27 @@ from bench.harness import Result, compare, per_second
 from schemas.settings import Settings, load_settings
 from streams.arbitrage.join import JoinProcessor
 
-_QUOTES, _EACH = 40_000, 20  # quotes in all, and of a record
+_QUOTES = 40_000
+_QUOTES_PER_RECORD = 20
 _EXCHANGES = (2, 6, 20)
 
 
 class _AnyExchange(Settings):
+    """Settings with a fee for exchanges that do not exist."""
+
     def taker_fee_bps(self, exchange: str, symbol: str) -> float:
         return 10.0
 
 
 def _lines(exchanges: int) -> list[bytes]:
-    """Quotes of five levels a side, in turn and 0.1 ms apart, around one price: within the fees, as they mostly are."""
+    """Return quotes of five levels a side, 0.1 ms apart, which differ by less than the fees, as most real ones do."""
     chance, lines = random.Random(exchanges), []
     for number in range(_QUOTES):
         name, now = f"exchange{number % exchanges}", 1_790_000_000_000_000 + number * 100
         middle = 60_000 + chance.random() * 10
+        offset, line = divmod(number, _QUOTES_PER_RECORD)
         quote = {
-            "source": f"{name}:0:{number // _EACH}:{number % _EACH}:0", "exchange": name, "symbol": "BTC-USDT",
+            "source": f"{name}:0:{offset}:{line}:0", "exchange": name, "symbol": "BTC-USDT",
             "timestamp": now, "local_timestamp": now, "origin": "bbo", "sequence": number,
             "bids": [[f"{middle - 1 - rank:.2f}", "1.5"] for rank in range(5)],
             "asks": [[f"{middle + 1 + rank:.2f}", "1.5"] for rank in range(5)],
@@ -34,10 +38,12 @@ def _lines(exchanges: int) -> list[bytes]:
 
 
 def measure() -> list[Result]:
+    """Measure the join of several numbers of exchanges."""
     settings, results = _AnyExchange(**load_settings().model_dump()), []
     for exchanges in _EXCHANGES:
         lines = _lines(exchanges)
-        values = [b"\n".join(lines[at : at + _EACH]) for at in range(0, _QUOTES, _EACH)]
+        starts = range(0, _QUOTES, _QUOTES_PER_RECORD)
+        values = [b"\n".join(lines[start : start + _QUOTES_PER_RECORD]) for start in starts]
 
         def ours(values: list[bytes] = values) -> None:
             partition = JoinProcessor(0, settings)

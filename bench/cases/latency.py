@@ -1,13 +1,14 @@
-"""From a frame's receipt to its signal: ingest and one worker, and the same number of hops of bare aiokafka.
+"""Latency from a frame's receipt to its signal, through ingest and one worker, compared with a bare aiokafka relay.
 
-Ours has three topics on the way: ingest → raw → the worker's books agent → join → its arbitrage agent → signals. Timed
-is from ingest's stamp of the frame that opens or closes an opportunity until the signal is at a consumer. The relay has
-three as well, on the same broker and with the same frames: a process that stamps each frame → A → a second process's
-first task → B → its second task → C. Timed is from the stamp of each frame until it is at a consumer of C.
+Ours passes three topics: ingest → raw → the worker's books agent → join → its arbitrage agent → signals. It is timed
+from ingest's stamp of the frame that opens or closes an opportunity until a consumer receives the signal. The relay
+passes three topics as well, on the same broker and with the same frames: a process that stamps each frame → A → a
+second process's first task → B → its second task → C. It is timed from the stamp of each frame until a consumer of C
+has it.
 
-Both get their frames from an exchange on loopback at a steady rate, of all feeds together. They are measured in turn;
-the one that is not gets just enough frames to stay as it is. Where a rate is more than one of them can do, its frames
-queue, and the latency is that of the queue.
+Both receive frames from a loopback exchange at a steady rate, which counts the frames of all feeds. They are measured
+in turn; the other one receives just enough frames to keep its connections and books alive. If a rate is more than a
+side can process, its frames queue, and the latency is that of the queue.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import NewTopic
 from websockets.asyncio.client import connect
 
-from bench.harness import Result, paired
+from bench.harness import Result, from_pairs
 from bench.rigs import relay
 from bench.rigs.latency_side import Side, StampOf, stamp_of_frame, stamp_of_signal
 from bench.rigs.loopback_exchange import CONTROL, endpoints
@@ -34,11 +35,12 @@ from marketprism.ops.topics import admin, create_topics
 from schemas.settings import Settings, load_settings
 from schemas.topics import SIGNALS
 
-_RATES = (500, 2_000, 10_000)  # frames a second
+_RATES = (500, 2_000, 10_000)  # frames per second
 _PERCENTILES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
 
 
 def measure(seconds: float = 7.0, rounds: int = 1) -> list[Result]:
+    """Measure the percentiles of latency at several rates, each for `seconds`."""
     with tempfile.TemporaryDirectory() as name, Broker(Path(name) / "kafka", free_port()) as broker:
         ports = free_port(), free_port()
         settings = load_settings(
@@ -62,7 +64,7 @@ def _children(settings: Settings, ports: tuple[int, int], logs: Path) -> Iterato
         yield child(f"exchange-{port}", "serving", "bench.rigs.paced_server", str(port))
     yield worker(settings, logs / "worker")
     yield child("ingest", "connected", "ingest")
-    yield child("hops", "handing on", "bench.rigs.relay", "hops", settings.kafka)
+    yield child("hops", "relaying", "bench.rigs.relay", "hops", settings.kafka)
     yield child("entry", "connected", "bench.rigs.relay", "entry", settings.kafka, str(ports[1]))
 
 
@@ -77,12 +79,12 @@ async def _measure(settings: Settings, ports: tuple[int, int], seconds: float, r
         _side(settings, ports[0], settings.topic(SIGNALS), stamp_of_signal) as ours,
         _side(settings, ports[1], relay.TOPICS[-1], stamp_of_frame) as floor,
     ):
-        for side in (ours, floor):  # until the broker's virtual machine has compiled what it needs
+        for side in (ours, floor):  # warm-up, in which the broker's virtual machine compiles its code
             await side.latencies(2_000, seconds)
         results = []
         for rate in _RATES:
             pairs = [(await ours.latencies(rate, seconds), await floor.latencies(rate, seconds)) for _ in range(rounds)]
-            results += [_result(rate, name, part, pairs) for name, part in _PERCENTILES.items()]
+            results += [_result(rate, name, quantile, pairs) for name, quantile in _PERCENTILES.items()]
         return results
 
 
@@ -94,12 +96,12 @@ async def _side(settings: Settings, port: int, topic: str, stamp_of: StampOf) ->
         side = Side(control, consumer, stamp_of)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         follower = tasks.create_task(side.follow())
-        await side.through(time.time_ns())
+        await side.until_drained(time.time_ns())
         yield side
         follower.cancel()
 
 
-def _result(rate: int, name: str, part: float, pairs: list[tuple[list[float], list[float]]]) -> Result:
-    found = [(ours[int(part * len(ours))], floor[int(part * len(floor))]) for ours, floor in pairs]
-    mine, theirs = zip(*found, strict=True)
-    return paired(f"frame to signal at {rate:,}/s, {name}", "ms", "bare aiokafka relay", mine, theirs)
+def _result(rate: int, name: str, quantile: float, pairs: list[tuple[list[float], list[float]]]) -> Result:
+    values = [(ours[int(quantile * len(ours))], floor[int(quantile * len(floor))]) for ours, floor in pairs]
+    mine, theirs = zip(*values, strict=True)
+    return from_pairs(f"frame to signal at {rate:,}/s, {name}", "ms", "bare aiokafka relay", mine, theirs)

@@ -1,7 +1,7 @@
-"""Parse + normalize + book, frame by frame, against cryptofeed and against parsing alone; and with events out.
+"""Parse, normalize and apply to a book, frame by frame, compared with cryptofeed and with parsing alone.
 
-Nothing is encoded in the first: what both hand over are objects. HTX's frames come zipped, and are unpacked by both.
-`events` is the worker's way of a raw record to JSON.
+Both produce objects, and nothing is encoded. HTX's frames are gzip, and both decompress them. The case `events`
+measures the worker's whole path from a raw record to JSON events instead.
 """
 
 import gzip
@@ -34,11 +34,11 @@ _RIVALS = {
 }
 _SHOWN = ("binance:BTC-USDT", "binance:BTC-USDT-PERP")
 _SEED = b'{"lastUpdateId"'
-_LEAST = 10_000  # frames a run: short recordings are gone through several times
+_MIN_FRAMES = 10_000  # per run; short recordings are repeated
 
 
 def _of_kind(frames: Sequence[Frame], mark: bytes) -> list[Frame]:
-    """The frames of one kind, and the snapshot that the book begins with."""
+    """Return the frames of one kind, and the snapshot that the book begins with."""
     return [frame for frame in frames if mark in frame[2][:80] or frame[2].startswith(_SEED)]
 
 
@@ -47,24 +47,25 @@ def _instrument(key: str) -> Instrument:
     return assumed_instrument(feed_of(exchange, symbol).name, exchange, symbol)
 
 
-def _normalized(frames: Sequence[Frame]) -> Callable[[], None]:
-    """Every frame to its events, the books kept."""
+def _normalize(frames: Sequence[Frame]) -> Callable[[], None]:
+    """Return work that normalizes every frame and applies book messages to a book."""
     instruments = {key: _instrument(key) for key in dict.fromkeys(key for _, key, _ in frames)}
     feed = next(iter(instruments.values())).feed
-    zipped, decode = feed.startswith("htx"), CONNECTORS[feed]().decode
-    own = [(stamp // 1000, key, gzip.compress(frame) if zipped else frame) for stamp, key, frame in frames]
+    gzipped, decode = feed.startswith("htx"), CONNECTORS[feed]().decode
+    own = [(stamp // 1000, key, gzip.compress(frame) if gzipped else frame) for stamp, key, frame in frames]
 
     def run() -> None:
         books = {key: OrderBook(feed) for key in instruments}
         for now, key, frame in own:
-            for event in parse(decode(frame) if zipped else frame, instruments[key], now):
+            for event in parse(decode(frame) if gzipped else frame, instruments[key], now):
                 if type(event) is BookMessage:
                     books[key].take(event)
 
     return run
 
 
-def _parsed(frames: Sequence[Frame]) -> Callable[[], None]:
+def _parse_only(frames: Sequence[Frame]) -> Callable[[], None]:
+    """Return work that parses every frame."""
     own = [frame for _, _, frame in frames]
 
     def run() -> None:
@@ -74,7 +75,7 @@ def _parsed(frames: Sequence[Frame]) -> Callable[[], None]:
     return run
 
 
-def _often(work: Callable[[], None], times: int) -> Callable[[], None]:
+def _repeat(work: Callable[[], None], times: int) -> Callable[[], None]:
     def run() -> None:
         for _ in range(times):
             work()
@@ -83,21 +84,21 @@ def _often(work: Callable[[], None], times: int) -> Callable[[], None]:
 
 
 def measure(frames: Sequence[Frame], rounds: int) -> list[Result]:
-    """Binance by instrument and kind of frame, then the other exchanges' recordings."""
+    """Measure Binance by instrument and kind of frame, then the recordings of the other exchanges."""
     results = []
     for key in dict.fromkeys(key for _, key, _ in frames if key in _SHOWN):
         for kind, mark in _KINDS.items():
-            chosen = _of_kind([frame for frame in frames if frame[1] == key], mark)
-            results += _against_both(f"normalize + book: {key} {kind}", chosen, rounds)
+            selected = _of_kind([frame for frame in frames if frame[1] == key], mark)
+            results += _against_both(f"normalize + book: {key} {kind}", selected, rounds)
     for feed, recorded in load_others():
         results += _against_both(f"normalize + book: {feed}", recorded, rounds)
     return results
 
 
 def _against_both(name: str, frames: Sequence[Frame], rounds: int) -> list[Result]:
-    times = 1 + _LEAST // len(frames)
-    ours = per_second(times * len(frames), _often(_normalized(frames), times))
-    floor = per_second(times * len(frames), _often(_parsed(frames), times))
+    times = 1 + _MIN_FRAMES // len(frames)
+    ours = per_second(times * len(frames), _repeat(_normalize(frames), times))
+    floor = per_second(times * len(frames), _repeat(_parse_only(frames), times))
     results = [compare(name, "frames/s", ours, "orjson alone", floor, rounds)]
     instruments = [_instrument(key) for key in dict.fromkeys(key for _, key, _ in frames)]
     symbols = [instrument.exchange_symbol for instrument in instruments]
@@ -109,18 +110,18 @@ def _against_both(name: str, frames: Sequence[Frame], rounds: int) -> list[Resul
 
 
 def measure_events(frames: Sequence[Frame], rounds: int) -> list[Result]:
-    """A raw record to JSON events, as a worker has it, by kind; BBOs with a book's levels behind them, and without."""
+    """Measure raw records to JSON events in a worker's processor, by kind of frame; BBOs with and without a book."""
     settings, results = load_settings(), []
     kinds = {kind: _of_kind(frames, mark) for kind, mark in _KINDS.items()}
     kinds["BBO without a book"] = [frame for frame in kinds["BBO"] if not frame[2].startswith(_SEED)]
-    for kind, chosen in kinds.items():
-        values = [value for _, value in raw_records(chosen, 1)]
+    for kind, selected in kinds.items():
+        values = [value for _, value in raw_records(selected, 1)]
 
         def run(values: list[bytes] = values) -> None:
             partition = RawProcessor("binance", 0, settings)
             for offset, value in enumerate(values):
                 partition.process(offset, value)
 
-        ours, floor = per_second(len(chosen), run), per_second(len(chosen), _parsed(chosen))
+        ours, floor = per_second(len(selected), run), per_second(len(selected), _parse_only(selected))
         results.append(compare(f"raw record to JSON events: {kind}", "frames/s", ours, "orjson alone", floor, rounds))
     return results

@@ -1,9 +1,9 @@
-"""One worker's cost per frame, as many frames spread over 10, 100 and 1,000 instruments; two workers beside one.
+"""One worker's cost per frame with 10, 100 and 1,000 instruments, and the speed of two workers compared with one.
 
-All frames are made, of 400 levels a side, and every instrument's book is live before anything is counted. The cost is
-the worker process's CPU until nothing is left, checkpoints included: those of all books that changed, each second.
-Two workers share the partitions of one topic. What counts is the clock, until the last trade is published; they have
-the machine's cores together with the broker, so that with two cores they cannot be twice as fast.
+The same number of generated frames is spread over all instruments. Books have 400 levels a side, and all are live
+before the measurement. The cost is the worker process's CPU time until its lag is 0, including the checkpoints of all
+changed books every second. Two workers share the partitions of one topic; their speed is measured by the clock until
+the last trade is published. They share the machine's cores with the broker, so on two cores they are not twice as fast.
 """
 
 import asyncio
@@ -14,9 +14,9 @@ from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 
-from bench.harness import Result, paired
-from bench.rigs.many import changes, seeds
-from bench.rigs.raw_topics import cpu_seconds, raw_records, send, until_done, worker
+from bench.harness import Result, from_pairs
+from bench.rigs.many_instruments import changes, seeds
+from bench.rigs.raw_topics import cpu_seconds, raw_records, send, until_workers_drained, worker
 from marketprism.local.broker import Broker, free_port
 from marketprism.local.processes import Child
 from marketprism.ops.lag import LagReader
@@ -25,10 +25,11 @@ from schemas.settings import Settings, load_settings
 
 _INSTRUMENTS = (10, 100, 1_000)
 _SHARED = 100  # instruments of the topic that two workers share
-_PAIRS = 2  # for one round of costs: the clock varies more than CPU does
+_PAIRS = 2  # of speeds per round of costs, as the clock varies more than CPU time
 
 
 def measure(frames: int = 100_000, rounds: int = 1) -> list[Result]:
+    """Measure costs and speeds."""
     with _Scaling(frames) as scaling:
         costs = [[scaling.cost(instruments) for instruments in _INSTRUMENTS] for _ in range(rounds)]
         speeds = [(scaling.speed(2), scaling.speed(1)) for _ in range(_PAIRS * rounds)]
@@ -36,15 +37,17 @@ def measure(frames: int = 100_000, rounds: int = 1) -> list[Result]:
     two, one = zip(*speeds, strict=True)
     return [
         *(
-            paired(f"cost per frame, {instruments:,} instruments", "µs", f"{_INSTRUMENTS[0]} instruments", values, few)
+            from_pairs(
+                f"cost per frame, {instruments:,} instruments", "µs", f"{_INSTRUMENTS[0]} instruments", values, few
+            )
             for instruments, values in zip(_INSTRUMENTS[1:], more, strict=True)
         ),
-        paired("two workers", "frames/s of the clock", "one worker", two, one),
+        from_pairs("two workers", "frames/s of the clock", "one worker", two, one),
     ]
 
 
 class _Scaling:
-    """A broker, and fresh topics for every run."""
+    """A running broker, with new topics for every measurement."""
 
     def __init__(self, frames: int) -> None:
         self._frames = frames
@@ -60,16 +63,16 @@ class _Scaling:
         self._open.close()
 
     def cost(self, instruments: int) -> float:
-        """One worker's CPU, µs per frame."""
+        """Return one worker's CPU time per frame, in µs."""
         records = raw_records(changes(instruments, self._frames), 2)
-        with self._workers(1, instruments) as (settings, [only]):
-            before = cpu_seconds(only)
+        with self._workers(1, instruments) as (settings, [child]):
+            before = cpu_seconds(child)
             asyncio.run(send(settings, records))
-            asyncio.run(until_done(settings))
-            return (cpu_seconds(only) - before) / self._frames * 1e6
+            asyncio.run(until_workers_drained(settings))
+            return (cpu_seconds(child) - before) / self._frames * 1e6
 
     def speed(self, workers: int) -> float:
-        """Frames per second of the clock."""
+        """Return frames per second by the clock."""
         records = raw_records(changes(_SHARED, self._frames), 2)
         trades = sum(1 for turn in range(self._frames) if turn // _SHARED % 6 == 4)
         with self._workers(workers, _SHARED) as (settings, _):
@@ -77,24 +80,24 @@ class _Scaling:
 
     @contextmanager
     def _workers(self, workers: int, instruments: int) -> Iterator[tuple[Settings, list[Child]]]:
-        """So many workers that have these instruments' books, and nothing before them."""
+        """Run workers that hold these instruments' books and have no lag."""
         prefix = f"b{next(self._numbers)}."
         settings = load_settings(kafka=self._broker.bootstrap, topic_prefix=prefix, partitions=2)
         asyncio.run(create_topics(settings))
         with ExitStack() as running:
             logs = [self._folder / f"{prefix}{number}.log" for number in range(workers)]
             children = [running.enter_context(worker(settings, log)) for log in logs]
-            asyncio.run(send(settings, raw_records(seeds(instruments), 2, each=1)))
-            asyncio.run(until_done(settings))
+            asyncio.run(send(settings, raw_records(seeds(instruments), 2, frames_per_record=1)))
+            asyncio.run(until_workers_drained(settings))
             yield settings, children
 
 
 async def _seconds(settings: Settings, records: list[tuple[int, bytes]], trades: int) -> float:
-    """Until so many trades are published."""
-    async with LagReader(settings) as progress:
-        await progress.read()  # the first look takes longer than the others
+    """Return the seconds until this number of trades is published."""
+    async with LagReader(settings) as lag:
+        await lag.read()  # the first call takes longer than the others
         began = time.monotonic()
         await send(settings, records)
-        while (await progress.read()).records["market.trades"] < trades:
+        while (await lag.read()).records["market.trades"] < trades:
             await asyncio.sleep(0.02)
     return time.monotonic() - began

@@ -1,13 +1,13 @@
-"""The sink's way into the embedded ClickHouse beside the engine's own bulk insert of the same JSON.
+"""The sink's inserts into the embedded ClickHouse, compared with the engine's own bulk insert of the same JSON.
 
-The sink's way also drops repetitions, checks every row and writes the projections.
+The sink also drops duplicates, checks every row and writes the projections.
 """
 
+import itertools
 import random
 import tempfile
 from collections.abc import Callable
 from functools import partial
-from itertools import count
 from pathlib import Path
 
 import orjson
@@ -19,8 +19,8 @@ from sinks.migrations import migrate
 from sinks.storage.base import Block
 from sinks.storage.embedded import EmbeddedStorage
 
-_BLOCK = 20_000
-_DAY = 1_723_075_200_000_000
+_BLOCK_ROWS = 20_000
+_BEGIN_US = 1_723_075_200_000_000
 _LEVELS = "Array(Tuple(Decimal(76, 18), Decimal(76, 18)))"
 _HEAD = "source String, exchange String, symbol String, timestamp Int64, local_timestamp Int64"
 _STRUCTURES = {
@@ -40,8 +40,8 @@ def _event(table: str, number: int, chance: random.Random) -> bytes:
         "source": f"binance:0:{number // 4}:{number % 4}:0",
         "exchange": "binance",
         "symbol": chance.choice(["BTC-USDT", "ETH-USDT"]),
-        "timestamp": _DAY + number * 1_000,
-        "local_timestamp": _DAY + number * 1_000 + 1_234,
+        "timestamp": _BEGIN_US + number * 1_000,
+        "local_timestamp": _BEGIN_US + number * 1_000 + 1_234,
     }
     if table == "trades":
         price, amount = _levels(chance, 1)[0]
@@ -58,31 +58,32 @@ def _event(table: str, number: int, chance: random.Random) -> bytes:
     return orjson.dumps(head | kind | {"sequence": number + 1} | previous | sides)
 
 
-def results(rows: int = 100_000, rounds: int = 3) -> list[Result]:
-    """One result a table: rows per second of CPU, through the sink's way and through the engine's own."""
-    found = []
+def measure(rows: int = 100_000, rounds: int = 3) -> list[Result]:
+    """Measure rows per second of CPU time for each table, inserted by the sink and in bulk."""
+    results = []
     with tempfile.TemporaryDirectory() as directory:
         settings = load_settings(clickhouse=f"chdb://{directory}/clickhouse", database="bench")
         storage = EmbeddedStorage(settings)
         migrate(storage, settings)
         for table in _STRUCTURES:
-            number_of_rows = rows // 10 if table == "books" else rows
+            count = rows // 10 if table == "books" else rows
             chance = random.Random(1)
-            values = [_event(table, number, chance) for number in range(number_of_rows)]
+            values = [_event(table, number, chance) for number in range(count)]
             bulk = _bulk(storage, table, values, Path(directory))
-            ours, floor = per_second(number_of_rows, _sink(storage, table, values)), per_second(number_of_rows, bulk)
-            found.append(compare(f"store {table}", "rows/s", ours, "JSONEachRow in bulk", floor, rounds))
+            ours, floor = per_second(count, _sink(storage, table, values)), per_second(count, bulk)
+            results.append(compare(f"store {table}", "rows/s", ours, "JSONEachRow in bulk", floor, rounds))
         storage.close()
-    return found
+    return results
 
 
 def _sink(storage: EmbeddedStorage, table: str, values: list[bytes]) -> Callable[[], None]:
-    rounds = count()
+    """Return work that inserts as the sink does."""
+    rounds = itertools.count()
 
     def run() -> None:
         number, sources = next(rounds), SeenSources()
-        for first in range(0, len(values), _BLOCK):
-            fresh = [value for value in values[first : first + _BLOCK] if sources.is_new(value)]
+        for first in range(0, len(values), _BLOCK_ROWS):
+            fresh = [value for value in values[first : first + _BLOCK_ROWS] if sources.is_new(value)]
             block = Block(0, fresh, list(range(first, first + len(fresh))))
             refusal = storage.insert(f"bench.{table}", block, f"{number}:{block.token(table)}")
             assert refusal is None, refusal
@@ -91,7 +92,7 @@ def _sink(storage: EmbeddedStorage, table: str, values: list[bytes]) -> Callable
 
 
 def _bulk(storage: EmbeddedStorage, table: str, values: list[bytes], directory: Path) -> Callable[[], None]:
-    """The same JSON, from a file into a table without projections, checks or dates."""
+    """Return work that inserts the same JSON from a file into a table without projections, checks or dates."""
     file = directory / f"{table}.jsonl"
     file.write_bytes(b"\n".join(values) + b"\n")
     columns = _STRUCTURES[table]

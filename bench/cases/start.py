@@ -1,9 +1,9 @@
-"""How long a worker takes to start, and to go on after a kill, with 100 and 1,000 books in its checkpoint table.
+"""Time of a worker's start and of its recovery after a kill, with 100 and 1,000 books in its checkpoint table.
 
-Against the same without books. A start is from the command until the table is restored ("Worker ready"), after a
-regular stop. A recovery is from the kill until all that came since is published; it contains the six seconds after
-which the broker gives a killed worker's partitions to the next. Books are of 400 levels a side, each with the few
-checkpoints of a short life: a changelog that has not been compacted for long takes longer.
+Both are compared with the times without books. The start is measured after a regular stop, from the command until the
+table is restored ("Worker ready"). The recovery is measured from the kill until all records sent since are published,
+which includes the six seconds until the broker reassigns a killed worker's partitions. Books have 400 levels a side and
+few checkpoints each; with a changelog that has not been compacted for long, both take longer.
 """
 
 import asyncio
@@ -12,10 +12,10 @@ import time
 from itertools import count, islice
 from pathlib import Path
 
-from bench.harness import Result, paired
+from bench.harness import Result, from_pairs
 from bench.rigs.frames import Frame
-from bench.rigs.many import changes, seeds
-from bench.rigs.raw_topics import raw_records, send, until_done, worker
+from bench.rigs.many_instruments import changes, seeds
+from bench.rigs.raw_topics import raw_records, send, until_workers_drained, worker
 from marketprism.local.broker import Broker, free_port
 from marketprism.local.processes import Child
 from marketprism.ops.lag import LagReader
@@ -23,12 +23,13 @@ from marketprism.ops.topics import create_topics
 from schemas.settings import Settings, load_settings
 
 _BOOKS = (0, 100, 1_000)
-_WAITING = 1_000  # BBOs that come while the worker is dead
+_WAITING = 1_000  # BBOs sent while the worker is dead
 _QUOTES = "market.quotes"
 _PARTITIONS = 2
 
 
 def measure(rounds: int = 1) -> list[Result]:
+    """Measure start and recovery for each number of books."""
     numbers = count()
     with tempfile.TemporaryDirectory() as folder, Broker(Path(folder) / "kafka", free_port()) as broker:
 
@@ -38,20 +39,20 @@ def measure(rounds: int = 1) -> list[Result]:
             asyncio.run(create_topics(settings))
             return _times(settings, books, worker(settings, Path(folder) / f"{prefix}log"))
 
-        found = [[times(books) for books in _BOOKS] for _ in range(rounds)]
+        measured = [[times(books) for books in _BOOKS] for _ in range(rounds)]
     results = []
-    for which, title in enumerate(("start of a worker", "recovery of a killed worker")):
-        none, *some = ([times[which] for times in of_books] for of_books in zip(*found, strict=True))
-        for books, seconds in zip(_BOOKS[1:], some, strict=True):
-            results.append(paired(f"{title}, {books:,} books", "s", "no books", seconds, none))
+    for index, title in enumerate(("start of a worker", "recovery of a killed worker")):
+        without, *others = ([times[index] for times in of_books] for of_books in zip(*measured, strict=True))
+        for books, seconds in zip(_BOOKS[1:], others, strict=True):
+            results.append(from_pairs(f"{title}, {books:,} books", "s", "no books", seconds, without))
     return results
 
 
 def _times(settings: Settings, books: int, child: Child) -> tuple[float, float]:
-    """Start and recovery, s."""
+    """Return the times of start and recovery, in seconds."""
     with child:
-        asyncio.run(send(settings, raw_records(seeds(books), _PARTITIONS, each=1)))
-        asyncio.run(until_done(settings))
+        asyncio.run(send(settings, raw_records(seeds(books), _PARTITIONS, frames_per_record=1)))
+        asyncio.run(until_workers_drained(settings))
     began = time.monotonic()
     with child:
         started = time.monotonic() - began
@@ -59,18 +60,18 @@ def _times(settings: Settings, books: int, child: Child) -> tuple[float, float]:
 
 
 def _waiting(books: int) -> list[Frame]:
-    """BBOs of all books; the same number whatever there is."""
-    of_all = changes(books or _BOOKS[1], 2 * _WAITING)
-    return list(islice((frame for frame in of_all if b"@bookTicker" in frame[2]), _WAITING))
+    """Return BBOs of all books, the same number for any number of books."""
+    frames = changes(books or _BOOKS[1], 2 * _WAITING)
+    return list(islice((frame for frame in frames if b"@bookTicker" in frame[2]), _WAITING))
 
 
 async def _recovery(settings: Settings, child: Child, waiting: list[Frame]) -> float:
-    async with LagReader(settings) as progress:
-        published = (await progress.read()).records[_QUOTES]
+    async with LagReader(settings) as lag:
+        published = (await lag.read()).records[_QUOTES]
         began = time.monotonic()
         child.kill()
         await send(settings, raw_records(waiting, _PARTITIONS))
         child.spawn()
-        while (await progress.read()).records[_QUOTES] < published + len(waiting):
+        while (await lag.read()).records[_QUOTES] < published + len(waiting):
             await asyncio.sleep(0.01)
     return time.monotonic() - began

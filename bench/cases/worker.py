@@ -1,7 +1,7 @@
-"""One Faust worker from raw topic to published events: books, join, checkpoints and publishing included.
+"""One Faust worker from raw topic to published events, including books, join, checkpoints and publishing.
 
-Against the same work in one process without Kafka and Faust, and against a plain aiokafka consumer of the same records.
-Units are frames per second of the worker process's CPU, from its first record to its last checkpoint.
+It is compared with the same work in one process without Kafka and Faust, and with a plain aiokafka consumer of the same
+records. The unit is frames per second of the worker process's CPU time, from its first record to its last checkpoint.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from bench.harness import Result, compare, per_second
 from bench.rigs.frames import Frame
-from bench.rigs.raw_topics import cpu_seconds, raw_records, send, until_done, worker
+from bench.rigs.raw_topics import cpu_seconds, raw_records, send, until_workers_drained, worker
 from marketprism.local.broker import Broker, free_port
 from marketprism.ops.topics import create_topics
 from schemas.settings import Settings, load_settings
@@ -27,20 +27,21 @@ _PARTITIONS = 2
 
 
 def measure(frames: list[Frame], rounds: int = 3) -> list[Result]:
+    """Measure a worker, the same work in one process, and a plain consumer."""
     numbers = count()
     with tempfile.TemporaryDirectory() as folder, Broker(Path(folder) / "kafka", free_port()) as broker:
 
-        def prepared() -> Settings:
+        def filled_topics() -> Settings:
             prefix = f"b{next(numbers)}."
             settings = load_settings(kafka=broker.bootstrap, topic_prefix=prefix, partitions=_PARTITIONS)
             asyncio.run(_fill(settings, frames))
             return settings
 
         def ours() -> float:
-            return len(frames) / _worker_cpu(prepared(), Path(folder) / f"{next(numbers)}.log")
+            return len(frames) / _worker_cpu(filled_topics(), Path(folder) / f"{next(numbers)}.log")
 
         def floor() -> float:
-            settings = prepared()
+            settings = filled_topics()
             before = time.process_time()
             asyncio.run(_consume(settings))
             return len(frames) / (time.process_time() - before)
@@ -53,7 +54,7 @@ def measure(frames: list[Frame], rounds: int = 3) -> list[Result]:
 
 
 def _in_process(frames: list[Frame]) -> Callable[[], None]:
-    """Both agents' work on raw records of these frames."""
+    """Return the work of both agents on raw records of these frames."""
     values = [value for _, value in raw_records(frames, 1)]
     settings = load_settings(partitions=_PARTITIONS)
 
@@ -72,10 +73,10 @@ async def _fill(settings: Settings, frames: list[Frame]) -> None:
 
 
 def _worker_cpu(settings: Settings, log: Path) -> float:
-    """CPU seconds of a worker over all records: from when it is ready until nothing is before it."""
+    """Return the CPU seconds that a worker uses for all records, from when it is ready until its lag is 0."""
     with worker(settings, log) as child:
         before = cpu_seconds(child)
-        asyncio.run(until_done(settings))
+        asyncio.run(until_workers_drained(settings))
         return cpu_seconds(child) - before
 
 

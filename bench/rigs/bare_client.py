@@ -1,4 +1,4 @@
-"""`python -m bench.rigs.bare_client PORT FRAMES`: subscribes, reads so many frames and drops them; says when it has."""
+"""`python -m bench.rigs.bare_client PORT FRAMES`: subscribe, read and drop that number of frames, then print `read`."""
 
 import asyncio
 import sys

@@ -1,4 +1,4 @@
-"""The smallest Faust worker: one agent that reads the raw topics and does nothing.
+"""A minimal Faust worker with one agent that reads the raw topics and does nothing.
 
 Run it with `faust -A bench.rigs.bare_worker worker`.
 """
@@ -17,6 +17,6 @@ raw_channel = app.topic(*(settings.topic(raw_topic(name)) for name in EXCHANGES)
 
 
 @app.agent(raw_channel)
-async def nothing(stream: Any) -> None:
+async def discard(stream: Any) -> None:
     async for _ in stream:
         pass

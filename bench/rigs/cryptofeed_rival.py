@@ -1,7 +1,7 @@
-"""cryptofeed over recorded frames, in its own environment: run by `bench/rigs/rival.py`, imports nothing of ours.
+"""Run cryptofeed on recorded frames. `bench/rigs/rival.py` starts this in its own environment, without our packages.
 
-Arguments: the library's class (`Binance`, `OKX`, …), a file of `<receipt ns> <frame>` lines, how many times a run goes
-through it, the exchange's names of all symbols. Each line on standard input is a run; its CPU seconds are the answer.
+Arguments: the library's class (`Binance`, `OKX`, …), a file of `<receipt ns> <frame>` lines, how often a run repeats
+the file, and the exchange's names of all symbols. Each line on standard input starts a run, which prints CPU seconds.
 """
 
 import asyncio
@@ -19,30 +19,30 @@ from cryptofeed.types import OrderBook
 from yapic import json
 
 _SNAPSHOT = '{"lastUpdateId"'
-# Each in the way that does as much as ours: checksums are checked. Deribit's raw books want an account: any will do.
+# Options with which it does the same work as ours: checksums are verified. Deribit's raw books require some account.
 _OPTIONS: dict[str, dict[str, Any]] = {
     "OKX": {"checksum_validation": True},
     "Deribit": {"config": {"deribit": {"key_id": "none", "key_secret": "none"}}},
 }
-_ZIPPED = ("Huobi", "HuobiSwap")
+_GZIPPED = ("Huobi", "HuobiSwap")
 
 
 class _Connection:
     uuid = "recorded"
 
 
-async def _take(update: Any, timestamp: float) -> None:
-    """What a user of the library is called with."""
+async def _ignore(update: Any, timestamp: float) -> None:
+    """Callback of the library's user."""
 
 
 def _feed(kind: str, symbols: list[str], snapshots: list[str]) -> Any:
     cls = getattr(exchanges, kind)
     Symbols.set(cls.id, {name: name for name in symbols}, {"instrument_type": dict.fromkeys(symbols, "spot")})
     channels = [L2_BOOK, TRADES, TICKER] if kind.startswith("Binance") else [L2_BOOK, TRADES]
-    feed = cls(symbols=symbols, channels=channels, callbacks=dict.fromkeys(channels, _take), **_OPTIONS.get(kind, {}))
+    feed = cls(symbols=symbols, channels=channels, callbacks=dict.fromkeys(channels, _ignore), **_OPTIONS.get(kind, {}))
 
     async def recorded(pair: str, *_: Any) -> None:
-        """Instead of asking the exchange: as the library's own does with the answer."""
+        """Replace the library's REST request: handle the recorded snapshot as it handles the response."""
         body, own = json.loads(snapshots[0], parse_float=Decimal), feed.exchange_symbol_to_std_symbol(pair)
         sides = [{Decimal(price): Decimal(amount) for price, amount in body[side]} for side in ("bids", "asks")]
         feed.last_update_id[own] = body["lastUpdateId"]
@@ -56,9 +56,9 @@ def _feed(kind: str, symbols: list[str], snapshots: list[str]) -> Any:
 
 
 def _frame(kind: str, frame: str) -> str | bytes:
-    if kind in _ZIPPED:
+    if kind in _GZIPPED:
         return gzip.compress(frame.encode())
-    # It subscribes to Binance's aggregated trades, whose frames have the same fields.
+    # cryptofeed subscribes to Binance's aggregated trades, whose frames have the same fields.
     return (
         frame.replace('"e":"trade"', '"e":"aggTrade"').replace('"t":', '"a":', 1) if '"e":"trade"' in frame else frame
     )

@@ -1,6 +1,6 @@
-"""`python -m bench.rigs.frame_server PORT FILE`: a loopback exchange that sends the file's frames, one a line.
+"""`python -m bench.rigs.frame_server PORT FILE`: a loopback exchange that sends the frames of a file, one per line.
 
-`go` on the control path sends them all to the one connection that subscribed, as fast as it takes them; `sent` answers.
+`go` on the control path sends them all to the only subscribed connection as fast as it reads; the answer is `sent`.
 """
 
 import asyncio
@@ -11,25 +11,27 @@ from typing import Any
 from websockets.asyncio.server import ServerConnection
 
 from bench.rigs.loopback_exchange import LoopbackExchange, on_the_wire
+from marketprism.simulator.exchanges.binance.frames import snapshot
 
-_EACH = 100  # frames of a write
+_FRAMES_PER_WRITE = 100
 
 
 def _no_depth(symbol: str) -> dict[str, Any]:
-    return {"lastUpdateId": 0, "bids": [], "asks": []}
+    return snapshot(0, [], [])
 
 
 async def _serve(port: int, frames: list[bytes]) -> None:
-    chunks = [b"".join(map(on_the_wire, frames[start : start + _EACH])) for start in range(0, len(frames), _EACH)]
+    starts = range(0, len(frames), _FRAMES_PER_WRITE)
+    chunks = [b"".join(map(on_the_wire, frames[start : start + _FRAMES_PER_WRITE])) for start in starts]
 
-    async def obey(control: ServerConnection, text: str) -> None:
+    async def on_control(control: ServerConnection, text: str) -> None:
         [connection] = exchange.subscribed
         for chunk in chunks:
             connection.transport.write(chunk)
             await connection.drain()
         await control.send("sent")
 
-    exchange = LoopbackExchange(_no_depth, obey)
+    exchange = LoopbackExchange(_no_depth, on_control)
     async with exchange.serve(port):
         print("serving", flush=True)
         await asyncio.get_running_loop().create_future()

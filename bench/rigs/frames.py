@@ -1,18 +1,20 @@
-"""The frames that are measured: the recordings where they are at hand, else frames made here; it says which."""
+"""The frames that are measured: recordings if they are available, otherwise frames generated here."""
 
 import gzip
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import orjson
 
 from marketprism.captures.capture import open_capture
+from marketprism.simulator.exchanges.binance.frames import combined, snapshot, spot_depth, spot_quote, spot_trade
 from schemas.feeds import FEEDS
 from schemas.keys import UNKNOWN
 
 RECORDINGS = Path(__file__).parents[3] / "shared" / "frames"
-_FILES = {
+_BINANCE = {
     "binance-spot-btcusdt-20240808.gz": "binance:BTC-USDT",
     "binance-spot-ethusdt-20240808.gz": "binance:ETH-USDT",
     "binance-usdm-btcusdt-20240808.gz": "binance:BTC-USDT-PERP",
@@ -28,16 +30,17 @@ _OTHERS = {
 Frame = tuple[int, str, bytes]  # receipt ns, key, frame
 
 
-def load_frames(most: int) -> tuple[str, list[Frame]]:
-    """Where the frames are from, and up to `most` of them, of all instruments in turn of receipt."""
+def load_frames(limit: int) -> tuple[str, list[Frame]]:
+    """Return the source of the frames, and up to `limit` frames of all instruments, sorted by receipt."""
     if not RECORDINGS.is_dir():
-        return "made frames", list(made_frames(most))
-    frames = [frame for name, key in _FILES.items() for frame in _recorded(RECORDINGS / name, key, most // len(_FILES))]
+        return "generated frames", list(made_frames(limit))
+    share = limit // len(_BINANCE)
+    frames = [frame for name, key in _BINANCE.items() for frame in _recorded(RECORDINGS / name, key, share)]
     return "Binance recordings", sorted(frames, key=lambda frame: frame[0])
 
 
 def load_others() -> Iterator[tuple[str, list[Frame]]]:
-    """By feed, the short recordings of the other exchanges, where they are at hand; without frames of no instrument."""
+    """Yield by feed the short recordings of the other exchanges, if available, without frames of no instrument."""
     for feed, name in _OTHERS.items():
         if (RECORDINGS / name).is_file():
             lines = open_capture(FEEDS[feed], RECORDINGS / name).lines()
@@ -47,31 +50,30 @@ def load_others() -> Iterator[tuple[str, list[Frame]]]:
             )
 
 
-def _recorded(path: Path, key: str, most: int) -> Iterator[Frame]:
+def _recorded(path: Path, key: str, limit: int) -> Iterator[Frame]:
     with gzip.open(path) as file:
-        for _, row in zip(range(most), file, strict=False):
+        for _, row in zip(range(limit), file, strict=False):
             stamp, _, frame = row.rstrip(b"\n").partition(b" ")
             yield int(stamp), key, frame
 
 
-def made_frames(most: int) -> Iterator[Frame]:
-    """Binance spot: four BBOs to each trade and each depth update of eight levels; a seed first."""
+def made_frames(count: int) -> Iterator[Frame]:
+    """Yield Binance spot frames of BTC-USDT: a snapshot, then repeatedly four BBOs, a trade, and a depth update."""
     chance, now, update = random.Random(1), 1_790_000_000_000_000_000, 1_000
-    sides = [[[f"{50_000 + sign * (i + 1) * 0.5:.2f}", "1.50000000"] for i in range(500)] for sign in (-1, 1)]
-    yield now, "binance:BTC-USDT", orjson.dumps({"lastUpdateId": update, "bids": sides[0], "asks": sides[1]})
-    for number in range(most - 1):
+    bids, asks = ([[f"{50_000 + sign * (i + 1) * 0.5:.2f}", "1.50000000"] for i in range(500)] for sign in (-1, 1))
+    yield now, "binance:BTC-USDT", orjson.dumps(snapshot(update, bids, asks))
+    for number in range(count - 1):
         now += 1_000_000
-        body, stream = _body(number % 6, number, update + 1, chance)
+        stream, data = _event(number, update + 1, now // 10**6, chance)
         update += number % 6 == 5
-        frame = orjson.dumps({"stream": stream, "data": body | {"s": "BTCUSDT", "E": now // 10**6, "T": now // 10**6}})
-        yield now, "binance:BTC-USDT", frame
+        yield now, "binance:BTC-USDT", orjson.dumps(combined(f"btcusdt@{stream}", data))
 
 
-def _body(kind: int, number: int, update: int, chance: random.Random) -> tuple[dict[str, object], str]:
-    if kind == 5:
-        levels = [[f"{50_000 - chance.randint(1, 900) * 0.5:.2f}", f"{chance.randint(0, 9)}.0"] for _ in range(8)]
-        return {"e": "depthUpdate", "U": update, "u": update, "b": levels, "a": []}, "btcusdt@depth@100ms"
-    if kind == 4:
-        return {"e": "trade", "t": number, "p": "50000.00", "q": "0.10", "m": False, "M": True}, "btcusdt@trade"
-    amount = f"{chance.randint(1, 99)}.0"
-    return {"u": update - 1, "b": "49999.50", "B": amount, "a": "50000.50", "A": "2.0"}, "btcusdt@bookTicker"
+def _event(number: int, update: int, now: int, chance: random.Random) -> tuple[str, dict[str, Any]]:
+    if number % 6 == 5:
+        bids = [[f"{50_000 - chance.randint(1, 900) * 0.5:.2f}", f"{chance.randint(0, 9)}.0"] for _ in range(8)]
+        return "depth@100ms", spot_depth("BTCUSDT", update, update, bids, [], now)
+    if number % 6 == 4:
+        return "trade", spot_trade("BTCUSDT", number, "50000.00", "0.10", "buy", now)
+    bid, ask = ("49999.50", f"{chance.randint(1, 99)}.0"), ("50000.50", "2.0")
+    return "bookTicker", spot_quote("BTCUSDT", update - 1, bid, ask)

@@ -1,7 +1,7 @@
-"""`python -m bench.rigs.paced_server PORT`: a loopback exchange that sends both feeds' frames at a steady rate.
+"""`python -m bench.rigs.paced_server PORT`: a loopback exchange that sends frames of both feeds at a steady rate.
 
-A number on the control path is the rate a second from then on. Frames go out each 2 ms, as many as are due. At `REST`
-there are just enough for the connections and books to stay as they are.
+A number on the control path sets the rate per second. Every 2 ms the frames that are due are sent. `IDLE_RATE` is just
+enough to keep connections and books alive.
 """
 
 import asyncio
@@ -15,50 +15,53 @@ from websockets.asyncio.server import ServerConnection
 from bench.rigs.loopback_exchange import BINANCE, OKX, LoopbackExchange, on_the_wire
 from bench.rigs.paced_frames import BinanceInstrument, Instrument, OkxInstrument
 
-REST = 20  # frames a second
-_TICK = 0.002  # s
-_MOVING_FRAMES = 500  # rate at which each BBO of a moving instrument moves; above it, as many a second as there
+IDLE_RATE = 20  # frames per second
+_SEND_INTERVAL = 0.002  # s
+_ALL_MOVE_RATE = 500  # at this rate every BBO of a moving instrument moves; at higher rates the same number per second
 
 
 class PacedExchange:
+    """The exchange with its four instruments."""
+
     def __init__(self) -> None:
-        self.rate = REST
+        self.rate = IDLE_RATE
         self._binance = {base: BinanceInstrument(base, base == "ETH") for base in ("BTC", "ETH")}
         self._okx = {base: OkxInstrument(base, base == "BTC") for base in ("BTC", "ETH")}
-        self._exchange = LoopbackExchange(self._depth, self._obey)
-        self._sent_first: set[ServerConnection] = set()
+        self._exchange = LoopbackExchange(self._depth, self._on_control)
+        self._seeded: set[ServerConnection] = set()
 
     async def run(self, port: int) -> None:
+        """Serve and send until cancelled."""
         async with self._exchange.serve(port):
             print("serving", flush=True)
             while True:
-                await self._pace(self.rate)
+                await self._send_at(self.rate)
 
     def _depth(self, symbol: str) -> dict[str, Any]:
         return self._binance[symbol.removesuffix("USDT")].snapshot()
 
-    async def _obey(self, control: ServerConnection, text: str) -> None:
+    async def _on_control(self, control: ServerConnection, text: str) -> None:
         self.rate = int(text)
 
-    async def _pace(self, rate: int) -> None:
-        """Until the rate is another."""
+    async def _send_at(self, rate: int) -> None:
+        """Send at this rate until it is changed."""
         begin, sent = time.monotonic(), 0
         instruments = [*self._binance.values(), *self._okx.values()]
         while self.rate == rate:
             due = int((time.monotonic() - begin) * rate)
-            self._send([instruments[number % len(instruments)] for number in range(sent, due)], _MOVING_FRAMES / rate)
+            self._send([instruments[number % len(instruments)] for number in range(sent, due)], _ALL_MOVE_RATE / rate)
             sent = due
-            await asyncio.sleep(_TICK)
+            await asyncio.sleep(_SEND_INTERVAL)
 
-    def _send(self, instruments: list[Instrument], chance_of_move: float) -> None:
+    def _send(self, instruments: list[Instrument], move_probability: float) -> None:
         frames: dict[str, list[bytes]] = defaultdict(list)
         for instrument in instruments:
             path = OKX if isinstance(instrument, OkxInstrument) else BINANCE
-            frames[path].append(on_the_wire(instrument.frame(chance_of_move)))
+            frames[path].append(on_the_wire(instrument.frame(move_probability)))
         for connection in self._exchange.subscribed:
             path = connection.request.path if connection.request else ""
-            if path == OKX and connection not in self._sent_first:
-                self._sent_first.add(connection)
+            if path == OKX and connection not in self._seeded:
+                self._seeded.add(connection)
                 frames[path][:0] = [on_the_wire(instrument.snapshot()) for instrument in self._okx.values()]
             connection.transport.write(b"".join(frames[path]))
 

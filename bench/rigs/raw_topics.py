@@ -1,4 +1,4 @@
-"""Raw topics filled with frames, and a real worker over them."""
+"""Fill raw topics with frames, and run a real worker on them."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,27 +15,29 @@ from schemas.raw import encode_line
 from schemas.settings import Settings
 from schemas.topics import WORKER_GROUP, raw_topic
 
-# Children start from compiled bytecode, as an installed system does, also where Python is told not to write any.
+# Children start from compiled bytecode, as in an installed system, even if Python is configured not to write any.
 BYTECODE = {"PYTHONPYCACHEPREFIX": str(Path(__file__).parents[1] / "out" / "bytecode"), "PYTHONDONTWRITEBYTECODE": ""}
 _STALLED_AFTER = 180.0  # s
-_EACH = 20  # frames of a record
+_FRAMES_PER_RECORD = 20
 
 
-def raw_records(frames: Iterable[Frame], partitions: int, each: int = _EACH) -> list[tuple[int, bytes]]:
-    """Partition and value of raw records of `each` frames, an instrument's in its partition."""
-    found: list[tuple[int, bytes]] = []
+def raw_records(
+    frames: Iterable[Frame], partitions: int, frames_per_record: int = _FRAMES_PER_RECORD
+) -> list[tuple[int, bytes]]:
+    """Return partition and value of raw records, with each instrument's frames in its partition."""
+    records: list[tuple[int, bytes]] = []
     lines: dict[int, list[bytes]] = {number: [] for number in range(partitions)}
     for stamp, key, frame in frames:
         partition = partition_of(key, partitions)
         lines[partition].append(encode_line(stamp, key, frame))
-        if len(lines[partition]) == each:
-            found.append((partition, b"".join(lines[partition])))
+        if len(lines[partition]) == frames_per_record:
+            records.append((partition, b"".join(lines[partition])))
             lines[partition] = []
-    return found + [(partition, b"".join(rest)) for partition, rest in lines.items() if rest]
+    return records + [(partition, b"".join(rest)) for partition, rest in lines.items() if rest]
 
 
 async def send(settings: Settings, records: Iterable[tuple[int, bytes]]) -> None:
-    """The records into Binance's raw topic."""
+    """Send records to Binance's raw topic."""
     topic = settings.topic(raw_topic("binance"))
     async with AIOKafkaProducer(bootstrap_servers=settings.kafka, max_batch_size=1 << 20) as producer:
         for partition, value in records:
@@ -44,16 +46,16 @@ async def send(settings: Settings, records: Iterable[tuple[int, bytes]]) -> None
 
 
 def worker(settings: Settings, log: Path) -> Child:
-    """A worker as it is run in earnest; not started yet."""
+    """Return a worker as in production, not yet started."""
     return WORKER.child(log, settings.environment() | BYTECODE)
 
 
 def cpu_seconds(child: Child) -> float:
-    """What the process has used until now."""
+    """Return the CPU seconds that the process has used so far."""
     times = psutil.Process(child.pid).cpu_times()
     return float(times.user + times.system)
 
 
-async def until_done(settings: Settings) -> None:
-    """Wait until the workers have nothing before them; `StackError` if that does not come: has one died?"""
+async def until_workers_drained(settings: Settings) -> None:
+    """Wait until the workers' lag is 0. Raise `StackError` if it does not shrink, for example because one has died."""
     await until_drained(settings, WORKER_GROUP, stalled_after=_STALLED_AFTER)

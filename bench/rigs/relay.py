@@ -1,7 +1,7 @@
-"""The bare relay: `python -m bench.rigs.relay entry|hops BROKER [PORT]`. aiokafka with its defaults and `acks=all`.
+"""The bare relay: `python -m bench.rigs.relay entry|hops BROKER [PORT]`, aiokafka with its defaults and `acks=all`.
 
-`entry` reads both feeds, stamps each frame and sends it to the first topic. `hops` is one process, as a worker is: it
-hands each record on from the first topic to the second, and from there to the third.
+`entry` reads both feeds, stamps each frame and sends it to the first topic. `hops`, a single process like a worker,
+forwards each record from the first topic to the second, and from there to the third.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from bench.rigs.loopback_exchange import BINANCE, OKX, SUBSCRIBE
 from ingest.connection import MAX_SIZE
 
 TOPICS = ("relay.a", "relay.b", "relay.c")
-_PATHS = (BINANCE, OKX)  # each has its partition
+_PATHS = (BINANCE, OKX)  # each has its own partition
 PARTITIONS = len(_PATHS)
 
 
@@ -43,7 +43,7 @@ async def _hops(broker: str) -> None:
 
 async def _hop(broker: str, source: str, target: str) -> None:
     async with AIOKafkaConsumer(source, bootstrap_servers=broker) as consumer, _producer(broker) as producer:
-        print("handing on", flush=True)
+        print("relaying", flush=True)
         async for record in consumer:
             await producer.send(target, record.value, partition=record.partition)
 

@@ -1,4 +1,4 @@
-"""cryptofeed 2.4.1 as the rival, in an environment that is made at first use (`bench/out/cryptofeed`)."""
+"""cryptofeed 2.4.1 as the rival, in an environment that is created at first use (`bench/out/cryptofeed`)."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ _SCRIPT = Path(__file__).parent / "cryptofeed_rival.py"
 
 
 class NoRival(Exception):
-    """It cannot be installed; the message says why."""
+    """The rival cannot be installed or started; the message says why."""
 
 
 def _python() -> Path:
@@ -25,16 +25,16 @@ def _python() -> Path:
     if not ready.exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(_ENVIRONMENT)], check=True)
         install = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "cryptofeed==2.4.1"]
-        done = subprocess.run(install, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise NoRival(done.stderr.strip().splitlines()[-1])
+        outcome = subprocess.run(install, capture_output=True, text=True, check=False)
+        if outcome.returncode:
+            raise NoRival(outcome.stderr.strip().splitlines()[-1])
         ready.touch()
     return python
 
 
 @contextmanager
 def cryptofeed(kind: str, symbols: Sequence[str], times: int, frames: Sequence[Frame]) -> Iterator[Timed]:
-    """A timed run of cryptofeed's class `kind` over all of these frames so many times: frames per second of its CPU."""
+    """Yield a timed run of cryptofeed's class `kind` on these frames, repeated `times`, in frames per CPU second."""
     with tempfile.NamedTemporaryFile("wb", suffix=".frames") as file:
         for stamp, _, frame in frames:
             file.write(b"%d %s\n" % (stamp, frame))
@@ -44,7 +44,7 @@ def cryptofeed(kind: str, symbols: Sequence[str], times: int, frames: Sequence[F
             assert process.stdin is not None
             assert process.stdout is not None
             if process.stdout.readline() != "ready\n":
-                raise NoRival(f"it ended at its start, exit code {process.wait()}")
+                raise NoRival(f"cryptofeed ended at its start with exit code {process.wait()}")
 
             def run() -> float:
                 assert process.stdin is not None

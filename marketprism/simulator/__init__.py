@@ -1,4 +1,4 @@
-"""Simulated exchanges on loopback that speak the real wire protocols, with faults on command and a ground truth."""
+"""Simulated exchanges on loopback: the real wire protocols, faults on demand, and the ground truth of both."""
 
 from marketprism.simulator.plans import (
     Arbitrage,

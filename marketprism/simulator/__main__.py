@@ -1,6 +1,6 @@
 """`python -m marketprism.simulator`: run the simulated exchanges as a process.
 
-One line of JSON on stdout names their addresses.
+It prints their addresses as one line of JSON on stdout.
 """
 
 import asyncio
@@ -22,12 +22,12 @@ _log = structlog.get_logger(__name__)
 
 def main(
     feed: Annotated[
-        list[str] | None, typer.Option(help=f"of: {', '.join(SERVERS)}; repeatable; all by default")
+        list[str] | None, typer.Option(help=f"simulate this feed: {', '.join(SERVERS)}; repeatable; default: all")
     ] = None,
-    seed: Annotated[int, typer.Option(help="of the random market")] = 1,
-    rate: Annotated[float, typer.Option(help="multiplies book changes and trades; 0: nothing changes")] = 1.0,
-    levels: Annotated[int, typer.Option(help="of each side of a book")] = 50,
-    control_port: Annotated[int, typer.Option(help="of the control endpoints; 0: any free one")] = 0,
+    seed: Annotated[int, typer.Option(help="seed of the random market")] = 1,
+    rate: Annotated[float, typer.Option(help="factor on book changes and trades; 0: nothing changes")] = 1.0,
+    levels: Annotated[int, typer.Option(help="levels of each side of a book")] = 50,
+    control_port: Annotated[int, typer.Option(help="port of the control interface; 0: any free port")] = 0,
     arbitrage_every: Annotated[float, typer.Option(help="seconds between random arbitrages; 0: none")] = 0.0,
 ) -> None:
     """Run simulated exchanges on loopback until SIGINT or SIGTERM."""
@@ -48,17 +48,17 @@ async def _run(simulators: Simulators, control_port: int, arbitrage_every: float
     async with simulators:
         try:
             port = await control.start(control_port)
-            where = {"endpoints": simulators.endpoints, "control": f"http://127.0.0.1:{port}"}
-            typer.echo(orjson.dumps(where).decode())
-            await _until(stop, simulators, arbitrage_every, seed)
+            addresses = {"endpoints": simulators.endpoints, "control": f"http://127.0.0.1:{port}"}
+            typer.echo(orjson.dumps(addresses).decode())
+            await _run_until(stop, simulators, arbitrage_every, seed)
         finally:
             await control.stop()
 
 
-async def _until(stop: asyncio.Event, simulators: Simulators, arbitrage_every: float, seed: int) -> None:
+async def _run_until(stop: asyncio.Event, simulators: Simulators, arbitrage_every: float, seed: int) -> None:
     tasks: set[asyncio.Task[Any]] = {asyncio.create_task(stop.wait())}
     if arbitrage_every and not simulators.arbitrage_pairs():
-        _log.warning("no two of the feeds list the same symbol: no arbitrage is planted")
+        _log.warning("no two feeds list the same symbol, so no arbitrage is planted")
     elif arbitrage_every:
         tasks.add(asyncio.create_task(simulators.plant_arbitrages(arbitrage_every, seed)))
     done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -1,4 +1,4 @@
-"""The simulators commanded from another process, over HTTP under `/_control/`."""
+"""HTTP interface under `/_control/` through which another process controls the simulators."""
 
 import orjson
 from aiohttp import web
@@ -10,22 +10,25 @@ from schemas.errors import StackError
 
 
 class Control:
-    """`POST plant` (a plan as JSON), `GET planted`, `GET planted/{id}`, `GET book?feed=&symbol=`,
+    """HTTP server of the control requests.
+
+    `POST plant` (a plan as JSON), `GET planted`, `GET planted/{id}`, `GET book?feed=&symbol=`,
     `GET trades?feed=&symbol=` (the first and last id), `GET endpoints`, `POST pause`, `POST resume`, `POST rate` (a
-    number). What cannot be done is answered with 400 and `{"error": …}`."""
+    number). Invalid requests are answered with 400 and `{"error": …}`.
+    """
 
     def __init__(self, simulators: Simulators) -> None:
         self._simulators = simulators
         self._runner: web.AppRunner | None = None
 
     async def start(self, port: int = 0) -> int:
-        """Listen on loopback; returns the port."""
+        """Listen on loopback and return the port; `StackError` if it is taken."""
         app = web.Application()
         app.add_routes(
             [
                 web.post("/_control/plant", self._plant),
                 web.get("/_control/planted", self._planted),
-                web.get("/_control/planted/{id:[0-9]+}", self._one),
+                web.get("/_control/planted/{id:[0-9]+}", self._planted_by_id),
                 web.get("/_control/book", self._book),
                 web.get("/_control/trades", self._trades),
                 web.get("/_control/endpoints", self._endpoints),
@@ -39,7 +42,7 @@ class Control:
         try:
             await web.TCPSite(self._runner, "127.0.0.1", port).start()
         except OSError as error:
-            raise StackError(f"the control port {port} cannot be had: {error}; name another") from None
+            raise StackError(f"cannot listen on the control port {port}: {error}; choose another port") from None
         return int(self._runner.addresses[0][1])
 
     async def stop(self) -> None:
@@ -58,12 +61,12 @@ class Control:
         entries = [planted.model_dump(mode="json") for planted in self._simulators.planted]
         return web.Response(body=orjson.dumps(entries), content_type="application/json")
 
-    async def _one(self, request: web.Request) -> web.Response:
-        wanted = int(request.match_info["id"])
+    async def _planted_by_id(self, request: web.Request) -> web.Response:
+        number = int(request.match_info["id"])
         for planted in self._simulators.planted:
-            if planted.id == wanted:
+            if planted.id == number:
                 return _json(planted)
-        return _error(f"nothing planted has the id {wanted}")
+        return _error(f"nothing was planted with the id {number}")
 
     async def _book(self, request: web.Request) -> web.Response:
         try:

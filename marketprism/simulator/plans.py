@@ -1,8 +1,7 @@
-"""Faults on command, and the ground truth: what was planted, when it took effect, and what exactly it did.
+"""The plans of faults and arbitrages that can be planted, and the ground truth: what each did, and when.
 
-`book_faults`, `subscription_faults`, `connection_faults`, `rate_limits`, `timed_faults` and `mutation_faults` carry
-them out. Those that wait for something (a book update, a subscription, a request) are armed when planted and start when
-it comes.
+The modules `*_faults` and `rate_limits` in `server/` carry the faults out. A fault that needs an occasion (a book
+update, a subscription, a request) is armed when it is planted and starts on that occasion.
 """
 
 import asyncio
@@ -45,16 +44,18 @@ class Duplicate(_InstrumentFault):
 
 
 class Reorder(_InstrumentFault):
-    """The next two book updates change places."""
+    """The next two book updates are swapped."""
 
     kind: Literal["reorder"] = "reorder"
 
 
 class Malformed(_InstrumentFault):
-    """`truncated`, `wrong_types`, `nan`, `negative`, `empty_arrays` ruin the next book update; others follow it.
+    """The next book update is corrupted, or followed by a malformed frame.
 
-    `given` sends `frame`, or the bytes of `frame_base64`: as a text frame where they are UTF-8, else as a binary one.
-    `invalid_utf8` is sent as a text frame all the same; a client must close on it (RFC 6455).
+    `truncated`, `wrong_types`, `nan`, `negative` and `empty_arrays` corrupt the update itself. The other forms leave
+    it intact and send one more frame after it. `given` sends `frame` or the bytes of `frame_base64`: as a text frame
+    if they are valid UTF-8, otherwise as a binary frame. `invalid_utf8` is always sent as a text frame, on which a
+    client must close the connection (RFC 6455).
     """
 
     kind: Literal["malformed"] = "malformed"
@@ -64,15 +65,16 @@ class Malformed(_InstrumentFault):
 
 
 class Crossed(_InstrumentFault):
-    """The next book update carries a bid above the best ask, which the true book does not have."""
+    """The next book update contains a bid above the best ask, which the true book does not have."""
 
     kind: Literal["crossed"] = "crossed"
 
 
 class Restart(_InstrumentFault):
-    """The book's ids start over from a small number, in streams, snapshots and REST alike.
+    """The book's ids restart from a small number, in streams, snapshots and REST alike.
 
-    The chain breaks. Where a reset is documented (OKX: `seqId` < `prevSeqId`, chain intact), it does only if `hard`.
+    This breaks the chain of updates. An exchange that documents such a reset (OKX: `seqId` < `prevSeqId`) keeps the
+    chain intact unless `hard` is set.
     """
 
     kind: Literal["restart"] = "restart"
@@ -80,10 +82,10 @@ class Restart(_InstrumentFault):
 
 
 class Silent(_InstrumentFault):
-    """Acknowledged, but nothing comes any more on a channel, on the connections that have it.
+    """A channel stops sending on all connections that are subscribed to it, although requests are acknowledged.
 
-    Until the client subscribes to it again, or (`reconnect`) only on a new connection. Where no connection has it, the
-    first one that subscribes to it is taken.
+    It resumes when the client subscribes again or, with `reconnect`, only on a new connection. If no connection is
+    subscribed, the fault strikes the first one that subscribes.
     """
 
     kind: Literal["silent"] = "silent"
@@ -92,7 +94,7 @@ class Silent(_InstrumentFault):
 
 
 class Refuse(_InstrumentFault):
-    """The next `count` requests to subscribe to a channel are refused with the exchange's own error."""
+    """The next `count` requests to subscribe to a channel are rejected with the exchange's own error."""
 
     kind: Literal["refuse"] = "refuse"
     channel: Channel
@@ -100,11 +102,11 @@ class Refuse(_InstrumentFault):
 
 
 class Definition(_InstrumentFault):
-    """What the exchange lists of an instrument changes, and it says so where it announces such things.
+    """An instrument's listing changes; exchanges that announce such changes announce it.
 
-    `gone`: it is listed no more, can be subscribed no more, and nothing comes of it. `closed`, `halted`: told by its
-    state. `resized`: another contract size; `unsized`: none yet, as before an opening; both in the listing only.
-    `odd`: an entry that nobody can use. `back`: as it was.
+    `gone`: the instrument is no longer listed, cannot be subscribed, and sends nothing. `closed`, `halted`: reported
+    in its state. `resized`: a different contract size. `unsized`: no contract size yet, as before an opening. Both
+    change the listing only. `odd`: the entry is unusable. `back`: the original entry is restored.
     """
 
     kind: Literal["definition"] = "definition"
@@ -112,10 +114,10 @@ class Definition(_InstrumentFault):
 
 
 class RateLimit(_Plan):
-    """Requests are answered as if there had been too many: the next `count`, or all for so many seconds.
+    """The next `count` requests, or all requests for `seconds`, are answered as if the rate limit were exceeded.
 
-    `rest`: with the HTTP status (418 is Binance's alone, whose body names the end) and how long to wait. `ws`: requests
-    to subscribe.
+    `rest`: REST requests get the HTTP status and the time to wait. 418 exists on Binance only, where the body names
+    the end of the ban. `ws`: requests to subscribe.
     """
 
     kind: Literal["rate_limit"] = "rate_limit"
@@ -127,14 +129,14 @@ class RateLimit(_Plan):
 
 
 class _ConnectionFault(_Plan):
-    """Strikes all connections, or those that carry the symbol, if one is named."""
+    """Base of faults that strike all connections, or only those subscribed to `symbol` if it is set."""
 
     feed: str
     symbol: str = ""
 
 
 class Disconnect(_ConnectionFault):
-    """Connections are closed, with a close frame or without."""
+    """Connections are closed, with or without a close frame."""
 
     kind: Literal["disconnect"] = "disconnect"
     close_frame: bool = True
@@ -142,26 +144,26 @@ class Disconnect(_ConnectionFault):
 
 
 class Heartbeat(_ConnectionFault):
-    """The exchange takes its heartbeat as unanswered, and closes connections as it then does."""
+    """The exchange treats its heartbeat as unanswered and closes connections with its usual code and reason."""
 
     kind: Literal["heartbeat"] = "heartbeat"
 
 
 class Mute(_ConnectionFault):
-    """The connections of now stay open, and nothing at all is sent or answered on them any more; new ones work."""
+    """The current connections stay open, but nothing is sent or answered on them any more. New connections work."""
 
     kind: Literal["mute"] = "mute"
 
 
 class Shutdown(_ConnectionFault):
-    """The exchange announces that it will close connections, and does after so many seconds."""
+    """The exchange announces that it will close connections, and closes them after `seconds`."""
 
     kind: Literal["shutdown"] = "shutdown"
     seconds: Annotated[float, Field(ge=0)] = 1.0
 
 
 class Maintenance(_Plan):
-    """Announced; then all connections are closed, and new ones refused (HTTP 503) for so many seconds."""
+    """After an announcement all connections are closed, and new ones are rejected with HTTP 503 for `seconds`."""
 
     kind: Literal["maintenance"] = "maintenance"
     feed: str
@@ -169,7 +171,7 @@ class Maintenance(_Plan):
 
 
 class Stall(_Plan):
-    """Sockets stay open, no data are sent for so many seconds; what would have been is lost."""
+    """Sockets stay open, but no data are sent for `seconds`; the data of that time are lost."""
 
     kind: Literal["stall"] = "stall"
     feed: str
@@ -178,7 +180,7 @@ class Stall(_Plan):
 
 
 class WrongClock(_Plan):
-    """For so many seconds the times in all payloads are wrong by `offset_ms`; the REST time stays right."""
+    """For `seconds`, the times in all payloads are off by `offset_ms`; the time reported by REST stays right."""
 
     kind: Literal["wrong_clock"] = "wrong_clock"
     feed: str
@@ -187,9 +189,10 @@ class WrongClock(_Plan):
 
 
 class Mutate(_Plan):
-    """For so many seconds a part of all that a feed sends is mutated: `rate` of the data, `rare_rate` of the rest.
+    """For `seconds`, the share `rate` of a feed's data messages and `rare_rate` of its other messages are mutated.
 
-    The rest: control frames, snapshots, pings, REST bodies; by default as many as of the data. See `damages`.
+    The other messages are control frames, snapshots, pings and REST bodies. `rare_rate` defaults to `rate`. The module
+    `damages` lists the kinds of mutation.
     """
 
     kind: Literal["mutate"] = "mutate"
@@ -201,10 +204,10 @@ class Mutate(_Plan):
 
 
 class Arbitrage(_Plan):
-    """One exchange's book is moved until the gross spread to another's is `bps`, and back after so many seconds.
+    """One exchange's book is moved until its gross spread to another's is `bps`, and back after `seconds`.
 
-    It starts a moment after it was planted, see `arbitrage.SETTLE`. `buy` and `sell` are feeds. Fees in basis points;
-    the settings' taker fees where none are given.
+    It starts `arbitrage.SETTLE_S` after it is planted. `buy` and `sell` are feeds. Fees are in basis points and default
+    to the taker fees of the settings.
     """
 
     kind: Literal["arbitrage"] = "arbitrage"
@@ -227,7 +230,7 @@ PLANS: TypeAdapter[Plan] = TypeAdapter(Annotated[Plan, Field(discriminator="kind
 
 
 class Planted(BaseModel):
-    """One entry of the ground truth. Times in ns since the epoch, 0: not yet. `result`: what it did, exactly."""
+    """Entry of the ground truth. Times are ns since the epoch, 0 until known. `result`: what exactly the plan did."""
 
     id: int
     plan: Annotated[Plan, Field(discriminator="kind")]
@@ -238,37 +241,38 @@ class Planted(BaseModel):
     _over: asyncio.Event = PrivateAttr(default_factory=asyncio.Event)
 
     def start(self) -> None:
-        """It took effect; only the first time counts."""
+        """Record that the plan took effect; later calls change nothing."""
         if not self.started_at:
             self.started_at = time.time_ns()
-            self._tell("fault started")
+            self._log("fault started")
 
     def end(self) -> None:
+        """Record that the plan is over."""
         self.started_at = self.started_at or time.time_ns()
         self.ended_at = time.time_ns()
         self._over.set()
-        self._tell("fault ended")
+        self._log("fault ended")
 
-    def count(self, what: str) -> int:
-        """Count one more of something in the result; the first time, it took effect."""
-        self.result[what] = total = self.result.get(what, 0) + 1
+    def count(self, name: str) -> int:
+        """Increment the counter `name` of the result and return it; the first call starts the fault."""
+        self.result[name] = total = self.result.get(name, 0) + 1
         self.start()
         return int(total)
 
     async def over(self, timeout: float = 10.0) -> "Planted":
-        """Wait until it is over; `TimeoutError` if it is not in time."""
+        """Wait until the plan is over; raise `TimeoutError` after `timeout` seconds."""
         async with asyncio.timeout(timeout):
             await self._over.wait()
         return self
 
-    def _tell(self, what: str) -> None:
+    def _log(self, event: str) -> None:
         plan = self.plan.model_dump(exclude={"frame", "frame_base64"})
         result = {name: value for name, value in self.result.items() if name != "mutations"}  # there may be thousands
-        _log.info(what, id=self.id, at=self.ended_at or self.started_at, **plan, result=result)
+        _log.info(event, id=self.id, at=self.ended_at or self.started_at, **plan, result=result)
 
 
 class GroundTruth:
-    """Everything that was planted, in order."""
+    """Record of everything that was planted, in order."""
 
     def __init__(self) -> None:
         self.planted: list[Planted] = []

@@ -1,4 +1,4 @@
-"""The simulated exchanges together: one market, one driver, one ground truth."""
+"""All simulated exchanges in one object, with a common market, driver and ground truth."""
 
 import asyncio
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from marketprism.simulator.exchanges.okx.server import Okx
 from marketprism.simulator.market.arbitrage import Arbitrages
 from marketprism.simulator.market.instrument import SimulatedInstrument
 from marketprism.simulator.market.listings import LISTINGS, listings_of
-from marketprism.simulator.market.prices import STEP, Market
+from marketprism.simulator.market.prices import STEP_S, Market
 from marketprism.simulator.plans import Arbitrage, GroundTruth, Plan, Planted
 from marketprism.simulator.server.connection import Limits
 from marketprism.simulator.server.exchange_server import ExchangeServer
@@ -36,11 +36,11 @@ SERVERS: dict[str, type[ExchangeServer]] = {
     "deribit": Deribit,
 }
 
-_LATE = 0.5  # s that the driver catches up with; what it is later, the market stood still
+_MAX_CATCH_UP = 0.5  # s of delay that the driver makes up for; beyond that the market falls behind the clock
 
 
 class BookView(BaseModel):
-    """A true book in the exchange's own text and units (contracts, where there are contracts); best levels first."""
+    """A true book, best levels first, in the exchange's own notation and units (contracts on derivatives)."""
 
     feed: str
     symbol: str
@@ -52,8 +52,9 @@ class BookView(BaseModel):
 class Simulators:
     """Simulated exchanges on loopback, one address per feed.
 
-    `rate` multiplies book changes and trades (1: about 40 a second an instrument; 0: nothing changes), `levels` is
-    the depth of each side. Arbitrage between exchanges needs them in one `Simulators`: they share its hidden prices.
+    `rate` is a factor on book changes and trades (1: about 40 a second per instrument; 0: nothing changes); `levels`
+    is the depth of each side. Exchanges share hidden prices only within one `Simulators`, so arbitrage between them
+    requires that.
     """
 
     def __init__(
@@ -74,16 +75,17 @@ class Simulators:
         self._driver: asyncio.Task[None] | None = None
         self._servers: dict[str, ExchangeServer] = {}
         for feed in dict.fromkeys(feeds):
-            kind = _server_of(feed)
+            server = _server_class(feed)
+            depth = min(levels, server.max_levels)
             instruments = [
-                SimulatedInstrument(listing, self._market, seed, min(levels, kind.most_levels), kind.delay, kind.stride)
+                SimulatedInstrument(listing, self._market, seed, depth, server.lag_steps, server.max_id_step)
                 for listing in listings_of(feed)
             ]
-            self._servers[feed] = kind(feed, instruments, limits or Limits())
+            self._servers[feed] = server(feed, instruments, limits or Limits())
 
     @property
     def rate(self) -> float:
-        """May be changed at any time; `StackError` if it is too low."""
+        """Factor on book changes and trades; may be set at any time. `StackError` unless it is 0 or at least 0.1."""
         return self._rate
 
     @rate.setter
@@ -94,7 +96,7 @@ class Simulators:
 
     @property
     def endpoints(self) -> dict[str, dict[str, str]]:
-        """By feed: `{"ws": "ws://127.0.0.1:port", "rest": "http://127.0.0.1:port"}`, as the settings take them."""
+        """By feed `{"ws": "ws://127.0.0.1:port", "rest": "http://127.0.0.1:port"}`, as in the settings."""
         return {
             feed: {"ws": f"ws://127.0.0.1:{server.port}", "rest": f"http://127.0.0.1:{server.port}"}
             for feed, server in self._servers.items()
@@ -102,11 +104,11 @@ class Simulators:
 
     @property
     def planted(self) -> list[Planted]:
-        """The ground truth: everything that was planted, in order."""
+        """The ground truth: everything planted so far, in order."""
         return self._truth.planted
 
     def true_book(self, feed: str, symbol: str) -> BookView:
-        """The book as it is now."""
+        """Return the current true book of an instrument."""
         instrument = self._instrument(feed, symbol)
         book, listing = instrument.book, instrument.listing
         bids, asks = (
@@ -116,25 +118,26 @@ class Simulators:
         return BookView(feed=feed, symbol=symbol, sequence=book.sequence, bids=bids, asks=asks)
 
     def true_trades(self, feed: str, symbol: str) -> range:
-        """The ids of all trades since the start, sent or not: they have no holes."""
+        """Return the ids of all trades since the start, sent or not; they are consecutive."""
         return self._instrument(feed, symbol).trade_ids
 
     def pause(self) -> None:
-        """No further change or trade; what has changed is still sent, within the slowest stream's interval (1 s)."""
+        """Stop all changes and trades; pending changes are still sent, within the slowest stream's interval (1 s)."""
         self.paused = True
 
     def resume(self) -> None:
+        """Continue after `pause`."""
         self.paused = False
 
     async def plant(self, plan: Plan) -> Planted:
-        """Plant a fault or an arbitrage; `StackError` if it names what is not there. See `Planted.over`."""
+        """Plant a fault or an arbitrage; `StackError` if its feed or symbol is unknown. `Planted.over` waits for it."""
         if isinstance(plan, Arbitrage):
             plan = _with_fees(plan)
             if plan.buy == plan.sell:
-                raise StackError("an arbitrage takes two feeds")
+                raise StackError("an arbitrage requires two different feeds")
             buy, sell = self._instrument(plan.buy, plan.symbol), self._instrument(plan.sell, plan.symbol)
-            if plan.symbol in self._arbitrages.held:
-                raise StackError(f"{plan.symbol} is held apart by another arbitrage: wait until it is over")
+            if plan.symbol in self._arbitrages.symbols:
+                raise StackError(f"another arbitrage of {plan.symbol} is running: wait until it is over")
             planted = self._truth.add(plan)
             self._arbitrages.plant(planted, plan, buy, sell)
             return planted
@@ -146,7 +149,7 @@ class Simulators:
         return planted
 
     def arbitrage_pairs(self) -> list[tuple[str, str, str]]:
-        """Symbol, buying and selling feed of each arbitrage that can be planted."""
+        """Return symbol, buying feed and selling feed of every arbitrage that can be planted."""
         return [
             (listing.symbol, listing.feed, other.feed)
             for listing in LISTINGS
@@ -156,15 +159,15 @@ class Simulators:
         ]
 
     async def plant_arbitrages(self, every: float, seed: int = 1) -> None:
-        """Plant random arbitrages for ever, one each `every` seconds or so, 2 to 15 bps after fees, for 1 to 4 s."""
+        """Plant random arbitrages indefinitely, about every `every` seconds: 2 to 15 bps after fees, for 1 to 4 s."""
         random = Random(f"{seed}:arbitrages")
         pairs = self.arbitrage_pairs()
         if not pairs:
-            raise StackError("arbitrage takes two feeds that list the same symbol")
+            raise StackError("arbitrage requires two feeds that list the same symbol")
         while True:
             await asyncio.sleep(every * random.uniform(0.5, 1.5))
             symbol, buy, sell = random.choice(pairs)
-            if symbol in self._arbitrages.held:
+            if symbol in self._arbitrages.symbols:
                 continue
             bps = sum(_taker_fee(feed, symbol) for feed in (buy, sell)) + random.uniform(2.0, 15.0)
             await self.plant(
@@ -172,7 +175,7 @@ class Simulators:
             )
 
     async def start(self, ports: dict[str, int] | None = None) -> None:
-        """Listen (any free port where none is named) and let the market run."""
+        """Listen on `ports` (by feed; any free port where none is given) and start the market."""
         try:
             for feed, server in self._servers.items():
                 await server.start((ports or {}).get(feed, 0))
@@ -180,9 +183,10 @@ class Simulators:
             await self.stop()
             raise
         self._driver = asyncio.create_task(self._drive())
-        _log.info("simulated exchanges listen", endpoints=self.endpoints)
+        _log.info("simulated exchanges are listening", endpoints=self.endpoints)
 
     async def stop(self) -> None:
+        """Stop the market and close all connections."""
         if self._driver is not None:
             self._driver.cancel()
             await asyncio.wait([self._driver])
@@ -203,7 +207,7 @@ class Simulators:
         while True:
             self._step(number)
             number += 1
-            due = max(due + STEP, loop.time() - _LATE)
+            due = max(due + STEP_S, loop.time() - _MAX_CATCH_UP)
             await asyncio.sleep(max(0.0, due - loop.time()))
 
     def _step(self, number: int) -> None:
@@ -215,19 +219,19 @@ class Simulators:
 
     def _server(self, feed: str) -> ExchangeServer:
         if feed not in self._servers:
-            raise StackError(f"{feed!r} is not simulated here: there are {', '.join(self._servers)}")
+            raise StackError(f"{feed!r} is not simulated here: simulated feeds are {', '.join(self._servers)}")
         return self._servers[feed]
 
     def _instrument(self, feed: str, symbol: str) -> SimulatedInstrument:
         instruments = self._server(feed).instruments
         if symbol not in instruments:
-            raise StackError(f"{feed} has no {symbol!r}: it lists {', '.join(instruments)}")
+            raise StackError(f"{feed} does not list {symbol!r}: it lists {', '.join(instruments)}")
         return instruments[symbol]
 
 
-def _server_of(feed: str) -> type[ExchangeServer]:
+def _server_class(feed: str) -> type[ExchangeServer]:
     if feed not in SERVERS:
-        raise StackError(f"no simulated exchange for feed {feed!r}: there are {', '.join(SERVERS)}")
+        raise StackError(f"no simulated exchange for feed {feed!r}: known feeds are {', '.join(SERVERS)}")
     return SERVERS[feed]
 
 

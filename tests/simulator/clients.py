@@ -1,9 +1,8 @@
-"""Plain clients of the simulated exchanges: the documented book synchronisation, written out once more, and no more."""
+"""Plain clients of the simulated exchanges, which send requests and follow the documented procedures."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from decimal import Decimal
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -13,6 +12,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from marketprism.simulator import BookView, Simulators
+from tests.simulator.local_book import LocalBook, texts
 
 PATHS = {
     "binance-spot": "/stream",
@@ -60,7 +60,7 @@ async def opened(sims: Simulators, feed: str, path: str = "") -> AsyncIterator[C
 
 
 async def receive(socket: ClientConnection, wanted: Callable[[Any], object] = lambda body: True) -> Any:
-    """The next frame that is wanted, parsed."""
+    """Return the next frame for which `wanted` holds, parsed."""
     async with asyncio.timeout(5):
         while True:
             body = orjson.loads(await socket.recv())
@@ -69,14 +69,14 @@ async def receive(socket: ClientConnection, wanted: Callable[[Any], object] = la
 
 
 class Closed(NamedTuple):
-    """The codes of the close frames received and sent; None: there was none."""
+    """Codes of the close frames received and sent; None if there was none."""
 
     rcvd_code: int | None
     sent_code: int | None
 
 
 async def closed(socket: ClientConnection) -> Closed:
-    """Read until the connection is closed."""
+    """Read until the connection is closed, and return the codes."""
     async with asyncio.timeout(5):
         try:
             while True:
@@ -85,14 +85,19 @@ async def closed(socket: ClientConnection) -> Closed:
             return Closed(error.rcvd.code if error.rcvd else None, error.sent.code if error.sent else None)
 
 
-async def command(socket: ClientConnection, body: Any) -> Any:
-    """Send a control message; the answer to it."""
+async def send(socket: ClientConnection, body: Any) -> None:
+    """Send a control message: text unchanged, anything else as JSON."""
     await socket.send(body if isinstance(body, str) else orjson.dumps(body).decode())
+
+
+async def command(socket: ClientConnection, body: Any) -> Any:
+    """Send a control message and return the answer."""
+    await send(socket, body)
     return await receive(socket, lambda answer: not {"stream", "data", "e", "method"} & set(answer))
 
 
 async def get(sims: Simulators, feed: str, path: str, **query: Any) -> tuple[int, Any, Any]:
-    """Status, body and headers of a REST request."""
+    """Send a REST request and return status, body and headers."""
     async with (
         aiohttp.ClientSession() as http,
         http.get(sims.endpoints[feed]["rest"] + path, params=query) as answer,
@@ -101,7 +106,7 @@ async def get(sims: Simulators, feed: str, path: str, **query: Any) -> tuple[int
 
 
 def subscription(feed: str, symbol: str, *channels: str) -> dict[str, Any]:
-    """`channels` of: trades, books, bbo."""
+    """Return a request to subscribe to `channels`: trades, books, bbo."""
     name = NAMES[feed, symbol]
     if feed == "okx":
         known = {"trades": "trades", "books": "books", "bbo": "bbo-tbt"}
@@ -113,8 +118,13 @@ def subscription(feed: str, symbol: str, *channels: str) -> dict[str, Any]:
     return {"method": "SUBSCRIBE", "params": [f"{name.lower()}@{known[channel]}" for channel in channels], "id": 1}
 
 
+async def subscribe(socket: ClientConnection, feed: str, symbol: str, *channels: str) -> Any:
+    """Subscribe to channels, and return the answer."""
+    return await command(socket, subscription(feed, symbol, *channels))
+
+
 def rpc(method: str, **params: Any) -> dict[str, Any]:
-    """A request to Deribit."""
+    """Return a request to Deribit."""
     return {"jsonrpc": "2.0", "id": 1, "method": f"public/{method}", "params": params}
 
 
@@ -131,7 +141,7 @@ CHANNELS = {
 
 
 def channel_of(frame: Any) -> str:
-    """trades, books or quotes; "": no data."""
+    """Return a frame's channel, trades, books or quotes; "" if it has no data."""
     if frame.get("method") == "subscription":
         return CHANNELS.get(frame["params"]["channel"].split(".")[0], "")
     if "data" not in frame:
@@ -141,7 +151,7 @@ def channel_of(frame: Any) -> str:
 
 
 async def listen(socket: ClientConnection, seconds: float) -> list[str]:
-    """The channels of the data that come within so many seconds."""
+    """Return the channels of the data frames received within `seconds`."""
     seen = []
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
@@ -150,99 +160,8 @@ async def listen(socket: ClientConnection, seconds: float) -> list[str]:
     return [channel for channel in seen if channel]
 
 
-class LocalBook:
-    """A book as a client keeps it. `gaps` counts breaks of the chain, `repeated` what it held already."""
-
-    def __init__(self, feed: str, symbol: str) -> None:
-        self.feed = feed
-        self.symbol = symbol
-        self.sequence = -1
-        self.first = True
-        self.bids: dict[str, str] = {}
-        self.asks: dict[str, str] = {}
-        self.gaps = 0
-        self.repeated = 0
-        self.tops: dict[int, tuple[str, ...]] = {}
-
-    def seed(self, sequence: int, bids: Any, asks: Any) -> None:
-        self.bids, self.asks = ({level[0]: level[1] for level in side} for side in (bids, asks))
-        self.sequence, self.first = sequence, True
-        self.tops[sequence] = self.top()
-
-    def take(self, frame: Any) -> None:
-        if self.feed == "okx":
-            self._take_okx(frame)
-        elif self.feed == "deribit":
-            self._take_deribit(frame)
-        else:
-            self._take_binance(frame)
-
-    def _take_okx(self, frame: Any) -> None:
-        [row] = frame["data"]
-        if frame["action"] == "snapshot":
-            assert row["prevSeqId"] == -1
-            self.seed(row["seqId"], row["bids"], row["asks"])
-        elif row["prevSeqId"] == self.sequence:
-            self._apply(row["seqId"], row["bids"], row["asks"])
-        else:
-            self._broken(row["seqId"])
-
-    def _take_deribit(self, data: Any) -> None:
-        bids, asks = ([texts(*entry[1:]) for entry in data[side]] for side in ("bids", "asks"))
-        if data["type"] == "snapshot":
-            assert "prev_change_id" not in data
-            self.seed(data["change_id"], bids, asks)
-        elif data["prev_change_id"] == self.sequence:
-            self._apply(data["change_id"], bids, asks)
-        else:
-            self._broken(data["change_id"])
-
-    def _take_binance(self, event: Any) -> None:
-        if self._follows(event):
-            self._apply(event["u"], event["b"], event["a"])
-        elif not self.first or event["u"] > self.sequence:
-            self._broken(event["u"])
-
-    def _follows(self, event: Any) -> bool:
-        if self.feed == "binance-spot":
-            return bool(event["U"] <= self.sequence + 1 and event["u"] > self.sequence)
-        if self.first and event["U"] <= self.sequence <= event["u"]:
-            return True
-        return bool(event["pu"] == self.sequence)
-
-    def _apply(self, sequence: int, bids: Any, asks: Any) -> None:
-        for side, changes in ((self.bids, bids), (self.asks, asks)):
-            for price, amount, *_ in changes:
-                if float(amount):
-                    side[price] = amount
-                else:
-                    side.pop(price, None)
-        self.sequence, self.first = sequence, False
-        self.tops[sequence] = self.top()
-
-    def _broken(self, sequence: int) -> None:
-        if sequence <= self.sequence:
-            self.repeated += 1
-        else:
-            self.gaps += 1
-            self.sequence = sequence
-
-    def levels(self) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-        return (
-            sorted(self.bids.items(), key=lambda level: -float(level[0])),
-            sorted(self.asks.items(), key=lambda level: float(level[0])),
-        )
-
-    def top(self) -> tuple[str, ...]:
-        bids, asks = self.levels()
-        return (*bids[0], *asks[0]) if bids and asks else ()
-
-    def equals(self, book: BookView) -> bool:
-        return self.levels() == (book.bids, book.asks)
-
-
 class Follower:
-    """A client that keeps one instrument's book from the socket and, where the exchange wants it, REST."""
+    """Client that rebuilds one instrument's book from the socket and, where the exchange requires it, from REST."""
 
     def __init__(self, sims: Simulators, feed: str, symbol: str) -> None:
         self.book = LocalBook(feed, symbol)
@@ -252,10 +171,8 @@ class Follower:
         self._socket: ClientConnection | None = None
 
     async def run(self, socket: ClientConnection) -> None:
-        """Subscribe, synchronise, follow until cancelled."""
-        await socket.send(
-            orjson.dumps(subscription(self.book.feed, self.book.symbol, "books", "bbo", "trades")).decode()
-        )
+        """Subscribe, synchronise, and apply updates until cancelled."""
+        await send(socket, subscription(self.book.feed, self.book.symbol, "books", "bbo", "trades"))
         buffered = await self._seed(socket) if self.book.feed.startswith("binance") else []
         for event in buffered:
             self._on(event)
@@ -263,8 +180,7 @@ class Follower:
             self._on(orjson.loads(frame))
 
     async def _seed(self, socket: ClientConnection) -> list[Any]:
-        """docs/protocols/binance.md §1.5 and §2.4: buffer, fetch, and fetch again while the snapshot is older than
-        the buffer."""
+        """Buffer updates, and fetch snapshots until one is as new (docs/protocols/binance.md §1.5, §2.4)."""
         frames = [await receive(socket, lambda body: body.get("data", {}).get("e") == "depthUpdate")]
         prefix = {"binance-spot": "/api/v3", "binance-usdm": "/fapi/v1"}[self.book.feed]
         name = NAMES[self.book.feed, self.book.symbol]
@@ -280,7 +196,7 @@ class Follower:
         elif self.book.feed == "deribit":
             self._on_deribit(frame)
         elif body.get("e") == "depthUpdate":
-            self.book.take(body)
+            self.book.update(body)
         elif "B" in body:
             self.bbos.append((body["u"], (body["b"], body["B"], body["a"], body["A"])))
         else:
@@ -289,7 +205,7 @@ class Follower:
     def _on_okx(self, frame: Any) -> None:
         channel = frame.get("arg", {}).get("channel")
         if channel == "books" and "data" in frame:
-            self.book.take(frame)
+            self.book.update(frame)
         elif channel == "bbo-tbt" and "data" in frame:
             [row] = frame["data"]
             self.bbos.append((row["seqId"], (*row["bids"][0][:2], *row["asks"][0][:2])))
@@ -299,17 +215,12 @@ class Follower:
     def _on_deribit(self, frame: Any) -> None:
         channel, data = channel_of(frame), frame.get("params", {}).get("data")
         if channel == "books":
-            self.book.take(data)
+            self.book.update(data)
         elif channel == "quotes":
             bid, ask = (texts(data[f"best_{side}_price"], data[f"best_{side}_amount"]) for side in ("bid", "ask"))
-            self.bbos.append((-1, (*bid, *ask)))  # it has no id
+            self.bbos.append((-1, (*bid, *ask)))  # Deribit's BBO has no id
         else:
             self.other.append(frame)
-
-
-def texts(*numbers: float) -> tuple[str, ...]:
-    """JSON numbers as an exchange that sends text would write them: `86750.0` → `86750`."""
-    return tuple(f"{Decimal(repr(number)).normalize():f}" for number in numbers)
 
 
 @asynccontextmanager
@@ -319,7 +230,7 @@ async def following(sims: Simulators, feed: str, symbol: str) -> AsyncIterator[F
         task = asyncio.create_task(follower.run(socket))
         try:
             async with asyncio.timeout(5):
-                while len(follower.book.tops) < 2:  # the snapshot and an update that follows it
+                while len(follower.book.tops) < 2:  # the snapshot and the first update after it
                     assert not task.done(), task.exception()
                     await asyncio.sleep(0.02)
             yield follower
@@ -329,7 +240,7 @@ async def following(sims: Simulators, feed: str, symbol: str) -> AsyncIterator[F
 
 
 async def settled(sims: Simulators, feed: str, symbol: str, book: LocalBook) -> BookView:
-    """Pause the market; the true book once the client has caught up with it."""
+    """Pause the market, wait until the client has caught up, and return the true book."""
     sims.pause()
     true = sims.true_book(feed, symbol)
     async with asyncio.timeout(5):

@@ -1,7 +1,8 @@
-"""Planted arbitrage: one true book is moved away from another, both are held there, and what exactly that is worth.
+"""Planted arbitrages: move one true book away from another, hold both, and calculate the exact profit.
 
-A client's books lag by up to a depth stream's interval, and a join may still pair what is half a second old. So the
-book that stays is held for a while before and after: no frames that can meet pay more than what is told.
+A client's books lag by up to the interval of a depth stream, and a join may pair quotes that are half a second old.
+Therefore the book that is not moved is held for `SETTLE_S` before and after, so that no two quotes that a join pairs
+pay more than the expected profit.
 """
 
 import time
@@ -13,17 +14,18 @@ from marketprism.simulator.market.instrument import SimulatedInstrument
 from marketprism.simulator.market.prices import Market
 from marketprism.simulator.plans import Arbitrage, Planted
 
-LEVELS = 5  # a side, that the expected result walks
-SETTLE = 0.65  # s, before and after: a window of 500 ms and a depth interval of 100 ms
+LEVELS = 5  # of each side that the expected profit takes into account
+SETTLE_S = 0.65  # s before and after: a join window of 500 ms, a depth interval of 100 ms and some reserve
 _BPS = Decimal(10_000)
 
 Side = list[tuple[Decimal, Decimal]]  # price, base amount; best first
 
 
-def expected(asks: Side, bids: Side, buy_fee_bps: float, sell_fee_bps: float) -> dict[str, Any]:
-    """What buying from `asks` and selling to `bids` earns while the marginal trade pays after both taker fees.
+def expected_profit(asks: Side, bids: Side, buy_fee_bps: float, sell_fee_bps: float) -> dict[str, Any]:
+    """Return the profit of buying from `asks` and selling to `bids` while the next unit pays after both taker fees.
 
-    Decimal strings: `amount` in base units, net `profit` in the quote currency; `gross_bps` of the best prices.
+    `amount` is in base units and the net `profit` in the quote currency, both decimal strings. `gross_bps` and
+    `net_bps` are the spread of the best prices.
     """
     cost, keep = 1 + Decimal(str(buy_fee_bps)) / _BPS, 1 - Decimal(str(sell_fee_bps)) / _BPS
     amount = profit = Decimal(0)
@@ -48,8 +50,8 @@ def expected(asks: Side, bids: Side, buy_fee_bps: float, sell_fee_bps: float) ->
 
 
 @dataclass
-class _Open:
-    """`mover` is the one of `buy` and `sell` that is moved, `stayer` the other; `due`: when the next phase begins."""
+class _Running:
+    """A running arbitrage. Of `buy` and `sell`, one is `moving`, the other `fixed`. `due`: start of the next phase."""
 
     planted: Planted
     plan: Arbitrage
@@ -58,63 +60,65 @@ class _Open:
     due: float
 
     @property
-    def mover(self) -> SimulatedInstrument:
+    def moving(self) -> SimulatedInstrument:
         return self.sell if self.planted.id % 2 else self.buy
 
     @property
-    def stayer(self) -> SimulatedInstrument:
+    def fixed(self) -> SimulatedInstrument:
         return self.buy if self.planted.id % 2 else self.sell
 
     def hold(self, instrument: SimulatedInstrument) -> None:
+        """Hold the side of this instrument that the arbitrage trades on."""
         instrument.held = instrument.book.asks if instrument is self.buy else instrument.book.bids
 
 
 class Arbitrages:
-    """The arbitrages that stand. While one does, its underlying's hidden price holds still."""
+    """All running arbitrages. The hidden prices of their underlyings do not move."""
 
     def __init__(self, market: Market) -> None:
         self._market = market
-        self._open: list[_Open] = []
+        self._running: list[_Running] = []
 
     def plant(self, planted: Planted, plan: Arbitrage, buy: SimulatedInstrument, sell: SimulatedInstrument) -> None:
-        """Hold one book now, and move the other away from it `SETTLE` seconds later; the plan's fees must be set."""
-        arbitrage = _Open(planted, plan, buy, sell, time.monotonic() + SETTLE)
+        """Hold one book now and move the other away from it after `SETTLE_S`; the plan's fees must be set."""
+        arbitrage = _Running(planted, plan, buy, sell, time.monotonic() + SETTLE_S)
         self._market.hold(buy.listing.underlying)
-        arbitrage.hold(arbitrage.stayer)
-        self._open.append(arbitrage)
+        arbitrage.hold(arbitrage.fixed)
+        self._running.append(arbitrage)
 
     def step(self) -> None:
-        """Move, return, and let go those whose time has come."""
+        """Begin, end and release the arbitrages whose next phase is due."""
         now = time.monotonic()
-        for arbitrage in [each for each in self._open if now >= each.due]:
+        for arbitrage in [each for each in self._running if now >= each.due]:
             if not arbitrage.planted.started_at:
                 self._begin(arbitrage, now)
             elif not arbitrage.planted.ended_at:
-                self._return(arbitrage, now)
+                self._end(arbitrage, now)
             else:
-                self._open.remove(arbitrage)
+                self._running.remove(arbitrage)
                 self._market.release(arbitrage.buy.listing.underlying)
-                arbitrage.stayer.held = None
+                arbitrage.fixed.held = None
 
     @property
-    def held(self) -> set[str]:
-        """The symbols that are held apart, or are about to be, or were just now."""
-        return {each.plan.symbol for each in self._open}
+    def symbols(self) -> set[str]:
+        """The symbols with a running arbitrage, including `SETTLE_S` before and after it."""
+        return {each.plan.symbol for each in self._running}
 
-    def _begin(self, arbitrage: _Open, now: float) -> None:
+    def _begin(self, arbitrage: _Running, now: float) -> None:
         plan, buy, sell = arbitrage.plan, arbitrage.buy, arbitrage.sell
-        _part(arbitrage)
-        arbitrage.hold(arbitrage.mover)
+        _move(arbitrage)
+        arbitrage.hold(arbitrage.moving)
         arbitrage.due = now + plan.seconds
-        arbitrage.planted.result["moved"] = arbitrage.mover.listing.feed
-        arbitrage.planted.result |= expected(_base(buy, buy.book.asks), _base(sell, sell.book.bids), *_fees(plan))
+        arbitrage.planted.result["moved"] = arbitrage.moving.listing.feed
+        asks, bids = _in_base_units(buy, buy.book.asks), _in_base_units(sell, sell.book.bids)
+        arbitrage.planted.result |= expected_profit(asks, bids, *_fees(plan))
         arbitrage.planted.start()
 
-    def _return(self, arbitrage: _Open, now: float) -> None:
-        """The moved book goes back to where its exchange sees the price."""
-        arbitrage.mover.held = None
-        arbitrage.mover.requote()
-        arbitrage.due = now + SETTLE
+    def _end(self, arbitrage: _Running, now: float) -> None:
+        """Move the book back to its exchange's price."""
+        arbitrage.moving.held = None
+        arbitrage.moving.requote()
+        arbitrage.due = now + SETTLE_S
         arbitrage.planted.end()
 
 
@@ -126,16 +130,16 @@ def _fees(plan: Arbitrage) -> tuple[float, float]:
     return plan.buy_fee_bps or 0.0, plan.sell_fee_bps or 0.0
 
 
-def _base(instrument: SimulatedInstrument, side: Any) -> Side:
+def _in_base_units(instrument: SimulatedInstrument, side: Any) -> Side:
     listing = instrument.listing
     return [(listing.price(price), listing.base_amount(amount, price)) for price, amount in side.top(LEVELS)]
 
 
-def _part(arbitrage: _Open) -> None:
-    """Move the mover's best price by the least that makes the gross spread `bps` or more."""
+def _move(arbitrage: _Running) -> None:
+    """Move the moving book's best price just far enough for a gross spread of at least `bps`."""
     ask, bid = arbitrage.buy.listing, arbitrage.sell.listing
     factor = 1 + Decimal(str(arbitrage.plan.bps)) / _BPS
-    if arbitrage.mover is arbitrage.sell:
+    if arbitrage.moving is arbitrage.sell:
         lowest = ask.price(arbitrage.buy.book.asks.at(0)) * factor / bid.tick
         best = int(lowest.to_integral_value(ROUND_CEILING))
         arbitrage.sell.move(best, best + 1)

@@ -1,4 +1,4 @@
-"""What streams show that have the best levels of a book only: the difference of two such views."""
+"""The best levels of a book, and their changes, for streams that show a limited number of levels."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from marketprism.simulator.market.book import Levels, Side, TrueBook
 
 
 class Change(NamedTuple):
-    """From the id `previous` to the id `last`; levels that left the view have the amount 0."""
+    """Changed levels from the id `previous` to the id `last`; amount 0: no longer among the best."""
 
     previous: int
     last: int
@@ -15,7 +15,7 @@ class Change(NamedTuple):
 
 
 class BestLevels:
-    """The best `count` levels a side as they were at the last flush."""
+    """The best `count` levels of each side as of the last flush."""
 
     def __init__(self, book: TrueBook, count: int) -> None:
         self.count = count
@@ -25,21 +25,23 @@ class BestLevels:
         self.bids, self.asks = (dict(side.top(count)) for side in book.sides())
 
     def flush(self) -> Change:
-        """What has changed in the view since the last flush."""
+        """Return the changes since the last flush."""
         previous, self.sequence = self.window.previous, self.window.last or self.window.previous
         bids, asks = (dict(side.top(self.count)) for side in self.book.sides())
         change = Change(previous, self.sequence, _difference(self.bids, bids), _difference(self.asks, asks))
         self.bids, self.asks = bids, asks
-        self.window.restart()
+        self.window.reset()
         return change
 
-    def touched(self) -> bool:
-        """Whether a level in the view, or one that came into it, has changed."""
+    def has_changed(self) -> bool:
+        """Return whether a level has changed that is among the best now."""
         book, window = self.book, self.window
-        return _shown(book.bids, window.bids, self.count) or _shown(book.asks, window.asks, self.count)
+        return _any_among_best(book.bids, window.bids, self.count) or _any_among_best(
+            book.asks, window.asks, self.count
+        )
 
 
-def _shown(side: Side, prices: set[int], count: int) -> bool:
+def _any_among_best(side: Side, prices: set[int], count: int) -> bool:
     worst = side.at(-1) if len(side) < count else side.at(count - 1)
     return any(side.sign * price >= side.sign * worst for price in prices)
 

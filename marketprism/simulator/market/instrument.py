@@ -1,4 +1,4 @@
-"""One instrument of one exchange: its true book, kept about the hidden price by realistic changes, and its trades."""
+"""One instrument of one exchange: trades, and realistic changes that keep its true book near the hidden price."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,22 +7,24 @@ from typing import Literal
 
 from marketprism.simulator.market.book import Side, TrueBook
 from marketprism.simulator.market.listings import Listing
-from marketprism.simulator.market.prices import STEP, Market
+from marketprism.simulator.market.prices import STEP_S, Market
 
-# Bounds of what an exchange's mid may be away from the hidden price, in bps. Two exchanges together stay below 4,
-# far below two taker fees (10 for perpetuals), so no arbitrage arises that nobody planted.
+# Maximum deviation of an exchange's mid from the hidden price, in bps. Two exchanges differ by less than 4, far below
+# two taker fees (10 for perpetuals), so there is no arbitrage that was not planted.
 _NOISE = 0.8
 _TOLERANCE = 0.5
-_WIDEST = 0.3  # the spread, bps, from which the market makers quote anew
+_MAX_SPREAD = 0.3  # bps; beyond it the market makers requote
 
 _GAP = 0.2  # mean distance of neighbouring levels, bps
-_TRANSACTIONS = 40  # a second at rate 1; half of them change the best level
-_TRADES = 0.08  # share of the transactions
-_REFRESH = 8  # steps after which a held book's quote changes at the latest: 80 ms
+_TRANSACTIONS = 40  # per second at rate 1; half of them change the best level
+_TRADE_SHARE = 0.08  # of the transactions
+_MAX_QUIET_STEPS = 8  # a held book's quote changes at least this often: every 80 ms
 
 
 @dataclass(frozen=True, slots=True)
 class Trade:
+    """A trade, in ticks and lots. `side` is that of the taker; `sequence`: id of the book after it."""
+
     id: int
     price: int
     amount: int
@@ -31,54 +33,57 @@ class Trade:
 
 
 class SimulatedInstrument:
-    """Deterministic for a seed: its n-th step depends on the seed, the hidden prices and the rate only."""
+    """An instrument's book and trades. Each step is determined by the seed, the hidden prices and the rates so far."""
 
-    def __init__(self, listing: Listing, market: Market, seed: int, levels: int, delay: int, stride: int) -> None:
+    def __init__(
+        self, listing: Listing, market: Market, seed: int, levels: int, lag_steps: int, max_id_step: int
+    ) -> None:
+        """`levels`: depth of each side; `lag_steps`, `max_id_step`: see `ExchangeServer`."""
         self.listing = listing
-        self.held: Side | None = None  # the side that keeps every level while an arbitrage is planted
+        self.held: Side | None = None  # a side that must not change, because of a running arbitrage
         self._market = market
         self._random = Random(f"{seed}:{listing.feed}:{listing.symbol}")
         self._depth = levels
-        self._delay = delay
+        self._lag_steps = lag_steps
         self._noise = 0.0
-        self._due = 0.0
-        self._quiet = 0
+        self._due = 0.0  # transactions
+        self._quiet_steps = 0
         self._first_trade = self._trade_id = self._random.randrange(10**9, 6 * 10**9)
         first = self._random.randrange(10**10, 10**11)
-        self.book = TrueBook(first, (lambda: 1) if stride == 1 else (lambda: self._random.randint(1, stride)))
+        self.book = TrueBook(first, (lambda: 1) if max_id_step == 1 else (lambda: self._random.randint(1, max_id_step)))
         self._tick = float(listing.tick)
         self.requote()
 
     @property
     def mid(self) -> float:
-        """In ticks."""
+        """The mid price in ticks."""
         return (self.book.bids.at(0) + self.book.asks.at(0)) / 2
 
     @property
     def trade_ids(self) -> range:
-        """Of all trades so far: ids have no holes."""
+        """The ids of all trades so far, which are consecutive."""
         return range(self._first_trade + 1, self._trade_id + 1)
 
     def step(self, rate: float) -> Iterator[Trade | None]:
-        """One step of the market; yields after each transaction, with its trade if it was one."""
+        """Run one step of the market. Yield after every transaction: its trade, or None if it was not a trade."""
         if self.held is not None:
             yield from self._held_step(rate)
             return
         self._noise = max(-_NOISE, min(_NOISE, self._noise * 0.999 + self._random.uniform(-0.05, 0.05)))
-        if rate and self._astray():
+        if rate and self._must_requote():
             self.requote()
             yield None
-        for _ in range(self._count(rate)):
+        for _ in range(self._due_transactions(rate)):
             yield self._transact()
 
     def requote(self) -> None:
-        """Both best levels to where the exchange sees the price."""
+        """Move both best levels to the price as the exchange sees it."""
         spread = self._random.choice((1, 1, 1, 2))
-        bid = int(self._centre() - spread / 2)
+        bid = int(self._fair_price() - spread / 2)
         self.move(bid, bid + spread)
 
     def move(self, bid: int, ask: int) -> None:
-        """Make these the best prices: better levels go, the way from the old best ones fills up."""
+        """Make these the best prices: delete better levels, and fill the distance from the previous best ones."""
         book = self.book
         for side, best in ((book.bids, bid), (book.asks, ask)):
             for price in side.better(best):
@@ -87,21 +92,22 @@ class SimulatedInstrument:
             self._fill(side, best)
             self._trim(side)
 
-    def _centre(self) -> float:
-        seen = self._market.price(self.listing.underlying, self._delay)
+    def _fair_price(self) -> float:
+        """Return the price as the exchange sees it, in ticks."""
+        seen = self._market.price(self.listing.underlying, self._lag_steps)
         return seen * (1 + self._noise / 10_000) / self._tick
 
     def _ticks(self, bps: float) -> float:
         return self._market.price(self.listing.underlying) * bps / 10_000 / self._tick
 
-    def _astray(self) -> bool:
+    def _must_requote(self) -> bool:
         bid, ask = self.book.bids.at(0), self.book.asks.at(0)
-        if ask - bid > max(3.0, self._ticks(_WIDEST)):
+        if ask - bid > max(3.0, self._ticks(_MAX_SPREAD)):
             return True
-        return abs((bid + ask) / 2 - self._centre()) > max(1.0, self._ticks(_TOLERANCE))
+        return abs((bid + ask) / 2 - self._fair_price()) > max(1.0, self._ticks(_TOLERANCE))
 
-    def _count(self, rate: float) -> int:
-        self._due += rate * _TRANSACTIONS * STEP * self._random.uniform(0.0, 2.0)
+    def _due_transactions(self, rate: float) -> int:
+        self._due += rate * _TRANSACTIONS * STEP_S * self._random.uniform(0.0, 2.0)
         count = int(self._due)
         self._due -= count
         return count
@@ -127,28 +133,28 @@ class SimulatedInstrument:
 
     def _transact(self) -> Trade | None:
         side = self._random.choice((self.book.bids, self.book.asks))
-        if self._random.random() < _TRADES:
+        if self._random.random() < _TRADE_SHARE:
             return self._trade(side)
         for _ in range(self._random.choice((1, 1, 2, 3))):
-            self._churn(side)
+            self._change_level(side)
         self._trim(side)
         return None
 
-    def _churn(self, side: Side) -> None:
-        """An order comes, changes or goes, more likely near the best price."""
+    def _change_level(self, side: Side) -> None:
+        """Change, add or delete a level, with higher probability near the best price."""
         rank = min(int(self._random.expovariate(0.7)), len(side) - 2)
         price, draw = side.at(rank), self._random.random()
         if draw < 0.6:
             self.book.set(side, price, self._amount())
         elif draw < 0.8:
-            behind = side.at(rank + 1)
-            if abs(price - behind) > 1:
-                self.book.set(side, self._random.randrange(min(price, behind) + 1, max(price, behind)), self._amount())
+            worse = side.at(rank + 1)
+            if abs(price - worse) > 1:
+                self.book.set(side, self._random.randrange(min(price, worse) + 1, max(price, worse)), self._amount())
         elif rank:
             self.book.set(side, price, 0)
 
     def _trade(self, side: Side, leave: int = 0) -> Trade | None:
-        """A taker order hits one side's best level; at least `leave` of it stays."""
+        """Let a taker order hit one side's best level; at least `leave` lots of it remain."""
         price, offered = side.top(1)[0]
         amount = min(offered - leave, max(1, self._amount() // 8))
         if amount <= 0:
@@ -159,12 +165,12 @@ class SimulatedInstrument:
         return Trade(self._trade_id, price, amount, "sell" if side is self.book.bids else "buy", self.book.sequence)
 
     def _held_step(self, rate: float) -> Iterator[Trade | None]:
-        """Held: only amounts of the other side move, its best one often enough that the quote stays young."""
+        """Run one step of a held book: change only amounts of the other side, the best often, to keep quotes fresh."""
         other = self.book.asks if self.held is self.book.bids else self.book.bids
-        self._quiet += 1
-        for _ in range(max(self._count(rate), int(self._quiet >= _REFRESH))):
-            self._quiet = 0
-            if self._random.random() < _TRADES:
+        self._quiet_steps += 1
+        for _ in range(max(self._due_transactions(rate), int(self._quiet_steps >= _MAX_QUIET_STEPS))):
+            self._quiet_steps = 0
+            if self._random.random() < _TRADE_SHARE:
                 yield self._trade(other, leave=1)
                 continue
             rank = min(int(self._random.expovariate(2.0)), len(other) - 1)

@@ -1,24 +1,24 @@
-"""What the simulated exchanges list: each feed's instruments with their real tick, lot and contract sizes."""
+"""The instruments that the simulated exchanges list, with their real tick, lot and contract sizes."""
 
 from dataclasses import dataclass
 from decimal import Context, Decimal
 
-from marketprism.simulator.market.prices import START
+from marketprism.simulator.market.prices import START_PRICES
 from schemas.errors import StackError
 from schemas.feeds import to_exchange
 from schemas.symbols import parse_symbol
 
-_QUANTUM = Decimal("1e-18")  # of base amounts that are quotients: as exact as those of the pipeline's events
+_QUANTUM = Decimal("1e-18")  # precision of base amounts that are quotients, the same as in the pipeline's events
 _CONTEXT = Context(prec=60)
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One instrument of one feed. Prices count in ticks, amounts in lots (of contracts, where there are contracts).
+    """One instrument of one feed. The market counts prices in ticks and amounts in lots (of contracts on derivatives).
 
-    `contract` is what one unit of the exchange's amounts stands for: base units, or the quote currency if `inverse`.
-    `price_decimals`/`amount_decimals`: digits after the point as the exchange writes them; -1: no trailing zeros.
-    `typical`: what usually stands on one level, base units.
+    `contract`: value of one unit of the exchange's amounts, in base units, or in the quote currency if `inverse`.
+    `price_decimals`, `amount_decimals`: digits that the exchange writes after the point; -1: no trailing zeros.
+    `typical`: usual amount of one level, in base units.
     """
 
     feed: str
@@ -45,20 +45,24 @@ class Listing:
 
     @property
     def typical_lots(self) -> float:
-        units = self.typical * START[self.underlying] if self.inverse else self.typical
+        """The usual amount of one level in lots."""
+        units = self.typical * START_PRICES[self.underlying] if self.inverse else self.typical
         return units / float(self.lot * self.contract)
 
     def price_text(self, ticks: int) -> str:
+        """Return a price as the exchange writes it."""
         return _text(ticks * self.tick, self.price_decimals)
 
     def amount_text(self, lots: int) -> str:
+        """Return an amount as the exchange writes it."""
         return _text(lots * self.lot, self.amount_decimals)
 
     def price(self, ticks: int) -> Decimal:
+        """Return a price in the quote currency."""
         return ticks * self.tick
 
     def base_amount(self, lots: int, ticks: int) -> Decimal:
-        """What so many lots are worth at a price, in base units."""
+        """Return the value of an amount at a price, in base units."""
         amount = lots * self.lot * self.contract
         if not self.inverse:
             return amount
@@ -109,8 +113,9 @@ LISTINGS: tuple[Listing, ...] = (
 
 
 def listings_of(feed: str) -> list[Listing]:
+    """Return a feed's instruments; `StackError` if it is unknown."""
     found = [listing for listing in LISTINGS if listing.feed == feed]
     if not found:
         known = ", ".join(dict.fromkeys(listing.feed for listing in LISTINGS))
-        raise StackError(f"no simulated exchange for feed {feed!r}: there are {known}")
+        raise StackError(f"no simulated exchange for feed {feed!r}: known feeds are {known}")
     return found

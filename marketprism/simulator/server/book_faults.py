@@ -1,9 +1,10 @@
-"""Faults of the book stream: they take effect on the next book frames that somebody is sent."""
+"""Faults of book streams, which strike the next book updates that have a subscriber."""
 
 import base64
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from aiohttp import WSMsgType
 
@@ -17,7 +18,7 @@ _IN_PLACE = frozenset({"truncated", "wrong_types", "empty_arrays", *_AMOUNTS})
 
 
 class Outgoing(NamedTuple):
-    """A payload to be sent, or (`raw`) bytes to be sent as they are; `cut`: only the first half of the frame."""
+    """A payload to encode and send, or `raw` bytes to send unchanged. `cut`: send only half of the frame."""
 
     payload: dict[str, Any]
     cut: bool = False
@@ -25,54 +26,67 @@ class Outgoing(NamedTuple):
     opcode: WSMsgType = WSMsgType.TEXT
 
 
-class Dialect(Protocol):
-    """What a fault needs to know of an exchange's book frames."""
+class Dialect(ABC):
+    """An exchange's encoding of book updates, as far as the faults must know it."""
 
-    def frame_ids(self, payload: dict[str, Any]) -> dict[str, int]: ...
+    @abstractmethod
+    def frame_ids(self, payload: dict[str, Any]) -> dict[str, int]:
+        """Return the sequence ids of a book update, by field name."""
 
-    def sides(self, payload: dict[str, Any]) -> tuple[list[Any], list[Any]]: ...
+    @abstractmethod
+    def sides(self, payload: dict[str, Any]) -> tuple[list[Any], list[Any]]:
+        """Return the lists of bids and asks of a book update, to be changed in place."""
 
-    def empty(self, payload: dict[str, Any]) -> None: ...
+    @abstractmethod
+    def empty_arrays(self, payload: dict[str, Any]) -> None:
+        """Replace the levels of a book update by empty arrays."""
 
-    def unknown(self, symbol: str) -> dict[str, Any]: ...
+    @abstractmethod
+    def unknown_frame(self, symbol: str) -> dict[str, Any]:
+        """Return a frame of a channel that the exchange does not have."""
 
-    def level(self, price: str, amount: str) -> list[Any]: ...
+    def encode_level(self, price: str, amount: str) -> list[Any]:
+        """Return one level as it is encoded in a book update."""
+        return [price, amount]
 
-    def crossing(self, symbol: str) -> tuple[str, str]: ...
+    @abstractmethod
+    def crossing_bid(self, symbol: str) -> tuple[str, str]:
+        """Return price and amount of a bid that crosses the true book."""
 
 
 class BookFaults:
-    """The armed faults of one feed's books; each symbol's take effect one after the other."""
+    """The armed faults of one feed's books. Those of one symbol take effect one after the other."""
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
         self._armed: dict[str, list[tuple[Planted, BookFault]]] = {}
-        self._channel: dict[int, str] = {}  # by id of the fault: the stream it has bound itself to
-        self._kept: dict[int, dict[str, Any]] = {}
+        self._streams: dict[int, str] = {}  # by id of the fault: the name of the stream it strikes
+        self._held_back: dict[int, dict[str, Any]] = {}  # by id of the fault: the first update of a reordered pair
 
     def plant(self, planted: Planted, plan: BookFault) -> None:
+        """Arm a fault."""
         self._armed.setdefault(plan.symbol, []).append((planted, plan))
 
-    def apply(self, channel: str, symbol: str, payload: dict[str, Any]) -> list[Outgoing]:
-        """What goes out in place of this book update of a stream."""
+    def apply(self, stream: str, symbol: str, payload: dict[str, Any]) -> list[Outgoing]:
+        """Return what is sent in place of a book update of the named stream."""
         armed = self._armed.get(symbol)
-        if not armed or self._channel.setdefault(armed[0][0].id, channel) != channel:
+        if not armed or self._streams.setdefault(armed[0][0].id, stream) != stream:
             return [Outgoing(payload)]
         planted, plan = armed[0]
         planted.start()
-        sent = list(self._take(planted, plan, payload))
+        sent = list(self._strike(planted, plan, payload))
         if planted.ended_at:
             armed.pop(0)
         return sent
 
-    def _take(self, planted: Planted, plan: BookFault, payload: dict[str, Any]) -> Iterator[Outgoing]:
+    def _strike(self, planted: Planted, plan: BookFault, payload: dict[str, Any]) -> Iterator[Outgoing]:
         ids = planted.result.setdefault("frames", [])
         ids.append(self._dialect.frame_ids(payload))
         if isinstance(plan, Gap):
             if len(ids) == plan.count:
                 planted.end()
         elif isinstance(plan, Reorder) and len(ids) == 1:
-            self._kept[planted.id] = payload
+            self._held_back[planted.id] = payload
         elif isinstance(plan, Malformed):
             yield from self._malformed(plan, payload)
             planted.result["replaced"] = plan.form in _IN_PLACE
@@ -82,38 +96,38 @@ class BookFaults:
             planted.end()
         else:
             yield Outgoing(payload)
-            yield Outgoing(self._kept.pop(planted.id, payload))  # its own repetition, or the one that was kept back
+            yield Outgoing(self._held_back.pop(planted.id, payload))  # a reordered update, or else a duplicate
             planted.end()
 
     def _crossed(self, planted: Planted, plan: Crossed, payload: dict[str, Any]) -> Outgoing:
-        price, amount = planted.result["bid"] = self._dialect.crossing(plan.symbol)
-        # Last, as the update itself may delete a bid at that price.
-        self._dialect.sides(payload)[0].append(self._dialect.level(price, amount))
+        price, amount = planted.result["bid"] = self._dialect.crossing_bid(plan.symbol)
+        # Appended last, because the update itself may delete a bid at that price.
+        self._dialect.sides(payload)[0].append(self._dialect.encode_level(price, amount))
         return Outgoing(payload)
 
     def _malformed(self, plan: Malformed, payload: dict[str, Any]) -> Iterator[Outgoing]:
         if plan.form in _IN_PLACE:
-            yield self._ruined(plan, copy.deepcopy(payload))
+            yield self._corrupted(plan, copy.deepcopy(payload))
             return
         yield Outgoing(payload)
         if plan.form == "unknown_channel":
-            yield Outgoing(self._dialect.unknown(plan.symbol))
+            yield Outgoing(self._dialect.unknown_frame(plan.symbol))
         elif plan.form == "huge":
-            yield Outgoing(self._dialect.unknown(plan.symbol) | {"padding": "x" * HUGE})
+            yield Outgoing(self._dialect.unknown_frame(plan.symbol) | {"padding": "x" * HUGE})
         elif plan.form == "invalid_utf8":
             yield Outgoing({}, raw=INVALID_UTF8)
         else:
             yield _given(plan)
 
-    def _ruined(self, plan: Malformed, payload: dict[str, Any]) -> Outgoing:
-        price, _ = self._dialect.crossing(plan.symbol)
+    def _corrupted(self, plan: Malformed, payload: dict[str, Any]) -> Outgoing:
+        price, _ = self._dialect.crossing_bid(plan.symbol)
         for side in self._dialect.sides(payload):
             if plan.form == "wrong_types":
                 side[:] = [[{"price": price}, None], 17]
             elif plan.form in _AMOUNTS:
-                side.insert(0, self._dialect.level(price, _AMOUNTS[plan.form]))
+                side.insert(0, self._dialect.encode_level(price, _AMOUNTS[plan.form]))
         if plan.form == "empty_arrays":
-            self._dialect.empty(payload)
+            self._dialect.empty_arrays(payload)
         return Outgoing(payload, cut=plan.form == "truncated")
 
 

@@ -1,4 +1,4 @@
-"""A client of a simulated exchange: its outbox, the streams it has, how patient the exchange is with it."""
+"""A client's connection to a simulated exchange, the streams it subscribes to, and the limits it must keep."""
 
 import asyncio
 import gzip
@@ -13,20 +13,19 @@ from typing import Any, Literal
 import orjson
 from aiohttp import ClientError, WSMsgType, web
 
-from marketprism.simulator.server.mutations import What
+from marketprism.simulator.server.mutations import MessageKind
 
-_OUTBOX = 20_000  # frames that a client may be behind
-_LEVEL = 1  # of compression
-_LOOK = 0.05  # s between two looks whether a client has hung up
+_MAX_OUTBOX = 20_000  # frames; a client further behind is disconnected
+_POLL_INTERVAL = 0.05  # s between checks whether a client has hung up
 
 Channel = Literal["trades", "books", "quotes"]
 
-_zip = partial(gzip.compress, compresslevel=_LEVEL, mtime=0)
+_gzip = partial(gzip.compress, compresslevel=1, mtime=0)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What an exchange lets happen; None: the exchange's own value. Seconds, except where said otherwise."""
+    """Limits and intervals of an exchange, in seconds unless their name says otherwise; None: its real value."""
 
     ping_interval: float | None = None
     pong_timeout: float | None = None
@@ -37,53 +36,56 @@ class Limits:
 
 
 def now_ms() -> int:
+    """Return the time in ms since the epoch."""
     return time.time_ns() // 1_000_000
 
 
 class Connection:
-    """One client. Frames go through an outbox, so that a slow client delays nobody else."""
+    """One client's connection. Its outbox keeps a slow client from delaying others."""
 
     def __init__(
         self,
         request: web.Request,
         socket: web.WebSocketResponse,
-        zipped: bool,
-        outgoing: Callable[[What, bytes, Callable[[bytes], bytes] | None], list[bytes]],
+        gzipped: bool,
+        outgoing: Callable[[MessageKind, bytes, Callable[[bytes], bytes] | None], list[bytes]],
     ) -> None:
-        """`outgoing(what, frame, pack)`: what is sent in place of a frame."""
-        self.zipped = zipped  # text goes out as binary frames of one gzip member each
+        """`outgoing(kind, frame, compress)` returns the frames that are sent in place of one."""
+        self.gzipped = gzipped  # text is sent as binary frames of one gzip member each
         self._outgoing = outgoing
         self.path = request.path
         self.query = request.query
-        self.streams: dict[str, Stream | None] = {}  # by name; None: acknowledged, but nothing will ever come
+        self.streams: dict[str, Stream | None] = {}  # by name; None: acknowledged, but without data
         self.combined = False
         self.muted = False
         self.id = secrets.token_hex(4)
-        self.awaited_pong: bytes | None = None
-        self.received: deque[float] = deque()
+        self.expected_pong: bytes | None = None
+        self.received: deque[float] = deque()  # times of recent messages
         self.last_message_at = self.sent_at = self.answered_at = time.monotonic()
         self._request = request
         self._socket = socket
         self._outbox: deque[tuple[bytes, WSMsgType]] = deque()
         self._ready = asyncio.Event()
 
-    def send(self, frame: bytes, opcode: WSMsgType = WSMsgType.TEXT, what: What = "data") -> None:
+    def send(self, frame: bytes, opcode: WSMsgType = WSMsgType.TEXT, kind: MessageKind = "data") -> None:
+        """Queue a frame; disconnect a client whose outbox is full."""
         if self.muted:
             return
-        pack = None
-        if self.zipped and opcode is WSMsgType.TEXT:
-            pack, opcode = _zip, WSMsgType.BINARY
-        self._outbox.extend((sent, opcode) for sent in self._outgoing(what, frame, pack))
+        compress = None
+        if self.gzipped and opcode is WSMsgType.TEXT:
+            compress, opcode = _gzip, WSMsgType.BINARY
+        self._outbox.extend((sent, opcode) for sent in self._outgoing(kind, frame, compress))
         self.sent_at = time.monotonic()
         self._ready.set()
-        if len(self._outbox) > _OUTBOX:
+        if len(self._outbox) > _MAX_OUTBOX:
             self.abort()
 
-    def answer(self, body: dict[str, Any], what: What = "control") -> None:
-        self.send(orjson.dumps(body), what=what)
+    def send_json(self, body: dict[str, Any], kind: MessageKind = "control") -> None:
+        """Queue a JSON frame."""
+        self.send(orjson.dumps(body), kind=kind)
 
     async def write(self) -> None:
-        """Send what is in the outbox, for as long as the connection lives."""
+        """Send the frames of the outbox until the connection is lost or the task cancelled."""
         while True:
             await self._ready.wait()
             self._ready.clear()
@@ -94,6 +96,7 @@ class Connection:
                     return
 
     async def close(self, code: int, reason: str = "") -> None:
+        """Close the connection with a close frame, unless it is muted."""
         if self.muted:
             return
         try:
@@ -102,34 +105,34 @@ class Connection:
             self.abort()
 
     def abort(self) -> None:
-        """End it without a close frame."""
+        """Drop the connection without a close frame."""
         if self._request.transport is not None:
             self._request.transport.abort()
 
     def mute(self) -> None:
-        """Send nothing any more, not even a close frame."""
+        """Send nothing from now on, not even a close frame."""
         self.muted = True
         self._outbox.clear()
 
-    async def gone(self) -> None:
+    async def wait_closed(self) -> None:
         """Wait until the client has hung up."""
         while self._request.transport is not None and not self._request.transport.is_closing():
-            await asyncio.sleep(_LOOK)
+            await asyncio.sleep(_POLL_INTERVAL)
 
-    def too_many(self, most: int) -> bool:
-        """Count a message that came in; whether there were more than `most` within a second."""
+    def exceeds_rate(self, limit: int) -> bool:
+        """Count a received message and return whether there were more than `limit` within a second."""
         now = time.monotonic()
         self.received.append(now)
         while now - self.received[0] > 1.0:
             self.received.popleft()
-        return len(self.received) > most
+        return len(self.received) > limit
 
 
 @dataclass(eq=False)
 class Stream:
-    """One channel of one instrument, sent alike to all that subscribed to it.
+    """One exchange channel of one instrument; all its subscribers are sent the same data.
 
-    `books` has the chain of updates; full pushes of the best levels are `quotes`.
+    `channel` is `books` for chained book updates and `quotes` for full pushes of the best levels.
     """
 
     name: str

@@ -1,8 +1,8 @@
-"""Ways to ruin a message: functions of its bytes and of a random source, without state.
+"""Damages: stateless functions that corrupt a message, given its bytes and a random source.
 
-Those of `STRUCTURAL` take JSON apart and write it anew, so that what no encoder writes can stand in it: `NaN`, `1e400`,
-lone surrogates. Those of `TEXTUAL` take any bytes. Each returns the messages that are sent in place of the one, or
-nothing where it does not apply. A message grows to twice its size and `LONG` at most.
+The `STRUCTURAL` ones parse JSON and encode it again, so that they can insert what no encoder writes: `NaN`, `1e400`,
+lone surrogates. The `TEXTUAL` ones accept any bytes. Each returns the messages to be sent in place of the original, or
+an empty list where it does not apply. A damaged message has at most twice the original size plus about `LONG` bytes.
 """
 
 import json
@@ -15,8 +15,8 @@ from orjson import Fragment
 
 LONG = 1_000_000  # bytes
 _NESTED = 100_000  # brackets
-_DESCENDS = 0.7  # chance to go on from a place to one within it
-_LOOKS = 8  # places that are tried until one holds what is looked for
+_DESCENDS = 0.7  # chance to descend from a place into its value
+_TRIES = 8  # random places tried until one has a suitable value
 
 Damage = Callable[[bytes, Random], list[bytes]]
 
@@ -36,7 +36,7 @@ _TEXTS = (
 )  # fmt: skip
 _LONG = (b'"%b"' % (b"x" * LONG), b"7" * LONG, b"[%b0]" % (b"0," * (LONG // 2)))
 _TYPES = (b"true", b"false", b"17", b"1.5", b'"text"', b"[]", b"{}", b"[[]]", b"[{}]", b'{"a":1}', b'[1,"2",null]')
-_NOT_TEXT = b'\x00\x01\x1f\x7f\x80\xff{}[]",:\\\n\r\t'  # no digits: a changed number would look like a true one
+_NOT_TEXT = b'\x00\x01\x1f\x7f\x80\xff{}[]",:\\\n\r\t'  # no digits, because a changed number would look genuine
 _INVALID = (
     b"\xff\xfe",
     b"\xc0\x80",
@@ -47,28 +47,28 @@ _INVALID = (
     b"\x00",
     b"\n",
 )
-_OURS = (b"lost", b"disconnected", b"tick", b"instrument", b"frame", b"oversized", b"nothing")
+_MARKERS = (b"lost", b"disconnected", b"tick", b"instrument", b"frame", b"oversized", b"nothing")
 
 
 class _Place(NamedTuple):
-    """A key of an object, or an index of an array, within a message."""
+    """Place of a value within a message. `key` is its key in the object, or its index in the array, `parent`."""
 
     root: Any
-    holder: Any
+    parent: Any
     key: Any
 
     @property
     def value(self) -> Any:
-        return self.holder[self.key]
+        return self.parent[self.key]
 
-    def filled(self, value: Any) -> list[bytes]:
-        """The message with another value in this place."""
-        self.holder[self.key] = value
+    def replaced_by(self, value: Any) -> list[bytes]:
+        """Return the message with another value in this place."""
+        self.parent[self.key] = value
         return [orjson.dumps(self.root)]
 
 
-def _parsed(message: bytes) -> Any:
-    """A message's JSON object or array, its numbers as they are written; nothing where it is none."""
+def _parse(message: bytes) -> Any:
+    """Return a message's JSON object or array with its numbers as written, or None if it has neither."""
     try:
         root = json.loads(message, parse_int=Fragment, parse_float=Fragment, parse_constant=Fragment)
     except (ValueError, RecursionError):
@@ -77,27 +77,27 @@ def _parsed(message: bytes) -> Any:
 
 
 def _places(message: bytes, random: Random) -> Iterator[_Place]:
-    """Random places of a message, if it is JSON with something in it."""
-    if root := _parsed(message):
-        for _ in range(_LOOKS):
+    """Yield random places of a message, if it is a JSON object or array that is not empty."""
+    if root := _parse(message):
+        for _ in range(_TRIES):
             yield _descend(root, random)
 
 
 def _descend(root: Any, random: Random) -> _Place:
-    holder = root
+    parent = root
     while True:
-        key = random.choice([*holder]) if isinstance(holder, dict) else random.randrange(len(holder))
-        within = holder[key]
-        if not isinstance(within, dict | list) or not within or random.random() > _DESCENDS:
-            return _Place(root, holder, key)
-        holder = within
+        key = random.choice([*parent]) if isinstance(parent, dict) else random.randrange(len(parent))
+        value = parent[key]
+        if not isinstance(value, dict | list) or not value or random.random() > _DESCENDS:
+            return _Place(root, parent, key)
+        parent = value
 
 
 def _place(message: bytes, random: Random) -> _Place | None:
     return next(_places(message, random), None)
 
 
-def _holds_number(value: Any) -> bool:
+def _is_number(value: Any) -> bool:
     return isinstance(value, Fragment) or (isinstance(value, str) and value[:1].isdigit())
 
 
@@ -105,92 +105,92 @@ def _holds_number(value: Any) -> bool:
 
 
 def dropped(message: bytes, random: Random) -> list[bytes]:
-    """A field or an element is missing."""
+    """Remove a field or an element."""
     if (place := _place(message, random)) is None:
         return []
-    del place.holder[place.key]
+    del place.parent[place.key]
     return [orjson.dumps(place.root)]
 
 
 def nulled(message: bytes, random: Random) -> list[bytes]:
-    """A value is null."""
+    """Replace a value by null."""
     place = _place(message, random)
-    return place.filled(None) if place else []
+    return place.replaced_by(None) if place else []
 
 
 def retyped(message: bytes, random: Random) -> list[bytes]:
-    """A value has another type: a number is text, text is a number, anything is something else."""
+    """Change the type of a value: number to text, text to number, anything to something else."""
     if (place := _place(message, random)) is None:
         return []
     if isinstance(place.value, str) and place.value.isdigit() and random.random() < 0.5:
-        return place.filled(Fragment(place.value))
+        return place.replaced_by(Fragment(place.value))
     if isinstance(place.value, Fragment) and random.random() < 0.5:
-        return place.filled(orjson.dumps(place.value).decode())
-    return place.filled(Fragment(random.choice(_TYPES)))
+        return place.replaced_by(orjson.dumps(place.value).decode())
+    return place.replaced_by(Fragment(random.choice(_TYPES)))
 
 
 def renumbered(message: bytes, random: Random) -> list[bytes]:
-    """A number is huge, tiny, negative, none, or has an exponent."""
+    """Replace a number by one that is huge, tiny, negative, not a number, or has an exponent."""
     for place in _places(message, random):
-        if _holds_number(place.value):
+        if _is_number(place.value):
             number = random.choice(_NUMBERS)
-            return place.filled(number.decode() if isinstance(place.value, str) else Fragment(number))
+            return place.replaced_by(number.decode() if isinstance(place.value, str) else Fragment(number))
     return []
 
 
-def renamed(message: bytes, random: Random) -> list[bytes]:
-    """A text is one that nobody expects: surrogates, NULs, invalid UTF-8, letters of other scripts, very long."""
+def reworded(message: bytes, random: Random) -> list[bytes]:
+    """Replace a text by an unexpected one: surrogates, NULs, invalid UTF-8, letters of other scripts, very long."""
     for place in _places(message, random):
         if isinstance(place.value, str):
-            return place.filled(Fragment(random.choice(_TEXTS)))
+            return place.replaced_by(Fragment(random.choice(_TEXTS)))
     return []
 
 
-def relabelled(message: bytes, random: Random) -> list[bytes]:
-    """A field has another name."""
+def rekeyed(message: bytes, random: Random) -> list[bytes]:
+    """Rename a field."""
     for place in _places(message, random):
-        if isinstance(place.holder, dict):
-            place.holder[random.choice(("\x00", "ü" * 2_000, "", "stream", "data", "event", "id", "e", "ch"))] = (
-                place.holder.pop(place.key)
+        if isinstance(place.parent, dict):
+            place.parent[random.choice(("\x00", "ü" * 2_000, "", "stream", "data", "event", "id", "e", "ch"))] = (
+                place.parent.pop(place.key)
             )
             return [orjson.dumps(place.root)]
     return []
 
 
 def deepened(message: bytes, random: Random) -> list[bytes]:
-    """A value lies within very many brackets, closed or not."""
+    """Replace a value by deeply nested brackets, closed or not."""
     depth = random.choice((100, 2_000, _NESTED))
     opening, closing = random.choice(((b"[", b"]"), (b'{"a":', b"}")))
-    within = opening * depth + b"1" + closing * random.choice((depth, 0))
+    nested = opening * depth + b"1" + closing * random.choice((depth, 0))
     place = _place(message, random)
-    return place.filled(Fragment(within)) if place else []
+    return place.replaced_by(Fragment(nested)) if place else []
 
 
-def multiplied(message: bytes, random: Random) -> list[bytes]:
-    """An element stands in its array twice, or a field in its object, the second time with another value."""
+def repeated(message: bytes, random: Random) -> list[bytes]:
+    """Repeat an element of an array, or a field of an object, the field with different values."""
     if (place := _place(message, random)) is None:
         return []
-    if isinstance(place.holder, list):
-        place.holder.insert(place.key, place.value)
+    if isinstance(place.parent, list):
+        place.parent.insert(place.key, place.value)
         return [orjson.dumps(place.root)]
     field = b"{%b:%b," % (orjson.dumps(place.key), random.choice(_TYPES))
-    outer = orjson.dumps(place.holder)
+    outer = orjson.dumps(place.parent)
     return [orjson.dumps(place.root).replace(outer, field + outer[1:], 1)]
 
 
 def lengthened(message: bytes, random: Random) -> list[bytes]:
-    """A value, or one more field, is 1 MB long."""
+    """Make a value, or an additional field, 1 MB long."""
     if (place := _place(message, random)) is None:
         return []
-    if isinstance(place.holder, dict) and random.random() < 0.5:
-        place.holder["padding"] = "x" * LONG
+    if isinstance(place.parent, dict) and random.random() < 0.5:
+        place.parent["padding"] = "x" * LONG
         return [orjson.dumps(place.root)]
-    return place.filled(Fragment(random.choice(_LONG)))
+    return place.replaced_by(Fragment(random.choice(_LONG)))
 
 
 def spaced(message: bytes, random: Random) -> list[bytes]:
-    """The same JSON with white space between its parts."""
-    root = _parsed(message)
+    """Encode the same JSON with whitespace."""
+    root = _parse(message)
     return [orjson.dumps(root, option=orjson.OPT_INDENT_2)] if root else []
 
 
@@ -198,12 +198,12 @@ def spaced(message: bytes, random: Random) -> list[bytes]:
 
 
 def truncated(message: bytes, random: Random) -> list[bytes]:
-    """The end is missing, or all of it."""
+    """Cut off the end, or everything."""
     return [message[: random.randrange(len(message))]] if message else []
 
 
 def flipped(message: bytes, random: Random) -> list[bytes]:
-    """Some bytes are others."""
+    """Overwrite one to four bytes."""
     if not message:
         return []
     changed = bytearray(message)
@@ -213,13 +213,13 @@ def flipped(message: bytes, random: Random) -> list[bytes]:
 
 
 def garbled(message: bytes, random: Random) -> list[bytes]:
-    """Bytes that are no text stand in between."""
+    """Insert bytes that are not valid text."""
     at = random.choice((0, len(message), random.randint(0, len(message))))
     return [message[:at] + random.choice(_INVALID) + message[at:]]
 
 
 def stuttered(message: bytes, random: Random) -> list[bytes]:
-    """A part is repeated, up to 1 MB of it."""
+    """Repeat a part, up to 1 MB of it."""
     if not message:
         return []
     start = random.randrange(len(message))
@@ -229,24 +229,24 @@ def stuttered(message: bytes, random: Random) -> list[bytes]:
 
 
 def joined(message: bytes, random: Random) -> list[bytes]:
-    """It stands in one message twice."""
+    """Put the message twice into one message."""
     return [message + message] if message else []
 
 
-def doubled(message: bytes, random: Random) -> list[bytes]:
-    """It is sent twice."""
+def duplicated(message: bytes, random: Random) -> list[bytes]:
+    """Send the message twice."""
     return [message, message]
 
 
 def padded(message: bytes, random: Random) -> list[bytes]:
-    """1 MB of nothing goes before or after it."""
+    """Put 1 MB of filler before or after the message."""
     padding = random.choice((b" ", b"\n", b"\x00", b"x")) * LONG
     return [random.choice((message + padding, padding + message))]
 
 
 def forged(message: bytes, random: Random) -> list[bytes]:
-    """It begins as our own markers do, or holds what looks like a second line of a raw record."""
-    kind = random.choice(_OURS)
+    """Imitate our own markers: as the beginning of the message, or as a second line of the raw record."""
+    kind = random.choice(_MARKERS)
     if message[:1] == b"{" and random.random() < 0.5:
         return [b'{"marketprism":"%b",%b' % (kind, message[1:])]
     return [message + b'\n1\tbinance:BTC-USDT\t{"marketprism":"%b"}\n' % kind]
@@ -255,14 +255,14 @@ def forged(message: bytes, random: Random) -> list[bytes]:
 STRUCTURAL: dict[str, Damage] = {
     damage.__name__: damage
     for damage in (
-        dropped, nulled, retyped, renumbered, renamed, relabelled, deepened, multiplied, lengthened, spaced,
+        dropped, nulled, retyped, renumbered, reworded, rekeyed, deepened, repeated, lengthened, spaced,
     )
 }  # fmt: skip
 TEXTUAL: dict[str, Damage] = {
-    damage.__name__: damage for damage in (truncated, flipped, garbled, stuttered, joined, doubled, padded, forged)
+    damage.__name__: damage for damage in (truncated, flipped, garbled, stuttered, joined, duplicated, padded, forged)
 }
 DAMAGES = STRUCTURAL | TEXTUAL
-# There are many more numbers to try than anything else, and more values than forms.
+# Numbers have by far the most variants, and values more than structure.
 WEIGHTS = dict.fromkeys(DAMAGES, 1) | {
-    "renumbered": 8, "dropped": 4, "nulled": 4, "retyped": 4, "renamed": 4, "truncated": 2,
+    "renumbered": 8, "dropped": 4, "nulled": 4, "retyped": 4, "reworded": 4, "truncated": 2,
 }  # fmt: skip

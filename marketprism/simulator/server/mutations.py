@@ -1,4 +1,4 @@
-"""Hostile messages: a small part of what an exchange sends is mutated, by a seed, and what was done is kept."""
+"""Mutate a small, seeded share of an exchange's messages and record each mutation."""
 
 import hashlib
 import time
@@ -9,36 +9,36 @@ from typing import Any, Literal, NamedTuple
 
 from marketprism.simulator.server.damages import DAMAGES, TEXTUAL, WEIGHTS
 
-What = Literal["data", "control", "snapshot", "ping", "rest"]
+MessageKind = Literal["data", "control", "snapshot", "ping", "rest"]
 
-KEPT = 20_000  # mutations that are remembered; of more, the last
-_WIRE = 0.1  # share of the mutations of packed messages that strike the packed bytes
-_HEAD = 300  # bytes of a mutated message that are kept
+_MAX_RECORDED = 20_000  # mutations; older ones are forgotten
+_WIRE_SHARE = 0.1  # of the mutations of compressed messages: those that strike the compressed bytes
+_HEAD_BYTES = 300  # of a mutated message that are recorded
 
 
 class Mutation(NamedTuple):
-    """One message that was replaced. `at`: ns since the epoch; `sent`: what went out in its place, unpacked."""
+    """One replaced message. `at`: ns since the epoch; `sent`: the uncompressed messages sent in its place."""
 
     number: int
     at: int
-    what: What
+    kind: MessageKind
     damage: str
     original: bytes
     sent: tuple[bytes, ...]
 
-    def described(self) -> dict[str, Any]:
-        """As the ground truth tells it: of what was sent its hash, size and beginning."""
+    def describe(self) -> dict[str, Any]:
+        """Return the entry of the ground truth, which has hash, size and beginning of each message sent."""
         return {
             "number": self.number,
             "at": self.at,
-            "what": self.what,
+            "what": self.kind,
             "damage": self.damage,
             "original": self.original.decode(errors="replace"),
             "sent": [
                 {
                     "sha256": hashlib.sha256(message).hexdigest(),
                     "bytes": len(message),
-                    "head": message[:_HEAD].decode(errors="backslashreplace"),
+                    "head": message[:_HEAD_BYTES].decode(errors="backslashreplace"),
                 }
                 for message in self.sent
             ],
@@ -46,9 +46,9 @@ class Mutation(NamedTuple):
 
 
 class Mutator:
-    """Mutates `rate` of the data and `rare_rate` of everything else, of which there is little. Pure but for its record.
+    """Replaces the share `rate` of the data messages and `rare_rate` of the others, of which there are few.
 
-    `damages` counts by name, `whats` by the kind of message; `kept` are descriptions of the last mutations.
+    `damages` counts mutations by name, `kinds` by kind of message. `recorded` describes the last mutations.
     """
 
     def __init__(self, seed: str, rate: float, rare_rate: float) -> None:
@@ -56,26 +56,27 @@ class Mutator:
         self._rate, self._rare_rate = rate, rare_rate
         self.messages = 0
         self.damages: Counter[str] = Counter()
-        self.whats: Counter[str] = Counter()
-        self.kept: deque[dict[str, Any]] = deque(maxlen=KEPT)
+        self.kinds: Counter[str] = Counter()
+        self.recorded: deque[dict[str, Any]] = deque(maxlen=_MAX_RECORDED)
 
-    def sent(self, what: What, message: bytes, pack: Callable[[bytes], bytes] | None = None) -> list[bytes]:
-        """What goes out in place of a message; `pack` (gzip) makes the bytes on the wire."""
+    def replace(
+        self, kind: MessageKind, message: bytes, compress: Callable[[bytes], bytes] | None = None
+    ) -> list[bytes]:
+        """Return the messages that are sent in place of one, `compress`ed if that is given."""
         self.messages += 1
-        if self._random.random() >= (self._rate if what == "data" else self._rare_rate):
-            return [pack(message) if pack else message]
-        if pack and self._random.random() < _WIRE:
-            wire = pack(message)
-            damage, sent = self._mutated(wire, TEXTUAL, what)
-            # A client that takes what it can unpack of it may see the original.
-            self._keep(what, f"{damage} on the wire", message, (*sent, message))
+        if self._random.random() >= (self._rate if kind == "data" else self._rare_rate):
+            return [compress(message) if compress else message]
+        if compress and self._random.random() < _WIRE_SHARE:
+            damage, sent = self._mutate(compress(message), TEXTUAL, kind)
+            # A client may still be able to decompress the original.
+            self._record(kind, f"{damage} on the wire", message, (*sent, message))
             return sent
-        damage, sent = self._mutated(message, DAMAGES, what)
-        self._keep(what, damage, message, tuple(sent))
-        return [pack(each) for each in sent] if pack else sent
+        damage, sent = self._mutate(message, DAMAGES, kind)
+        self._record(kind, damage, message, tuple(sent))
+        return [compress(each) for each in sent] if compress else sent
 
-    def _mutated(self, message: bytes, damages: dict[str, Any], what: What) -> tuple[str, list[bytes]]:
-        names = [name for name in damages if what != "rest" or name != "doubled"]  # there is one body
+    def _mutate(self, message: bytes, damages: dict[str, Any], kind: MessageKind) -> tuple[str, list[bytes]]:
+        names = [name for name in damages if kind != "rest" or name != "duplicated"]  # a response has one body
         while names:
             [name] = self._random.choices(names, [WEIGHTS[each] for each in names])
             sent: list[bytes] = damages[name](message, self._random)
@@ -84,8 +85,8 @@ class Mutator:
             names.remove(name)
         return "garbled", [message + b"\xff"]
 
-    def _keep(self, what: What, damage: str, original: bytes, sent: tuple[bytes, ...]) -> None:
+    def _record(self, kind: MessageKind, damage: str, original: bytes, sent: tuple[bytes, ...]) -> None:
         self.damages[damage] += 1
-        self.whats[what] += 1
-        mutation = Mutation(self.damages.total(), time.time_ns(), what, damage, original, sent)
-        self.kept.append(mutation.described())
+        self.kinds[kind] += 1
+        mutation = Mutation(self.damages.total(), time.time_ns(), kind, damage, original, sent)
+        self.recorded.append(mutation.describe())

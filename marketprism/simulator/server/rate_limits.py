@@ -1,4 +1,4 @@
-"""Planted rate limits: requests that are answered as if there had been too many."""
+"""The fault `RateLimit`: requests are answered as if the rate limit were exceeded."""
 
 import asyncio
 import time
@@ -17,18 +17,19 @@ class RateLimits:
         self._armed: list[tuple[Planted, RateLimit]] = []
 
     def plant(self, planted: Planted, plan: RateLimit) -> None:
+        """Arm a limit of a number of requests, or start one that lasts for some time."""
         self._armed.append((planted, plan))
         if plan.seconds is not None:
             planted.start()
             self._tasks.spawn(self._end_later(planted, plan, plan.seconds))
 
-    def hit(self, where: Literal["rest", "ws"]) -> tuple[int, int] | None:
-        """HTTP status and seconds to wait, if a request that comes now is refused; counts it."""
+    def count_request(self, where: Literal["rest", "ws"]) -> tuple[int, int] | None:
+        """Count a request; return the HTTP status and the seconds to wait if it is rejected, else None."""
         for planted, plan in self._armed:
             if plan.where == where:
                 if planted.count("requests") == plan.count and plan.seconds is None:
                     self._end(planted, plan)
-                return plan.status, _wait(planted, plan)
+                return plan.status, _retry_after(planted, plan)
         return None
 
     async def _end_later(self, planted: Planted, plan: RateLimit, seconds: float) -> None:
@@ -40,7 +41,7 @@ class RateLimits:
         planted.end()
 
 
-def _wait(planted: Planted, plan: RateLimit) -> int:
-    """Exchanges tell whole seconds."""
+def _retry_after(planted: Planted, plan: RateLimit) -> int:
+    """Return the remaining time in whole seconds, as exchanges report it."""
     passed = (time.time_ns() - planted.started_at) / 1e9
     return max(1, ceil((plan.seconds or 0.0) - passed))

@@ -1,4 +1,4 @@
-"""Faults of subscriptions: those that stay silent, and those that are refused."""
+"""Faults of subscriptions, which stay silent or are rejected."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -9,25 +9,25 @@ from marketprism.simulator.server.connection import Connection, Stream
 
 @dataclass(eq=False)
 class _Silence:
-    """`held`: the streams of each connection that are silent. Such a connection is no subscriber of theirs."""
+    """One planted `Silent`. `streams`: names of the silent streams by connection, which is not their subscriber."""
 
     planted: Planted
     plan: Silent
-    held: dict[Connection, set[str]] = field(default_factory=dict)
+    streams: dict[Connection, set[str]] = field(default_factory=dict)
 
-    def hold(self, connection: Connection, stream: Stream) -> None:
-        if connection not in self.held:
+    def add(self, connection: Connection, stream: Stream) -> None:
+        if connection not in self.streams:
             self.planted.count("connections")
-        self.held.setdefault(connection, set()).add(stream.name)
+        self.streams.setdefault(connection, set()).add(stream.name)
 
-    def holds(self, connection: Connection, stream: Stream) -> bool:
-        """Whether this subscription, which comes now, stays silent."""
-        if connection not in self.held and self.planted.started_at:
+    def strikes(self, connection: Connection, stream: Stream) -> bool:
+        """Return whether a new subscription stays silent."""
+        if connection not in self.streams and self.planted.started_at:
             return False
-        if stream.name in self.held.get(connection, ()) and self.plan.until == "resubscribe":
-            del self.held[connection]
+        if stream.name in self.streams.get(connection, ()) and self.plan.until == "resubscribe":
+            del self.streams[connection]
             return False
-        self.hold(connection, stream)
+        self.add(connection, stream)
         return True
 
 
@@ -36,49 +36,51 @@ class SubscriptionFaults:
 
     def __init__(self) -> None:
         self._silences: list[_Silence] = []
-        self._refusals: list[tuple[Planted, Refuse]] = []
+        self._rejections: list[tuple[Planted, Refuse]] = []
 
     def plant(self, planted: Planted, plan: SubscriptionFault, streams: Iterable[Stream]) -> None:
+        """Arm a `Refuse`, or silence those of the exchange's streams that the plan names."""
         if isinstance(plan, Refuse):
-            self._refusals.append((planted, plan))
+            self._rejections.append((planted, plan))
             return
         silence = _Silence(planted, plan)
         for stream in streams:
-            if _concerns(plan, stream):
+            if _matches(plan, stream):
                 for connection in stream.subscribers:
-                    silence.hold(connection, stream)
+                    silence.add(connection, stream)
                 stream.subscribers.clear()
         self._silences.append(silence)
 
     def silences(self, connection: Connection, stream: Stream) -> bool:
-        """Whether a subscription that comes now stays silent."""
-        silent = [s.holds(connection, stream) for s in self._silences if _concerns(s.plan, stream)]
+        """Return whether a new subscription stays silent."""
+        silent = [s.strikes(connection, stream) for s in self._silences if _matches(s.plan, stream)]
         self._end_silences()
         return any(silent)
 
-    def refuses(self, streams: Iterable[Stream | None]) -> bool:
-        """Whether a request for these streams is refused; counts it."""
-        hit = [
+    def rejects(self, streams: Iterable[Stream | None]) -> bool:
+        """Count a request to subscribe to these streams, and return whether it is rejected."""
+        matching = [
             (planted, plan)
-            for planted, plan in self._refusals
-            if any(stream is not None and _concerns(plan, stream) for stream in streams)
+            for planted, plan in self._rejections
+            if any(stream is not None and _matches(plan, stream) for stream in streams)
         ]
-        for planted, plan in hit:
+        for planted, plan in matching:
             if planted.count("requests") == plan.count:
                 planted.end()
-                self._refusals.remove((planted, plan))
-        return bool(hit)
+                self._rejections.remove((planted, plan))
+        return bool(matching)
 
-    def on_gone(self, connection: Connection) -> None:
+    def on_disconnect(self, connection: Connection) -> None:
+        """End the silences whose last connection this was."""
         for silence in self._silences:
-            silence.held.pop(connection, None)
+            silence.streams.pop(connection, None)
         self._end_silences()
 
     def _end_silences(self) -> None:
-        for silence in [each for each in self._silences if each.planted.started_at and not each.held]:
+        for silence in [each for each in self._silences if each.planted.started_at and not each.streams]:
             self._silences.remove(silence)
             silence.planted.end()
 
 
-def _concerns(plan: SubscriptionFault, stream: Stream) -> bool:
+def _matches(plan: SubscriptionFault, stream: Stream) -> bool:
     return (stream.symbol, stream.channel) == (plan.symbol, plan.channel)

@@ -1,4 +1,4 @@
-"""Faults that hold for a time and concern what is published: a stall, a wrong clock."""
+"""Faults of published data that last for a given time: a stall, a wrong clock."""
 
 import asyncio
 
@@ -11,10 +11,11 @@ class TimedFaults:
 
     def __init__(self, tasks: Tasks) -> None:
         self._tasks = tasks
-        self._stalls: list[str] = []  # symbols, "" for all
+        self._stalls: list[str] = []  # symbols; "" means all
         self.clock_offset = 0  # ms
 
     def plant(self, planted: Planted, plan: TimedFault) -> None:
+        """Start a fault, which ends after the plan's `seconds`."""
         planted.start()
         if isinstance(plan, Stall):
             self._stalls.append(plan.symbol)
@@ -22,7 +23,8 @@ class TimedFaults:
             self.clock_offset += plan.offset_ms
         self._tasks.spawn(self._end_later(planted, plan))
 
-    def stalled(self, symbol: str) -> bool:
+    def is_stalled(self, symbol: str) -> bool:
+        """Return whether data of this symbol are withheld."""
         return bool(self._stalls) and ("" in self._stalls or symbol in self._stalls)
 
     async def _end_later(self, planted: Planted, plan: TimedFault) -> None:

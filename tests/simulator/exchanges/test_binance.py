@@ -1,4 +1,4 @@
-"""Binance's control messages, paths, payloads, heartbeat and REST, as documented."""
+"""The simulated Binance's control messages, paths, payloads, heartbeat and REST are as documented."""
 
 import asyncio
 import time
@@ -19,12 +19,12 @@ USDM = "binance-usdm"
 
 
 async def test_control_messages() -> None:
-    """Acknowledgements, the list and properties, with the caller's id."""
+    """Acknowledgements, subscription lists and properties have the request's id."""
     async with Simulators([SPOT]) as sims, opened(sims, SPOT) as socket:
-        asked = ["btcusdt@trade", "nosuch@depth"]
-        assert await command(socket, {"method": "SUBSCRIBE", "params": asked, "id": 7}) == {"result": None, "id": 7}
-        assert await command(socket, {"method": "LIST_SUBSCRIPTIONS", "id": "b"}) == {"result": asked, "id": "b"}
-        answer = await command(socket, {"method": "UNSUBSCRIBE", "params": asked[:1], "id": 8})
+        names = ["btcusdt@trade", "nosuch@depth"]
+        assert await command(socket, {"method": "SUBSCRIBE", "params": names, "id": 7}) == {"result": None, "id": 7}
+        assert await command(socket, {"method": "LIST_SUBSCRIPTIONS", "id": "b"}) == {"result": names, "id": "b"}
+        answer = await command(socket, {"method": "UNSUBSCRIBE", "params": names[:1], "id": 8})
         assert answer == {"result": None, "id": 8}
         assert (await command(socket, {"method": "GET_PROPERTY", "params": ["combined"], "id": 9}))["result"] is True
 
@@ -42,7 +42,7 @@ async def test_control_messages() -> None:
     ],
 )
 async def test_errors(message: str, code: int) -> None:
-    """Each kind of wrong request has its code, and the connection lives on."""
+    """Each kind of invalid request has its code, and the connection stays open."""
     async with Simulators([SPOT]) as sims, opened(sims, SPOT) as socket:
         answer = await command(socket, message)
         assert answer["code"] == code
@@ -51,7 +51,7 @@ async def test_errors(message: str, code: int) -> None:
 
 
 async def test_spot_payloads() -> None:
-    """The documented fields, no more and no fewer, in the combined wrapper and bare."""
+    """Combined and raw streams have exactly the documented fields."""
     keys = {
         "btcusdt@trade": {"e", "E", "s", "t", "p", "q", "T", "m", "M"},
         "btcusdt@aggTrade": {"e", "E", "s", "a", "p", "q", "f", "l", "T", "m", "M"},
@@ -62,51 +62,51 @@ async def test_spot_payloads() -> None:
     async with Simulators([SPOT], rate=3) as sims:
         async with opened(sims, SPOT, "/stream?streams=" + "/".join(keys)) as socket:
             for name, fields in keys.items():
-                frame = await receive(socket, partial(_is_of, name))
+                frame = await receive(socket, partial(_is_from, name))
                 assert set(frame["data"]) == fields
                 assert frame["data"]["s"] == "BTCUSDT"
         async with opened(sims, SPOT, "/ws/ethusdt@bookTicker") as socket:
             assert (await receive(socket))["s"] == "ETHUSDT"
 
 
-def _is_of(name: str, frame: Any) -> bool:
+def _is_from(name: str, frame: Any) -> bool:
     return bool(frame["stream"] == name)
 
 
 async def test_usdm_payloads_and_paths() -> None:
-    """Each stream comes on its own path; on the other one, as an unknown one, it is acknowledged and silent."""
+    """Each stream is served on its own path; on the other it is acknowledged but silent, as unknown streams are."""
     keys = {
         "btcusdt@trade": {"e", "E", "T", "s", "t", "p", "q", "X", "m"},
         "btcusdt@depth@100ms": {"e", "E", "T", "s", "ps", "U", "u", "pu", "b", "a", "st"},
         "btcusdt@bookTicker": {"e", "u", "E", "T", "s", "ps", "b", "B", "a", "A", "st"},
     }
     on_market = "btcusdt@aggTrade"
-    asked = {"method": "SUBSCRIBE", "params": [*keys, on_market, "nosuch@trade"], "id": 1}
+    request = {"method": "SUBSCRIBE", "params": [*keys, on_market, "nosuch@trade"], "id": 1}
     async with Simulators([USDM], rate=3) as sims:
         async with opened(sims, USDM, "/public/stream") as socket:
-            assert await command(socket, asked) == {"result": None, "id": 1}
+            assert await command(socket, request) == {"result": None, "id": 1}
             seen = await _streams(socket, 0.5)
             assert set(seen) == set(keys)
             assert all(set(seen[name]) == fields for name, fields in keys.items())
         async with opened(sims, USDM, "/market/stream") as socket:
-            assert await command(socket, asked) == {"result": None, "id": 1}
+            assert await command(socket, request) == {"result": None, "id": 1}
             seen = await _streams(socket, 0.5)
             assert set(seen) == {on_market}
             assert set(seen[on_market]) == {"e", "E", "s", "a", "p", "q", "nq", "f", "l", "T", "m", "st"}
 
 
 async def _streams(socket: ClientConnection, seconds: float) -> dict[str, Any]:
-    """The last frame of each stream that sends anything within so many seconds."""
+    """Return the last frame of every stream that sends data within `seconds`."""
     seen: dict[str, Any] = {}
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
         frame = await receive(socket)
         seen[frame["stream"]] = frame["data"]
     return seen
 
 
 async def test_usdm_ids_chain_by_previous() -> None:
-    """`pu` is the `u` before; `U` is usually beyond `pu` + 1."""
+    """`pu` is the `u` of the event before; `U` is usually greater than `pu` + 1."""
     async with Simulators([USDM]) as sims, opened(sims, USDM, "/public/ws/btcusdt@depth@100ms") as socket:
         events = [await receive(socket) for _ in range(6)]
     pairs = list(pairwise(events))
@@ -115,21 +115,21 @@ async def test_usdm_ids_chain_by_previous() -> None:
     assert all(event["pu"] < event["U"] <= event["u"] for event in events)
 
 
-async def test_who_does_not_answer_pings_is_cut_off() -> None:
-    """Ping frames come at the interval; a client that never answers loses its connection, one that does keeps it."""
+async def test_unanswered_pings_close_the_connection() -> None:
+    """The server pings at the interval and disconnects a client that never answers, but not one that does."""
     limits = Limits(ping_interval=0.2, pong_timeout=0.3)
     async with Simulators([SPOT], rate=0, limits=limits) as sims, opened(sims, SPOT) as good:
         address = sims.endpoints[SPOT]["ws"] + "/stream"
-        async with aiohttp.ClientSession() as http, http.ws_connect(address, autoping=False) as deaf:
+        async with aiohttp.ClientSession() as http, http.ws_connect(address, autoping=False) as unresponsive:
             async with asyncio.timeout(5):
-                kinds = [message.type async for message in deaf]
+                kinds = [message.type async for message in unresponsive]
             assert set(kinds) == {aiohttp.WSMsgType.PING}
-            assert deaf.close_code == 1008
+            assert unresponsive.close_code == 1008
         assert (await command(good, {"method": "LIST_SUBSCRIPTIONS", "id": 1}))["result"] == []
 
 
-async def test_too_many_messages_are_cut_off() -> None:
-    """More than five messages within a second, pings among them, end the connection."""
+async def test_too_many_messages_close_the_connection() -> None:
+    """The connection is closed after more than five messages within a second, including pings."""
     async with Simulators([SPOT]) as sims, opened(sims, SPOT) as socket:
         for number in range(3):
             await socket.send(f'{{"method":"LIST_SUBSCRIPTIONS","id":{number}}}')
@@ -138,7 +138,7 @@ async def test_too_many_messages_are_cut_off() -> None:
 
 
 async def test_shutdown_is_announced() -> None:
-    """`serverShutdown` comes first, the close after it."""
+    """`serverShutdown` is sent before the close."""
     async with Simulators([SPOT]) as sims, opened(sims, SPOT) as socket:
         planted = await sims.plant(Shutdown(feed=SPOT, seconds=0.2))
         frame = await receive(socket)
@@ -149,7 +149,7 @@ async def test_shutdown_is_announced() -> None:
 
 
 async def test_rest_depth() -> None:
-    """Levels, ids and used weight; futures tell the times too; wrong symbols and limits are refused."""
+    """Snapshots have levels, id and used weight, on futures also times; invalid symbols and limits are rejected."""
     async with Simulators([SPOT, USDM], rate=0) as sims:
         status, body, headers = await get(sims, SPOT, "/api/v3/depth", symbol="BTCUSDT", limit=1000)
         true = sims.true_book(SPOT, "BTC-USDT")
@@ -167,7 +167,7 @@ async def test_rest_depth() -> None:
 
 
 async def test_rest_weight() -> None:
-    """Over the budget: 429, -1003 and how long to wait."""
+    """Beyond the weight limit the response is 429 with code -1003 and the time to wait."""
     async with Simulators([SPOT], limits=Limits(weight_per_minute=100)) as sims:
         answers = [await get(sims, SPOT, "/api/v3/depth", symbol="BTCUSDT", limit=1000) for _ in range(4)]
         status, body, headers = answers[-1]
@@ -176,7 +176,7 @@ async def test_rest_weight() -> None:
 
 
 async def test_rest_instruments_and_time() -> None:
-    """exchangeInfo with the filters' tick and lot, for all or for those named; the time in milliseconds."""
+    """exchangeInfo has tick and lot, for all or for the requested symbols; the time is in milliseconds."""
     async with Simulators([SPOT, USDM]) as sims:
         _, body, _ = await get(sims, SPOT, "/api/v3/exchangeInfo", symbols='["ETHUSDT"]')
         [row] = body["symbols"]

@@ -1,4 +1,4 @@
-"""Deribit's JSON-RPC, errors, channels, heartbeat, credits and REST, as documented."""
+"""The simulated Deribit's JSON-RPC, errors, channels, heartbeat, credits and REST are as documented."""
 
 import asyncio
 import time
@@ -13,7 +13,6 @@ from schemas.instruments import assumed_instrument
 from streams.normalize.deribit import normalize
 from streams.normalize.messages import BookMessage, Quote, Trade
 from tests.simulator.clients import (
-    LocalBook,
     channel_of,
     closed,
     command,
@@ -22,8 +21,8 @@ from tests.simulator.clients import (
     opened,
     receive,
     rpc,
-    texts,
 )
+from tests.simulator.local_book import LocalBook, texts
 
 BOOK, QUOTE, TRADES = "book.BTC-PERPETUAL.100ms", "quote.BTC-PERPETUAL", "trades.BTC-PERPETUAL.100ms"
 
@@ -36,11 +35,11 @@ async def data_of(socket: ClientConnection, channel: str) -> Any:
     return (await receive(socket, lambda frame: channel_of(frame) == channel))["params"]["data"]
 
 
-async def test_what_is_unknown_is_left_out() -> None:
-    """Unknown instruments, intervals and channels are missing from the result, without a word; order is not kept."""
-    wanted = [BOOK, "book.NO-PERPETUAL.100ms", "book.BTC-PERPETUAL.7ms", "nosuch", TRADES, "platform_state", TRADES]
+async def test_unknown_channels_are_omitted() -> None:
+    """Unknown instruments, intervals and channels are missing from the result, without an error; order is not kept."""
+    channels = [BOOK, "book.NO-PERPETUAL.100ms", "book.BTC-PERPETUAL.7ms", "nosuch", TRADES, "platform_state", TRADES]
     async with Simulators(["deribit"], rate=0) as sims, opened(sims, "deribit") as socket:
-        answer = await command(socket, rpc("subscribe", channels=wanted) | {"id": 42})
+        answer = await command(socket, rpc("subscribe", channels=channels) | {"id": 42})
         assert (answer["jsonrpc"], answer["id"], answer["testnet"]) == ("2.0", 42, False)
         assert answer["usOut"] - answer["usIn"] == answer["usDiff"] >= 0
         assert answer["result"] == [TRADES, "platform_state", BOOK]
@@ -66,7 +65,7 @@ async def test_what_is_unknown_is_left_out() -> None:
     ],
 )
 async def test_errors(message: Any, code: int) -> None:
-    """Each kind of wrong request has its code; the connection lives on, with nothing subscribed."""
+    """Each kind of invalid request has its code, and the connection stays open without subscriptions."""
     async with Simulators(["deribit"]) as sims, opened(sims, "deribit") as socket:
         answer = await command(socket, message)
         assert answer["error"]["code"] == code
@@ -77,7 +76,7 @@ async def test_errors(message: Any, code: int) -> None:
 
 
 async def test_payloads() -> None:
-    """The documented fields of each channel, all of which the normalizer takes; trades of one push come together."""
+    """Channels have the documented fields, the normalizer accepts them, and trades of one interval share a frame."""
     instrument = assumed_instrument("deribit", "deribit", "BTC-USD-PERP")
     kinds = {"books": BookMessage, "quotes": Quote, "trades": Trade}
     seen: dict[str, Any] = {}
@@ -100,14 +99,14 @@ async def test_payloads() -> None:
     }  # fmt: skip
 
 
-async def test_actions_of_the_book() -> None:
-    """What is not in the book is new, all else is changed or deleted; ids jump; a snapshot names nothing before it."""
+async def test_actions_of_book_updates() -> None:
+    """Levels not in the book are new, all others changed or deleted; ids jump; a snapshot has no previous id."""
     book = LocalBook("deribit", "BTC-USD-PERP")
     actions: set[str] = set()
     jumps: list[int] = []
     async with Simulators(["deribit"], rate=5) as sims, opened(sims, "deribit") as socket:
         await send(socket, "subscribe", channels=[BOOK])
-        book.take(await data_of(socket, "books"))
+        book.update(await data_of(socket, "books"))
         while len(jumps) < 10 or len(actions) < 3:
             data = await data_of(socket, "books")
             for side, held in (("bids", book.bids), ("asks", book.asks)):
@@ -116,20 +115,20 @@ async def test_actions_of_the_book() -> None:
                     assert (action == "delete") == (amount == 0)
                     actions.add(action)
             jumps.append(data["change_id"] - data["prev_change_id"])
-            book.take(data)
+            book.update(data)
     assert book.gaps == 0
     assert max(jumps) > 100
 
 
-async def test_a_book_at_rest_is_silent() -> None:
-    """The snapshot and the best level, and no more."""
+async def test_unchanged_book_sends_nothing() -> None:
+    """Only the snapshot and the BBO are sent."""
     async with Simulators(["deribit"], rate=0) as sims, opened(sims, "deribit") as socket:
         await send(socket, "subscribe", channels=[BOOK, QUOTE, TRADES])
         assert sorted(await listen(socket, 0.4)) == ["books", "quotes"]
 
 
-async def test_only_a_new_subscription_brings_a_snapshot() -> None:
-    """Subscribing to what is active is acknowledged and changes nothing; after unsubscribing it brings one."""
+async def test_only_a_new_subscription_gets_a_snapshot() -> None:
+    """Subscribing to an active channel is acknowledged without effect; after unsubscribing, it gives a snapshot."""
     async with Simulators(["deribit"], rate=0) as sims, opened(sims, "deribit") as socket:
         await send(socket, "subscribe", channels=[BOOK, QUOTE])
         assert len(await listen(socket, 0.3)) == 2
@@ -141,7 +140,7 @@ async def test_only_a_new_subscription_brings_a_snapshot() -> None:
 
 
 async def test_heartbeat() -> None:
-    """Whoever answers the test requests stays, whoever does not is closed; who wants no more is left in peace."""
+    """A client that answers test requests stays, one that does not is closed; a disabled heartbeat sends none."""
     limits = Limits(ping_interval=0.2, pong_timeout=0.4)
     async with (
         Simulators(["deribit"], limits=limits) as sims,
@@ -167,24 +166,24 @@ async def test_heartbeat() -> None:
         assert "version" in (await receive(disabled))["result"]
 
 
-async def test_an_idle_connection_is_dropped() -> None:
-    """Without subscription or heartbeat it just ends; with either it stays."""
+async def test_idle_connection_is_dropped() -> None:
+    """A connection without subscription and heartbeat is dropped without a close frame; with either it stays."""
     async with (
         Simulators(["deribit"], rate=0, limits=Limits(idle_timeout=0.3)) as sims,
         opened(sims, "deribit") as subscribed,
-        opened(sims, "deribit") as watched,
+        opened(sims, "deribit") as with_heartbeat,
         opened(sims, "deribit") as idle,
     ):
         await command(subscribed, rpc("subscribe", channels=["platform_state"]))
-        await command(watched, rpc("set_heartbeat", interval=10))
+        await command(with_heartbeat, rpc("set_heartbeat", interval=10))
         assert (await closed(idle)).rcvd_code is None
         await asyncio.sleep(0.4)
-        for socket in (subscribed, watched):
+        for socket in (subscribed, with_heartbeat):
             assert "result" in await command(socket, rpc("test"))
 
 
 async def test_credits() -> None:
-    """Ten subscribe calls in a burst are taken; a few more, and the session ends with 10028."""
+    """Ten subscribe calls in a burst are accepted; a few more end the session with 10028."""
     async with Simulators(["deribit"], rate=0) as sims:
         async with opened(sims, "deribit") as socket:
             for _ in range(10):
@@ -205,7 +204,7 @@ async def result(sims: Simulators, method: str, **query: Any) -> Any:
 
 
 async def test_instruments() -> None:
-    """By currency and kind; inverse contracts are reversed, their amounts dollars."""
+    """Instruments are filtered by currency and kind; inverse contracts are `reversed`, with amounts in dollars."""
     async with Simulators(["deribit"], rate=0) as sims:
         rows = {row["instrument_name"]: row for row in await result(sims, "get_instruments", currency="any")}
         keys = ("kind", "instrument_type", "settlement_currency", "tick_size", "min_trade_amount", "contract_size")
@@ -223,7 +222,7 @@ async def test_instruments() -> None:
 
 
 async def test_rest() -> None:
-    """Time, state, books with the socket's ids; errors in the envelope."""
+    """REST serves time, status and books with the same ids as the WebSocket; errors are in the envelope."""
     async with Simulators(["deribit"], rate=0) as sims:
         assert abs(await result(sims, "get_time") - time.time() * 1000) < 1000
         assert (await result(sims, "status"))["locked"] == "false"

@@ -1,4 +1,4 @@
-"""HTX's control messages, errors, channels, heartbeat and REST, as documented."""
+"""The simulated HTX's control messages, errors, channels, heartbeat and REST are as documented."""
 
 import asyncio
 import gzip
@@ -36,7 +36,7 @@ Side = dict[Decimal, Decimal]
 
 
 async def receive(socket: ClientConnection, wanted: str = "") -> Any:
-    """The next frame that has this key; pings are answered."""
+    """Return the next frame that has this key, and answer pings."""
     async with asyncio.timeout(5):
         while True:
             frame = await socket.recv()
@@ -58,7 +58,10 @@ def books_request(feed: str, verb: str = "sub") -> dict[str, str]:
 
 
 class LocalBook:
-    """A book by the documented procedure (docs/protocols/htx.md §4.5, §5.5); `gaps` counts breaks of its chain."""
+    """Client's book by the documented procedure (docs/protocols/htx.md §4.5, §5.5).
+
+    `gaps` counts breaks of the chain.
+    """
 
     def __init__(self, feed: str) -> None:
         self.feed = feed
@@ -74,18 +77,18 @@ class LocalBook:
             assert first["event"] == "snapshot"
             self._seed(first["version"], first)
             return
-        kept = [first]
+        buffered = [first]
         while self.sequence < first["prevSeqNum"]:
             await ask(socket, books_request(self.feed, "req"))
             while "rep" not in (body := await receive(socket)):
-                kept.append(body["tick"])
+                buffered.append(body["tick"])
             self._seed(body["data"]["seqNum"], body["data"])
-            await asyncio.sleep(0.1)  # one pull each 100 ms
-        for tick in kept:
+            await asyncio.sleep(0.1)  # one request every 100 ms is allowed
+        for tick in buffered:
             if tick["seqNum"] > self.sequence:
-                self.take(tick)
+                self.update(tick)
 
-    def take(self, tick: Any) -> None:
+    def update(self, tick: Any) -> None:
         if self.feed == "htx-linear":
             follows, last = tick["version"] == self.sequence + 1, tick["version"]
         else:
@@ -97,10 +100,10 @@ class LocalBook:
 
     async def follow(self, socket: ClientConnection, frames: int) -> None:
         for _ in range(frames):
-            self.take((await receive(socket, "ch"))["tick"])
+            self.update((await receive(socket, "ch"))["tick"])
 
     async def equals(self, socket: ClientConnection, true: BookView) -> bool:
-        """Whether it becomes the true book before long."""
+        """Return whether the book equals the true one within 12 frames."""
         for _ in range(12):
             if self._levels() == ([*map(_exact, true.bids)], [*map(_exact, true.asks)]):
                 return True
@@ -122,17 +125,17 @@ def _exact(level: tuple[str, str]) -> tuple[Decimal, Decimal]:
 
 
 async def data_within(socket: ClientConnection, seconds: float) -> int:
-    """How many frames of data come."""
-    seen = 0
+    """Return the number of data frames received within `seconds`."""
+    count = 0
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             while await receive(socket, "ch"):
-                seen += 1
-    return seen
+                count += 1
+    return count
 
 
 @asynccontextmanager
-async def booked(sims: Simulators, feed: str) -> AsyncIterator[tuple[ClientConnection, LocalBook]]:
+async def synchronised(sims: Simulators, feed: str) -> AsyncIterator[tuple[ClientConnection, LocalBook]]:
     book = LocalBook(feed)
     async with opened(sims, feed, PATHS[feed]) as socket:
         await book.synchronise(socket)
@@ -140,9 +143,9 @@ async def booked(sims: Simulators, feed: str) -> AsyncIterator[tuple[ClientConne
 
 
 @each_feed
-async def test_the_documented_procedure_gives_the_true_book(feed: str) -> None:
+async def test_documented_procedure_gives_true_book(feed: str) -> None:
     """All levels of both sides are equal, without a gap."""
-    async with Simulators([feed], seed=4, levels=120) as sims, booked(sims, feed) as (socket, book):
+    async with Simulators([feed], seed=4, levels=120) as sims, synchronised(sims, feed) as (socket, book):
         await book.follow(socket, 15)
         sims.pause()
         true = sims.true_book(feed, SYMBOLS[feed])
@@ -152,7 +155,7 @@ async def test_the_documented_procedure_gives_the_true_book(feed: str) -> None:
 
 @pytest.mark.parametrize("count", [5, 20, 150])
 async def test_spot_books_of_few_levels(count: int) -> None:
-    """A window of N levels follows the true book's best N; only 150 and 400 have both sides in each frame."""
+    """A book of N levels follows the true book's best N; only 150 and 400 have both sides in every frame."""
     topic = f"market.btcusdt.mbp.{count}"
     async with Simulators(["htx-spot"], levels=200) as sims, opened(sims, "htx-spot", "/feed") as socket:
         await ask(socket, {"sub": topic, "id": "1"})
@@ -166,7 +169,7 @@ async def test_spot_books_of_few_levels(count: int) -> None:
 
 
 async def test_spot_sends_empty_frames() -> None:
-    """Nothing has changed: both sides are empty, the ids go on."""
+    """Without changes both sides are empty, and the ids continue."""
     async with Simulators(["htx-spot"], rate=0) as sims, opened(sims, "htx-spot", "/feed") as socket:
         await ask(socket, books_request("htx-spot"))
         first, second = [(await receive(socket, "ch"))["tick"] for _ in range(2)]
@@ -174,10 +177,10 @@ async def test_spot_sends_empty_frames() -> None:
         assert second["prevSeqNum"] == first["seqNum"] < second["seqNum"]
 
 
-async def test_linear_versions_are_each_connection_s_own() -> None:
-    """Two sockets count differently; subscribing anew on one goes on counting."""
-    async with Simulators(["htx-linear"]) as sims, booked(sims, "htx-linear") as (socket, book):
-        async with booked(sims, "htx-linear") as (_, other):
+async def test_linear_versions_are_per_connection() -> None:
+    """Two connections have different versions; a resubscription continues the connection's count."""
+    async with Simulators(["htx-linear"]) as sims, synchronised(sims, "htx-linear") as (socket, book):
+        async with synchronised(sims, "htx-linear") as (_, other):
             assert abs(book.sequence - other.sequence) > 100
         await ask(socket, books_request("htx-linear", "unsub"))
         await receive(socket, "unsubbed")
@@ -201,7 +204,7 @@ async def test_linear_versions_are_each_connection_s_own() -> None:
     ],
 )
 async def test_errors(feed: str, path: str, request_: Any, reason: str) -> None:
-    """Each kind of wrong request has its message; the connection lives on."""
+    """Each kind of invalid request has its message, and the connection stays open."""
     async with Simulators([feed]) as sims, opened(sims, feed, path) as socket:
         await ask(socket, request_)
         answer = await receive(socket, "status")
@@ -209,12 +212,12 @@ async def test_errors(feed: str, path: str, request_: Any, reason: str) -> None:
         assert answer["err-msg"].startswith(reason)
         name = {"htx-spot": "btcusdt", "htx-linear": "btc-usdt"}[feed]
         if path != "/feed":
-            await ask(socket, {"sub": f"market.{name}.bbo", "id": "2"})  # swaps take any case
+            await ask(socket, {"sub": f"market.{name}.bbo", "id": "2"})  # swaps accept any case
             assert (await receive(socket, "subbed"))["id"] == "2"
 
 
-async def test_one_pull_each_100_ms() -> None:
-    """The second of two snapshots asked for at once is refused."""
+async def test_one_snapshot_request_every_100_ms() -> None:
+    """The second of two immediate requests for a snapshot is rejected."""
     async with Simulators(["htx-spot"]) as sims, opened(sims, "htx-spot", "/feed") as socket:
         for _ in range(2):
             await ask(socket, books_request("htx-spot", "req"))
@@ -224,7 +227,7 @@ async def test_one_pull_each_100_ms() -> None:
 
 @each_feed
 async def test_payloads(feed: str) -> None:
-    """The documented fields of trades and best prices."""
+    """Trades and BBOs have the documented fields."""
     trade = {"id", "ts", "amount", "price", "direction"}
     keys = {
         "htx-spot": (
@@ -250,23 +253,23 @@ async def test_payloads(feed: str) -> None:
 
 @each_feed
 async def test_pings(feed: str) -> None:
-    """Who answers stays; who does not is cut off."""
+    """A client that answers pings stays connected; one that does not is disconnected."""
     async with (
         Simulators([feed], limits=Limits(ping_interval=0.05, pong_timeout=0.3)) as sims,
         opened(sims, feed, PATHS[feed]) as answering,
-        opened(sims, feed, PATHS[feed]) as dumb,
+        opened(sims, feed, PATHS[feed]) as unresponsive,
     ):
         for _ in range(12):
             await ask(answering, {"pong": (await receive(answering, "ping"))["ping"]})
-        assert (await closed(dumb)).rcvd_code == 1003
+        assert (await closed(unresponsive)).rcvd_code == 1003
         await receive(answering, "ping")
 
 
 @each_feed
 async def test_faults(feed: str) -> None:
-    """Gaps break the chain, ids start over, subscriptions fall silent or are refused, requests are too many."""
+    """Gaps break the chain, ids restart, subscriptions go silent or are rejected, and rate limits apply."""
     symbol = SYMBOLS[feed]
-    async with Simulators([feed]) as sims, booked(sims, feed) as (socket, book):
+    async with Simulators([feed]) as sims, synchronised(sims, feed) as (socket, book):
         planted = await (await sims.plant(Gap(feed=feed, symbol=symbol, count=2))).over()
         assert len(planted.result["frames"]) == 2
         await book.follow(socket, 12)
@@ -277,7 +280,7 @@ async def test_faults(feed: str) -> None:
         assert book.gaps == 2
         assert book.sequence < before
         await sims.plant(Silent(feed=feed, symbol=symbol, channel="books"))
-        assert await data_within(socket, 0.5) < 3  # what was under way
+        assert await data_within(socket, 0.5) < 3  # frames that were already sent
         await ask(socket, books_request(feed, "unsub"))
         await receive(socket, "unsubbed")
         await sims.plant(Refuse(feed=feed, symbol=symbol, channel="books"))
@@ -295,7 +298,7 @@ async def test_faults(feed: str) -> None:
 
 
 async def test_rest() -> None:
-    """Listings with precisions and contract sizes, the time; too many requests have the exchange's own error."""
+    """REST serves listings with precisions and contract sizes, the time, and the exchange's error for rate limits."""
     async with Simulators(["htx-spot", "htx-linear"], rate=0) as sims:
         _, body, _ = await get(sims, "htx-spot", "/v1/settings/common/market-symbols")
         assert {row["symbol"]: (row["pp"], row["ap"]) for row in body["data"]} == {"btcusdt": (2, 6), "ethusdt": (2, 4)}

@@ -1,4 +1,4 @@
-"""OKX's control messages, errors, channels, heartbeat and REST, as documented."""
+"""The simulated OKX's control messages, errors, channels, heartbeat and REST are as documented."""
 
 import asyncio
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from marketprism.simulator import Limits, Shutdown, Simulators
-from tests.simulator.clients import closed, command, get, opened, receive
+from tests.simulator.clients import closed, command, following, get, opened, receive, send, subscription
 
 BUSINESS = "/ws/v5/business"
 
@@ -17,7 +17,7 @@ def subscribe(*args: dict[str, str], operation: str = "subscribe") -> dict[str, 
 
 
 async def test_one_acknowledgement_per_argument() -> None:
-    """Each argument is acknowledged by itself, with the request's id and the connection's."""
+    """Each argument is acknowledged separately, with the ids of the request and the connection."""
     args = [{"channel": "trades", "instId": "BTC-USDT"}, {"channel": "books", "instId": "ETH-USDT-SWAP"}]
     async with Simulators(["okx"]) as sims, opened(sims, "okx") as socket:
         first = await command(socket, subscribe(*args))
@@ -44,7 +44,7 @@ async def test_one_acknowledgement_per_argument() -> None:
     ],
 )
 async def test_errors(message: Any, code: str) -> None:
-    """Each kind of wrong request has its code; the connection lives on."""
+    """Each kind of invalid request has its code, and the connection stays open."""
     async with Simulators(["okx"]) as sims, opened(sims, "okx") as socket:
         answer = await command(socket, message)
         assert (answer["event"], answer["code"]) == ("error", code)
@@ -53,16 +53,16 @@ async def test_errors(message: Any, code: str) -> None:
         assert await socket.recv() == "pong"
 
 
-async def test_a_wrong_argument_does_not_spoil_the_others() -> None:
-    """The error names no argument; the right one is acknowledged."""
-    wrong, right = {"channel": "trades", "instId": "NO-SUCH"}, {"channel": "trades", "instId": "BTC-USDT"}
+async def test_invalid_argument_does_not_affect_the_others() -> None:
+    """The error names no argument; the valid one is acknowledged."""
+    invalid, valid = {"channel": "trades", "instId": "NO-SUCH"}, {"channel": "trades", "instId": "BTC-USDT"}
     async with Simulators(["okx"]) as sims, opened(sims, "okx") as socket:
-        assert (await command(socket, subscribe(wrong, right)))["code"] == "60018"
-        assert (await receive(socket, lambda body: "event" in body))["arg"] == right
+        assert (await command(socket, subscribe(invalid, valid)))["code"] == "60018"
+        assert (await receive(socket, lambda body: "event" in body))["arg"] == valid
 
 
 async def test_payloads() -> None:
-    """The documented fields of each channel; levels are four strings."""
+    """Every channel has the documented fields; levels are four strings."""
     keys = {
         "trades": {"instId", "tradeId", "px", "sz", "side", "ts", "count", "source", "seqId"},
         "bbo-tbt": {"asks", "bids", "ts", "seqId"},
@@ -72,7 +72,7 @@ async def test_payloads() -> None:
     args = [{"channel": channel, "instId": "BTC-USDT-SWAP"} for channel in keys]
     async with Simulators(["okx"], rate=3) as sims:
         async with opened(sims, "okx") as socket:
-            await socket.send(str(subscribe(*args)).replace("'", '"'))
+            await send(socket, subscribe(*args))
             seen: dict[str, Any] = {}
             while set(seen) != set(keys):
                 frame = await receive(socket, lambda body: "data" in body)
@@ -88,8 +88,32 @@ async def test_payloads() -> None:
             assert set(frame["data"][0]) == keys["trades"] - {"count", "seqId"}
 
 
-async def test_an_idle_connection_is_dropped() -> None:
-    """Without subscription or ping: closed with 4004; one that pings stays."""
+async def test_resubscription_starts_with_a_snapshot() -> None:
+    """After a resubscription the next book frame is a snapshot that the updates continue."""
+    async with Simulators(["okx"]) as sims, following(sims, "okx", "BTC-USDT") as client, opened(sims, "okx") as socket:
+        request = subscription("okx", "BTC-USDT", "books")
+        for operation in ("subscribe", "unsubscribe", "subscribe"):
+            await send(socket, request | {"op": operation})
+        frame = await receive(socket, lambda body: "data" in body)
+        assert frame["action"] == "snapshot"
+        following_frame = await receive(socket, lambda body: "data" in body)
+        assert following_frame["data"][0]["prevSeqId"] == frame["data"][0]["seqId"]
+        assert client.book.gaps == 0
+
+
+async def test_unchanged_book_sends_keep_alives() -> None:
+    """After the keep-alive time without a change, an empty update with equal ids is sent."""
+    async with Simulators(["okx"], rate=0, limits=Limits(keep_alive=0.3)) as sims, opened(sims, "okx") as socket:
+        await send(socket, subscription("okx", "BTC-USDT", "books"))
+        snapshot = await receive(socket, lambda body: body.get("action") == "snapshot")
+        keep_alive = await receive(socket, lambda body: body.get("action") == "update")
+        [row] = keep_alive["data"]
+        assert (row["bids"], row["asks"]) == ([], [])
+        assert row["seqId"] == row["prevSeqId"] == snapshot["data"][0]["seqId"]
+
+
+async def test_idle_connection_is_closed() -> None:
+    """A connection without subscription and pings is closed with 4004; one that pings stays open."""
     async with (
         Simulators(["okx"], limits=Limits(idle_timeout=0.4)) as sims,
         opened(sims, "okx") as pinging,
@@ -108,7 +132,7 @@ async def test_an_idle_connection_is_dropped() -> None:
 
 
 async def test_upgrade_notice() -> None:
-    """64008 comes before the close."""
+    """The notice 64008 is sent before the close."""
     async with Simulators(["okx"]) as sims, opened(sims, "okx") as socket:
         await sims.plant(Shutdown(feed="okx", seconds=0.2))
         notice = await receive(socket)
@@ -118,7 +142,7 @@ async def test_upgrade_notice() -> None:
 
 
 async def test_rest() -> None:
-    """Instruments with contract values, books with their sequence, errors in the envelope, rate limit 50011."""
+    """REST serves instruments with contract values and books with their sequence; errors and rate limit have codes."""
     async with Simulators(["okx"], rate=0) as sims:
         _, body, _ = await get(sims, "okx", "/api/v5/public/instruments", instType="SWAP")
         keys = ("ctVal", "ctValCcy", "settleCcy", "ctType", "tickSz", "lotSz")

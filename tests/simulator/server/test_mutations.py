@@ -1,4 +1,4 @@
-"""Hostile messages: whatever comes in, what goes out differs from it, is bounded, and follows from the seed."""
+"""Mutated messages differ from the original, are bounded in size, and are determined by the seed."""
 
 import gzip
 import hashlib
@@ -29,7 +29,7 @@ TRADE = (
 
 @given(MESSAGES, st.sampled_from(sorted(DAMAGES)), st.integers(0, 1 << 32))
 def test_each_damage(message: bytes, name: str, seed: int) -> None:
-    """Any damage of any bytes ends, stays within its size, and is the same for the same seed."""
+    """Every damage of any bytes terminates, keeps to the size limit, and is the same for the same seed."""
     sent = DAMAGES[name](message, Random(seed))
     assert sent == DAMAGES[name](message, Random(seed))
     assert len(sent) <= 2
@@ -37,29 +37,29 @@ def test_each_damage(message: bytes, name: str, seed: int) -> None:
 
 
 @given(MESSAGES, st.sampled_from(["data", "control", "snapshot", "ping", "rest"]), st.integers(0, 1 << 32))
-def test_always_another_message(message: bytes, what: str, seed: int) -> None:
-    """At a rate of 1 every message is replaced, and the record says by what; a REST body by one body."""
+def test_mutation_differs_from_the_original(message: bytes, kind: str, seed: int) -> None:
+    """At rate 1 every message is replaced and the replacement recorded; a REST body is replaced by one body."""
     mutator = Mutator(str(seed), 1.0, 1.0)
-    sent = mutator.sent(what, message)  # type: ignore[arg-type]
+    sent = mutator.replace(kind, message)  # type: ignore[arg-type]
     assert sent != [message]
-    assert what != "rest" or len(sent) == 1
-    [kept] = mutator.kept
-    assert [each["sha256"] for each in kept["sent"]] == [hashlib.sha256(each).hexdigest() for each in sent]
-    orjson.dumps(kept)
+    assert kind != "rest" or len(sent) == 1
+    [mutation] = mutator.recorded
+    assert [each["sha256"] for each in mutation["sent"]] == [hashlib.sha256(each).hexdigest() for each in sent]
+    orjson.dumps(mutation)
 
 
-def test_every_damage_comes_up() -> None:
-    """Of many mutations of one frame each kind is there, those of values most often."""
+def test_every_damage_occurs() -> None:
+    """Many mutations of one frame include every damage, those of values most often."""
     mutator = Mutator("1", 1.0, 1.0)
     for _ in range(3_000):
-        mutator.sent("data", TRADE)
+        mutator.replace("data", TRADE)
     assert set(mutator.damages) == set(DAMAGES)
     assert mutator.damages["dropped"] > 2 * mutator.damages["padded"] > 0
     assert set(WEIGHTS) == set(DAMAGES)
 
 
 def test_structural_damage_spares_the_rest() -> None:
-    """What is not struck stays as it was written, exponents and trailing zeros included."""
+    """The rest of the message stays as it was written, including exponents and trailing zeros."""
     changed = Counter(
         b'"q":"2e3"' in sent and b'"T":1790000000000' in sent
         for seed in range(300)
@@ -69,29 +69,29 @@ def test_structural_damage_spares_the_rest() -> None:
 
 
 def test_rates() -> None:
-    """Data and what is rare have rates of their own; nothing is replaced at 0."""
+    """Data messages and the others have separate rates; at rate 0 nothing is replaced."""
     mutator = Mutator("1", 0.0, 1.0)
-    assert mutator.sent("data", TRADE) == [TRADE]
-    assert mutator.sent("ping", b"1790000000000") != [b"1790000000000"]
+    assert mutator.replace("data", TRADE) == [TRADE]
+    assert mutator.replace("ping", b"1790000000000") != [b"1790000000000"]
     mutator = Mutator("1", 0.01, 0.0)
-    replaced = sum(mutator.sent("data", TRADE) != [TRADE] for _ in range(20_000))
+    replaced = sum(mutator.replace("data", TRADE) != [TRADE] for _ in range(20_000))
     assert 120 < replaced < 280
 
 
-def test_packed() -> None:
-    """What is packed is mutated before, and sometimes after: the record then holds what a client may make of it."""
+def test_compressed_messages() -> None:
+    """Messages are mutated before, and sometimes after compression; the record then includes the original."""
     mutator = Mutator("3", 1.0, 1.0)
     for _ in range(400):
-        mutator.sent("data", TRADE, gzip.compress)
-    on_wire = [kept for kept in mutator.kept if kept["damage"].endswith("on the wire")]
+        mutator.replace("data", TRADE, gzip.compress)
+    on_wire = [mutation for mutation in mutator.recorded if mutation["damage"].endswith("on the wire")]
     assert 10 < len(on_wire) < 100
     original = hashlib.sha256(TRADE).hexdigest()
-    assert all(kept["sent"][-1]["sha256"] == original for kept in on_wire)
+    assert all(mutation["sent"][-1]["sha256"] == original for mutation in on_wire)
 
 
 @pytest.mark.parametrize("feed", ["binance-spot", "htx-spot"])
-async def test_planted(feed: str) -> None:
-    """Planted like any fault: while it holds bodies are mutated, and the ground truth tells which."""
+async def test_planted_mutations(feed: str) -> None:
+    """While the fault lasts, REST bodies are mutated, and the result has every mutation."""
     async with Simulators([feed]) as sims:
         planted = await sims.plant(Mutate(feed=feed, seed=4, rate=0.5, seconds=1.0))
         async with aiohttp.ClientSession() as http:
@@ -104,6 +104,6 @@ async def test_planted(feed: str) -> None:
         result = planted.result
         assert 0 < result["mutated"] < result["messages"]
         assert result["whats"]["rest"] > 5
-        digests = {sent["sha256"] for kept in result["mutations"] for sent in kept["sent"]}
+        digests = {sent["sha256"] for mutation in result["mutations"] for sent in mutation["sent"]}
         mutated = [body for body in bodies if hashlib.sha256(body).hexdigest() in digests]
         assert len(mutated) == result["whats"]["rest"]

@@ -1,4 +1,4 @@
-"""Channels that fall silent, requests that are refused: as a plain client sees them."""
+"""Silent channels and rejected subscriptions, as a plain client sees them."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,39 +19,40 @@ from tests.simulator.clients import (
     listen,
     opened,
     receive,
+    send,
     subscription,
 )
 
-ASKED = {"trades": "trades", "books": "books", "quotes": "bbo"}  # the clients' name of a channel
+CLIENT_NAMES = {"trades": "trades", "books": "books", "quotes": "bbo"}  # of channels, as `subscription` expects them
 
 
 @asynccontextmanager
 async def subscribed(sims: Simulators, feed: str, symbol: str, *channels: str) -> AsyncIterator[ClientConnection]:
     async with opened(sims, feed) as socket:
-        await command(socket, subscription(feed, symbol, *(ASKED[channel] for channel in channels)))
+        await command(socket, subscription(feed, symbol, *(CLIENT_NAMES[channel] for channel in channels)))
         yield socket
 
 
-@pytest.mark.parametrize("channel", list(ASKED))
+@pytest.mark.parametrize("channel", list(CLIENT_NAMES))
 @each_feed
-async def test_silent_until_subscribed_again(feed: str, symbol: str, channel: Any) -> None:
-    """One channel of one instrument ends, the others go on; subscribing again brings it back, and that is the end."""
-    others = [name for name in ASKED if name != channel]
-    async with Simulators([feed], rate=15) as sims, subscribed(sims, feed, symbol, *ASKED) as socket:
+async def test_silent_until_resubscribed(feed: str, symbol: str, channel: Any) -> None:
+    """One channel of one instrument stops, the others continue; a resubscription restores it and ends the fault."""
+    others = [name for name in CLIENT_NAMES if name != channel]
+    async with Simulators([feed], rate=15) as sims, subscribed(sims, feed, symbol, *CLIENT_NAMES) as socket:
         await receive(socket, lambda frame: channel_of(frame) == channel)
         planted = await sims.plant(Silent(feed=feed, symbol=symbol, channel=channel))
         assert planted.result == {"connections": 1}
-        await listen(socket, 0.05)  # what was under way
+        await listen(socket, 0.05)  # frames that were already sent
         assert set(await listen(socket, 0.25)) == set(others)
         assert not planted.ended_at
-        await command(socket, subscription(feed, symbol, ASKED[channel]))
+        await command(socket, subscription(feed, symbol, CLIENT_NAMES[channel]))
         assert await receive(socket, lambda frame: channel_of(frame) == channel)
         await planted.over()
 
 
 @each_feed
 async def test_silent_until_reconnected(feed: str, symbol: str) -> None:
-    """Subscribing again is acknowledged and does not help; a new connection has all; it ends with the old one."""
+    """A resubscription is acknowledged without effect; a new connection gets data; closing the old ends the fault."""
     plan = Silent(feed=feed, symbol=symbol, channel="books", until="reconnect")
     async with Simulators([feed]) as sims:
         async with subscribed(sims, feed, symbol, "books", "quotes") as socket:
@@ -67,8 +68,8 @@ async def test_silent_until_reconnected(feed: str, symbol: str) -> None:
 
 
 @each_feed
-async def test_silent_from_the_beginning(feed: str, symbol: str) -> None:
-    """Armed before anyone came: the first client is acknowledged and gets nothing, the second gets all."""
+async def test_silent_from_the_start(feed: str, symbol: str) -> None:
+    """If it is armed before any client subscribes, the first is acknowledged but gets no data, the second gets all."""
     async with Simulators([feed]) as sims:
         planted = await sims.plant(Silent(feed=feed, symbol=symbol, channel="books"))
         assert not planted.started_at
@@ -84,8 +85,8 @@ async def test_silent_from_the_beginning(feed: str, symbol: str) -> None:
 
 
 @pytest.mark.parametrize(("feed", "symbol"), FEEDS[:2])
-async def test_binance_refuses_the_whole_request(feed: str, symbol: str) -> None:
-    """Two requests are refused with an error, the third is taken; requests for other channels are not concerned."""
+async def test_binance_rejects_the_whole_request(feed: str, symbol: str) -> None:
+    """Two requests are rejected, the third is accepted; requests for other channels are not affected."""
     both = subscription(feed, symbol, "books", "trades")
     async with Simulators([feed]) as sims, opened(sims, feed) as socket:
         planted = await sims.plant(Refuse(feed=feed, symbol=symbol, channel="books", count=2))
@@ -98,8 +99,8 @@ async def test_binance_refuses_the_whole_request(feed: str, symbol: str) -> None
         assert (await planted.over()).result == {"requests": 2}
 
 
-async def test_deribit_leaves_out_what_it_refuses() -> None:
-    """The refused channel is not among those acknowledged; then both are taken."""
+async def test_deribit_omits_a_rejected_channel() -> None:
+    """The rejected channel is missing from the acknowledgement; the next request is accepted completely."""
     both = subscription("deribit", "BTC-USD-PERP", "books", "trades")
     async with Simulators(["deribit"]) as sims, opened(sims, "deribit") as socket:
         planted = await sims.plant(Refuse(feed="deribit", symbol="BTC-USD-PERP", channel="books"))
@@ -108,8 +109,8 @@ async def test_deribit_leaves_out_what_it_refuses() -> None:
         assert sorted((await command(socket, both))["result"]) == both["params"]["channels"]
 
 
-async def test_okx_refuses_one_argument() -> None:
-    """60018 for the refused channel, an acknowledgement for the other one of the request; then both are taken."""
+async def test_okx_rejects_one_argument() -> None:
+    """The rejected channel gets 60018, the request's other one is acknowledged; the next request is accepted."""
     both = subscription("okx", "BTC-USDT", "books", "trades")
     async with Simulators(["okx"]) as sims, opened(sims, "okx") as socket:
         planted = await sims.plant(Refuse(feed="okx", symbol="BTC-USDT", channel="books"))
@@ -120,12 +121,12 @@ async def test_okx_refuses_one_argument() -> None:
 
 
 @each_feed
-async def test_too_many_requests_to_subscribe(feed: str, symbol: str) -> None:
-    """OKX answers 60014 and the connection lives on, the others cut it off with 1008; the next request is taken."""
+async def test_rate_limit_of_subscribe_requests(feed: str, symbol: str) -> None:
+    """OKX answers 60014 and keeps the connection, the others close it with 1008; the next request is accepted."""
     async with Simulators([feed]) as sims, opened(sims, feed) as socket:
         planted = await sims.plant(RateLimit(feed=feed, where="ws"))
         assert (await get(sims, feed, TIMES[feed]))[0] == 200
-        await socket.send(str(subscription(feed, symbol, "books")).replace("'", '"'))
+        await send(socket, subscription(feed, symbol, "books"))
         if feed == "okx":
             assert (await receive(socket))["code"] == "60014"
         else:

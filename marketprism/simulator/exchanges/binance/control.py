@@ -1,4 +1,4 @@
-"""Binance's requests: what is a control message, what is wrong with one that is not, what a query names."""
+"""Parse Binance's control messages and REST parameters, and reject invalid ones with Binance's error codes."""
 
 from typing import Any
 
@@ -11,20 +11,25 @@ _METHODS = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "G
 
 
 class ControlError(Exception):
+    """An invalid control message, with the code of Binance's answer."""
+
     def __init__(self, code: int, text: str) -> None:
         super().__init__(text)
         self.code = code
 
 
-def parsed(text: str) -> dict[str, Any]:
+def parse_request(text: str) -> dict[str, Any]:
+    """Return a control message as an object with a known method and a valid id; raise `ControlError`."""
     try:
         request = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise ControlError(3, f"Invalid JSON: {error}") from None
     if not isinstance(request, dict) or "method" not in request:
         raise ControlError(2, "Invalid request: missing field `method`")
-    number = request.get("id")
-    if isinstance(number, bool) or not (number is None or isinstance(number, int) or _is_name(number)):
+    request_id = request.get("id")
+    if isinstance(request_id, bool) or not (
+        request_id is None or isinstance(request_id, int) or _is_text_id(request_id)
+    ):
         raise ControlError(2, "Invalid request: request ID must be an integer, a string of 36 characters or null")
     if request["method"] not in _METHODS:
         raise ControlError(
@@ -33,11 +38,12 @@ def parsed(text: str) -> dict[str, Any]:
     return request
 
 
-def _is_name(value: Any) -> bool:
+def _is_text_id(value: Any) -> bool:
     return isinstance(value, str) and len(value) <= 36
 
 
 def combined_property(connection: Connection, method: str, params: list[Any]) -> bool | None:
+    """Get or set whether a connection's frames are combined; raise `ControlError` for other properties and types."""
     if not isinstance(params[0], str):
         raise ControlError(2, "Invalid request: property name must be a string")
     if params[0] != "combined":
@@ -50,8 +56,8 @@ def combined_property(connection: Connection, method: str, params: list[Any]) ->
     return None
 
 
-def wanted(request: web.Request) -> list[str] | None:
-    """The symbols an exchangeInfo request names; None: all."""
+def requested_symbols(request: web.Request) -> list[str] | None:
+    """Return the symbols that an exchangeInfo request names; None means all."""
     if "symbol" in request.query:
         return [request.query["symbol"]]
     if "symbols" not in request.query:

@@ -1,4 +1,4 @@
-"""Deribit's JSON-RPC: requests, answers, errors, and the state of a session."""
+"""Deribit's JSON-RPC: parse requests, build answers and errors, and keep the state of a session."""
 
 import time
 from dataclasses import dataclass, field
@@ -6,31 +6,35 @@ from typing import Any
 
 import orjson
 
-_CREDITS = 30_000  # that subscribe calls have; each takes 3000, 10,000 a second come back
-_CALL = 3_000
-_REFILL = 10_000
-_SHORTEST = 10  # s between two heartbeats
+_MAX_CREDITS = 30_000  # of a session's subscribe calls
+_COST = 3_000  # credits of one call
+_REFILL = 10_000  # credits per second
+_MIN_HEARTBEAT = 10  # s
 
 
 class RpcError(Exception):
+    """An error of JSON-RPC. `body` is the `error` object of the answer."""
+
     def __init__(self, code: int, text: str, **data: str) -> None:
         super().__init__(text)
         self.code = code
         self.body = {"code": code, "message": text} | ({"data": data} if data else {})
 
 
-class TooManyError(RpcError):
-    """Also ends the session."""
+class TooManyRequestsError(RpcError):
+    """The error after too many requests, which also ends the session."""
 
     def __init__(self) -> None:
         super().__init__(10028, "too_many_requests")
 
 
-def wrong(param: str, reason: str) -> RpcError:
+def invalid_param(param: str, reason: str) -> RpcError:
+    """Return the error for a parameter with an invalid value."""
     return RpcError(-32602, "Invalid params", reason=reason, param=param)
 
 
-def parsed(text: str) -> dict[str, Any]:
+def parse_request(text: str) -> dict[str, Any]:
+    """Return a request as an object; raise `RpcError`."""
     try:
         request = orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -41,59 +45,58 @@ def parsed(text: str) -> dict[str, Any]:
 
 
 def channels_of(params: dict[str, Any]) -> list[str]:
-    """The channels of a request, each once."""
+    """Return the channels of a request without duplicates; raise `RpcError`."""
     channels = params.get("channels")
     if not isinstance(channels, list) or not all(isinstance(name, str) for name in channels):
-        raise wrong("channels", "wrong format")
+        raise invalid_param("channels", "wrong format")
     return list(dict.fromkeys(channels))
 
 
 def interval_of(params: dict[str, Any]) -> float:
+    """Return the heartbeat interval of a request, in seconds; raise `RpcError`."""
     interval = params.get("interval")
-    if not isinstance(interval, int | float) or interval < _SHORTEST:
-        raise wrong("interval", "value too low")
+    if not isinstance(interval, int | float) or interval < _MIN_HEARTBEAT:
+        raise invalid_param("interval", "value too low")
     return float(interval)
 
 
-def micros() -> int:
+def now_us() -> int:
+    """Return the time in µs since the epoch."""
     return time.time_ns() // 1000
 
 
-def envelope(outcome: dict[str, Any], came: int) -> dict[str, Any]:
-    """What an answer has around its result or error; `came`: when the request did."""
-    now = micros()
-    return {"jsonrpc": "2.0"} | outcome | {"usIn": came, "usOut": now, "usDiff": now - came, "testnet": False}
-
-
-def notification(channel: str, data: Any) -> dict[str, Any]:
-    return {"jsonrpc": "2.0", "method": "subscription", "params": {"channel": channel, "data": data}}
-
-
-def heartbeat(kind: str) -> dict[str, Any]:
-    return {"jsonrpc": "2.0", "method": "heartbeat", "params": {"type": kind}}
+def envelope(outcome: dict[str, Any], received_at: int) -> dict[str, Any]:
+    """Return the answer with a result or an error; `received_at`: time of the request, µs."""
+    now = now_us()
+    times = {"usIn": received_at, "usOut": now, "usDiff": now - received_at}
+    return {"jsonrpc": "2.0"} | outcome | times | {"testnet": False}
 
 
 @dataclass
 class Session:
-    """`asked_at`: of the oldest test request that is not answered. 0: none; `interval` 0: no heartbeat."""
+    """State of one connection: its heartbeat and the credits for subscribe calls.
 
-    busy_at: float = field(default_factory=time.monotonic)
+    `interval`: seconds between heartbeats, 0 without. `test_sent_at`: when the oldest unanswered test request was
+    sent, 0 if there is none.
+    """
+
+    active_at: float = field(default_factory=time.monotonic)
     interval: float = 0.0
     due: float = 0.0
-    asked_at: float = 0.0
-    _credits: float = _CREDITS
+    test_sent_at: float = 0.0
+    _credits: float = _MAX_CREDITS
     _counted_at: float = field(default_factory=time.monotonic)
 
     def spend(self) -> bool:
-        """Pay for one subscribe call, if the credits are enough."""
+        """Pay for one subscribe call, and return whether there were enough credits."""
         now = time.monotonic()
-        self._credits = min(_CREDITS, self._credits + (now - self._counted_at) * _REFILL)
+        self._credits = min(_MAX_CREDITS, self._credits + (now - self._counted_at) * _REFILL)
         self._counted_at = now
-        self._credits -= _CALL
+        self._credits -= _COST
         return self._credits >= 0
 
-    def beat(self, interval: float) -> None:
-        """Have a heartbeat each so many seconds from now on."""
+    def set_heartbeat(self, interval: float) -> None:
+        """Send a heartbeat every `interval` seconds from now on; 0 stops it."""
         self.interval = interval
         self.due = time.monotonic() + interval
-        self.asked_at = 0.0
+        self.test_sent_at = 0.0

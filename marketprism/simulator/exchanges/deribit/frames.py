@@ -1,6 +1,6 @@
-"""Deribit's payloads: channel data, books and instrument definitions (docs/protocols/deribit.md §6).
+"""Deribit's payloads: notifications, books and instrument definitions (docs/protocols/deribit.md §6).
 
-Prices and amounts are numbers.
+Prices and amounts are JSON numbers. Times are ms; `changed_at` is that of the book's last change.
 """
 
 from typing import Any
@@ -10,7 +10,17 @@ from marketprism.simulator.market.instrument import SimulatedInstrument, Trade
 from marketprism.simulator.market.listings import Listing
 from schemas.symbols import parse_symbol
 
-_FOREVER = 32_503_708_800_000  # the expiry of what has none
+_NEVER = 32_503_708_800_000  # the expiry of instruments that do not expire
+
+
+def notification(channel: str, data: Any) -> dict[str, Any]:
+    """Return the notification of a channel's data."""
+    return {"jsonrpc": "2.0", "method": "subscription", "params": {"channel": channel, "data": data}}
+
+
+def heartbeat(kind: str) -> dict[str, Any]:
+    """Return a `heartbeat` or a `test_request`, which the client must answer."""
+    return {"jsonrpc": "2.0", "method": "heartbeat", "params": {"type": kind}}
 
 
 def _price(listing: Listing, ticks: int) -> float:
@@ -22,23 +32,29 @@ def _amount(listing: Listing, lots: int) -> float:
 
 
 def plain_levels(listing: Listing, levels: Levels) -> list[list[float]]:
+    """Return levels as `[price, amount]`."""
     return [[_price(listing, price), _amount(listing, amount)] for price, amount in levels]
 
 
-def entries(listing: Listing, changes: Levels, known: set[int]) -> list[list[Any]]:
-    """What became of the `known` prices, which it keeps up to date; what came and went in between is left out."""
-    made: list[list[Any]] = []
+def entries(listing: Listing, changes: Levels, sent_prices: set[int]) -> list[list[Any]]:
+    """Return changed levels as `[action, price, amount]` and update `sent_prices`, the prices the client holds.
+
+    Levels that the client does not hold and that no longer exist are left out.
+    """
+    rows: list[list[Any]] = []
     for price, amount in changes:
         if amount:
-            made.append(["change" if price in known else "new", _price(listing, price), _amount(listing, amount)])
-            known.add(price)
-        elif price in known:
-            made.append(["delete", _price(listing, price), 0.0])
-            known.remove(price)
-    return made
+            action = "change" if price in sent_prices else "new"
+            rows.append([action, _price(listing, price), _amount(listing, amount)])
+            sent_prices.add(price)
+        elif price in sent_prices:
+            rows.append(["delete", _price(listing, price), 0.0])
+            sent_prices.remove(price)
+    return rows
 
 
 def snapshot(instrument: SimulatedInstrument, changed_at: int) -> dict[str, Any]:
+    """Return the whole book as the first notification of a subscription."""
     listing, book = instrument.listing, instrument.book
     sides = {
         "bids": entries(listing, book.bids.top(len(book.bids)), set()),
@@ -50,6 +66,7 @@ def snapshot(instrument: SimulatedInstrument, changed_at: int) -> dict[str, Any]
 def change(
     listing: Listing, bids: list[list[Any]], asks: list[list[Any]], previous: int, last: int, changed_at: int
 ) -> dict[str, Any]:
+    """Return a book update from the id `previous` to `last`."""
     ids = {"prev_change_id": previous, "change_id": last}
     return _head(listing, "change", changed_at) | ids | {"bids": bids, "asks": asks}
 
@@ -59,6 +76,7 @@ def _head(listing: Listing, kind: str, changed_at: int) -> dict[str, Any]:
 
 
 def quote(instrument: SimulatedInstrument, changed_at: int) -> dict[str, Any]:
+    """Return the BBO."""
     return {"timestamp": changed_at, "instrument_name": instrument.listing.exchange_symbol} | _best(instrument)
 
 
@@ -76,6 +94,7 @@ def _mark(instrument: SimulatedInstrument) -> float:
 
 
 def trade_row(instrument: SimulatedInstrument, trade: Trade, tick_direction: int, now: int) -> dict[str, Any]:
+    """Return one trade; a notification has a list of them."""
     listing = instrument.listing
     return {
         "trade_seq": instrument.trade_ids.index(trade.id) + 1,
@@ -88,11 +107,12 @@ def trade_row(instrument: SimulatedInstrument, trade: Trade, tick_direction: int
         "instrument_name": listing.exchange_symbol,
         "direction": trade.side,
         "amount": _amount(listing, trade.amount),
-        "contracts": float(trade.amount),  # a contract is the least that can be traded
+        "contracts": float(trade.amount),  # one contract is the minimum amount
     }
 
 
 def order_book(instrument: SimulatedInstrument, depth: int, changed_at: int) -> dict[str, Any]:
+    """Return the result of a REST request for a book."""
     listing, book = instrument.listing, instrument.book
     return quote(instrument, changed_at) | {
         "state": "open",
@@ -105,6 +125,7 @@ def order_book(instrument: SimulatedInstrument, depth: int, changed_at: int) -> 
 
 
 def instrument_row(listing: Listing, number: int) -> dict[str, Any]:
+    """Return an instrument's definition; `number` is its id."""
     perpetual = parse_symbol(listing.symbol).kind == "perp"
     row = {
         "instrument_name": listing.exchange_symbol,
@@ -118,7 +139,7 @@ def instrument_row(listing: Listing, number: int) -> dict[str, Any]:
         "tick_size": _price(listing, 1),
         "tick_size_steps": [],
         "min_trade_amount": _amount(listing, 1),
-        "expiration_timestamp": _FOREVER,
+        "expiration_timestamp": _NEVER,
         "creation_timestamp": 1_534_242_287_000,
         "is_active": True,
         "state": "open",

@@ -1,6 +1,6 @@
-"""Deribit v2 (docs/protocols/deribit.md §6): JSON-RPC on one path.
+"""Simulated Deribit v2 (docs/protocols/deribit.md §6).
 
-Books bring their own snapshot. Heartbeats are sent on request.
+JSON-RPC on one path, books that begin with a snapshot, heartbeats on request.
 """
 
 import asyncio
@@ -11,33 +11,31 @@ from math import isfinite
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
-import orjson
 from aiohttp import web
 
 from marketprism.simulator.exchanges.deribit import frames
-from marketprism.simulator.exchanges.deribit.board import INTERVAL, Board
+from marketprism.simulator.exchanges.deribit.board import INTERVAL, DeribitBoard
 from marketprism.simulator.exchanges.deribit.control import (
     RpcError,
     Session,
-    TooManyError,
+    TooManyRequestsError,
     channels_of,
     envelope,
-    heartbeat,
     interval_of,
-    micros,
-    notification,
-    parsed,
-    wrong,
+    invalid_param,
+    now_us,
+    parse_request,
 )
+from marketprism.simulator.exchanges.deribit.frames import heartbeat, notification
 from marketprism.simulator.market.instrument import SimulatedInstrument, Trade
 from marketprism.simulator.market.listings import Listing
 from marketprism.simulator.server.connection import Connection, Limits, Stream, now_ms
-from marketprism.simulator.server.exchange_server import ExchangeServer
+from marketprism.simulator.server.exchange_server import ExchangeServer, json_response
 
 _PLATFORM = "platform_state"
-_NEWS = "instrument.state.{}.any"
-_LOOK = 0.1  # s between two looks at a session
-_LAST_WORD = 0.1  # s between the answer that ends a session and its end
+_INSTRUMENT_STATE = "instrument.state.{}.any"
+_CHECK_INTERVAL = 0.1  # s between two checks of a session
+_CLOSE_DELAY = 0.1  # s between the last answer of a session and its close
 _DEPTHS = ("1", "5", "10", "20", "50", "100", "1000", "10000")
 _CURRENCIES = ("BTC", "ETH", "USDC", "USDT", "EURR", "any")
 
@@ -45,15 +43,17 @@ Params = dict[str, Any]
 
 
 class Deribit(ExchangeServer):
+    """The WebSocket and REST."""
+
     compress = True
-    stride, delay, most_levels = 40, 8, 1000
+    max_id_step, lag_steps, max_levels = 40, 8, 1000
     idle_timeout = 60.0
     pong_timeout = 10.0
     heartbeat_close = (4000, "heartbeat close")
     entry_changes: ClassVar = {
         "closed": {"state": "inactive", "is_active": False},
         "halted": {"state": "settlement"},
-        "resized": {"tick_size": 5.0},  # amounts are no contracts
+        "resized": {"tick_size": 5.0},  # the contract size has no meaning, as amounts are not in contracts
         "odd": {"tick_size": None},
     }
 
@@ -61,14 +61,15 @@ class Deribit(ExchangeServer):
         super().__init__(feed, instruments, limits)
         self._sessions = WeakKeyDictionary[Connection, Session]()
         self._boards = {
-            instrument.listing.exchange_symbol: Board(self, instrument, 3 * rank)
+            instrument.listing.exchange_symbol: DeribitBoard(self, instrument, 3 * rank)
             for rank, instrument in enumerate(instruments)
         }
-        self._of_stream = {
+        self._board_of = {
             stream.name: board for board in self._boards.values() for stream in (board.trades, board.book, board.quote)
         }
         for kind in ("future", "spot", "option"):
-            self.streams[_NEWS.format(kind)] = Stream(_NEWS.format(kind), "", "quotes")
+            name = _INSTRUMENT_STATE.format(kind)
+            self.streams[name] = Stream(name, "", "quotes")
         self._methods: dict[str, Callable[[Params], Any]] = {
             "public/get_time": lambda params: now_ms(),
             "public/test": lambda params: {"version": "1.2.26"},
@@ -91,61 +92,60 @@ class Deribit(ExchangeServer):
         for board in self._boards.values():
             for trade in () if paused else board.instrument.step(rate):
                 if trade is not None:
-                    board.rows.append(self._trade(board, trade))
+                    board.pending_trades.append(self._trade(board, trade))
             if board.instrument.book.sequence != board.sequence:
                 board.sequence = board.instrument.book.sequence
                 board.changed_at = self.now_ms()
             self._push_quote(board)
-            if number % INTERVAL == board.phase:
+            if board.is_due(number, INTERVAL):
                 self._push_trades(board)
                 self._push_book(board)
 
-    def _trade(self, board: Board, trade: Trade) -> dict[str, Any]:
+    def _trade(self, board: DeribitBoard, trade: Trade) -> dict[str, Any]:
         return frames.trade_row(board.instrument, trade, board.tick_direction(trade.price), self.now_ms())
 
     def _push(self, stream: Stream, data: Any) -> None:
         self.publish(stream, partial(notification, stream.name, data))
 
-    def _push_quote(self, board: Board) -> None:
-        if board.instrument.book.top_sequence != board.top_sequence:
-            board.top_sequence = board.instrument.book.top_sequence
+    def _push_quote(self, board: DeribitBoard) -> None:
+        if board.top_changed():
             self._update(board, board.quote, frames.quote(board.instrument, board.changed_at))
-        self._welcome(board, board.quote, frames.quote)
+        self._seed(board, board.quote, frames.quote)
 
-    def _push_trades(self, board: Board) -> None:
-        if board.rows:
-            self._push(board.trades, board.rows)
-            board.rows = []
+    def _push_trades(self, board: DeribitBoard) -> None:
+        if board.pending_trades:
+            self._push(board.trades, board.pending_trades)
+            board.pending_trades = []
 
-    def _push_book(self, board: Board) -> None:
+    def _push_book(self, board: DeribitBoard) -> None:
         if board.window.last:
             self._update(board, board.book, self._change(board))
-            board.window.restart()
-        self._welcome(board, board.book, frames.snapshot)
+            board.window.reset()
+        self._seed(board, board.book, frames.snapshot)
 
-    def _change(self, board: Board) -> dict[str, Any]:
+    def _change(self, board: DeribitBoard) -> dict[str, Any]:
         listing, window = board.instrument.listing, board.window
-        changes = zip(board.instrument.book.changes(window), board.known, strict=True)
-        bids, asks = (frames.entries(listing, levels, known) for levels, known in changes)
+        changes = zip(board.instrument.book.changes(window), board.sent_prices, strict=True)
+        bids, asks = (frames.entries(listing, levels, sent_prices) for levels, sent_prices in changes)
         return frames.change(listing, bids, asks, window.previous, window.last, board.changed_at)
 
-    def _update(self, board: Board, stream: Stream, data: dict[str, Any]) -> None:
-        newcomers = board.newcomers(stream)
-        stream.subscribers -= newcomers  # to them it comes as part of the state
+    def _update(self, board: DeribitBoard, stream: Stream, data: dict[str, Any]) -> None:
+        seeding = board.to_seed(stream)
+        stream.subscribers -= seeding  # their snapshot includes this change
         self._push(stream, data)
-        stream.subscribers |= newcomers
+        stream.subscribers |= seeding
 
-    def _welcome(
-        self, board: Board, stream: Stream, state: Callable[[SimulatedInstrument, int], dict[str, Any]]
+    def _seed(
+        self, board: DeribitBoard, stream: Stream, snapshot: Callable[[SimulatedInstrument, int], dict[str, Any]]
     ) -> None:
-        """Send the state to who has just subscribed."""
-        newcomers = board.newcomers(stream)
-        if not newcomers or self.stalled(stream.symbol):
+        """Send new subscribers their snapshot."""
+        seeding = board.to_seed(stream)
+        if not seeding or self.is_stalled(stream.symbol):
             return
-        body = notification(stream.name, state(board.instrument, board.changed_at))
-        for connection in newcomers:
-            connection.answer(body, "snapshot")
-        newcomers.clear()
+        body = notification(stream.name, snapshot(board.instrument, board.changed_at))
+        for connection in seeding:
+            connection.send_json(body, "snapshot")
+        seeding.clear()
 
     # WebSocket
 
@@ -155,68 +155,69 @@ class Deribit(ExchangeServer):
     def on_open(self, connection: Connection) -> None:
         self._sessions[connection] = Session()
 
-    async def watch(self, connection: Connection) -> None:
-        """A session without subscriptions or heartbeat is dropped, and one that leaves a test request unanswered."""
+    async def enforce_heartbeat(self, connection: Connection) -> None:
+        """Drop a session without subscriptions and heartbeat, and one that leaves a test request unanswered."""
         session = self._sessions[connection]
-        idle = self.limits.idle_timeout or self.idle_timeout
-        patience = self.limits.pong_timeout or self.pong_timeout
+        idle_timeout = self.limits.idle_timeout or self.idle_timeout
+        test_timeout = self.limits.pong_timeout or self.pong_timeout
         while True:
             now = time.monotonic()
             if connection.streams or session.interval:
-                session.busy_at = now
-            elif now - max(session.busy_at, connection.last_message_at) > idle:
+                session.active_at = now
+            elif now - max(session.active_at, connection.last_message_at) > idle_timeout:
                 connection.abort()
-            if session.asked_at and now - session.asked_at > patience:
+            if session.test_sent_at and now - session.test_sent_at > test_timeout:
                 await connection.close(*self.heartbeat_close)
             elif session.interval and now > session.due:
-                session.due, session.asked_at = now + session.interval, session.asked_at or now
-                connection.answer(heartbeat("heartbeat"))
-                connection.answer(heartbeat("test_request"))
-            await asyncio.sleep(_LOOK)
+                session.due, session.test_sent_at = now + session.interval, session.test_sent_at or now
+                connection.send_json(heartbeat("heartbeat"))
+                connection.send_json(heartbeat("test_request"))
+            await asyncio.sleep(_CHECK_INTERVAL)
 
     async def on_text(self, connection: Connection, text: str) -> None:
-        came = micros()
+        received_at = now_us()
         request: dict[str, Any] = {}
         error: RpcError | None = None
         try:
-            request = parsed(text)
-            outcome = {"result": self._obey(connection, request)}
-        except RpcError as refused:
-            error, outcome = refused, {"error": refused.body}
-        number = {"id": request["id"]} if "id" in request else {}
-        connection.answer(envelope(number | outcome, came))
-        if isinstance(error, TooManyError):
-            await asyncio.sleep(_LAST_WORD)
+            request = parse_request(text)
+            outcome = {"result": self._execute(connection, request)}
+        except RpcError as raised:
+            error, outcome = raised, {"error": raised.body}
+        request_id = {"id": request["id"]} if "id" in request else {}
+        connection.send_json(envelope(request_id | outcome, received_at))
+        if isinstance(error, TooManyRequestsError):
+            await asyncio.sleep(_CLOSE_DELAY)
             await connection.close(1008, "too_many_requests")
 
-    def _obey(self, connection: Connection, request: dict[str, Any]) -> Any:
+    def _execute(self, connection: Connection, request: dict[str, Any]) -> Any:
+        """Carry out a request and return its result; raise `RpcError`."""
         method, params = str(request.get("method")), request.get("params", {})
         if not isinstance(params, dict):
             raise RpcError(-32602, "Invalid params")
         if method == "public/test":
-            self._sessions[connection].asked_at = 0.0
+            self._sessions[connection].test_sent_at = 0.0
         if method in self._commands:
             return self._commands[method](connection, params)
         return self._result(method, params)
 
     def _subscribe(self, connection: Connection, params: Params) -> list[str]:
-        if self.too_frequent() or not self._sessions[connection].spend():
-            raise TooManyError
+        if self.exceeds_subscribe_limit() or not self._sessions[connection].spend():
+            raise TooManyRequestsError
         names = channels_of(params)
         if any(name.endswith(".raw") for name in names):
             raise RpcError(13778, "raw_subscriptions_not_available_for_unauthorized")
-        offered = [name for name in names if name in self.streams or name == _PLATFORM]
-        taken = [name for name in offered if not self.refuses(self.streams.get(name))]
-        for name in taken:
-            self._take(connection, name)
-        return sorted(taken, reverse=True)
+        known = [name for name in names if name in self.streams or name == _PLATFORM]
+        accepted = [name for name in known if not self.rejects(self.streams.get(name))]
+        for name in accepted:
+            self._subscribe_channel(connection, name)
+        return sorted(accepted, reverse=True)
 
-    def _take(self, connection: Connection, name: str) -> None:
+    def _subscribe_channel(self, connection: Connection, name: str) -> None:
         active = name in connection.streams
         self.subscribe(connection, name, self.streams.get(name))
-        board = self._of_stream.get(name)
-        if board is not None and not active and name in board.new:
-            board.new[name].add(connection)
+        board = self._board_of.get(name)
+        if board is not None and not active and name in board.seeding:
+            board.seeding[name].add(connection)
 
     def _unsubscribe(self, connection: Connection, params: Params) -> list[str]:
         names = [name for name in channels_of(params) if name in connection.streams]
@@ -231,51 +232,48 @@ class Deribit(ExchangeServer):
 
     def _set_heartbeat(self, connection: Connection, params: Params) -> str:
         interval = interval_of(params)
-        self._sessions[connection].beat(self.limits.ping_interval or interval)
+        self._sessions[connection].set_heartbeat(self.limits.ping_interval or interval)
         return "ok"
 
     def _disable_heartbeat(self, connection: Connection, params: Params) -> str:
-        self._sessions[connection].beat(0.0)
+        self._sessions[connection].set_heartbeat(0.0)
         return "ok"
 
     def announce_definition(self, symbol: str) -> None:
         row = self.entry(symbol, self._row)
         state = "terminated" if self.is_gone(symbol) else row["state"]
-        stream = self.streams[_NEWS.format(row["kind"])]
-        news = {"instrument_name": row["instrument_name"], "state": state, "timestamp": self.now_ms()}
-        self.send_to(stream.subscribers, stream, notification(stream.name, news))
-
-    def wrap(self, connection: Connection, stream: Stream, body: bytes) -> bytes:
-        return body
+        stream = self.streams[_INSTRUMENT_STATE.format(row["kind"])]
+        change = {"instrument_name": row["instrument_name"], "state": state, "timestamp": self.now_ms()}
+        self.send_to(stream.subscribers, stream, notification(stream.name, change))
 
     def announce_shutdown(self, connection: Connection) -> None:
         if _PLATFORM in connection.streams:
-            connection.answer(notification(_PLATFORM, {"maintenance": True}))
+            connection.send_json(notification(_PLATFORM, {"maintenance": True}))
 
     # REST
 
     async def _rest(self, request: web.Request) -> web.Response:
-        came, method = micros(), f"public/{request.match_info['method']}"
+        received_at, method = now_us(), f"public/{request.match_info['method']}"
         try:
             if method in self._commands:
                 raise RpcError(10030, "must_be_websocket_request")
             outcome, status = {"result": self._result(method, dict(request.query))}, 200
         except RpcError as error:
             outcome, status = {"error": error.body}, 400
-        return _json(envelope(outcome, came), status)
+        return json_response(envelope(outcome, received_at), status)
 
     def rate_limited(self, status: int, retry_after: int) -> web.Response:
-        return _json(envelope({"error": TooManyError().body}, micros()), status)
+        return json_response(envelope({"error": TooManyRequestsError().body}, now_us()), status)
 
     def _result(self, method: str, params: Params) -> Any:
         if method not in self._methods:
             raise RpcError(-32601, "Method not found")
         return self._methods[method](params)
 
-    def _board(self, params: Params) -> Board:
+    def _board(self, params: Params) -> DeribitBoard:
         board = self._boards.get(str(params.get("instrument_name")))
         if board is None:
-            raise wrong("instrument_name", "wrong format")
+            raise invalid_param("instrument_name", "wrong format")
         return board
 
     def _row(self, listing: Listing) -> dict[str, Any]:
@@ -284,13 +282,13 @@ class Deribit(ExchangeServer):
     def _instruments(self, params: Params) -> list[dict[str, Any]]:
         currency, kind = params.get("currency"), params.get("kind")
         if currency not in _CURRENCIES:
-            raise wrong("currency", "wrong format")
-        return [row for row in self.entries(self._row) if kind in (None, row["kind"]) and _is_of(row, currency)]
+            raise invalid_param("currency", "wrong format")
+        return [row for row in self.entries(self._row) if kind in (None, row["kind"]) and _has_currency(row, currency)]
 
     def _order_book(self, params: Params) -> dict[str, Any]:
         board, depth = self._board(params), str(params.get("depth", "5"))
         if depth not in _DEPTHS:
-            raise wrong("depth", "wrong format")
+            raise invalid_param("depth", "wrong format")
         return frames.order_book(board.instrument, int(depth), board.changed_at)
 
     # Faults
@@ -301,23 +299,19 @@ class Deribit(ExchangeServer):
     def sides(self, payload: dict[str, Any]) -> tuple[list[Any], list[Any]]:
         return payload["params"]["data"]["bids"], payload["params"]["data"]["asks"]
 
-    def empty(self, payload: dict[str, Any]) -> None:
+    def empty_arrays(self, payload: dict[str, Any]) -> None:
         payload["params"]["data"] |= {"bids": [[]], "asks": [[]]}
 
-    def level(self, price: str, amount: str) -> list[Any]:
-        number = float(amount)  # JSON has no NaN
+    def encode_level(self, price: str, amount: str) -> list[Any]:
+        number = float(amount)  # NaN stays text: JSON has no number for it
         return ["new", float(price), number if isfinite(number) else amount]
 
-    def unknown(self, symbol: str) -> dict[str, Any]:
+    def unknown_frame(self, symbol: str) -> dict[str, Any]:
         return notification(f"mystery.{self.instruments[symbol].listing.exchange_symbol}", {})
 
 
-def _is_of(row: dict[str, Any], currency: str) -> bool:
+def _has_currency(row: dict[str, Any], currency: str) -> bool:
     if currency == "any":
         return True
     pair = (row["base_currency"], row["quote_currency"])
     return currency in (pair if row["kind"] == "spot" else (row["settlement_currency"],))
-
-
-def _json(body: dict[str, Any], status: int) -> web.Response:
-    return web.Response(body=orjson.dumps(body), status=status, content_type="application/json")

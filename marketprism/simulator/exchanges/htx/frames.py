@@ -1,6 +1,6 @@
 """HTX's payloads: channel pushes and instrument definitions (docs/protocols/htx.md §4, §5).
 
-Numbers are JSON numbers.
+Numbers are JSON numbers, times ms.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from marketprism.simulator.market.listings import Listing
 
 
 def number(text: str) -> Any:
-    """Text as a JSON number; what is none stays text."""
+    """Return text as a JSON number, or unchanged if it is not a number."""
     try:
         return float(text) if "." in text else int(text)
     except ValueError:
@@ -20,19 +20,23 @@ def number(text: str) -> Any:
 
 
 def levels(listing: Listing, side: Levels) -> list[list[Any]]:
+    """Return levels in ticks and lots as `[price, amount]`."""
     return [[number(listing.price_text(price)), number(listing.amount_text(amount))] for price, amount in side]
 
 
 def push(topic: str, tick: dict[str, Any], now: int) -> dict[str, Any]:
+    """Return the push of a payload on a topic."""
     return {"ch": topic, "ts": now, "tick": tick}
 
 
 def spot_trade(listing: Listing, trade: Trade, now: int) -> dict[str, Any]:
+    """Return a spot trade."""
     row = {"id": float(trade.id) * 1e17, "ts": now, "tradeId": trade.id} | _price_amount(listing, trade)
     return {"id": trade.sequence, "ts": now, "data": [row]}
 
 
 def linear_trade(listing: Listing, trade: Trade, now: int) -> dict[str, Any]:
+    """Return a swap trade: `amount` in contracts, `quantity` in base units."""
     coins, price = listing.base_amount(trade.amount, trade.price), listing.price(trade.price)
     row = {"id": trade.id, "ts": now, "quantity": float(coins), "trade_turnover": float(coins * price)}
     return {"id": trade.sequence, "ts": now, "data": [row | _price_amount(listing, trade)]}
@@ -43,7 +47,8 @@ def _price_amount(listing: Listing, trade: Trade) -> dict[str, Any]:
     return {"amount": amount, "price": price, "direction": trade.side}
 
 
-def spot_bbo(instrument: SimulatedInstrument, now: int) -> dict[str, Any]:
+def spot_quote(instrument: SimulatedInstrument, now: int) -> dict[str, Any]:
+    """Return the spot BBO."""
     (bid, bid_size), (ask, ask_size) = _best(instrument)
     return {
         "seqId": instrument.book.top_sequence,
@@ -56,7 +61,8 @@ def spot_bbo(instrument: SimulatedInstrument, now: int) -> dict[str, Any]:
     }
 
 
-def linear_bbo(instrument: SimulatedInstrument, topic: str, now: int) -> dict[str, Any]:
+def linear_quote(instrument: SimulatedInstrument, topic: str, now: int) -> dict[str, Any]:
+    """Return a swap's BBO."""
     bid, ask = _best(instrument)
     version = instrument.book.top_sequence
     return {"mrid": version, "id": now // 1000, "bid": bid, "ask": ask, "ts": now, "version": version, "ch": topic}
@@ -68,22 +74,24 @@ def _best(instrument: SimulatedInstrument) -> tuple[list[Any], list[Any]]:
     return bid, ask
 
 
-def mbp(listing: Listing, change: Change, both_sides: bool) -> dict[str, Any]:
-    """`both_sides`: the side that did not change is there, and empty."""
+def spot_book(listing: Listing, change: Change, both_sides: bool) -> dict[str, Any]:
+    """Return a spot book update (`mbp`). `both_sides`: include a side without changes as an empty list."""
     sides = {"bids": levels(listing, change.bids), "asks": levels(listing, change.asks)}
     shown = {name: side for name, side in sides.items() if side or both_sides}
     return {"seqNum": change.last, "prevSeqNum": change.previous} | shown
 
 
-def high_frequency(
+def linear_book(
     listing: Listing, sides: tuple[Levels, Levels], event: str, version: int, topic: str, now: int
 ) -> dict[str, Any]:
+    """Return a swap's book push (`high_freq`); `event` is `snapshot` or `update`."""
     bids, asks = (levels(listing, side) for side in sides)
     ids = {"mrid": version, "id": version}
     return ids | {"bids": bids, "asks": asks, "ts": now, "version": version, "event": event, "ch": topic}
 
 
 def spot_row(listing: Listing) -> dict[str, Any]:
+    """Return a spot instrument's definition."""
     return {
         "symbol": listing.exchange_symbol,
         "bc": listing.underlying.lower(),
@@ -104,6 +112,7 @@ def _decimals(unit: str) -> int:
 
 
 def contract_row(listing: Listing) -> dict[str, Any]:
+    """Return a swap's definition."""
     return {
         "symbol": listing.underlying,
         "contract_code": listing.exchange_symbol,

@@ -1,6 +1,6 @@
-"""HTX linear swaps: books of 20 and 150 levels that bring their snapshot and count versions.
+"""Simulated HTX linear swaps (docs/protocols/htx.md §5).
 
-See docs/protocols/htx.md §5.
+Books of 20 and 150 levels begin with a snapshot and are numbered by version.
 """
 
 import re
@@ -9,45 +9,26 @@ from typing import Any, ClassVar
 
 from aiohttp import web
 
-from marketprism.simulator.exchanges.htx.frames import contract_row, high_frequency, linear_bbo, linear_trade, push
-from marketprism.simulator.exchanges.htx.server import Board, Htx, TopicError, answered
-from marketprism.simulator.market.best_levels import BestLevels
+from marketprism.simulator.exchanges.htx.board import HtxBoard, SwapBoard, SwapBook
+from marketprism.simulator.exchanges.htx.control import invalid_topic
+from marketprism.simulator.exchanges.htx.frames import contract_row, linear_book, linear_quote, linear_trade, push
+from marketprism.simulator.exchanges.htx.server import Htx
 from marketprism.simulator.market.instrument import SimulatedInstrument, Trade
-from marketprism.simulator.market.prices import STEP
+from marketprism.simulator.market.prices import STEP_S
 from marketprism.simulator.server.connection import Connection, Limits, Stream, now_ms
-from marketprism.simulator.server.exchange_server import ExchangeServer
+from marketprism.simulator.server.exchange_server import json_response
 
 _VERSION = re.compile(rb'"version":(\d+)')
 
 
-class _SwapBook:
-    """One size of an instrument's incremental book: `version` counts its pushes."""
-
-    def __init__(self, stream: Stream, view: BestLevels) -> None:
-        self.stream = stream
-        self.view = view
-        self.version = 1000
-        self.seeding: set[Connection] = set()  # subscribed since the last push: the next is a snapshot
-
-
-class _SwapBoard(Board):
-    def __init__(self, server: ExchangeServer, instrument: SimulatedInstrument, phase: int) -> None:
-        super().__init__(server, instrument, phase)
-        self.books = [
-            _SwapBook(
-                server.add_stream(f"{self.root}.depth.size_{count}.high_freq", instrument.listing, "books"),
-                BestLevels(instrument.book, count),
-            )
-            for count in (20, 150)
-        ]
-
-
 class HtxLinear(Htx):
-    stride, delay, most_levels = 4, 6, 150
-    unanswered = 4
-    requests_per_second = 60  # 40 are documented, 60 in one burst were accepted
+    """The market of linear swaps."""
+
+    max_id_step, lag_steps, max_levels = 4, 6, 150
+    max_unanswered = 4
+    requests_per_second = 60  # 40 are documented; a burst of 60 was accepted
     time_path = "/api/v1/timestamp"
-    every = round(0.03 / STEP)  # steps between two looks at a book
+    book_interval = round(0.03 / STEP_S)  # steps between two pushes of a book
     entry_changes: ClassVar = {
         "closed": {"contract_status": 0},
         "halted": {"contract_status": 3},
@@ -59,7 +40,7 @@ class HtxLinear(Htx):
 
     def __init__(self, feed: str, instruments: list[SimulatedInstrument], limits: Limits) -> None:
         super().__init__(feed, instruments, limits)
-        self._boards = [_SwapBoard(self, instrument, rank) for rank, instrument in enumerate(instruments)]
+        self._boards = [SwapBoard(self, instrument, rank) for rank, instrument in enumerate(instruments)]
         self._swap_books = {book.stream.name: book for board in self._boards for book in board.books}
 
     def step(self, number: int, rate: float, paused: bool) -> None:
@@ -67,44 +48,44 @@ class HtxLinear(Htx):
             for trade in () if paused else board.instrument.step(rate):
                 if trade is not None:
                     self.publish(board.trade, partial(self._trade, board, trade))
-            if board.top_changed():  # states between two looks are dropped
-                self.publish(board.bbo, partial(self._bbo, board))
-            if number % self.every == board.phase % self.every:
+            if board.top_changed():  # once per step, so states within a step are skipped
+                self.publish(board.bbo, partial(self._quote, board))
+            if board.is_due(number, self.book_interval):
                 for book in board.books:
                     self._push_book(board, book)
 
-    def _trade(self, board: Board, trade: Trade) -> dict[str, Any]:
+    def _trade(self, board: HtxBoard, trade: Trade) -> dict[str, Any]:
         now = self.now_ms()
         return push(board.trade.name, linear_trade(board.instrument.listing, trade, now), now)
 
-    def _bbo(self, board: Board) -> dict[str, Any]:
+    def _quote(self, board: HtxBoard) -> dict[str, Any]:
         now = self.now_ms()
-        return push(board.bbo.name, linear_bbo(board.instrument, board.bbo.name, now), now)
+        return push(board.bbo.name, linear_quote(board.instrument, board.bbo.name, now), now)
 
-    def _push_book(self, board: Board, book: _SwapBook) -> None:
+    def _push_book(self, board: HtxBoard, book: SwapBook) -> None:
         seeding = book.seeding & book.stream.subscribers
-        if book.view.window.last:
-            change = book.view.flush()
+        if book.levels.window.last:
+            change = book.levels.flush()
             book.version += 1
-            book.stream.subscribers -= seeding  # to them this change comes as part of the snapshot
-            self.publish(book.stream, lambda: self._depth(board, book, (change.bids, change.asks), "update"))
+            book.stream.subscribers -= seeding  # their snapshot includes this change
+            self.publish(book.stream, lambda: self._book(board, book, (change.bids, change.asks), "update"))
             book.stream.subscribers |= seeding
-        if seeding and not self.stalled(book.stream.symbol):
-            sides = [*book.view.bids.items()], [*book.view.asks.items()]
-            self.send_to(seeding, book.stream, self._depth(board, book, sides, "snapshot"))
+        if seeding and not self.is_stalled(book.stream.symbol):
+            sides = [*book.levels.bids.items()], [*book.levels.asks.items()]
+            self.send_to(seeding, book.stream, self._book(board, book, sides, "snapshot"))
             book.seeding.clear()
 
-    def _depth(self, board: Board, book: _SwapBook, sides: Any, event: str) -> dict[str, Any]:
+    def _book(self, board: HtxBoard, book: SwapBook, sides: Any, event: str) -> dict[str, Any]:
         now, topic = self.now_ms(), book.stream.name
-        return push(topic, high_frequency(board.instrument.listing, sides, event, book.version, topic, now), now)
+        return push(topic, linear_book(board.instrument.listing, sides, event, book.version, topic, now), now)
 
     def stream_for(self, connection: Connection, topic: str, request: dict[str, Any]) -> Stream:
-        # Codes are taken in any case, and data come in upper case.
+        # Contract codes are accepted in any case; data are sent under the code in upper case.
         market, _, rest = topic.partition(".")
         code, _, channel = rest.partition(".")
         stream = self.streams.get(f"{market}.{code.upper()}.{channel}")
         if stream is None or (stream.channel == "books" and request.get("data_type") != "incremental"):
-            raise TopicError(f"invalid topic {topic}")  # whole books on the same topic are not simulated
+            raise invalid_topic(topic)  # without `data_type` the topic means full books, which are not simulated
         return stream
 
     def on_subscribed(self, connection: Connection, stream: Stream) -> None:
@@ -112,7 +93,7 @@ class HtxLinear(Htx):
             self._swap_books[stream.name].seeding.add(connection)
 
     def wrap(self, connection: Connection, stream: Stream, body: bytes) -> bytes:
-        """Versions of books are each connection's own."""
+        """Return the frame with the connection's own version numbers of books."""
         if stream.channel != "books":
             return body
         offset = int(connection.id, 16) % 1_000_000
@@ -137,11 +118,11 @@ class HtxLinear(Htx):
         return {"status": "ok", "ts": now_ms()}
 
     async def _contracts(self, request: web.Request) -> web.Response:
-        return answered({"status": "ok", "data": self.entries(contract_row), "ts": now_ms()})
+        return json_response({"status": "ok", "data": self.entries(contract_row), "ts": now_ms()})
 
     def rate_limited(self, status: int, retry_after: int) -> web.Response:
         body = {"status": "error", "err_code": 1032, "err_msg": "too many requests", "ts": now_ms()}
-        return answered(body, status, {"Retry-After": str(retry_after)})
+        return json_response(body, status, {"Retry-After": str(retry_after)})
 
     def frame_ids(self, payload: dict[str, Any]) -> dict[str, int]:
         return {"version": payload["tick"]["version"]}

@@ -1,6 +1,6 @@
-"""HTX spot: incremental books of 5 to 400 levels on a path of their own, whose snapshots are pulled.
+"""Simulated HTX spot (docs/protocols/htx.md §4).
 
-See docs/protocols/htx.md §4.
+Incremental books of 5 to 400 levels have their own path, and snapshots come on request.
 """
 
 from functools import partial
@@ -8,43 +8,33 @@ from typing import Any, ClassVar
 
 from aiohttp import web
 
-from marketprism.simulator.exchanges.htx.frames import levels, mbp, push, spot_bbo, spot_row, spot_trade
-from marketprism.simulator.exchanges.htx.server import Board, Htx, TopicError, answered
-from marketprism.simulator.market.best_levels import BestLevels, Change
+from marketprism.simulator.exchanges.htx.board import HtxBoard, SpotBoard
+from marketprism.simulator.exchanges.htx.control import RequestError, invalid_topic
+from marketprism.simulator.exchanges.htx.frames import levels, push, spot_book, spot_quote, spot_row, spot_trade
+from marketprism.simulator.exchanges.htx.server import Htx
+from marketprism.simulator.market.best_levels import Change
 from marketprism.simulator.market.instrument import SimulatedInstrument, Trade
-from marketprism.simulator.market.prices import STEP
+from marketprism.simulator.market.prices import STEP_S
 from marketprism.simulator.server.connection import Connection, Limits, Stream, now_ms
-from marketprism.simulator.server.exchange_server import ExchangeServer
-
-
-class _SpotBoard(Board):
-    """With the incremental books, each of a number of levels."""
-
-    def __init__(self, server: ExchangeServer, instrument: SimulatedInstrument, phase: int) -> None:
-        super().__init__(server, instrument, phase)
-        self.books = {
-            count: (
-                server.add_stream(f"{self.root}.mbp.{count}", instrument.listing, "books"),
-                BestLevels(instrument.book, count),
-            )
-            for count in (5, 20, 150, 400)
-        }
+from marketprism.simulator.server.exchange_server import json_response
 
 
 class HtxSpot(Htx):
-    stride, delay, most_levels = 3, 8, 400
-    unanswered = 2
+    """The spot market."""
+
+    max_id_step, lag_steps, max_levels = 3, 8, 400
+    max_unanswered = 2
     requests_per_second = 50
     time_path = "/v1/common/timestamp"
-    every = round(0.1 / STEP)  # steps between two pushes of 150 and 400 levels
-    pulls_apart = 100  # ms
+    book_interval = round(0.1 / STEP_S)  # steps between two pushes of 150 and 400 levels
+    request_interval_ms = 100  # minimum between two requests for snapshots
     entry_changes: ClassVar = {"closed": {"state": "offline"}, "halted": {"state": "suspend"}, "odd": {"bc": None}}
 
     def __init__(self, feed: str, instruments: list[SimulatedInstrument], limits: Limits) -> None:
         super().__init__(feed, instruments, limits)
-        self._boards = [_SpotBoard(self, instrument, 3 * rank) for rank, instrument in enumerate(instruments)]
-        self._views = {stream.name: view for board in self._boards for stream, view in board.books.values()}
-        self._pulled: dict[str, int] = {}
+        self._boards = [SpotBoard(self, instrument, 3 * rank) for rank, instrument in enumerate(instruments)]
+        self._levels = {stream.name: best for board in self._boards for stream, best in board.books.values()}
+        self._requested_at: dict[str, int] = {}  # ms, by id of the connection
 
     def step(self, number: int, rate: float, paused: bool) -> None:
         for board in self._boards:
@@ -52,57 +42,57 @@ class HtxSpot(Htx):
                 if trade is not None:
                     self.publish(board.trade, partial(self._trade, board, trade))
                 self._push_ticks(board)
-            self._push_ticks(board)  # what an arbitrage moved between the steps
-            if number % self.every == board.phase % self.every:
-                self._push_differences(board)
+            self._push_ticks(board)  # an arbitrage may have moved the book between two steps
+            if board.is_due(number, self.book_interval):
+                self._push_large_books(board)
 
-    def _trade(self, board: Board, trade: Trade) -> dict[str, Any]:
+    def _trade(self, board: HtxBoard, trade: Trade) -> dict[str, Any]:
         now = self.now_ms()
         return push(board.trade.name, spot_trade(board.instrument.listing, trade, now), now)
 
-    def _bbo(self, board: Board) -> dict[str, Any]:
+    def _quote(self, board: HtxBoard) -> dict[str, Any]:
         now = self.now_ms()
-        return push(board.bbo.name, spot_bbo(board.instrument, now), now)
+        return push(board.bbo.name, spot_quote(board.instrument, now), now)
 
-    def _push_ticks(self, board: _SpotBoard) -> None:
-        """Best prices, and the books of few levels, are sent change by change."""
+    def _push_ticks(self, board: SpotBoard) -> None:
+        """Push the BBO and the small books on every change."""
         if board.top_changed():
-            self.publish(board.bbo, partial(self._bbo, board))
+            self.publish(board.bbo, partial(self._quote, board))
         for count in (5, 20):
-            stream, view = board.books[count]
-            if view.touched():
-                self._push_book(board, stream, view.flush(), False)
+            stream, best = board.books[count]
+            if best.has_changed():
+                self._push_book(board, stream, best.flush(), False)
 
-    def _push_differences(self, board: _SpotBoard) -> None:
-        """Sent even when nothing has changed."""
+    def _push_large_books(self, board: SpotBoard) -> None:
+        """Push the large books, even if nothing has changed."""
         for count in (150, 400):
-            stream, view = board.books[count]
-            if not view.window.last:
-                board.instrument.book.touch()
-            self._push_book(board, stream, view.flush(), True)
+            stream, best = board.books[count]
+            if not best.window.last:
+                board.instrument.book.raise_sequence()
+            self._push_book(board, stream, best.flush(), True)
 
-    def _push_book(self, board: Board, stream: Stream, change: Change, both_sides: bool) -> None:
+    def _push_book(self, board: HtxBoard, stream: Stream, change: Change, both_sides: bool) -> None:
         listing = board.instrument.listing
-        self.publish(stream, lambda: push(stream.name, mbp(listing, change, both_sides), self.now_ms()))
+        self.publish(stream, lambda: push(stream.name, spot_book(listing, change, both_sides), self.now_ms()))
 
     def stream_for(self, connection: Connection, topic: str, request: dict[str, Any]) -> Stream:
-        # Incremental books live on a path of their own.
+        # Incremental books have their own path.
         stream = self.streams.get(topic)
         if stream is None or (stream.channel == "books") != (connection.path == "/feed"):
-            raise TopicError(f"invalid topic {topic}")
+            raise invalid_topic(topic)
         return stream
 
-    def pull(self, connection: Connection, topic: str) -> dict[str, Any]:
+    def requested_data(self, connection: Connection, topic: str) -> dict[str, Any]:
         stream, now = self.stream_for(connection, topic, {}), now_ms()
-        if now - self._pulled.get(connection.id, 0) < self.pulls_apart:
-            raise TopicError("429 too many request")
-        self._pulled[connection.id] = now
-        view = self._views.get(stream.name)
-        if view is None:
-            return super().pull(connection, topic)
+        if now - self._requested_at.get(connection.id, 0) < self.request_interval_ms:
+            raise RequestError("429 too many request")
+        self._requested_at[connection.id] = now
+        best = self._levels.get(stream.name)
+        if best is None:
+            return super().requested_data(connection, topic)
         listing = self.instruments[stream.symbol].listing
-        bids, asks = levels(listing, [*view.bids.items()]), levels(listing, [*view.asks.items()])
-        return {"data": {"seqNum": view.sequence, "bids": bids, "asks": asks}}
+        bids, asks = levels(listing, [*best.bids.items()]), levels(listing, [*best.asks.items()])
+        return {"data": {"seqNum": best.sequence, "bids": bids, "asks": asks}}
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -116,11 +106,11 @@ class HtxSpot(Htx):
         return {"status": "ok", "data": now_ms()}
 
     async def _symbols(self, request: web.Request) -> web.Response:
-        return answered({"status": "ok", "data": self.entries(spot_row), "ts": str(now_ms()), "full": 1})
+        return json_response({"status": "ok", "data": self.entries(spot_row), "ts": str(now_ms()), "full": 1})
 
     def rate_limited(self, status: int, retry_after: int) -> web.Response:
         body = {"status": "error", "err-code": "too-many-requests", "err-msg": "too many requests", "data": None}
-        return answered(body, status, {"Retry-After": str(retry_after)})
+        return json_response(body, status, {"Retry-After": str(retry_after)})
 
     def frame_ids(self, payload: dict[str, Any]) -> dict[str, int]:
         return {name: payload["tick"][name] for name in ("prevSeqNum", "seqNum")}

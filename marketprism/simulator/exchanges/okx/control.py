@@ -1,4 +1,4 @@
-"""OKX's control messages: what is a request, and what is wrong with one that is not."""
+"""Parse OKX's control messages, and reject invalid ones with OKX's error codes."""
 
 from typing import Any
 
@@ -6,17 +6,21 @@ import orjson
 
 
 class ControlError(Exception):
+    """An invalid control message or argument, with the code of OKX's answer."""
+
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
         self.code = code
 
 
-def no_such(arg: dict[str, Any]) -> ControlError:
+def unknown_channel(arg: dict[str, Any]) -> ControlError:
+    """Return the error for a channel or instrument that the path does not serve."""
     text = f"Wrong URL or channel:{arg['channel']},instId:{arg.get('instId', '')} doesn't exist. "
     return ControlError("60018", text + "Please use the correct URL, channel and parameters referring to API document.")
 
 
-def parsed(text: str) -> dict[str, Any]:
+def parse_request(text: str) -> dict[str, Any]:
+    """Return a control message as an object with a known operation and arguments; raise `ControlError`."""
     try:
         request = orjson.loads(text)
     except orjson.JSONDecodeError:

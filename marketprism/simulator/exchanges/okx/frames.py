@@ -1,71 +1,79 @@
-"""OKX's payloads: channel pushes and instrument definitions (docs/protocols/okx.md §3)."""
+"""OKX's payloads: channel pushes and instrument definitions (docs/protocols/okx.md §3).
+
+Prices and amounts are decimal strings as OKX writes them; a level is `[price, amount, "0", orders]`. Times are ms.
+"""
 
 from typing import Any
 
 from marketprism.simulator.market.book import Levels
-from marketprism.simulator.market.instrument import SimulatedInstrument, Trade
 from marketprism.simulator.market.listings import Listing
 from schemas.symbols import parse_symbol
 
-
-def _arg(instrument: SimulatedInstrument, channel: str) -> dict[str, str]:
-    return {"channel": channel, "instId": instrument.listing.exchange_symbol}
+TextLevels = list[list[str]]
 
 
-def both_sides(instrument: SimulatedInstrument, bids: Levels, asks: Levels) -> dict[str, list[list[str]]]:
-    listing = instrument.listing
-    return {"asks": _levels(listing, asks), "bids": _levels(listing, bids)}
+def level(price: str, amount: str, orders: int = 1) -> list[str]:
+    """Return a level; the third field is deprecated and always "0"."""
+    return [price, amount, "0", str(orders)]
 
 
-def _levels(listing: Listing, levels: Levels) -> list[list[str]]:
-    # The fourth field counts the orders at the price: here it follows from the level, so that all channels agree.
+def text_levels(listing: Listing, levels: Levels) -> TextLevels:
+    """Return levels in ticks and lots as OKX encodes them."""
+    # The number of orders is derived from the level, so that it is the same in all channels.
     return [
-        [listing.price_text(price), listing.amount_text(amount), "0", str(1 + (price ^ amount) % 24 if amount else 0)]
+        level(listing.price_text(price), listing.amount_text(amount), 1 + (price ^ amount) % 24 if amount else 0)
         for price, amount in levels
     ]
 
 
-def books_push(
-    instrument: SimulatedInstrument, action: str, sides: dict[str, Any], previous: int, sequence: int, now: int
+def book(
+    name: str, action: str, bids: TextLevels, asks: TextLevels, previous: int, sequence: int, now: int
 ) -> dict[str, Any]:
-    tail = {"ts": str(now), "checksum": 0, "prevSeqId": previous, "seqId": sequence}
-    return {"arg": _arg(instrument, "books"), "action": action, "data": [sides | tail]}
+    """Return a push of `books`; `action` is `snapshot` (with `previous` -1) or `update`."""
+    ids = {"checksum": 0, "prevSeqId": previous, "seqId": sequence}
+    return {"arg": _arg("books", name), "action": action, "data": [_sides(bids, asks) | {"ts": str(now)} | ids]}
 
 
-def full_push(instrument: SimulatedInstrument, channel: str, levels: int, now: int) -> dict[str, Any]:
-    book = instrument.book
-    sides = both_sides(instrument, book.bids.top(levels), book.asks.top(levels))
-    sequence = book.top_sequence if levels == 1 else book.sequence
-    name = {"instId": instrument.listing.exchange_symbol} if channel == "books5" else {}
-    return {"arg": _arg(instrument, channel), "data": [sides | name | {"ts": str(now), "seqId": sequence}]}
+def best_levels(channel: str, name: str, bids: TextLevels, asks: TextLevels, sequence: int, now: int) -> dict[str, Any]:
+    """Return a push of `bbo-tbt` or `books5`, which has all levels of the channel."""
+    named = {"instId": name} if channel == "books5" else {}
+    row = _sides(bids, asks) | named | {"ts": str(now), "seqId": sequence}
+    return {"arg": _arg(channel, name), "data": [row]}
 
 
-def trade_push(instrument: SimulatedInstrument, trade: Trade, now: int, aggregated: bool) -> dict[str, Any]:
-    listing = instrument.listing
-    row: dict[str, Any] = {
-        "instId": listing.exchange_symbol,
-        "tradeId": str(trade.id),
-        "px": listing.price_text(trade.price),
-        "sz": listing.amount_text(trade.amount),
-        "side": trade.side,
-        "ts": str(now),
-    }
-    if aggregated:
-        row |= {"count": "1", "source": "0", "seqId": trade.sequence}
-    else:
-        row["source"] = "0"
-    return {"arg": _arg(instrument, "trades" if aggregated else "trades-all"), "data": [row]}
+def rest_book(bids: TextLevels, asks: TextLevels, sequence: int, now: int) -> dict[str, Any]:
+    """Return the row of a REST response with a book."""
+    return _sides(bids, asks) | {"ts": str(now), "seqId": sequence}
 
 
-def _settlement(listing: Listing) -> str:
-    return listing.underlying if listing.inverse else listing.quote
+def aggregated_trade(
+    name: str, trade_id: int, price: str, amount: str, side: str, sequence: int, now: int
+) -> dict[str, Any]:
+    """Return a push of `trades` that aggregates one trade; `side` is that of the taker."""
+    row = _trade(name, trade_id, price, amount, side, now) | {"count": "1", "source": "0", "seqId": sequence}
+    return {"arg": _arg("trades", name), "data": [row]}
 
 
-def _contract_currency(listing: Listing) -> str:
-    return listing.quote if listing.inverse else listing.underlying
+def trade(name: str, trade_id: int, price: str, amount: str, side: str, now: int) -> dict[str, Any]:
+    """Return a push of `trades-all`."""
+    row = _trade(name, trade_id, price, amount, side, now) | {"source": "0"}
+    return {"arg": _arg("trades-all", name), "data": [row]}
+
+
+def _trade(name: str, trade_id: int, price: str, amount: str, side: str, now: int) -> dict[str, Any]:
+    return {"instId": name, "tradeId": str(trade_id), "px": price, "sz": amount, "side": side, "ts": str(now)}
+
+
+def _arg(channel: str, name: str) -> dict[str, str]:
+    return {"channel": channel, "instId": name}
+
+
+def _sides(bids: TextLevels, asks: TextLevels) -> dict[str, Any]:
+    return {"asks": asks, "bids": bids}
 
 
 def instrument_row(listing: Listing) -> dict[str, Any]:
+    """Return an instrument's definition."""
     swap = parse_symbol(listing.symbol).kind == "perp"
     pair = f"{listing.underlying}-{listing.quote}"
     lot = listing.amount_text(1)
@@ -95,3 +103,11 @@ def instrument_row(listing: Listing) -> dict[str, Any]:
         "stk": "",
         "upcChg": [],
     }
+
+
+def _settlement(listing: Listing) -> str:
+    return listing.underlying if listing.inverse else listing.quote
+
+
+def _contract_currency(listing: Listing) -> str:
+    return listing.quote if listing.inverse else listing.underlying

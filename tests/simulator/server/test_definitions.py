@@ -1,11 +1,10 @@
-"""Listings of the simulated exchanges that change, and who is told."""
+"""Changed listings of the simulated exchanges, and their announcements."""
 
 from typing import Any
 
-import orjson
 import pytest
 
-from marketprism.simulator import Definition, RateLimit, Simulators
+from marketprism.simulator import Definition, Simulators
 from marketprism.simulator.plans import Definition as Plan
 from tests.simulator.clients import command, get, opened, receive, rpc, subscription
 
@@ -28,27 +27,27 @@ async def entry(sims: Simulators, feed: str) -> dict[str, Any] | None:
     return next((row for row in body[rows] if row[field] == name), None)
 
 
-async def change(sims: Simulators, feed: str, what: Any) -> None:
-    await sims.plant(Definition(feed=feed, symbol=LISTED[feed][4], change=what))
+async def change(sims: Simulators, feed: str, kind: Any) -> None:
+    await sims.plant(Definition(feed=feed, symbol=LISTED[feed][4], change=kind))
 
 
 @pytest.mark.parametrize("feed", LISTED)
-async def test_listing(feed: str) -> None:
-    """Each change is that of one entry, and is undone."""
+async def test_changes_of_a_listing(feed: str) -> None:
+    """Each change affects the instrument's entry, and `back` restores the original."""
     async with Simulators([feed]) as sims:
-        plain = await entry(sims, feed)
-        assert plain is not None
-        for what in Plan.model_fields["change"].annotation.__args__:  # type: ignore[union-attr]
-            await change(sims, feed, what)
-            found = await entry(sims, feed)
-            assert (found is None) == (what == "gone")
-            if what in ("closed", "halted", "odd"):
-                assert found != plain
-        assert await entry(sims, feed) == plain
+        original = await entry(sims, feed)
+        assert original is not None
+        for kind in Plan.model_fields["change"].annotation.__args__:  # type: ignore[union-attr]
+            await change(sims, feed, kind)
+            changed = await entry(sims, feed)
+            assert (changed is None) == (kind == "gone")
+            if kind in ("closed", "halted", "odd"):
+                assert changed != original
+        assert await entry(sims, feed) == original
 
 
-async def test_gone_is_not_subscribed() -> None:
-    """Nothing comes of what is gone, and nobody can subscribe to it."""
+async def test_delisted_instrument_cannot_be_subscribed() -> None:
+    """Subscribing to an instrument that is gone is rejected."""
     async with Simulators(["okx"], rate=5.0) as sims, opened(sims, "okx") as socket:
         await command(socket, subscription("okx", "BTC-USDT-PERP", "trades"))
         await receive(socket, lambda body: "data" in body)
@@ -57,11 +56,11 @@ async def test_gone_is_not_subscribed() -> None:
         assert (answer["event"], answer["code"]) == ("error", "60018")
 
 
-async def test_announced_by_okx() -> None:
-    """The whole entry, to those who asked for its kind."""
+async def test_okx_announcement() -> None:
+    """OKX pushes the whole entry to subscribers of its instrument type."""
     async with Simulators(["okx"]) as sims, opened(sims, "okx") as socket:
-        asked = {"op": "subscribe", "args": [{"channel": "instruments", "instType": "SWAP"}]}
-        assert (await command(socket, asked))["event"] == "subscribe"
+        request = {"op": "subscribe", "args": [{"channel": "instruments", "instType": "SWAP"}]}
+        assert (await command(socket, request))["event"] == "subscribe"
         await change(sims, "okx", "halted")
         push = await receive(socket)
         assert push["arg"] == {"channel": "instruments", "instType": "SWAP"}
@@ -70,8 +69,8 @@ async def test_announced_by_okx() -> None:
         assert (await receive(socket))["data"][0]["state"] == "expired"
 
 
-async def test_announced_by_binance() -> None:
-    """On the path of market streams alone."""
+async def test_binance_announcement() -> None:
+    """Binance sends `contractInfo` on the path of market streams only."""
     async with Simulators(["binance-usdm"]) as sims:
         request = {"method": "SUBSCRIBE", "params": ["!contractInfo"], "id": 1}
         async with opened(sims, "binance-usdm", "/market/stream") as socket, opened(sims, "binance-usdm") as other:
@@ -84,21 +83,11 @@ async def test_announced_by_binance() -> None:
             assert (await command(other, {"method": "LIST_SUBSCRIPTIONS", "id": 2}))["result"] == []
 
 
-async def test_announced_by_deribit() -> None:
-    """The name and the state."""
+async def test_deribit_announcement() -> None:
+    """Deribit sends the name and state of the instrument."""
     async with Simulators(["deribit"]) as sims, opened(sims, "deribit") as socket:
         await command(socket, rpc("subscribe", channels=["instrument.state.future.any"]))
         await change(sims, "deribit", "gone")
         push = await receive(socket, lambda body: body.get("method") == "subscription")
         assert push["params"]["channel"] == "instrument.state.future.any"
         assert push["params"]["data"]["instrument_name"] == "BTC-PERPETUAL"
-
-
-async def test_a_ban_names_its_end() -> None:
-    """Binance's 418 says in its body until when."""
-    async with Simulators(["binance-spot"]) as sims:
-        await sims.plant(RateLimit(feed="binance-spot", status=418))
-        status, body, headers = await get(sims, "binance-spot", "/api/v3/time")
-        assert (status, headers["Retry-After"]) == (418, "1")
-        assert "banned until 1" in body["msg"]
-        assert orjson.dumps(body)

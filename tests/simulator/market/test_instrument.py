@@ -1,0 +1,90 @@
+"""The simulated market without sockets: valid books of the configured depth, repeatable, and close to each other."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from marketprism.simulator.market.instrument import SimulatedInstrument
+from marketprism.simulator.market.listings import LISTINGS, Listing
+from marketprism.simulator.market.prices import Market
+from marketprism.simulator.simulators import SERVERS
+
+
+def instrument(listing: Listing, market: Market, seed: int = 1, levels: int = 50) -> SimulatedInstrument:
+    server = SERVERS[listing.feed]
+    return SimulatedInstrument(listing, market, seed, levels, server.lag_steps, server.max_id_step)
+
+
+def best_prices(simulated: SimulatedInstrument) -> tuple[float, float]:
+    tick = float(simulated.listing.tick)
+    return simulated.book.bids.at(0) * tick, simulated.book.asks.at(0) * tick
+
+
+@settings(deadline=None, max_examples=15)
+@given(seed=st.integers(0, 10**6), rate=st.sampled_from([0.1, 1.0, 20.0]), levels=st.integers(10, 60))
+def test_books_stay_valid(seed: int, rate: float, levels: int) -> None:
+    """For every seed both sides keep their depth, never cross and have positive amounts, and ids only increase."""
+    market = Market(seed)
+    simulated = instrument(LISTINGS[seed % len(LISTINGS)], market, seed, levels)
+    last = simulated.book.sequence
+    for _ in range(200):
+        market.step()
+        for trade in simulated.step(rate):
+            book = simulated.book
+            assert len(book.bids) == len(book.asks) == levels
+            assert book.bids.at(0) < book.asks.at(0)
+            assert min(*book.bids.amounts.values(), *book.asks.amounts.values()) > 0
+            assert book.top_sequence <= book.sequence
+            assert book.sequence >= last
+            assert trade is None or trade.amount > 0
+            last = book.sequence
+
+
+def test_same_seed_gives_same_states() -> None:
+    """Two runs with one seed have equal books after every step; a run with another seed does not."""
+
+    def run(seed: int) -> list[object]:
+        market = Market(seed)
+        simulated = instrument(LISTINGS[2], market, seed)
+        states: list[object] = []
+        for _ in range(100):
+            market.step()
+            trades, book = list(simulated.step(1.0)), simulated.book
+            states.append((trades, book.sequence, book.bids.top(50), book.asks.top(50)))
+        return states
+
+    assert run(7) == run(7)
+    assert run(7) != run(8)
+
+
+def test_trade_ids_are_consecutive() -> None:
+    """`trade_ids` is empty at first, and then has the ids of all trades in order."""
+    market = Market(2)
+    simulated = instrument(LISTINGS[0], market, 2)
+    assert list(simulated.trade_ids) == []
+    trades = [trade.id for _ in range(200) for trade in simulated.step(5.0) if trade is not None]
+    assert list(simulated.trade_ids) == trades
+    assert len(trades) > 5
+
+
+@pytest.mark.parametrize("rate", [0.1, 1.0])
+def test_no_arbitrage_without_planting(rate: float) -> None:
+    """The gross spread of one symbol stays below 6 bps, even with quotes half a second old (two taker fees: 10)."""
+    market = Market(5)
+    simulated = {(listing.symbol, listing.feed): instrument(listing, market, 5) for listing in LISTINGS}
+    symbols = {symbol for symbol, _ in simulated}
+    worst = -99.0
+    past: list[dict[tuple[str, str], tuple[float, float]]] = []
+    for step in range(12_000):
+        market.step()
+        for each in simulated.values():
+            list(each.step(rate))
+        if step % 10:
+            continue
+        past = [*past[-5:], {key: best_prices(each) for key, each in simulated.items()}]
+        for symbol in symbols:
+            feeds = [feed for name, feed in simulated if name == symbol]
+            for buy, sell in ((a, b) for a in feeds for b in feeds if a != b):
+                for old, new in ((past[0], past[-1]), (past[-1], past[0]), (past[-1], past[-1])):
+                    worst = max(worst, (new[symbol, sell][0] / old[symbol, buy][1] - 1) * 10_000)
+    assert worst < 6.0
