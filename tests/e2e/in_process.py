@@ -12,6 +12,7 @@ import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from ingest.app import ingest
+from ingest.timings import DEFAULT_TIMINGS, Timings
 from marketprism.simulator import Simulators
 from schemas.feeds import FEEDS
 from schemas.raw import MARKER, decode_record
@@ -27,9 +28,10 @@ Levels = list[tuple[Decimal, Decimal]]
 class Lab:
     """`async with Lab(…)`: ingest runs and every raw record is processed as a worker would; `events` in their order."""
 
-    def __init__(self, settings: Settings, simulators: Simulators) -> None:
+    def __init__(self, settings: Settings, simulators: Simulators, timings: Timings = DEFAULT_TIMINGS) -> None:
         self.settings = settings
         self.simulators = simulators
+        self._timings = timings
         self.events: list[tuple[str, dict[str, Any]]] = []
         self.markers: Counter[tuple[str, str]] = Counter()  # by `exchange:symbol` and kind
         self._exchanges = sorted({FEEDS[feed].exchange for feed in settings.feeds})
@@ -42,7 +44,8 @@ class Lab:
             bootstrap_servers=self.settings.kafka,
             auto_offset_reset="earliest",
         )
-        self._tasks = [asyncio.create_task(self._follow(consumer)), asyncio.create_task(ingest(self.settings))]
+        ingesting = ingest(self.settings, timings=self._timings)
+        self._tasks = [asyncio.create_task(self._follow(consumer)), asyncio.create_task(ingesting)]
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from ingest.exchanges import CONNECTORS
+from ingest.timings import Timings
 from marketprism.local.broker import Broker
 from marketprism.ops.topics import create_topics
 from marketprism.simulator import (
@@ -233,14 +234,12 @@ async def bench(broker: Broker) -> AsyncIterator[Bench]:
             channel_timeout_s={"trades": 10, "books": 2, "quotes": 2},
         )
         await create_topics(settings)
+        timings = Timings(quick_reconnect_after_s=1.0, clock_interval_s=1.0, first_rejection_retry_s=0.5)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("ingest.connection_supervisor._HEALTHY", 1.0)
-            patch.setattr("ingest.feed_manager._CLOCK_EVERY", 1.0)
-            patch.setattr("ingest.subscriptions._RETRY", 0.5)
             patch.setattr("streams.instrument_processor.REPORT_EVERY", 1_000_000)
             for exchange in CONNECTORS.values():
                 patch.setattr(exchange, "connection_timeout_s", 3.0)
-            async with Lab(settings, simulators) as lab:
+            async with Lab(settings, simulators, timings) as lab:
                 keys = [key_of(feed, symbol) for feed, symbols in _BOOKS.items() for symbol in symbols]
                 await lab.until(lambda: all(map(lab.live, keys)), "every book is live")
                 yield Bench(lab)

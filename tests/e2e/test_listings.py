@@ -8,6 +8,7 @@ from typing import Any, Literal
 import orjson
 import pytest
 
+from ingest.timings import Timings
 from marketprism.ops.control import ask_to_reconnect
 from marketprism.simulator import Definition, Refuse, Simulators
 from marketprism.simulator.market.listings import LISTINGS
@@ -99,7 +100,7 @@ async def test_opens_and_closes(settings: Settings, simulators: Simulators, feed
         assert "subscribed" in kinds(lines)
         closed = await place.change("gone")
         lines = await place.until(lambda found: "delisted" in found, closed)
-        assert marker(lines, "delisted")["reason"] == "not listed any more"
+        assert marker(lines, "delisted")["reason"] == "no longer listed"
         assert kinds(await place.lines(place.key))[-1] == "delisted"
         again = await place.change("back")
         await place.until(lambda found: "listed" in found and flowing(found), again)
@@ -154,13 +155,11 @@ async def test_no_size_yet(settings: Settings, simulators: Simulators) -> None:
 
 
 @pytest.mark.parametrize("feed", ANNOUNCING)
-async def test_announced(
-    settings: Settings, simulators: Simulators, feed: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_announced(settings: Settings, simulators: Simulators, feed: str) -> None:
     """What the exchange announces is looked up at once, long before the next reading is due."""
-    monkeypatch.setattr("ingest.feed_manager._APART", 1.0)
+    timings = Timings(min_refresh_interval_s=1.0)
     place = Place(settings, simulators, feed, 3600.0)
-    async with ingesting(place.settings, feed):
+    async with ingesting(place.settings, feed, timings=timings):
         await place.until(flowing)
         closed = await place.change("gone")
         await place.until(lambda found: "delisted" in found, closed)
@@ -174,13 +173,13 @@ async def test_refused_for_good(
     settings: Settings, simulators: Simulators, feed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A subscription that the exchange never takes again does not keep the others from moving."""
-    monkeypatch.setattr("ingest.subscriptions._RETRY", 1.0)
+    timings = Timings(first_rejection_retry_s=1.0)
     place = Place(settings, simulators, feed, 3600.0)
     for symbol in {each.symbol for each in LISTINGS if each.feed == feed and each.symbol == place.symbol}:
         await simulators.plant(Refuse(feed=feed, symbol=symbol, channel="trades", count=10_000))
     if feed.startswith("binance"):  # there an error is one of the whole request
         monkeypatch.setattr("ingest.exchanges.binance._STREAMS_PER_MESSAGE", 1)
-    async with ingesting(place.settings, feed):
+    async with ingesting(place.settings, feed, timings=timings):
         await place.until(lambda found: "refused" in found and flowing(found))
         began = time.time_ns()
         await ask_to_reconnect(place.settings, [feed])
@@ -192,13 +191,11 @@ async def test_refused_for_good(
 
 
 @pytest.mark.parametrize("feed", ["okx", "htx-linear"])
-async def test_refused_by_the_new_connection(
-    settings: Settings, simulators: Simulators, feed: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_refused_by_the_new_connection(settings: Settings, simulators: Simulators, feed: str) -> None:
     """What the new connection does not get is given up with the old one; the others have no gap."""
-    monkeypatch.setattr("ingest.subscriptions._RETRY", 1.0)
+    timings = Timings(first_rejection_retry_s=1.0)
     place = Place(settings, simulators, feed, 3600.0)
-    async with ingesting(place.settings, feed):
+    async with ingesting(place.settings, feed, timings=timings):
         await place.until(flowing)
         await simulators.plant(Refuse(feed=feed, symbol=place.symbol, channel="trades", count=10_000))
         began = time.time_ns()

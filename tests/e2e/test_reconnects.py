@@ -5,8 +5,7 @@ from collections import Counter
 from statistics import median
 from typing import Any
 
-import pytest
-
+from ingest.timings import Timings
 from marketprism.ops.control import ask_to_reconnect
 from marketprism.simulator import Disconnect, Simulators
 from marketprism.simulator.market.listings import LISTINGS
@@ -68,11 +67,11 @@ async def test_planned(settings: Settings) -> None:
             assert numbers == list(range(numbers[0], numbers[-1] + 1))
 
 
-async def test_unplanned(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_unplanned(settings: Settings) -> None:
     """Sockets are cut while data flows: each gap is reported, each book soon live again and true, each loss named."""
-    monkeypatch.setattr("ingest.connection_supervisor._HEALTHY", 0.0)  # so that each reconnect is like a first one
+    timings = Timings(quick_reconnect_after_s=0.0)  # every reconnect is like the first one
     away: list[float] = []
-    async with Simulators(rate=3.0) as simulators, Lab(here(settings, simulators), simulators) as lab:
+    async with Simulators(rate=3.0) as simulators, Lab(here(settings, simulators), simulators, timings) as lab:
         await live(lab)
         for number in range(_ROUNDS):
             seen = len(lab.events)

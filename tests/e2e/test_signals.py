@@ -29,7 +29,7 @@ from marketprism.simulator.plans import Fault
 from schemas.feeds import FEEDS
 from schemas.settings import Settings
 from tests.e2e.pipeline import Pipeline
-from tests.malformed_frames import RUBBISH, rubbish
+from tests.malformed_frames import MALFORMED_FRAMES, malformed
 
 BELOW_FEES = [("BTC-USDT", "binance-spot", "okx", 12.0, 1.0), ("BTC-USDT-PERP", "okx", "binance-usdm", 4.0, 1.0)]
 COMMON = ["BTC-USDT", "ETH-USDT", "BTC-USDT-PERP", "ETH-USDT-PERP"]  # on three exchanges each
@@ -129,8 +129,8 @@ async def test_rubbish_harms_nothing(settings: Settings, tmp_path: Path) -> None
         reported = asyncio.get_running_loop().time() + 12  # the truth check reports each 10 s of stream time
         await plant_all(simulators, rounds(simulators, [], Random(5))[0])
         expected = list(simulators.planted)
-        for form in RUBBISH:
-            await simulators.plant(rubbish(form))
+        for form in MALFORMED_FRAMES:
+            await simulators.plant(malformed(form))
         await plant_all(simulators, BELOW_FEES)
         await asyncio.gather(*(planted.over() for planted in simulators.planted))
         await asyncio.sleep(max(1.0, reported - asyncio.get_running_loop().time()))
@@ -141,7 +141,7 @@ async def test_rubbish_harms_nothing(settings: Settings, tmp_path: Path) -> None
         gaps = await pipeline.ask("SELECT symbol FROM gaps WHERE cause != 'disconnected'")
         quality = await pipeline.ask("SELECT sum(compared) AS compared, sum(differed) AS differed FROM quality")
     _check(expected, signals)
-    assert len(letters) == len(RUBBISH), letters
+    assert len(letters) == len(MALFORMED_FRAMES), letters
     assert gaps == []
     assert int(quality[0]["compared"]) > 100
     assert int(quality[0]["differed"]) == 0
