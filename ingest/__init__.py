@@ -1,1 +1,1 @@
-"""Lightweight producers: sockets, subscriptions, heartbeats, REST snapshots; frames out as they came."""
+"""Ingest: connect to the exchanges, subscribe, keep connections alive, and write every frame unchanged to Kafka."""

@@ -1,4 +1,4 @@
-"""`python -m ingest [--feed NAME …]`."""
+"""Command line of ingest: `python -m ingest [--feed NAME …]`."""
 
 import asyncio
 from typing import Annotated
@@ -13,9 +13,11 @@ from schemas.settings import load_settings
 
 
 def main(
-    feed: Annotated[list[str] | None, typer.Option(help=f"only this feed; may be repeated: {', '.join(FEEDS)}")] = None,
+    feed: Annotated[
+        list[str] | None, typer.Option(help=f"ingest only this feed (repeatable): {', '.join(FEEDS)}")
+    ] = None,
 ) -> None:
-    """Exchange frames into the raw topics, until SIGINT or SIGTERM."""
+    """Ingest exchange frames into the raw topics until SIGINT or SIGTERM."""
     try:
         settings = load_settings(feeds=tuple(feed)) if feed else load_settings()
         configure_logs(settings)

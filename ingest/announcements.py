@@ -1,4 +1,4 @@
-"""The exchange's own announcements of new, changed and closing instruments, on a socket of their own."""
+"""Subscribe to the exchange's announcements of new, changed and closing instruments, on a socket of their own."""
 
 import asyncio
 import itertools
@@ -10,56 +10,59 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from ingest.exchanges.base import Connector
-from ingest.retry_after import Gate, wait_of_handshake
-from ingest.supervision import delay_after
+from ingest.retry_after import Gate, handshake_wait
+from ingest.supervision import backoff_delay
 from schemas.symbols import Selection
 
 log = structlog.get_logger(__name__)
 
 _MAX_SIZE = 4 << 20  # bytes of one frame
-_SLOWER = 2  # it is no hurry: the first delay is that of so many failures
+_EXTRA_FAILURES = 2  # added to the back-off's count: reconnecting is not urgent here
 
 
 class Announcements:
-    """`on_news()` is called for every announcement, and after each reconnect: something may have been missed."""
+    """Listener for one feed's announcements.
+
+    It calls `on_announcement()` for every announcement, and after every reconnect, as some may have been missed.
+    """
 
     def __init__(
-        self, exchange: Connector, address: str, selection: Selection, gate: Gate, on_news: Callable[[], None]
+        self, connector: Connector, address: str, selection: Selection, gate: Gate, on_announcement: Callable[[], None]
     ) -> None:
-        self._exchange = exchange
-        self._address = address + exchange.news_path
+        self._connector = connector
+        self._address = address + connector.announcement_path
         self._selection = selection
         self._gate = gate
-        self._on_news = on_news
+        self._on_announcement = on_announcement
         self._failures = 0
-        self._log = log.bind(feed=exchange.name, exchange=exchange.feed.exchange)
+        self._log = log.bind(feed=connector.name, exchange=connector.feed.exchange)
 
     async def run(self) -> None:
-        """Listen, on as many sockets as it takes. Never returns by itself."""
+        """Listen until cancelled, reconnecting with back-off."""
         for number in itertools.count():
-            await self._gate.passed()
+            await self._gate.wait_until_open()
             try:
                 await self._connect(first=not number)
             except InvalidStatus as error:
-                self._gate.close(wait_of_handshake(error))
-                self._lost(error)
+                self._gate.close(handshake_wait(error))
+                self._report_failure(error)
             except (OSError, WebSocketException, TimeoutError) as error:
-                self._lost(error)
-            await asyncio.sleep(delay_after(self._failures + _SLOWER))
+                self._report_failure(error)
+            await asyncio.sleep(backoff_delay(self._failures + _EXTRA_FAILURES))
             self._failures += 1
 
-    def _lost(self, error: Exception) -> None:
-        tell = self._log.debug if self._failures else self._log.warning
-        tell("no announcements of instruments: they are read from time to time", error=str(error))
+    def _report_failure(self, error: Exception) -> None:
+        report = self._log.debug if self._failures else self._log.warning
+        report("no instrument announcements: definitions are only refreshed periodically", error=str(error))
 
     async def _connect(self, first: bool) -> None:
         async with connect(
-            self._address, max_size=_MAX_SIZE, compression=self._exchange.compression, close_timeout=1
+            self._address, max_size=_MAX_SIZE, compression=self._connector.compression, close_timeout=1
         ) as socket:
-            for message in self._exchange.news_requests(self._selection):
+            for message in self._connector.announcement_requests(self._selection):
                 await socket.send(message)
             if not first:
-                self._on_news()
+                self._on_announcement()
             self._failures = 0
             await self._listen(socket)
 
@@ -67,21 +70,21 @@ class Announcements:
         with suppress(ConnectionClosed):
             while True:
                 try:
-                    async with asyncio.timeout(self._exchange.ping_after):
+                    async with asyncio.timeout(self._connector.ping_after_s):
                         received = await socket.recv(decode=False)
                 except TimeoutError:
-                    if self._exchange.ping:
-                        await socket.send(self._exchange.ping)
+                    if self._connector.ping:
+                        await socket.send(self._connector.ping)
                     continue
-                await self._on_frame(socket, self._exchange.decode(received))
+                await self._on_frame(socket, self._connector.decode(received))
 
     async def _on_frame(self, socket: ClientConnection, frame: bytes) -> None:
-        found = self._exchange.route(frame)
-        if found.kind == "data" and found.channel in self._exchange.news_channels:
-            self._on_news()
-        elif found.kind == "control":
-            control = self._exchange.control(frame)
-            if control.answer:
-                await socket.send(control.answer)
-            if control.kind == "refused":
-                self._log.warning("the exchange announces no instruments", reason=control.reason)
+        route = self._connector.route(frame)
+        if route.kind == "data" and route.channel in self._connector.announcement_channels:
+            self._on_announcement()
+        elif route.kind == "control":
+            control = self._connector.parse_control(frame)
+            if control.reply:
+                await socket.send(control.reply)
+            if control.kind == "rejected":
+                self._log.warning("the exchange rejected the announcements' subscription", reason=control.reason)

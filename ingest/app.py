@@ -1,4 +1,4 @@
-"""The ingest process: all feeds of the settings, one writer, the control topic."""
+"""The ingest process: all configured feeds, one raw writer, and the control topic."""
 
 import asyncio
 import logging
@@ -14,21 +14,27 @@ from ingest.feed_manager import FeedManager
 from ingest.own_clock import OwnClock
 from ingest.raw_writer import RawWriter
 from ingest.supervision import supervise
+from ingest.timings import DEFAULT_TIMINGS, Timings
 from schemas.settings import Settings
 
 log = structlog.get_logger(__name__)
 
 
-async def ingest(settings: Settings, feeds: Iterable[str] | None = None) -> None:
-    """Run until cancelled; then the connections are marked as gone and everything buffered is handed over."""
-    exchanges = [CONNECTORS[name](settings.channels, settings.depth) for name in feeds or settings.feeds]
+async def ingest(settings: Settings, feeds: Iterable[str] | None = None, timings: Timings = DEFAULT_TIMINGS) -> None:
+    """Ingest the given feeds, or all of the settings', until cancelled.
+
+    On cancellation the connections are marked as disconnected and everything buffered is sent.
+    """
+    connectors = [CONNECTORS[name](settings.channels, settings.depth) for name in feeds or settings.feeds]
     async with (
         aiohttp.ClientSession(trust_env=True) as session,
-        RawWriter(settings, (exchange.feed for exchange in exchanges)) as writer,
+        RawWriter(settings, (connector.feed for connector in connectors)) as writer,
         asyncio.TaskGroup() as tasks,
     ):
         clock = OwnClock(settings.clock_limit_ms)
-        managers = [FeedManager(exchange, settings, writer, session, clock.compared) for exchange in exchanges]
+        managers = [
+            FeedManager(connector, settings, timings, writer, session, clock.on_offset) for connector in connectors
+        ]
 
         def on_request(request: Request) -> None:
             for manager in managers:
@@ -37,16 +43,16 @@ async def ingest(settings: Settings, feeds: Iterable[str] | None = None) -> None
                 elif manager.name in request.feeds:
                     manager.reconnect()
 
-        tasks.create_task(writer.failed())
-        # Only what ends the writing ends everything.
+        # The writer is not supervised: without it nothing can be ingested, so its failure ends the process.
+        tasks.create_task(writer.wait_for_failure())
         tasks.create_task(supervise("control", lambda: consume_requests(settings, on_request), log))
         for manager in managers:
             tasks.create_task(supervise("feed", manager.run, log.bind(feed=manager.name)))
 
 
 async def run(settings: Settings, feeds: Iterable[str] | None = None) -> None:
-    """`ingest` until SIGINT or SIGTERM."""
-    # The delivery tells the broker's state itself, once; aiokafka would do so ten times a second.
+    """Run `ingest` until SIGINT or SIGTERM."""
+    # The producer reports an unavailable broker itself, once; aiokafka would log it ten times a second.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     work = asyncio.ensure_future(ingest(settings, feeds))
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -54,4 +60,4 @@ async def run(settings: Settings, feeds: Iterable[str] | None = None) -> None:
     try:
         await work
     except asyncio.CancelledError:
-        log.info("ended")
+        log.info("stopped")

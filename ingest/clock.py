@@ -1,4 +1,4 @@
-"""An exchange's clock against ours, by REST (docs/protocols/README.md §7)."""
+"""Compare an exchange's clock with ours, by REST (docs/protocols/README.md §7)."""
 
 import time
 from typing import NamedTuple
@@ -8,30 +8,34 @@ from ingest.rest import Rest
 from schemas.errors import ExchangeError
 
 _SAMPLES = 3
-_EARLIEST, _LATEST = 1_500_000_000_000_000, 4_100_000_000_000_000  # µs: 2017 and 2099; what lies outside is no time
+_EARLIEST, _LATEST = 1_500_000_000_000_000, 4_100_000_000_000_000  # µs: 2017 and 2099, the limits of a credible time
 
 
-class Clock(NamedTuple):
-    """`offset`: the exchange's clock minus ours; `round_trip`: how long asking took. Both µs."""
+class ClockComparison(NamedTuple):
+    """Result of one comparison. `offset`: the exchange's clock minus ours; `round_trip`: of the request. Both µs."""
 
     offset: int
     round_trip: int
 
 
-async def compare_clock(exchange: Connector, rest: Rest) -> Clock:
-    """The best of some samples: the one with the shortest way. `ExchangeError` where it gives no time."""
-    return min([await _sample(exchange, rest) for _ in range(_SAMPLES)], key=lambda clock: clock.round_trip)
+async def compare_clock(connector: Connector, rest: Rest) -> ClockComparison:
+    """Return the best of some samples, the one with the shortest round trip.
+
+    `ExchangeError` if the exchange's answer has no credible time.
+    """
+    samples = [await _sample(connector, rest) for _ in range(_SAMPLES)]
+    return min(samples, key=lambda sample: sample.round_trip)
 
 
-async def _sample(exchange: Connector, rest: Rest) -> Clock:
+async def _sample(connector: Connector, rest: Rest) -> ClockComparison:
     sent, began = time.time_ns() // 1000, time.monotonic_ns()
     try:
-        theirs = await exchange.server_time(rest)
+        theirs = await connector.server_time(rest)
     except ExchangeError:
         raise
     except Exception as error:
-        raise ExchangeError(f"{exchange.name}: the answer holds no time: {error!r}"[:300]) from error
+        raise ExchangeError(f"{connector.name}: no time in the answer: {error!r}"[:300]) from error
     if not _EARLIEST < theirs < _LATEST:
-        raise ExchangeError(f"{exchange.name}: {theirs} µs is no time of now")
-    round_trip = (time.monotonic_ns() - began) // 1000  # our own clock may be set meanwhile
-    return Clock(theirs - sent - round_trip // 2, round_trip)
+        raise ExchangeError(f"{connector.name}: {theirs} µs is not a credible time")
+    round_trip = (time.monotonic_ns() - began) // 1000  # monotonic: our clock may be set during the request
+    return ClockComparison(theirs - sent - round_trip // 2, round_trip)

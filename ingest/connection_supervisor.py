@@ -1,4 +1,4 @@
-"""One group of instruments on one path: kept connected, back after a loss, moved to a new socket without a break."""
+"""Keep one group of instruments connected: reconnect after a loss, and move to a new socket without losing data."""
 
 import asyncio
 import time
@@ -13,65 +13,70 @@ from ingest.connection import Connection
 from ingest.exchanges.base import Connector
 from ingest.raw_writer import RawWriter
 from ingest.retry_after import Gate
-from ingest.supervision import delay_after
+from ingest.supervision import backoff_delay
+from ingest.timings import Timings
 from ingest.watchdog import Watchdog
 from schemas.instruments import Instrument
 from schemas.markers import Renewed
 
 log = structlog.get_logger(__name__)
 
-_HEALTHY = 10.0  # s of frames after which the next reconnect is quick again
-_TAKEOVER = 30.0  # s that a new connection may take until all flows over it
-_OVERLAP = 1.0  # s that the old one goes on after that: the most that it may be behind
+_HANDOVER_TIMEOUT = 30.0  # s in which everything must flow over a new connection
+_OVERLAP = 1.0  # s that the old connection stays open after that: the most that it may lag behind the new one
 
 
 class ConnectionSupervisor:
-    """`run` never returns by itself. `connection` is the one that carries the instruments now.
+    """Supervisor of one logical connection. `connection` is the active socket, None before the first.
 
-    `instruments`, by the exchange's name, are shared with the carriers of the other paths.
+    `instruments`, by the exchange's name, are shared with the supervisors of the other paths.
     """
 
     def __init__(
         self,
-        exchange: Connector,
+        connector: Connector,
         address: str,
         path: str,
         instruments: dict[str, Instrument],
+        timings: Timings,
         writer: RawWriter,
         connects: AsyncLimiter,
         gate: Gate,
-        watch: Watchdog,
-        on_books: Callable[[str], None],
+        watchdog: Watchdog,
+        on_snapshot_needed: Callable[[str], None],
     ) -> None:
         self.connection: Connection | None = None
-        self._make = partial(Connection, exchange, address, path, instruments, writer, watch, on_books)
+        self._make_connection = partial(
+            Connection, connector, address, path, instruments, timings, writer, watchdog, on_snapshot_needed
+        )
+        self._timings = timings
         self._connects = connects
         self._gate = gate
-        self._log = log.bind(feed=exchange.name, exchange=exchange.feed.exchange, path=path)
+        self._log = log.bind(feed=connector.name, exchange=connector.feed.exchange, path=path)
 
     def renew(self, reason: str) -> None:
-        """Move to a new socket, if there is one now."""
+        """Move to a new socket, if one is open now."""
         if self.connection is not None and self.connection.open:
-            self.connection.change(reason)
+            self.connection.renew(reason)
 
     def add(self, symbols: Sequence[str]) -> None:
-        """Subscribe what was added to `instruments`."""
-        for connection in self._open_ones() if symbols else ():
+        """Subscribe to new `instruments`."""
+        for connection in self._connections() if symbols else ():
             connection.add(symbols)
 
     def remove(self, symbol: str) -> None:
-        """Unsubscribe an instrument that was removed from `instruments`."""
-        for connection in self._open_ones():
+        """Unsubscribe from an instrument that was removed from `instruments`."""
+        for connection in self._connections():
             connection.remove(symbol)
 
-    def _open_ones(self) -> Iterator[Connection]:
-        """The connection of now, and the one that takes over from it, if there is one."""
+    def _connections(self) -> Iterator[Connection]:
+        """Yield the active connection, and its successor during a handover."""
         connection = self.connection
         while connection is not None:
             yield connection
             connection = connection.successor
 
     async def run(self) -> None:
+        """Stay connected until cancelled."""
         failures = 0
         async with asyncio.TaskGroup() as tasks:
             while True:
@@ -79,18 +84,18 @@ class ConnectionSupervisor:
                 connection, task = await self._connect(tasks, None)
                 frames, reason = await self._until_lost(tasks, connection, task)
                 lived = time.monotonic() - began
-                failures = 0 if frames and lived > _HEALTHY else failures + 1
-                delay = delay_after(failures - 1) if failures else 0.0
-                again = round(max(delay, self._gate.left), 2)
-                self._log.warning("disconnected", reason=reason, lived_s=round(lived, 1), again_in_s=again)
+                failures = 0 if frames and lived > self._timings.quick_reconnect_after_s else failures + 1
+                delay = backoff_delay(failures - 1) if failures else 0.0
+                retry = round(max(delay, self._gate.remaining), 2)
+                self._log.warning("disconnected", reason=reason, lived_s=round(lived, 1), retry_in_s=retry)
                 await asyncio.sleep(delay)
 
     async def _connect(
         self, tasks: asyncio.TaskGroup, predecessor: Connection | None
     ) -> tuple[Connection, "asyncio.Task[str]"]:
-        await self._gate.passed()
+        await self._gate.wait_until_open()
         await self._connects.acquire()
-        connection = self._make(predecessor)
+        connection = self._make_connection(predecessor)
         if predecessor is None:
             self.connection = connection
         return connection, tasks.create_task(self._run(connection))
@@ -103,50 +108,50 @@ class ConnectionSupervisor:
     async def _until_lost(
         self, tasks: asyncio.TaskGroup, connection: Connection, task: "asyncio.Task[str]"
     ) -> tuple[int, str]:
-        """Carry on, over as many sockets as it takes, until one is lost: how many frames it had, and why it ended."""
+        """Renew the connection as often as requested, until one is lost. Return its number of frames and the reason."""
         failures = 0
         while True:
-            await first_of(task, connection.leave)
+            await _first_of(task, connection.renewal)
             if task.done():
                 return connection.frames, task.result()
-            reason = connection.leave.result()
-            connection, task, changed = await self._change(tasks, connection, task, reason)
-            failures = 0 if changed else failures + 1
-            if not changed:
-                await asyncio.wait({task}, timeout=delay_after(failures - 1))
-                connection.leave = asyncio.get_running_loop().create_future()
-                connection.change(reason)
+            reason = connection.renewal.result()
+            connection, task, renewed = await self._renew(tasks, connection, task, reason)
+            failures = 0 if renewed else failures + 1
+            if not renewed:
+                await asyncio.wait({task}, timeout=backoff_delay(failures - 1))
+                connection.renewal = asyncio.get_running_loop().create_future()
+                connection.renew(reason)
 
-    async def _change(
+    async def _renew(
         self, tasks: asyncio.TaskGroup, old: Connection, old_task: "asyncio.Task[str]", reason: str
     ) -> tuple[Connection, "asyncio.Task[str]", bool]:
-        """Make before break: who carries on, and whether it is the new connection."""
+        """Make before break. Return the active connection, its task, and whether it is the new one."""
         self._log.info("moving to a new connection", reason=reason)
         new, task = await self._connect(tasks, old)
         old.successor = new
-        await first_of(old_task, task, new.flowing, timeout=_TAKEOVER)
+        await _first_of(old_task, task, new.flowing, timeout=_HANDOVER_TIMEOUT)
         if new.flowing.done() and not task.done():
-            await first_of(old_task, task, timeout=_OVERLAP)
+            await _first_of(old_task, task, timeout=_OVERLAP)
         if task.done() or not (new.flowing.done() or old_task.done()):
-            return await self._stay(old, old_task, new, task)
+            return await self._keep_old(old, old_task, new, task)
         self.connection = new
-        await old.end(reason)
+        await old.close(reason)
         await asyncio.wait({old_task})
-        new.take_over()
+        new.finish_handover()
         new.mark(Renewed(channels=new.channels, reason=reason))
         self._log.info("moved to a new connection", reason=reason)
         return new, task, True
 
-    async def _stay(
+    async def _keep_old(
         self, old: Connection, old_task: "asyncio.Task[str]", new: Connection, task: "asyncio.Task[str]"
     ) -> tuple[Connection, "asyncio.Task[str]", bool]:
-        new.give_back()
+        new.abort_handover()
         old.successor = None
-        await new.end("took too long to take over")
+        await new.close("the handover timed out")
         await asyncio.wait({task})
-        self._log.warning("the new connection failed: staying with the old one", reason=task.result())
+        self._log.warning("the new connection failed: keeping the old one", reason=task.result())
         return old, old_task, False
 
 
-async def first_of(*futures: "asyncio.Future[Any]", timeout: float | None = None) -> None:
+async def _first_of(*futures: "asyncio.Future[Any]", timeout: float | None = None) -> None:
     await asyncio.wait(futures, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)

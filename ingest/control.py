@@ -1,4 +1,4 @@
-"""The topic `control.ingest`: what the streams, and the operator, ask of ingest."""
+"""Consume the topic `control.ingest`: requests from the workers and from the operator."""
 
 import asyncio
 import time
@@ -15,20 +15,20 @@ from schemas.topics import CONTROL
 
 log = structlog.get_logger(__name__)
 
-MAX_AGE = 10_000_000  # µs: older ones are of a replay, or come from streams that lag; those that still matter ask again
-_FUTURE = 86_400_000_000  # µs: our clock may have been set back, but not by more
+MAX_AGE = 10_000_000  # µs: older requests come from a replay or a lagging worker, which repeats what is still needed
+_MAX_AHEAD = 86_400_000_000  # µs: our clock may have been set back, but not by more
 _RETRY = 2.0  # s
 
 
 class SnapshotRequest(NamedTuple):
-    """Fetch the book of `exchange:symbol` anew, for what happened at `caused_at` (µs since the epoch)."""
+    """Request for a fresh book snapshot of `exchange:symbol`. `caused_at`: µs since the epoch of what caused it."""
 
     key: str
     caused_at: int
 
 
 class ReconnectRequest(NamedTuple):
-    """Move the connections of these feeds to new sockets."""
+    """Request to move the connections of these feeds to new sockets."""
 
     feeds: tuple[str, ...]
 
@@ -37,7 +37,7 @@ Request = SnapshotRequest | ReconnectRequest
 
 
 async def consume_requests(settings: Settings, on_request: Callable[[Request], None]) -> None:
-    """Pass each recent request on. Never returns by itself."""
+    """Pass every recent request to `on_request` until cancelled. The consumer is restarted after an error."""
     started = time.time_ns() // 1000
     while True:
         consumer = AIOKafkaConsumer(
@@ -47,10 +47,10 @@ async def consume_requests(settings: Settings, on_request: Callable[[Request], N
             await consumer.start()
             async for record in consumer:
                 if request := parse_request(record.value, started, time.time_ns() // 1000):
-                    log.info("asked for", request=type(request).__name__, **request._asdict())
+                    log.info("request received", request=type(request).__name__, **request._asdict())
                     _pass_on(request, on_request)
         except (KafkaError, OSError) as error:
-            log.warning("control.ingest cannot be read: trying again", kafka=settings.kafka, error=str(error))
+            log.warning("cannot read control.ingest: retrying", kafka=settings.kafka, error=str(error))
         finally:
             await consumer.stop()
         await asyncio.sleep(_RETRY)
@@ -60,21 +60,24 @@ def _pass_on(request: Request, on_request: Callable[[Request], None]) -> None:
     try:
         on_request(request)
     except Exception:
-        log.exception("a request could not be obeyed", request=type(request).__name__)
+        log.exception("internal error on a request", request=type(request).__name__)
 
 
 def parse_request(value: bytes | None, started: int, now: int) -> Request | None:
-    """The request, if it is recent and younger than `started`; times in µs since the epoch."""
+    """Parse a record of the topic. Times are µs since the epoch.
+
+    Return None for an invalid request, one that is too old, and one from before `started`.
+    """
     try:
         body: Any = orjson.loads(value or b"")
-        request, caused_at = _parsed(body), int(body["timestamp"])
+        request, caused_at = _parse_body(body), int(body["timestamp"])
     except (ValueError, KeyError, TypeError, OverflowError) as error:
-        log.warning("a record of control.ingest is no request", error=repr(error), value=repr(value)[:200])
+        log.warning("invalid request in control.ingest", error=repr(error), value=repr(value)[:200])
         return None
-    return request if max(started, now - MAX_AGE) <= caused_at < now + _FUTURE else None
+    return request if max(started, now - MAX_AGE) <= caused_at < now + _MAX_AHEAD else None
 
 
-def _parsed(body: Any) -> Request:
+def _parse_body(body: Any) -> Request:
     if body["request"] == "snapshot":
         return SnapshotRequest(f"{body['exchange']}:{body['symbol']}", int(body["timestamp"]))
     if body["request"] == "reconnect":

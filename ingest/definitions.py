@@ -1,4 +1,4 @@
-"""What an exchange lists, compared with what is known: listed, changed and delisted instruments."""
+"""Compare an exchange's listing with the known instruments: what was listed, changed or delisted."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -7,12 +7,12 @@ from typing import NamedTuple
 from ingest.exchanges.listing import Listing
 from schemas.instruments import Instrument
 
-_MISSES = 2  # listings in a row that must lack an instrument until it counts as gone
-_FEW = 10  # entries: below, each listing is taken as it is
+_MISSES = 2  # listings in a row that must lack an instrument for it to count as delisted
+_FEW = 10  # entries: a listing that was smaller is not checked for a sudden drop
 
 
 class Changes(NamedTuple):
-    """Since the listing before. `delisted`: each with the reason."""
+    """Differences from the previous listing. `delisted`: each instrument with the reason."""
 
     listed: list[Instrument]
     changed: list[Instrument]
@@ -20,7 +20,7 @@ class Changes(NamedTuple):
 
 
 class Definitions:
-    """The instruments of one feed that are open, by canonical symbol (`known`)."""
+    """The open instruments of one feed. `known`: by canonical symbol."""
 
     def __init__(self) -> None:
         self.known: dict[str, Instrument] = {}
@@ -29,24 +29,24 @@ class Definitions:
 
     @property
     def doubtful(self) -> bool:
-        """Whether an instrument was missing in the last listing, and the next one decides."""
+        """Whether the last listing lacked an instrument for the first time, so that the next one decides."""
         return bool(self._misses)
 
     def plausible(self, listing: Listing) -> bool:
-        """Whether a listing may stand for what exists: it is not empty, nor suddenly less than half of the last one.
+        """Whether a listing may be believed: it is not empty, and no query returned less than half of the last time.
 
-        What is told a second time in a row is believed, unless it is nothing at all.
+        A listing that stays small is believed the second time; an empty one never is.
         """
         before, self._sizes = self._sizes, listing.sizes if listing.sizes.total() else self._sizes
         if not listing.sizes.total():
             return False
-        return all(size < _FEW or 2 * listing.sizes[asked] >= size for asked, size in _both(before, listing.sizes))
+        return all(size < _FEW or 2 * listing.sizes[query] >= size for query, size in _common(before, listing.sizes))
 
     def compare(self, listing: Listing) -> Changes:
-        """Take over a plausible listing. An instrument is gone once it is closed, or missing for the second time."""
+        """Apply a plausible listing. An instrument is delisted once it is closed, or missing for the second time."""
         changes = Changes([], [], [])
         for symbol, known in list(self.known.items()):
-            if reason := self._gone(symbol, known, listing):
+            if reason := self._delisting_reason(symbol, known, listing):
                 del self.known[symbol]
                 self._misses.pop(symbol, None)
                 changes.delisted.append((known, reason))
@@ -59,14 +59,14 @@ class Definitions:
                 (changes.listed if known_as is None else changes.changed).append(found)
         return changes
 
-    def _gone(self, symbol: str, known: Instrument, listing: Listing) -> str:
-        """Why an instrument is gone; empty: it is not."""
+    def _delisting_reason(self, symbol: str, known: Instrument, listing: Listing) -> str:
+        """Return why an instrument is delisted; empty if it is not."""
         found = listing.get(symbol)
         if found is None and known.exchange_symbol not in listing.skipped:
             self._misses[symbol] += 1
-            return "not listed any more" if self._misses[symbol] >= _MISSES else ""
+            return "no longer listed" if self._misses[symbol] >= _MISSES else ""
         self._misses.pop(symbol, None)
-        if found is None:  # listed, but the entry cannot be used: what was known of it still holds
+        if found is None:  # listed, but with an unusable entry: keep the known definition
             return ""
         if found.status == "closed":
             return "closed"
@@ -74,6 +74,6 @@ class Definitions:
         return f"renamed to {found.exchange_symbol}" if renamed else ""
 
 
-def _both(before: Counter[str], now: Counter[str]) -> Iterator[tuple[str, int]]:
-    """What was asked for both times, with the size of then."""
-    return ((asked, size) for asked, size in before.items() if asked in now)
+def _common(before: Counter[str], now: Counter[str]) -> Iterator[tuple[str, int]]:
+    """Yield the queries of both listings, with their earlier sizes."""
+    return ((query, size) for query, size in before.items() if query in now)

@@ -1,4 +1,4 @@
-"""One feed: its instruments, the connections that carry them, snapshots, its clock."""
+"""Ingest one feed: its instruments and their connections, book snapshots, and the exchange's clock."""
 
 import asyncio
 import itertools
@@ -21,7 +21,8 @@ from ingest.raw_writer import RawWriter
 from ingest.rest import Rest
 from ingest.retry_after import Gate
 from ingest.snapshots import Snapshots
-from ingest.supervision import delay_after, supervise
+from ingest.supervision import backoff_delay, supervise
+from ingest.timings import Timings
 from ingest.watchdog import Watchdog
 from schemas.errors import ExchangeError
 from schemas.instruments import Instrument
@@ -30,223 +31,227 @@ from schemas.settings import Endpoint, Settings
 
 log = structlog.get_logger(__name__)
 
-_CLOCK_EVERY = 60.0  # s between two looks at the exchange's clock
-_GATHER = 1.0  # s in which announcements gather until the definitions are read again
-_APART = 10.0  # s at least between two readings that announcements cause
+_GATHER = 1.0  # s for which announcements are collected before the definitions are read
 
 
 class FeedManager:
-    """Ingest one feed: `run` goes on until cancelled. `request_snapshot` and `reconnect` serve the control topic."""
+    """Manager of one feed. The control topic's requests arrive as `request_snapshot` and `reconnect`."""
 
     def __init__(
         self,
-        exchange: Connector,
+        connector: Connector,
         settings: Settings,
+        timings: Timings,
         writer: RawWriter,
         session: aiohttp.ClientSession,
         on_clock: Callable[[str, int], None] = lambda feed, offset: None,
     ) -> None:
-        """`on_clock(feed, offset)` is told by how much the exchange's clock is ahead of ours, µs."""
-        endpoint = settings.endpoints.get(exchange.name, Endpoint())
-        self.name = exchange.name
-        self._exchange = exchange
-        self._address = (endpoint.ws or exchange.ws).rstrip("/")
-        self._selection = settings.selection_of(exchange.name)
-        self._silent_s = settings.channel_timeout_s
+        """`on_clock(feed, offset)` receives by how many µs the exchange's clock is ahead of ours."""
+        endpoint = settings.endpoints.get(connector.name, Endpoint())
+        self.name = connector.name
+        self._connector = connector
+        self._timings = timings
+        self._address = (endpoint.ws or connector.ws).rstrip("/")
+        self._selection = settings.selection_of(connector.name)
+        self._channel_timeout_s = settings.channel_timeout_s
         self._refresh_s = settings.instruments_refresh_s
         self._writer = writer
         self._on_clock = on_clock
-        base = endpoint.rest or exchange.rest
-        self._rest = Rest(exchange.name, base, exchange.weight_per_minute, session, self._on_rate_limit)
-        self._connects = AsyncLimiter(*exchange.connects)
+        base = endpoint.rest or connector.rest
+        self._rest = Rest(connector.name, base, connector.weight_per_minute, session, self._on_rate_limit)
+        self._connects = AsyncLimiter(*connector.connect_rate)
         self._gate = Gate()
-        self._news = asyncio.Event()
+        self._announced = asyncio.Event()
         self._definitions = Definitions()
         self._instruments: dict[str, Instrument] = {}  # by key
-        self._carriers: ConnectionPool | None = None
+        self._pool: ConnectionPool | None = None
         self._snapshots: Snapshots | None = None
-        self._log = log.bind(feed=exchange.name, exchange=exchange.feed.exchange)
+        self._log = log.bind(feed=connector.name, exchange=connector.feed.exchange)
 
     async def run(self) -> None:
-        """Go on until cancelled; an error of one part is that part's alone."""
+        """Ingest until cancelled. An error in one part restarts only that part."""
         if not self._selection:
-            self._log.warning("no symbol of the settings is of this feed's kinds", kinds=self._exchange.feed.kinds)
+            self._log.warning("no configured symbol is available on this feed", kinds=self._connector.feed.kinds)
             return
         self._definitions, self._instruments = Definitions(), {}
         listing = await self._first_listing()
         async with asyncio.TaskGroup() as tasks:
-            self._snapshots = Snapshots(tasks, self._fetch)
-            self._carriers = self._made_carriers(tasks)
-            self._begin(listing)
-            tasks.create_task(supervise("clock", self._watch_clock, self._log))
-            tasks.create_task(supervise("definitions", self._refresh, self._log))
-            if self._exchange.news_path:
-                news = Announcements(self._exchange, self._address, self._selection, self._gate, self._news.set)
-                tasks.create_task(supervise("announcements", news.run, self._log))
+            self._snapshots = Snapshots(tasks, self._fetch_snapshot, self._timings)
+            self._pool = self._make_pool(tasks)
+            self._add_first(listing)
+            tasks.create_task(supervise("clock", self._compare_clock, self._log))
+            tasks.create_task(supervise("definitions", self._refresh_definitions, self._log))
+            if self._connector.announcement_path:
+                announcements = Announcements(
+                    self._connector, self._address, self._selection, self._gate, self._announced.set
+                )
+                tasks.create_task(supervise("announcements", announcements.run, self._log))
 
     def request_snapshot(self, key: str, caused_at: int) -> None:
-        """Fetch this instrument's book anew, if it is one of ours. `caused_at`: µs since the epoch."""
+        """Request a fresh book snapshot of an instrument, if this feed has it. `caused_at`: µs since the epoch."""
         self._request_snapshot(key, caused_at, first=False)
 
     def reconnect(self) -> None:
-        """Move every connection to a new socket, without a break."""
-        for carrier in self._carriers or ():
-            carrier.renew("asked for by the operator")
+        """Move every connection to a new socket, without a gap."""
+        for supervisor in self._pool or ():
+            supervisor.renew("requested by the operator")
 
-    def _made_carriers(self, tasks: asyncio.TaskGroup) -> ConnectionPool:
-        exchange = self._exchange
-        paths = [path for path, channels in exchange.paths.items() if set(channels) & set(exchange.channels)]
-        books = next((path for path in paths if "books" in exchange.paths[path]), "")
-        return ConnectionPool(tasks, self._carrier, paths, books, exchange.instruments_per_connection, self._log)
+    def _make_pool(self, tasks: asyncio.TaskGroup) -> ConnectionPool:
+        connector = self._connector
+        paths = [path for path, channels in connector.paths.items() if set(channels) & set(connector.channels)]
+        books_path = next((path for path in paths if "books" in connector.paths[path]), "")
+        group_size = connector.instruments_per_connection
+        return ConnectionPool(tasks, self._make_supervisor, paths, books_path, group_size, self._log)
 
-    def _carrier(self, path: str, instruments: dict[str, Instrument]) -> ConnectionSupervisor:
+    def _make_supervisor(self, path: str, instruments: dict[str, Instrument]) -> ConnectionSupervisor:
         return ConnectionSupervisor(
-            self._exchange,
+            self._connector,
             self._address,
             path,
             instruments,
+            self._timings,
             self._writer,
             self._connects,
             self._gate,
-            Watchdog(self._silent_s),
-            self._on_books,
+            Watchdog(self._channel_timeout_s),
+            self._on_snapshot_needed,
         )
 
     # Definitions
 
     async def _first_listing(self) -> Listing:
-        """What the exchange lists of the settings; keeps trying until it answers."""
+        """Read the listing of the selected instruments, retrying until it succeeds."""
         for attempt in itertools.count():
             try:
-                found = await self._exchange.instruments(self._rest, self._selection)
+                found = await self._connector.instruments(self._rest, self._selection)
                 if self._definitions.plausible(found):
                     break
-                self._log.error("the exchange lists nothing at all: trying again")
+                self._log.error("the exchange's listing is empty: retrying")
             except ExchangeError as error:
-                self._log.error("no instrument definitions: trying again", error=str(error))
-            await asyncio.sleep(delay_after(attempt))
+                self._log.error("cannot read the instrument definitions: retrying", error=str(error))
+            await asyncio.sleep(backoff_delay(attempt))
         if missing := [symbol for symbol in self._selection.exact if symbol not in found]:
-            self._log.warning("not listed here: going on with the rest", symbols=missing)
+            self._log.warning("not listed by the exchange: continuing without them", symbols=missing)
         if self._selection.patterns:
-            self._log.info("symbols chosen by pattern", patterns=self._selection.patterns, symbols=len(found))
+            self._log.info("symbols selected by pattern", patterns=self._selection.patterns, symbols=len(found))
         for instrument in found.values():
             if instrument.status != "trading":
-                self._log.warning("not trading at present", symbol=instrument.symbol, status=instrument.status)
+                self._log.warning("not trading at the moment", symbol=instrument.symbol, status=instrument.status)
         return found
 
-    def _begin(self, listing: Listing) -> None:
+    def _add_first(self, listing: Listing) -> None:
         found = self._definitions.compare(listing).listed
         self._instruments.update((instrument.key, instrument) for instrument in found)
-        if self._carriers is not None:
-            self._carriers.add(found)
+        if self._pool is not None:
+            self._pool.add(found)
 
-    async def _refresh(self) -> None:
-        """Read the definitions again, from time to time and when the exchange announces something."""
+    async def _refresh_definitions(self) -> None:
+        """Read the definitions again, periodically and whenever the exchange announces something."""
         read_at, wait = time.monotonic(), self._refresh_s
+        min_interval = self._timings.min_refresh_interval_s
         while True:
-            announced = await self._announced(max(read_at + wait - time.monotonic(), 0))
+            announced = await self._wait_for_announcement(max(read_at + wait - time.monotonic(), 0))
             read_at = time.monotonic()
             try:
-                listing = await self._exchange.instruments(self._rest, self._selection)
+                listing = await self._connector.instruments(self._rest, self._selection)
             except ExchangeError as error:
-                self._log.warning("instrument definitions cannot be read again: the known ones hold", error=str(error))
+                self._log.warning("cannot refresh the instrument definitions: keeping the old ones", error=str(error))
             else:
                 if self._definitions.plausible(listing):
-                    self._apply(self._definitions.compare(listing))
+                    self._apply_changes(self._definitions.compare(listing))
                 else:
-                    self._log.warning("implausibly short listing: passed over", entries=dict(listing.sizes))
-            # What an announcement has put in doubt is looked at again soon.
-            wait = min(self._refresh_s, _APART) if announced and self._definitions.doubtful else self._refresh_s
-            await asyncio.sleep(max(min(_APART, self._refresh_s) - (time.monotonic() - read_at), 0))
+                    self._log.warning("implausibly short listing: ignored", entries=dict(listing.sizes))
+            # An instrument that is missing after an announcement was probably delisted: confirm that soon.
+            wait = min(self._refresh_s, min_interval) if announced and self._definitions.doubtful else self._refresh_s
+            await asyncio.sleep(max(min(min_interval, self._refresh_s) - (time.monotonic() - read_at), 0))
 
-    async def _announced(self, seconds: float) -> bool:
-        """Wait for an announcement, so long at most; whether there was one."""
+    async def _wait_for_announcement(self, seconds: float) -> bool:
+        """Wait at most the given seconds for an announcement. Return whether there was one."""
         try:
             async with asyncio.timeout(seconds):
-                await self._news.wait()
+                await self._announced.wait()
         except TimeoutError:
             return False
         await asyncio.sleep(min(_GATHER, self._refresh_s))
-        self._news.clear()
+        self._announced.clear()
         return True
 
-    def _apply(self, changes: Changes) -> None:
-        """Take up, change and drop instruments; the workers learn it by markers."""
-        if self._carriers is None:
+    def _apply_changes(self, changes: Changes) -> None:
+        """Add, change and remove instruments. Markers report it to the workers."""
+        if self._pool is None:
             return
         now = time.time_ns()
         for instrument, reason in changes.delisted:
-            self._carriers.remove(instrument)
+            self._pool.remove(instrument)
             del self._instruments[instrument.key]
             if self._snapshots is not None:
                 self._snapshots.forget(instrument.key)
-            self._writer.marker(now, instrument.key, Delisted(reason=reason))
+            self._writer.write_marker(now, instrument.key, Delisted(reason=reason))
             self._log.warning("delisted", symbol=instrument.symbol, reason=reason)
         for instrument in changes.changed:
             before = self._instruments[instrument.key]
             self._instruments[instrument.key] = instrument
-            self._carriers.change(instrument)
-            self._writer.marker(now, instrument.key, Definition(instrument))
+            self._pool.change(instrument)
+            self._writer.write_marker(now, instrument.key, Definition(instrument))
             self._log.warning("definition changed", symbol=instrument.symbol, changes=_difference(before, instrument))
         for instrument in changes.listed:
             self._instruments[instrument.key] = instrument
-            self._writer.marker(now, instrument.key, Definition(instrument))
-            self._writer.marker(now, instrument.key, Listed(reason="new in the exchange's listing"))
+            self._writer.write_marker(now, instrument.key, Definition(instrument))
+            self._writer.write_marker(now, instrument.key, Listed(reason="new in the exchange's listing"))
             self._log.info("listed", symbol=instrument.symbol, status=instrument.status)
-        self._carriers.add(changes.listed)
+        self._pool.add(changes.listed)
 
     # Books
 
-    def _on_books(self, key: str) -> None:
-        """A books stream flows whose snapshot does not come by itself."""
+    def _on_snapshot_needed(self, key: str) -> None:
         self._request_snapshot(key, time.time_ns() // 1000, first=True)
 
     def _request_snapshot(self, key: str, caused_at: int, first: bool) -> None:
-        if self._snapshots is not None and self._carriers is not None and self._carriers.of_books(key) is not None:
+        if self._snapshots is not None and self._pool is not None and self._pool.books_supervisor(key) is not None:
             self._snapshots.request(key, caused_at, first)
 
-    async def _fetch(self, key: str) -> int:
+    async def _fetch_snapshot(self, key: str) -> int:
         instrument = self._instruments[key]
-        if self._exchange.snapshots != "rest":
-            if connection := self._connection_of_books(key):
+        if self._connector.snapshots != "rest":
+            if connection := self._books_connection(key):
                 connection.request_snapshot(instrument.exchange_symbol)
             return time.time_ns()
-        body = await self._exchange.snapshot(self._rest, instrument.exchange_symbol)
+        body = await self._connector.snapshot(self._rest, instrument.exchange_symbol)
         now = time.time_ns()
-        connection = self._connection_of_books(key)
-        if connection is not None and connection.open:  # else it is of a time before the next connection's
-            levels = self._exchange.seed_levels()
-            self._writer.marker(now, key, Definition(self._instruments[key], levels))
-            self._writer.frame(now, key, body)
+        connection = self._books_connection(key)
+        if connection is not None and connection.open:  # else the next connection requests its own
+            levels = self._connector.seed_levels()
+            self._writer.write_marker(now, key, Definition(self._instruments[key], levels))
+            self._writer.write_frame(now, key, body)
         return now
 
-    def _connection_of_books(self, key: str) -> Connection | None:
-        carrier = self._carriers.of_books(key) if self._carriers is not None else None
-        return carrier.connection if carrier is not None else None
+    def _books_connection(self, key: str) -> Connection | None:
+        supervisor = self._pool.books_supervisor(key) if self._pool is not None else None
+        return supervisor.connection if supervisor is not None else None
 
     # Health
 
     def _mark_all(self, marker: Markers) -> None:
         now = time.time_ns()
         for key in self._instruments:
-            self._writer.marker(now, key, marker)
+            self._writer.write_marker(now, key, marker)
 
     def _on_rate_limit(self, status: int, seconds: float) -> None:
         self._mark_all(RateLimited(status=status, seconds=seconds, where="rest"))
 
-    async def _watch_clock(self) -> None:
+    async def _compare_clock(self) -> None:
         while True:
             try:
-                clock = await compare_clock(self._exchange, self._rest)
+                clock = await compare_clock(self._connector, self._rest)
             except ExchangeError as error:
-                self._log.warning("the exchange's clock cannot be compared", error=str(error))
+                self._log.warning("cannot compare the exchange's clock", error=str(error))
             else:
                 self._mark_all(Clock(offset=clock.offset, round_trip=clock.round_trip))
                 self._on_clock(self.name, clock.offset)
-            await asyncio.sleep(_CLOCK_EVERY)
+            await asyncio.sleep(self._timings.clock_interval_s)
 
 
 def _difference(before: Instrument, now: Instrument) -> dict[str, str]:
-    """Each field that changed: what it was and is."""
+    """Return each field that changed, as `old → new`."""
     old, new = before.model_dump(), now.model_dump()
     return {name: f"{old[name]} → {value}" for name, value in new.items() if value != old[name]}

@@ -1,21 +1,21 @@
-"""Make before break: the streams of one connection move to its successor, and nothing is missed or broken."""
+"""Make before break: move subscriptions from one connection to its successor, without a missing or misplaced frame."""
 
 from functools import partial
 
 from ingest.exchanges.base import Route
 from ingest.subscription import Subscription, Write, discard
 
-_HELD = 1_000_000_000  # ns: the most that one socket may be behind the other
-_FOR_GOOD = 2  # refusals of what the old connection has, after which the move does not wait for it any more
+_HOLD = 1_000_000_000  # ns: the most that one socket may lag behind the other
+_MAX_REJECTIONS = 2  # of a subscription that the old connection has, after which the handover no longer waits for it
 
 
 class Handover:
-    """Both sockets are subscribed; each stream changes over when the new one's frames can stand for the old one's.
+    """Handover between two sockets that are both subscribed. Each subscription switches over on its own.
 
-    - trades: both are written; what comes twice is dropped by its id, in the streams.
-    - quotes, and books that begin with a snapshot in the stream: the new one's first frame silences the old one.
-    - books whose snapshot comes otherwise: the new one's updates are held back until the old one has surely sent
-      what went before them, and then follow; what comes twice is dropped by its ids.
+    - Trades: both sockets' frames are written. The workers drop duplicates by trade id.
+    - Quotes, and books whose snapshot comes in the stream: the new socket's first frame silences the old one.
+    - Other books: the new socket's updates are held back until the old one has surely sent everything before them,
+      and are then written. The workers drop duplicates by update id.
     """
 
     def __init__(self, old: dict[Route, Subscription], chained: bool, write: Write) -> None:
@@ -25,65 +25,69 @@ class Handover:
         self._write = write
         self._held: dict[Route, list[tuple[int, bytes]]] = {}
         self._waiting: set[Route] = set()
-        self.over = False
+        self.finished = False
 
-    def prepare(self, stream: Subscription) -> None:
-        """Before a stream of the new connection is asked for."""
-        if self.over or stream.route.channel == "trades" or stream.route not in self._old:
+    def prepare(self, subscription: Subscription) -> None:
+        """Set up a subscription of the new connection, before it is requested."""
+        route = subscription.route
+        if self.finished or route.channel == "trades" or route not in self._old:
             return
-        self._waiting.add(stream.route)
-        stream.write = partial(self._hold if self._held_back(stream) else self._change, stream)
+        self._waiting.add(route)
+        subscription.write = partial(self._hold if self._must_hold(route) else self._switch_over, subscription)
 
-    def complete(self, streams: dict[Route, Subscription], now: int) -> bool:
-        """Let go what was held long enough; whether everything that the exchange takes flows and has changed over."""
+    def advance(self, subscriptions: dict[Route, Subscription], now: int) -> bool:
+        """Release what was held long enough. Return whether all that the exchange accepts flows and has switched over.
+
+        `now`: ns since the epoch.
+        """
         for route, held in list(self._held.items()):
-            if now - held[0][0] >= _HELD:
-                self._release(streams[route])
-        flowing = [route for route, stream in streams.items() if stream.flows(now)]
-        if any(route in self._waiting and streams[route].last_message_at for route in flowing):
+            if now - held[0][0] >= _HOLD:
+                self._release(subscriptions[route])
+        flowing = [route for route, subscription in subscriptions.items() if subscription.flows(now)]
+        if any(route in self._waiting and subscriptions[route].last_message_at for route in flowing):
             return False
-        had = [route for route in streams if self._had(route)]
-        missing = [route for route in had if not streams[route].flows(now)]
-        if any(streams[route].refusals < _FOR_GOOD for route in missing):
+        expected = [route for route in subscriptions if self._old_has(route)]
+        missing = [route for route in expected if not subscriptions[route].flows(now)]
+        if any(subscriptions[route].rejections < _MAX_REJECTIONS for route in missing):
             return False
-        # Where most of it is refused, the trouble is another, and nothing is gained by moving.
-        return bool(flowing) and 2 * len(missing) <= len(had)
+        # If most of them are rejected, the new connection itself has a problem: moving to it would gain nothing.
+        return bool(flowing) and 2 * len(missing) <= len(expected)
 
     def forget(self, route: Route) -> None:
-        """Its instrument is gone."""
+        """Drop a subscription whose instrument was removed."""
         self._held.pop(route, None)
         self._waiting.discard(route)
 
-    def _had(self, route: Route) -> bool:
-        """Whether the old connection has this stream: what was refused there is not waited for here."""
+    def _old_has(self, route: Route) -> bool:
+        """Whether the old connection has this subscription. One that was rejected there is not waited for here."""
         old = self._old.get(route)
-        return old is not None and old.acknowledged_at > 0 and not old.refusals
+        return old is not None and old.acknowledged_at > 0 and not old.rejections
 
-    def finish(self, streams: dict[Route, Subscription]) -> None:
-        """The old connection is gone: everything is the new one's."""
-        self.over = True
+    def finish(self, subscriptions: dict[Route, Subscription]) -> None:
+        """Give everything to the new connection: the old one has closed."""
+        self.finished = True
         for route in list(self._waiting):
-            self._release(streams[route])
+            self._release(subscriptions[route])
 
-    def undo(self) -> None:
-        """The new connection is given up: everything is the old one's again."""
-        for stream in self._old.values():
-            stream.write = self._write
+    def abort(self) -> None:
+        """Give everything back to the old connection: the new one has failed."""
+        for subscription in self._old.values():
+            subscription.write = self._write
 
-    def _held_back(self, stream: Subscription) -> bool:
-        return stream.route.channel == "books" and self._chained
+    def _must_hold(self, route: Route) -> bool:
+        return route.channel == "books" and self._chained
 
-    def _change(self, stream: Subscription, stamp: int, key: str, frame: bytes) -> None:
-        self._release(stream)
+    def _switch_over(self, subscription: Subscription, stamp: int, key: str, frame: bytes) -> None:
+        self._release(subscription)
         self._write(stamp, key, frame)
 
-    def _hold(self, stream: Subscription, stamp: int, key: str, frame: bytes) -> None:
-        self._held.setdefault(stream.route, []).append((stamp, frame))
+    def _hold(self, subscription: Subscription, stamp: int, key: str, frame: bytes) -> None:
+        self._held.setdefault(subscription.route, []).append((stamp, frame))
 
-    def _release(self, stream: Subscription) -> None:
-        self._waiting.discard(stream.route)
-        if old := self._old.get(stream.route):
+    def _release(self, subscription: Subscription) -> None:
+        self._waiting.discard(subscription.route)
+        if old := self._old.get(subscription.route):
             old.write = discard
-        stream.write = self._write
-        for stamp, frame in self._held.pop(stream.route, ()):
-            self._write(stamp, stream.key, frame)
+        subscription.write = self._write
+        for stamp, frame in self._held.pop(subscription.route, ()):
+            self._write(stamp, subscription.key, frame)

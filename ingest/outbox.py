@@ -1,4 +1,4 @@
-"""What one connection has to say to the exchange, within its limit: subscriptions first, repairs with what is left."""
+"""Send one connection's requests within the exchange's limit: subscriptions first, repairs with what is left."""
 
 import asyncio
 from collections import deque
@@ -8,57 +8,62 @@ from aiolimiter import AsyncLimiter
 
 from ingest.exchanges.base import Request, Route
 
-_RESERVE = 0.25  # of the limit, that repairs leave to subscriptions
-_LOOK = 1.0  # s at most between two looks whether there is room for a repair
+_RESERVE = 0.25  # of the limit, which repairs leave to subscriptions
+_MAX_CHECK_INTERVAL = 1.0  # s at most between two checks whether a repair may be sent
 
 
 class Outbox:
-    """Nobody waits for it. Bounded: one repair per stream, and subscriptions are only repeated once refused."""
+    """Queue of outgoing requests, emptied by `run`; no caller waits.
+
+    Its size is bounded: a subscription has at most one repair waiting, and is only requested again once rejected.
+    """
 
     def __init__(self, rate: tuple[float, float], send: Callable[[Request], Awaitable[None]]) -> None:
-        """`rate`: messages and seconds."""
+        """`rate`: the exchange's limit, as number of messages and seconds."""
         self._limiter = AsyncLimiter(*rate)
-        self._look = min(rate[1] / rate[0], _LOOK)
+        self._check_interval = min(rate[1] / rate[0], _MAX_CHECK_INTERVAL)
         self._send = send
-        self._first: deque[Request] = deque()
+        self._queue: deque[Request] = deque()
         self._repairs: dict[Route, list[Request]] = {}
         self._filled = asyncio.Event()
 
     def put(self, requests: Iterable[Request]) -> None:
-        self._first.extend(requests)
+        """Send these requests, in order, as soon as the limit allows."""
+        self._queue.extend(requests)
         self._filled.set()
 
-    def repair(self, route: Route, make: Callable[[], list[Request]]) -> None:
-        """Send these when there is room, unless a repair of the same stream waits already."""
+    def put_repair(self, route: Route, make: Callable[[], list[Request]]) -> None:
+        """Send these requests when the limit leaves capacity, unless a repair of the same subscription is waiting."""
         if route not in self._repairs:
             self._repairs[route] = make()
             self._filled.set()
 
     def forget(self, route: Route) -> None:
+        """Drop the waiting repair of a subscription."""
         self._repairs.pop(route, None)
 
     async def run(self) -> None:
-        """Send what comes. Never returns by itself."""
+        """Send requests until cancelled."""
         while True:
             request = await self._next()
             await self._limiter.acquire()
             await self._send(request)
 
     async def _next(self) -> Request:
-        while not self._first:
+        while not self._queue:
             self._filled.clear()
-            if self._repairs and self._room_for(next(iter(self._repairs.values()))):
-                # Together: a stream that was unsubscribed must not wait for its subscription.
-                self._first.extend(self._repairs.pop(next(iter(self._repairs))))
+            if self._repairs and self._has_capacity_for(next(iter(self._repairs.values()))):
+                # Queued together: once unsubscribed, the channel must be subscribed again without delay.
+                self._queue.extend(self._repairs.pop(next(iter(self._repairs))))
             elif self._repairs:
-                await self._wait(self._look)
+                await self._wait(self._check_interval)
             else:
                 await self._filled.wait()
-        return self._first.popleft()
+        return self._queue.popleft()
 
-    def _room_for(self, repair: list[Request]) -> bool:
-        most = self._limiter.max_rate
-        return self._limiter.has_capacity(min(len(repair) + most * _RESERVE, most))
+    def _has_capacity_for(self, repair: list[Request]) -> bool:
+        limit = self._limiter.max_rate
+        return self._limiter.has_capacity(min(len(repair) + limit * _RESERVE, limit))
 
     async def _wait(self, seconds: float) -> None:
         try:

@@ -1,4 +1,4 @@
-"""One idempotent producer that never gives up: records go to the broker in order, however long it is away."""
+"""Idempotent producer that never gives up: it sends records in order, however long the broker is unavailable."""
 
 import asyncio
 import time
@@ -16,14 +16,14 @@ from schemas.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-_TOLD_AFTER = 2.0  # s without an acknowledgement until the log says so
+_WARN_AFTER = 2.0  # s without an acknowledgement
 _RETRY = 0.5  # s between attempts to connect
-_TELL_AGAIN = 30.0  # s between log lines about the same trouble
-_STOP = 5.0  # s for a producer to end
+_WARN_AGAIN = 30.0  # s between two log lines about the same problem
+_STOP_TIMEOUT = 5.0  # s
 
 
 def producer_of(settings: Settings) -> AIOKafkaProducer:
-    """A producer for raw records, not started."""
+    """Return a producer for raw records, not started."""
     return AIOKafkaProducer(
         bootstrap_servers=settings.kafka,
         acks="all",
@@ -37,24 +37,26 @@ def producer_of(settings: Settings) -> AIOKafkaProducer:
 
 
 async def partition_counts(producer: AIOKafkaProducer, topics: Iterable[str]) -> dict[str, int]:
-    """The number of partitions by topic; 0 where there is no such topic."""
+    """Return the number of partitions of each topic, 0 for a topic that does not exist."""
     cluster = await producer.client.fetch_all_metadata()
     return {topic: len(cluster.partitions_for_topic(topic) or ()) for topic in topics}
 
 
 def check_partitions(found: dict[str, int], settings: Settings) -> None:
-    """`StackError` for the first topic that is missing or has another number of partitions than the settings."""
+    """Raise `StackError` for the first topic whose number of partitions (0: missing) differs from the setting."""
     for topic, partitions in found.items():
         if partitions != settings.partitions:
             raise StackError(
-                f"topic {topic} has {partitions} partitions where the setting `partitions` says {settings.partitions}: "
-                "`marketprism topics --create`, or correct the setting"
+                f"topic {topic} has {partitions} partitions, but the setting `partitions` is {settings.partitions}: "
+                "run `marketprism topics --create`, or correct the setting"
             )
 
 
 class RetryingProducer:
-    """`send` returns once the broker has the record. A dead producer is replaced and the record sent again:
-    in that rare case one that was written without our hearing of it stands twice, which the books' sequence rules drop.
+    """Producer whose `send` returns once the broker has acknowledged the record.
+
+    A failed producer is replaced and its record sent again. In the rare case that the broker had written the record
+    without our receiving the acknowledgement, it is a duplicate, which the books' sequence rules drop.
     """
 
     def __init__(self, settings: Settings, topics: Iterable[str]) -> None:
@@ -62,12 +64,13 @@ class RetryingProducer:
         self._topics = tuple(topics)
         self._producer: AIOKafkaProducer | None = None
         self._lock = asyncio.Lock()
-        self._told: dict[str, float] = {}
-        self.away = False
+        self._warned_at: dict[str, float] = {}
+        self.unavailable = False
 
     async def send(self, topic: str, partition: int, record: Record) -> None:
+        """Send a record, retrying indefinitely. `StackError` if the topics do not fit the settings."""
         while True:
-            producer = await self._ready()
+            producer = await self._ready_producer()
             try:
                 acknowledgement = await producer.send(
                     topic, record.value, partition=partition, timestamp_ms=record.timestamp_ms
@@ -75,49 +78,50 @@ class RetryingProducer:
                 if await self._acknowledged(producer, acknowledgement):
                     return
             except KafkaError as error:
-                self._tell("the broker refuses records: a new producer tries again", error=repr(error), topic=topic)
+                self._warn("the broker rejected records: retrying with a new producer", error=repr(error), topic=topic)
                 await asyncio.sleep(_RETRY)
-                await self._replace(producer)
+                await self._discard(producer)
 
     async def close(self) -> None:
+        """Stop the producer. Records still in flight are flushed, for a few seconds at most."""
         async with self._lock:
             producer, self._producer = self._producer, None
             if producer is not None:
                 await _stop(producer)
 
     async def _acknowledged(self, producer: AIOKafkaProducer, acknowledgement: "asyncio.Future[Any]") -> bool:
-        """Wait, and say when it takes long. False: the producer was replaced meanwhile."""
+        """Wait for the acknowledgement, and warn while it is late. Return False if the producer was replaced."""
         while not acknowledgement.done():
-            await asyncio.wait({acknowledgement}, timeout=_TOLD_AFTER)
+            await asyncio.wait({acknowledgement}, timeout=_WARN_AFTER)
             if not acknowledgement.done():
                 if producer is not self._producer:
                     return False
-                self._is_away()
+                self._on_unavailable()
         acknowledgement.result()
-        self._is_back()
+        self._on_available()
         return True
 
-    async def _ready(self) -> AIOKafkaProducer:
+    async def _ready_producer(self) -> AIOKafkaProducer:
         async with self._lock:
             while self._producer is None:
-                self._producer = await self._started()
+                self._producer = await self._start()
                 if self._producer is None:
                     await asyncio.sleep(_RETRY)
             return self._producer
 
-    async def _started(self) -> AIOKafkaProducer | None:
+    async def _start(self) -> AIOKafkaProducer | None:
         producer = producer_of(self._settings)
-        # Else a batch that is older than the request timeout fails when its partition has no leader for a moment, as
-        # at the broker's return; its sequence number is used up then, and every later batch is refused.
+        # By default a batch older than the request timeout fails if its partition has no leader at that moment, as when
+        # the broker returns. Its sequence number is then used up, and the broker rejects every later batch.
         producer._message_accumulator._batch_ttl = float("inf")
         try:
             await producer.start()
-            if missing := await self._missing(producer):
-                self._tell("topics are missing: `marketprism topics --create` creates them; waiting", topics=missing)
+            if missing := await self._missing_topics(producer):
+                self._warn("topics are missing, waiting: run `marketprism topics --create`", topics=missing)
                 await producer.stop()
                 return None
         except (KafkaError, OSError) as error:
-            self._is_away(error)
+            self._on_unavailable(error)
             await producer.stop()
             return None
         except BaseException:
@@ -125,37 +129,37 @@ class RetryingProducer:
             raise
         return producer
 
-    async def _missing(self, producer: AIOKafkaProducer) -> list[str]:
+    async def _missing_topics(self, producer: AIOKafkaProducer) -> list[str]:
         found = await partition_counts(producer, self._topics)
         check_partitions({topic: partitions for topic, partitions in found.items() if partitions}, self._settings)
         return [topic for topic, partitions in found.items() if not partitions]
 
-    async def _replace(self, producer: AIOKafkaProducer) -> None:
+    async def _discard(self, producer: AIOKafkaProducer) -> None:
         async with self._lock:
             if self._producer is producer:
                 self._producer = None
                 await _stop(producer)
 
-    def _is_away(self, error: BaseException | None = None) -> None:
+    def _on_unavailable(self, error: BaseException | None = None) -> None:
         more = {"error": str(error)} if error else {}
-        self._tell("the broker does not answer: buffering, and trying again", **more)
-        self.away = True
+        self._warn("the broker does not answer: buffering and retrying", **more)
+        self.unavailable = True
 
-    def _is_back(self) -> None:
-        if self.away:
+    def _on_available(self) -> None:
+        if self.unavailable:
             log.info("the broker is back", kafka=self._settings.kafka)
-        self.away = False
-        self._told.clear()
+        self.unavailable = False
+        self._warned_at.clear()
 
-    def _tell(self, event: str, **more: Any) -> None:
+    def _warn(self, event: str, **more: Any) -> None:
         now = time.monotonic()
-        if now - self._told.get(event, -_TELL_AGAIN) >= _TELL_AGAIN:
-            self._told[event] = now
+        if now - self._warned_at.get(event, -_WARN_AGAIN) >= _WARN_AGAIN:
+            self._warned_at[event] = now
             log.warning(event, kafka=self._settings.kafka, **more)
 
 
 async def _stop(producer: AIOKafkaProducer) -> None:
     try:
-        await asyncio.wait_for(producer.stop(), _STOP)
+        await asyncio.wait_for(producer.stop(), _STOP_TIMEOUT)
     except (TimeoutError, KafkaError) as error:
-        log.warning("the producer did not end in order", error=repr(error))
+        log.warning("the producer did not stop cleanly", error=repr(error))

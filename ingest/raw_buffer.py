@@ -1,4 +1,4 @@
-"""Lines on their way to the broker: in order per partition, within a bound, losses marked where they happened."""
+"""Buffer of lines waiting for the broker: ordered within a partition, bounded, with losses marked in place."""
 
 from collections import deque
 from typing import NamedTuple
@@ -7,13 +7,13 @@ from schemas.limits import MAX_RECORD
 from schemas.markers import Lost, Markers, Tick
 from schemas.raw import encode_line, encode_marker
 
-_OVERHEAD = 50  # bytes that a line costs beyond its own
-_RESUME = 0.9  # of the bound: room enough not to stop again at once
-_MARKERS = 1.25  # of the bound: past it markers are dropped as well, as they gather while connections come and go
+_OVERHEAD = 50  # bytes of memory that a line takes beyond its own
+_RESUME = 0.9  # of the limit: below it frames are buffered again, with space enough not to stop at once
+_MARKERS = 1.25  # of the limit: above it markers are dropped too, as every reconnect adds some
 
 
 class Record(NamedTuple):
-    """One raw record: its value, the first line's receipt time (ms), and what it costs the buffer."""
+    """One raw record: its value, its first line's receipt time (ms), and its cost in bytes of the buffer."""
 
     value: bytes
     timestamp_ms: int
@@ -21,7 +21,7 @@ class Record(NamedTuple):
 
 
 class Slot:
-    """The waiting lines of one partition of one topic."""
+    """Waiting lines of one partition of one topic."""
 
     __slots__ = ("lines", "partition", "topic")
 
@@ -39,20 +39,22 @@ class _Loss:
 
 
 class RawBuffer:
-    """All slots' lines and what is in flight. Past `limit` bytes frames are dropped until a tenth is free again.
+    """Buffer of all slots, including what is in flight. Above `limit` bytes frames are dropped until 10 % are free.
 
-    Each instrument that lost frames gets one `lost` marker before its next line. Markers are few and kept for longer,
-    but for ticks: `add_frame` and `add_marker` answer whether the line was taken.
+    An instrument that lost frames gets one `lost` marker before its next line. Markers are few and are buffered beyond
+    the limit, except for ticks. `add_frame` and `add_marker` return whether the line was buffered.
+    `dropped`: total number of lost frames.
     """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.size = 0
         self.dropping = False
-        self.dropped = 0  # frames, in all
+        self.dropped = 0
         self._losses: dict[str, _Loss] = {}
 
     def add_frame(self, slot: Slot, stamp: int, key: str, frame: bytes) -> bool:
+        """Add a frame. `stamp`: receipt time, ns since the epoch."""
         line = encode_line(stamp, key, frame)
         if self.dropping or self.size + len(line) + _OVERHEAD > self.limit:
             self._drop(slot, stamp, key)
@@ -62,18 +64,19 @@ class RawBuffer:
         return True
 
     def add_marker(self, slot: Slot, stamp: int, key: str, marker: Markers) -> bool:
+        """Add a marker. `stamp`: ns since the epoch."""
         if self.dropping:
             if isinstance(marker, Tick):
                 return False
             if self.size > self.limit * _MARKERS:
                 self._drop(slot, stamp, key)
                 return False
-            self._tell_loss(key)
+            self._mark_loss(key)
         self._append(slot, encode_marker(stamp, key, marker))
         return True
 
     def take(self, slot: Slot) -> Record | None:
-        """The next record of a slot, or nothing. Its bytes count until it is settled."""
+        """Remove and return the next record of a slot, if any. It counts towards the size until it is released."""
         lines = slot.lines
         if not lines:
             return None
@@ -85,13 +88,13 @@ class RawBuffer:
         stamp = int(taken[0][: taken[0].index(b"\t")])
         return Record(b"".join(taken), stamp // 1_000_000, size + len(taken) * _OVERHEAD)
 
-    def settle(self, record: Record) -> None:
-        """The broker has it: room again."""
+    def release(self, record: Record) -> None:
+        """Free the space of a record that the broker has acknowledged."""
         self.size -= record.cost
         if self.dropping and self.size <= self.limit * _RESUME:
             self.dropping = False
             for key in list(self._losses):
-                self._tell_loss(key)
+                self._mark_loss(key)
 
     def _append(self, slot: Slot, line: bytes) -> None:
         self.size += len(line) + _OVERHEAD
@@ -104,7 +107,7 @@ class RawBuffer:
         loss.frames += 1
         loss.stamp = stamp
 
-    def _tell_loss(self, key: str) -> None:
+    def _mark_loss(self, key: str) -> None:
         if loss := self._losses.pop(key, None):
-            reason = "the broker was away for longer than the buffer lasts"
+            reason = "the broker was unavailable for longer than the buffer lasts"
             self._append(loss.slot, encode_marker(loss.stamp, key, Lost(frames=loss.frames, reason=reason)))

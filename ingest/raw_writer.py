@@ -1,4 +1,4 @@
-"""Frames and markers into the raw topics: batched per partition, never reordered, never blocking the reader."""
+"""Write frames and markers to the raw topics: batched per partition, never reordered, never blocking the caller."""
 
 import asyncio
 import time
@@ -17,14 +17,14 @@ from schemas.topics import raw_topic
 
 log = structlog.get_logger(__name__)
 
-_DRAIN = 10.0  # s that the end waits for the broker to take what is buffered
+_DRAIN_TIMEOUT = 10.0  # s
 
 
 class RawWriter:
-    """`async with RawWriter(…)`: takes frames at once, hands them to the broker in the background.
+    """Writer of all raw topics: `async with RawWriter(…)`. Lines are buffered at once and sent in the background.
 
-    The first frame after a quiet moment leaves at once; while frames keep coming a partition gets a record each
-    `linger_ms`, or as fast as the broker acknowledges.
+    The first line after a pause is sent at once. While lines keep coming, a partition gets a record every `linger_ms`,
+    or as fast as the broker acknowledges them.
     """
 
     def __init__(self, settings: Settings, feeds: Iterable[Feed]) -> None:
@@ -40,26 +40,26 @@ class RawWriter:
         }
         self._filled = {slot: asyncio.Event() for slots in self._slots.values() for slot in slots}
         self._by_key: dict[str, Slot] = {}
-        self._delivery = RetryingProducer(settings, dict.fromkeys(slot.topic for slot in self._filled))
+        self._producer = RetryingProducer(settings, dict.fromkeys(slot.topic for slot in self._filled))
         self._tasks: list[asyncio.Task[None]] = []
 
-    def frame(self, local_timestamp: int, key: str, frame: bytes) -> None:
-        """A frame or snapshot as it came. `local_timestamp`: ns since the epoch; `key`: `exchange:symbol`."""
+    def write_frame(self, local_timestamp: int, key: str, frame: bytes) -> None:
+        """Write a frame or snapshot as received. `local_timestamp`: ns since the epoch; `key`: `exchange:symbol`."""
         slot = self._by_key.get(key) or self._slot(key)
         was_dropping = self._buffer.dropping
         if self._buffer.add_frame(slot, local_timestamp, key, frame):
             self._filled[slot].set()
         elif not was_dropping:
-            log.error("the buffer is full: frames are lost until the broker is back", bytes=self._buffer.size)
+            log.error("buffer full: dropping frames until the broker is back", bytes=self._buffer.size)
 
-    def marker(self, local_timestamp: int, key: str, marker: Markers) -> None:
-        """Write a marker."""
+    def write_marker(self, local_timestamp: int, key: str, marker: Markers) -> None:
+        """Write a marker. `local_timestamp`: ns since the epoch; `key`: `exchange:symbol`."""
         slot = self._by_key.get(key) or self._slot(key)
         if self._buffer.add_marker(slot, local_timestamp, key, marker):
             self._filled[slot].set()
 
-    async def failed(self) -> None:
-        """Raises what ended the writing, if ever anything does."""
+    async def wait_for_failure(self) -> None:
+        """Wait until a background task fails, and raise its error."""
         done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_EXCEPTION)
         for task in done:
             task.result()
@@ -78,14 +78,14 @@ class RawWriter:
         for task in writers:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._delivery.close()
+        await self._producer.close()
 
     async def _drain(self, writers: list["asyncio.Task[None]"]) -> None:
-        deadline = time.monotonic() + _DRAIN
+        deadline = time.monotonic() + _DRAIN_TIMEOUT
         while self._buffer.size and time.monotonic() < deadline and not any(task.done() for task in writers):
             await asyncio.sleep(0.01)
         if self._buffer.size:
-            log.error("ended with frames that the broker did not take", bytes=self._buffer.size)
+            log.error("stopped before the broker acknowledged all frames", bytes=self._buffer.size)
 
     def _slot(self, key: str) -> Slot:
         slot = self._slots[split_key(key)[0]][partition_of(key, self._partitions)]
@@ -101,20 +101,20 @@ class RawWriter:
             if record is None:
                 filled.clear()
                 continue
-            await self._delivery.send(slot.topic, slot.partition, record)
-            self._settle(record)
+            await self._producer.send(slot.topic, slot.partition, record)
+            self._release(record)
             await asyncio.sleep(max(began + self._linger - loop.time(), 0))
 
-    def _settle(self, record: Record) -> None:
+    def _release(self, record: Record) -> None:
         was_dropping = self._buffer.dropping
-        self._buffer.settle(record)
+        self._buffer.release(record)
         if was_dropping and not self._buffer.dropping:
-            log.warning("room in the buffer again; `lost` markers tell the gaps", frames_lost=self._buffer.dropped)
-            for filled in self._filled.values():  # the markers may stand in any of them
+            log.warning("buffer drained: losses are recorded as `lost` markers", frames_lost=self._buffer.dropped)
+            for filled in self._filled.values():  # the markers may be in any of them
                 filled.set()
 
     async def _tick(self) -> None:
-        """Stream time: a marker each second to every partition, also where nothing else comes."""
+        """Write a tick marker to every partition every second: stream time, even where no data arrives."""
         while True:
             await asyncio.sleep(1 - time.time() % 1)
             now = time.time_ns()

@@ -1,4 +1,4 @@
-"""How long an exchange wants to be left alone: read from a refusal's status, headers and body."""
+"""Read from a rejection's status, headers and body how long the exchange wants us to wait."""
 
 import asyncio
 import re
@@ -13,61 +13,65 @@ from websockets.exceptions import InvalidStatus
 
 LONGEST = 3 * 86_400.0  # s: the longest ban that an exchange documents
 _SHORTEST = 1.0
-_DEFAULTS = {403: 300.0, 418: 120.0}  # s, where nothing is said; a web application firewall counts over 5 minutes
+_DEFAULTS = {403: 300.0, 418: 120.0}  # s, if no time is stated; a web application firewall counts over 5 minutes
 _DEFAULT = 60.0
-_REFUSALS = frozenset({403, 418, 429})
+_REJECTIONS = frozenset({403, 418, 429})
 # "Too many requests" comes with HTTP 200 or 400 as well. OKX, Deribit and HTX; their codes do not collide.
 _CODES = frozenset({"50011", "50013", "50040", "50061", "10028", "1032", "too-many-requests", "too-many-request"})
-_ERROR_SIZE = 4096  # bytes: a longer body is no error
+_ERROR_SIZE = 4096  # bytes: a longer body is not an error
 _UNTIL = re.compile(rb"until\D{0,20}(\d{10,16})(?!\d)")
-_MARGIN = 0.5  # s added to a moment: our way of reading the exchange's clock is not exact
+_MARGIN = 0.5  # s added to a stated moment, as we know the exchange's clock only roughly
 
 
-def wait_of(status: int, headers: Mapping[str, str], body: bytes, now: float | None = None) -> float | None:
-    """Seconds to wait if this answer says that there were too many requests, else None. `now`: s since the epoch."""
+def requested_wait(status: int, headers: Mapping[str, str], body: bytes, now: float | None = None) -> float | None:
+    """Return the seconds to wait if this answer says that there were too many requests, else None.
+
+    `now`: s since the epoch.
+    """
     error = _error(body)
-    if status not in _REFUSALS and not (_codes(error) & _CODES):
+    if status not in _REJECTIONS and not (_codes(error) & _CODES):
         return None
-    # Where the answer tells the exchange's time, the end of a ban is compared with that: our clock may be wrong.
+    # If the answer states the exchange's time, the end of a ban is compared with that: our clock may be wrong.
     here = _date(headers.get("Date", "")) or (time.time() if now is None else now)
-    told = [seconds for seconds in _told(headers, error, body, here) if seconds is not None]
-    if not told:
+    stated = [seconds for seconds in _stated_waits(headers, error, body, here) if seconds is not None]
+    if not stated:
         return _DEFAULTS.get(status, _DEFAULT)
-    return min(max(*told, _SHORTEST), LONGEST)
+    return min(max(*stated, _SHORTEST), LONGEST)
 
 
-def wait_of_handshake(error: InvalidStatus) -> float:
-    """The same for a WebSocket handshake that was refused; 0: no wait was asked for."""
+def handshake_wait(error: InvalidStatus) -> float:
+    """Return the seconds to wait after a rejected WebSocket handshake; 0 if no wait was requested."""
     answer = error.response
-    return wait_of(answer.status_code, dict(answer.headers.raw_items()), bytes(answer.body or b"")) or 0.0
+    return requested_wait(answer.status_code, dict(answer.headers.raw_items()), bytes(answer.body or b"")) or 0.0
 
 
 class Gate:
-    """Hold back every request until what an exchange asked for is over."""
+    """Gate that holds back all requests until the wait that an exchange requested is over."""
 
     def __init__(self) -> None:
-        self._free_at = 0.0  # monotonic
+        self._opens_at = 0.0  # monotonic
 
     def close(self, seconds: float) -> None:
-        self._free_at = max(self._free_at, time.monotonic() + seconds)
+        """Close for at least the given seconds."""
+        self._opens_at = max(self._opens_at, time.monotonic() + seconds)
 
     @property
-    def left(self) -> float:
-        """Seconds until it is open."""
-        return max(self._free_at - time.monotonic(), 0.0)
+    def remaining(self) -> float:
+        """Seconds until it opens."""
+        return max(self._opens_at - time.monotonic(), 0.0)
 
     @property
     def closed(self) -> bool:
-        return self.left > 0
+        return self.remaining > 0
 
-    async def passed(self) -> None:
-        """Wait until it is open; it may be closed again meanwhile."""
+    async def wait_until_open(self) -> None:
+        """Wait until it is open, even if it is closed again in the meantime."""
         while self.closed:
-            await asyncio.sleep(self.left)
+            await asyncio.sleep(self.remaining)
 
 
-def _told(headers: Mapping[str, str], error: dict[str, Any], body: bytes, now: float) -> list[float | None]:
-    """Everything that names an end: the latest of it counts."""
+def _stated_waits(headers: Mapping[str, str], error: dict[str, Any], body: bytes, now: float) -> list[float | None]:
+    """Return the seconds of everything that states an end, of which the latest counts."""
     names = [name for name in headers if name.lower().endswith("retry-after")]  # X-MBX-…-RETRY-AFTER as well
     data = error.get("data")
     inner = data if type(data) is dict else {}
@@ -81,7 +85,10 @@ def _told(headers: Mapping[str, str], error: dict[str, Any], body: bytes, now: f
 
 
 def _seconds(value: Any, now: float) -> float | None:
-    """Seconds from now: of a number of seconds, a moment as epoch s, ms or µs, or an HTTP date. None: of none."""
+    """Return the seconds from `now`, or None if the value cannot be read.
+
+    It is a number of seconds, a moment (epoch s, ms or µs), or an HTTP date.
+    """
     if type(value) not in (int, float, str):
         return None
     try:
@@ -105,7 +112,7 @@ def _date(text: str) -> float | None:
 
 
 def _error(body: bytes) -> dict[str, Any]:
-    """The error that a short JSON body holds: Deribit's and the newer Binance's stand one level deeper."""
+    """Return the error in a short JSON body. Deribit's, and Binance's newer ones, are one level deeper."""
     if len(body) > _ERROR_SIZE:
         return {}
     try:

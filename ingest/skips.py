@@ -1,27 +1,27 @@
-"""Report what is skipped: once for each name and reason, and boundedly often."""
+"""Report skipped entries and frames: each name and reason once, and a limited number in total."""
 
 import structlog
 
 log = structlog.get_logger(__name__)
 
-MOST = 1000  # names and reasons per feed
-_LONGEST = 200  # characters of either
+MAX_REPORTS = 1000  # names and reasons per feed
+_MAX_LENGTH = 200  # characters of either
 
 
 class Skips:
-    """What one feed has skipped so far."""
+    """Reporter of what one feed has skipped."""
 
     def __init__(self, feed: str, exchange: str) -> None:
         self._log = log.bind(feed=feed, exchange=exchange)
-        self._told: set[tuple[str, str]] = set()
+        self._reported: set[tuple[str, str]] = set()
 
     def report(self, name: str, reason: str) -> None:
-        """Warn, unless the same was reported before."""
-        what = name[:_LONGEST], reason[:_LONGEST]
-        if what in self._told or len(self._told) > MOST:
+        """Log a warning, unless the same name and reason were reported before."""
+        skipped = name[:_MAX_LENGTH], reason[:_MAX_LENGTH]
+        if skipped in self._reported or len(self._reported) > MAX_REPORTS:
             return
-        self._told.add(what)
-        if len(self._told) > MOST:
-            self._log.warning("too many different entries are skipped: no more are reported", reported=MOST)
+        self._reported.add(skipped)
+        if len(self._reported) > MAX_REPORTS:
+            self._log.warning("too many different entries are skipped: no more are reported", reported=MAX_REPORTS)
         else:
-            self._log.warning("skipped", name=what[0], reason=what[1])
+            self._log.warning("skipped", name=skipped[0], reason=skipped[1])

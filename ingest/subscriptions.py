@@ -1,4 +1,4 @@
-"""The streams of one connection: asked for, acknowledged or refused, asked for again, mended when silent."""
+"""Subscriptions of one connection: request them, track the answers, retry rejected ones, recover silent ones."""
 
 import itertools
 import time
@@ -12,213 +12,221 @@ from ingest.outbox import Outbox
 from ingest.pending_requests import PendingRequests
 from ingest.raw_writer import RawWriter
 from ingest.subscription import Subscription
+from ingest.timings import Timings
 from ingest.watchdog import Watchdog
 from schemas.instruments import Instrument
 from schemas.markers import Refused, Resumed, Silent, Subscribed
 
 log = structlog.get_logger(__name__)
 
-_RETRY = 5.0  # s before what was refused is asked for again; doubles
-_MOST_RETRY = 300.0
-_SEED_AFTER = 2.0  # s after its acknowledgement that a book's first frame may take until its snapshot is fetched anyway
+_MAX_RETRY = 300.0  # s between two attempts to subscribe to what is rejected
+_SEED_AFTER = 2.0  # s after its acknowledgement that a book may stay without a frame until its snapshot is requested
 
 
 class Subscriptions:
-    """`streams` by route. `send(text)` goes to the socket; `on_books(stream)`: an acknowledged book needs a snapshot.
+    """All subscriptions of one connection, `by_route`. Nothing here waits for the exchange's limits: `run` does.
 
-    Nothing here waits for the exchange's limits: what is to be said goes into the outbox, which `run` empties.
+    `send(text)` sends to the socket. `on_book_flowing(subscription)` is called when a book is acknowledged and its
+    first frame has arrived, or is late: its snapshot can be requested.
     """
 
     def __init__(
         self,
-        exchange: Connector,
+        connector: Connector,
         instruments: Mapping[str, Instrument],
         channels: Iterable[str],
+        timings: Timings,
         writer: RawWriter,
-        watch: Watchdog,
+        watchdog: Watchdog,
         handover: Handover | None,
         send: Callable[[str], Awaitable[None]],
-        on_books: Callable[[Subscription], None],
+        on_book_flowing: Callable[[Subscription], None],
     ) -> None:
-        self.streams: dict[Route, Subscription] = {}
-        self._exchange = exchange
+        self.by_route: dict[Route, Subscription] = {}
+        self._connector = connector
         self._instruments = instruments
         self._channels = tuple(channels)
+        self._first_retry_s = timings.first_rejection_retry_s
         self._writer = writer
-        self._watch = watch
+        self._watchdog = watchdog
         self._handover = handover
         self._send = send
-        self._on_books = on_books
-        self._acknowledgements = PendingRequests()
+        self._on_book_flowing = on_book_flowing
+        self._pending = PendingRequests()
         self._ids = itertools.count(1)
-        self._outbox = Outbox(exchange.messages, self._say)
-        self._listed = False
-        self._log = log.bind(feed=exchange.name, exchange=exchange.feed.exchange)
+        self._outbox = Outbox(connector.message_rate, self._send_request)
+        self._list_requested = False
+        self._log = log.bind(feed=connector.name, exchange=connector.feed.exchange)
 
     async def run(self) -> None:
-        """Send what is to be said. Never returns by itself."""
+        """Send the queued requests until cancelled."""
         await self._outbox.run()
 
-    # Asking
+    # Requests
 
     def subscribe(self, symbols: Iterable[str] | None = None) -> None:
-        """All instruments, or these (the exchange's names)."""
+        """Subscribe to these instruments (the exchange's names), or to all."""
         wanted = self._instruments if symbols is None else symbols
-        self._ask(self._exchange.subscribe(wanted, self._channels, self._ids))
+        self._request(self._connector.subscribe(wanted, self._channels, self._ids))
 
-    def forget(self, symbol: str) -> None:
-        """An instrument is gone: unsubscribe it, and ask for it no more."""
-        taken = []
+    def unsubscribe(self, symbol: str) -> None:
+        """Unsubscribe from an instrument, and stop retrying its rejected channels."""
+        subscribed = []
         for channel in self._channels:
             route = Route("data", symbol, channel)
-            stream = self.streams.pop(route, None)
-            self._acknowledgements.forget(route)
+            subscription = self.by_route.pop(route, None)
+            self._pending.forget(route)
             self._outbox.forget(route)
             if self._handover is not None:
                 self._handover.forget(route)
-            if stream is not None and not stream.refused:
-                taken.append(channel)
-        if taken:
-            self._outbox.put(self._exchange.unsubscribe(symbol, taken, self._ids))
+            if subscription is not None and not subscription.rejected:
+                subscribed.append(channel)
+        if subscribed:
+            self._outbox.put(self._connector.unsubscribe(symbol, subscribed, self._ids))
 
     def request_snapshot(self, symbol: str) -> None:
         """Have the exchange send a fresh book snapshot over this connection, as soon as its limits allow."""
         route = Route("data", symbol, "books")
-        if route not in self.streams:
+        if route not in self.by_route:
             return
-        if self._exchange.snapshots == "message":
-            self._outbox.repair(route, lambda: [self._exchange.snapshot_request(symbol, self._ids)])
+        if self._connector.snapshots == "message":
+            self._outbox.put_repair(route, lambda: [self._connector.snapshot_request(symbol, self._ids)])
         else:
             self._resubscribe(route)
 
     def _resubscribe(self, route: Route) -> None:
-        self._outbox.repair(route, lambda: self._exchange.resubscribe(route.symbol, route.channel, self._ids))
+        self._outbox.put_repair(route, lambda: self._connector.resubscribe(route.symbol, route.channel, self._ids))
 
-    def _ask(self, requests: list[Request]) -> None:
+    def _request(self, requests: list[Request]) -> None:
         for request in requests:
             for route in request.routes:
-                if route not in self.streams:
+                if route not in self.by_route:
                     self._add(route)
         self._outbox.put(requests)
 
     def _add(self, route: Route) -> None:
-        stream = Subscription(self._instruments[route.symbol].key, route, self._writer.frame)
-        self.streams[route] = stream
+        subscription = Subscription(self._instruments[route.symbol].key, route, self._writer.write_frame)
+        self.by_route[route] = subscription
         if self._handover is not None:
-            self._handover.prepare(stream)
+            self._handover.prepare(subscription)
 
-    async def _say(self, request: Request) -> None:
+    async def _send_request(self, request: Request) -> None:
         if request.routes:
-            self._listed = False
-        self._acknowledgements.ask(request, time.monotonic())
+            self._list_requested = False
+        self._pending.add(request, time.monotonic())
         await self._send(request.text)
 
     # Answers
 
-    def first_frame(self, stream: Subscription) -> None:
-        if stream.route.channel == "books" and stream.acknowledged_at:
-            self._seed(stream)
+    def on_first_frame(self, subscription: Subscription) -> None:
+        """Handle the first frame of a subscription."""
+        if subscription.route.channel == "books" and subscription.acknowledged_at:
+            self._seed(subscription)
 
-    def acknowledged(self, control: Control) -> None:
+    def on_acknowledged(self, control: Control) -> None:
+        """Handle an acknowledgement, of a whole request or of single routes."""
         now, channels = time.time_ns(), dict[str, list[str]]()
-        new = self._acknowledgements.acknowledge(control.id, control.routes)
-        streams = [self.streams[route] for route in new if route in self.streams]
-        for stream in streams:
-            stream.acknowledged_at, stream.seeded = now, False
-            if not self._exchange.listing_request():  # else only the list shows what was taken
-                stream.refusals = 0
-            channels.setdefault(stream.key, []).append(stream.route.channel)
+        new = self._pending.acknowledge(control.id, control.routes)
+        subscriptions = [self.by_route[route] for route in new if route in self.by_route]
+        for subscription in subscriptions:
+            subscription.acknowledged_at, subscription.seed_requested = now, False
+            if not self._connector.subscriptions_request():  # else only the exchange's list shows what it accepted
+                subscription.rejections = 0
+            channels.setdefault(subscription.key, []).append(subscription.route.channel)
         if control.reason:
-            self._acknowledgements.refuse(control.id, control.reason, time.monotonic())
+            self._pending.reject(control.id, control.reason, time.monotonic())
         for key, names in channels.items():
-            self._writer.marker(now, key, Subscribed(channels=names))
-        for stream in streams:
-            if stream.last_message_at and stream.route.channel == "books":
-                self._seed(stream)
+            self._writer.write_marker(now, key, Subscribed(channels=names))
+        for subscription in subscriptions:
+            if subscription.last_message_at and subscription.route.channel == "books":
+                self._seed(subscription)
 
-    def refused(self, control: Control) -> None:
-        if not self._acknowledgements.refuse(control.id, control.reason, time.monotonic()):
+    def on_rejected(self, control: Control) -> None:
+        """Handle an error, about a request or about anything else."""
+        if not self._pending.reject(control.id, control.reason, time.monotonic()):
             self._log.warning("the exchange reports an error", reason=control.reason)
 
-    def listed(self, control: Control) -> None:
-        reason = "acknowledged, but not among the subscriptions that the exchange lists"
-        self._mark_refused([(route, reason) for route in self._acknowledgements.missing(control.routes)])
+    def on_subscription_list(self, control: Control) -> None:
+        """Compare the exchange's list of our subscriptions with what it has acknowledged."""
+        reason = "acknowledged, but missing from the exchange's list of subscriptions"
+        self._mark_rejected([(route, reason) for route in self._pending.pop_missing(control.routes)])
         for route in control.routes:
-            if (stream := self.streams.get(route)) and stream.acknowledged_at:
-                stream.refusals = 0
+            if (subscription := self.by_route.get(route)) and subscription.acknowledged_at:
+                subscription.rejections = 0
 
-    def _seed(self, stream: Subscription) -> None:
-        if not stream.seeded:
-            stream.seeded = True
-            self._on_books(stream)
+    def _seed(self, subscription: Subscription) -> None:
+        if not subscription.seed_requested:
+            subscription.seed_requested = True
+            self._on_book_flowing(subscription)
 
-    def _mark_refused(self, refused: list[tuple[Route, str]]) -> None:
+    def _mark_rejected(self, rejected: list[tuple[Route, str]]) -> None:
         now = time.time_ns()
-        for route, reason in refused:
-            stream = self.streams.get(route)
-            if stream is None:  # forgotten meanwhile
+        for route, reason in rejected:
+            subscription = self.by_route.get(route)
+            if subscription is None:  # unsubscribed in the meantime
                 continue
-            wait = min(_RETRY * 2**stream.refusals, _MOST_RETRY)
-            stream.acknowledged_at = 0
-            stream.refusals += 1
-            stream.retry_at = now + int(wait * 1e9)
-            self._writer.marker(now, stream.key, Refused(channels=[route.channel], reason=reason))
+            wait = min(self._first_retry_s * 2**subscription.rejections, _MAX_RETRY)
+            subscription.acknowledged_at = 0
+            subscription.rejections += 1
+            subscription.retry_at = now + int(wait * 1e9)
+            self._writer.write_marker(now, subscription.key, Refused(channels=[route.channel], reason=reason))
             about = {"symbol": route.symbol, "channel": route.channel, "reason": reason}
-            self._log.error("subscription refused", **about, again_in_s=wait)
+            self._log.error("subscription rejected", **about, retry_in_s=wait)
 
-    # Looking after
+    # Periodic work
 
-    def look_after(self) -> None:
-        """What time brings: refusals, retries, books that have nothing to say."""
-        self._mark_refused(self._acknowledgements.overdue(time.monotonic()))
-        self._ask_for_list()
+    def maintain(self) -> None:
+        """Expire pending requests, retry rejected subscriptions, and seed books that receive no updates."""
+        self._mark_rejected(self._pending.pop_rejected(time.monotonic()))
+        self._request_list()
         now = time.time_ns()
-        for stream in list(self.streams.values()):
-            if stream.retry_at and stream.retry_at <= now:
-                stream.retry_at = 0
-                self._ask(self._exchange.subscribe([stream.route.symbol], [stream.route.channel], self._ids))
-            elif stream.route.channel == "books" and stream.quiet_for(now) > _SEED_AFTER * 1e9:
-                self._seed(stream)
+        for subscription in list(self.by_route.values()):
+            route = subscription.route
+            if subscription.retry_at and subscription.retry_at <= now:
+                subscription.retry_at = 0
+                self._request(self._connector.subscribe([route.symbol], [route.channel], self._ids))
+            elif route.channel == "books" and subscription.quiet_for(now) > _SEED_AFTER * 1e9:
+                self._seed(subscription)
 
-    def shift(self, step: int) -> None:
-        """Our clock was set, by so many ns: ages stay what they are."""
-        for stream in self.streams.values():
+    def shift_times(self, step: int) -> None:
+        """Shift all times by `step` ns, by which our clock was set, so that ages stay the same."""
+        for subscription in self.by_route.values():
             for name in ("last_message_at", "acknowledged_at", "retry_at"):
-                if at := getattr(stream, name):
-                    setattr(stream, name, at + step)
+                if at := getattr(subscription, name):
+                    setattr(subscription, name, at + step)
 
-    def mend(self) -> str:
-        """Do what is due about silent streams; a reason if the connection should be changed for another."""
-        now, change = time.time_ns(), ""
-        for stream in list(self.streams.values()):
-            symbol, channel = stream.route.symbol, stream.route.channel
-            if age := self._watch.resumed(stream):
-                self._writer.marker(now, stream.key, Resumed(channel=channel, age=age // 1000))
-                self._log.info("sends again", symbol=symbol, channel=channel, after_s=age // 10**9)
-            silent = self._watch.look(stream, now)
-            if silent is None:
+    def recover_silent(self) -> str:
+        """Take the watchdog's steps for silent subscriptions. Return why to renew the connection, if at all."""
+        now, renewal = time.time_ns(), ""
+        for subscription in list(self.by_route.values()):
+            symbol, channel = subscription.route.symbol, subscription.route.channel
+            if age := self._watchdog.resumed_after(subscription):
+                self._writer.write_marker(now, subscription.key, Resumed(channel=channel, age=age // 1000))
+                self._log.info("receiving again", symbol=symbol, channel=channel, after_s=age // 10**9)
+            recovery = self._watchdog.check(subscription, now)
+            if recovery is None:
                 continue
-            age, step = silent.age, silent.step
-            self._writer.marker(now, stream.key, Silent(channel=channel, age=age // 1000, step=step))
+            age, step = recovery
+            self._writer.write_marker(now, subscription.key, Silent(channel=channel, age=age // 1000, step=step))
             about = {"symbol": symbol, "channel": channel, "for_s": age // 10**9, "step": step}
             self._log.warning("subscribed but silent", **about)
             if step == "resubscribe":
-                self._resubscribe(stream.route)
+                self._resubscribe(subscription.route)
             else:
-                change = f"{symbol} {channel} is silent"
-        return change
+                renewal = f"{symbol} {channel} is silent"
+        return renewal
 
-    def flow(self) -> bool:
-        """Whether every stream that can be had flows, and none waits to be handed over."""
+    def all_flowing(self) -> bool:
+        """Whether every accepted subscription flows, and none is still to be handed over."""
         now = time.time_ns()
         if self._handover is not None:
-            return self._handover.complete(self.streams, now)
-        return bool(self.streams) and all(stream.flows(now) for stream in self.streams.values())
+            return self._handover.advance(self.by_route, now)
+        return bool(self.by_route) and all(subscription.flows(now) for subscription in self.by_route.values())
 
-    def _ask_for_list(self) -> None:
-        """Once all is acknowledged: have the exchange list what it took."""
-        if self._listed or not self._acknowledgements.acknowledged or not self._acknowledgements.settled:
+    def _request_list(self) -> None:
+        """Request the exchange's list of our subscriptions, once all requests are answered."""
+        if self._list_requested or not self._pending.acknowledged or not self._pending.all_answered:
             return
-        self._listed = True
-        if text := self._exchange.listing_request():
+        self._list_requested = True
+        if text := self._connector.subscriptions_request():
             self._outbox.put([Request("", text, ())])

@@ -1,4 +1,4 @@
-"""Keep the parts of ingest apart: an error of one is logged, and that part alone is started again."""
+"""Isolate the parts of ingest from each other: log an error in one part, and restart only that part."""
 
 import asyncio
 import random
@@ -8,38 +8,41 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 _FIRST_DELAY = 0.5  # s before the first restart; doubles
-_MOST_DELAY = 30.0
-_HEALTHY = 60.0  # s after which the next restart is quick again
+_MAX_DELAY = 30.0
+_HEALTHY_AFTER = 60.0  # s of running after which the next restart is quick again
 
 
-async def supervise(what: str, run: Callable[[], Awaitable[None]], log: structlog.stdlib.BoundLogger) -> None:
-    """Run until it returns; after an error restart it, with jittered back-off. The same error has one traceback."""
+async def supervise(part: str, run: Callable[[], Awaitable[None]], log: structlog.stdlib.BoundLogger) -> None:
+    """Run a part until it returns; restart it after an error, with jittered back-off.
+
+    An error that repeats is logged with its traceback only once.
+    """
     failures, last = 0, ""
     while True:
         began = time.monotonic()
         try:
             return await run()
         except Exception as error:
-            failures = 0 if time.monotonic() - began > _HEALTHY else failures + 1
-            delay, text = delay_after(max(failures - 1, 0)), described(error)
+            failures = 0 if time.monotonic() - began > _HEALTHY_AFTER else failures + 1
+            delay, text = backoff_delay(max(failures - 1, 0)), describe_error(error)
             known, last = text == last, text
             log.error(
-                "failed by an error of our own: starting again",
-                what=what,
+                "internal error: restarting",
+                part=part,
                 error=text,
-                again_in_s=round(delay, 2),
+                retry_in_s=round(delay, 2),
                 exc_info=not known,
             )
         await asyncio.sleep(delay)
 
 
-def described(error: BaseException) -> str:
-    """The errors themselves, out of the groups that hold them."""
+def describe_error(error: BaseException) -> str:
+    """Return the error's text; for an exception group, that of each error in it."""
     if isinstance(error, BaseExceptionGroup):
-        return "; ".join(map(described, error.exceptions))
+        return "; ".join(map(describe_error, error.exceptions))
     return repr(error)
 
 
-def delay_after(failures: int) -> float:
-    """Exponential, with jitter: seconds before the attempt after so many failures."""
-    return float(min(_FIRST_DELAY * 2 ** min(failures, 10), _MOST_DELAY) * random.uniform(0.5, 1))
+def backoff_delay(failures: int) -> float:
+    """Return the seconds to wait after the given number of failures: exponential, with jitter."""
+    return float(min(_FIRST_DELAY * 2 ** min(failures, 10), _MAX_DELAY) * random.uniform(0.5, 1))

@@ -1,4 +1,4 @@
-"""Shared fixtures: one real broker for the session, and settings with topics of their own for each test."""
+"""Shared fixtures: one real broker per session, and settings with topics of their own for each test."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,14 +13,14 @@ from schemas.settings import Settings, load_settings
 
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """A real Apache Kafka for the whole session."""
+    """Run a real Apache Kafka for the whole session."""
     with Broker(tmp_path_factory.mktemp("kafka"), free_port()) as running:
         yield running
 
 
 @pytest.fixture
 async def settings(broker: Broker, tmp_path: Path) -> Settings:
-    """Settings with a topic prefix, a ClickHouse directory and ports of their own; the topics exist."""
+    """Return settings with a topic prefix, a ClickHouse directory and ports of their own. The topics exist."""
     made = load_settings(
         kafka=broker.bootstrap,
         topic_prefix=f"t{uuid4().hex[:8]}.",

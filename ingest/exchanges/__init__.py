@@ -1,4 +1,4 @@
-"""One file per exchange: endpoints, names, subscriptions, heartbeat, which instrument a frame belongs to."""
+"""Connectors, one file per exchange: endpoints, names, subscriptions, heartbeat, and the routes of frames."""
 
 from ingest.exchanges.base import Connector
 from ingest.exchanges.binance import BinanceSpot, BinanceUsdm
@@ -7,5 +7,5 @@ from ingest.exchanges.htx import HtxLinear, HtxSpot
 from ingest.exchanges.okx import Okx
 
 CONNECTORS: dict[str, type[Connector]] = {
-    feed.name: feed for feed in (BinanceSpot, BinanceUsdm, Okx, HtxSpot, HtxLinear, Deribit)
+    connector.name: connector for connector in (BinanceSpot, BinanceUsdm, Okx, HtxSpot, HtxLinear, Deribit)
 }

@@ -1,4 +1,4 @@
-"""What one feed's file has to say about its exchange; everything else is the same for all (`ingest/connection.py`)."""
+"""Connector: everything that differs between feeds. The rest is common to all (`ingest/connection.py`)."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -16,14 +16,14 @@ from schemas.feeds import FEEDS, Feed
 from schemas.instruments import Instrument
 from schemas.symbols import Selection, parse_symbol
 
-_REASON = 300  # characters of what an exchange says: it is written for each instrument
-_AT_ONCE = 200  # entries that are read before others have their turn
+_MAX_REASON = 300  # characters of an exchange's message, which is written once per instrument
+_ENTRIES_PER_TURN = 200  # listed entries that are parsed before other tasks get a turn
 
 
 class Route(NamedTuple):
-    """What a frame is. `symbol` is the exchange's own name, empty where the frame carries none.
+    """Kind, instrument and channel of a frame. `symbol`: the exchange's own name, empty if the frame has none.
 
-    `channel`: `trades`, `books`, `quotes`, `snapshot` (REST), or the exchange's own name of any other.
+    `channel`: `trades`, `books`, `quotes`, `snapshot` (REST), or the exchange's own name for any other.
     """
 
     kind: Literal["data", "control", "unknown"]
@@ -32,30 +32,30 @@ class Route(NamedTuple):
 
 
 CONTROL = Route("control")
-LONGEST_NAME = 256  # bytes of a frame in which its channel's name must end: names are kept, and must be few and short
+LONGEST_NAME = 256  # bytes of a frame in which its channel's name must end: names are cached, so they must be short
 UNKNOWN_FRAME = Route("unknown")
 
 
 class Control(NamedTuple):
-    """A control frame, understood. `routes` empty: the whole request `id` is meant.
+    """Parsed control frame. If `routes` is empty, it is about the whole request `id`.
 
-    An acknowledgement with a `reason` is a whole answer: what it does not name of its request is refused for that.
-    `listing`: the answer to `listing_request`; `closing`: it will cut the connection; `notice`: it announces something
-    else; `heard`: nothing to do but to send `answer` back, if there is one.
+    An acknowledgement with a `reason` is final: the routes of its request that it does not name are rejected for that
+    reason. `subscriptions`: the answer to `subscriptions_request`. `closing`: the exchange will close the connection.
+    `notice`: it announces something else. `routine`: nothing to do, except to send the `reply`, if there is one.
     """
 
-    kind: Literal["acknowledged", "refused", "listing", "closing", "notice", "heard", "unknown"]
+    kind: Literal["acknowledged", "rejected", "subscriptions", "closing", "notice", "routine", "unknown"]
     id: str = ""
     routes: tuple[Route, ...] = ()
     reason: str = ""
-    answer: str = ""
+    reply: str = ""
 
 
-NOT_UNDERSTOOD = Control("unknown")
+_NOT_AN_OBJECT = Control("unknown")
 
 
 class Request(NamedTuple):
-    """One message to the exchange and what it asks for; without `routes` no acknowledgement is awaited."""
+    """One message to the exchange, and the routes it subscribes to. Without `routes` no acknowledgement is awaited."""
 
     id: str
     text: str
@@ -63,30 +63,31 @@ class Request(NamedTuple):
 
 
 class Connector(ABC):
-    """One feed of an exchange: addresses, names, messages, limits. Rates are (count, seconds).
+    """Protocol adapter of one feed: addresses, names, messages, limits. Rates are (count, seconds).
 
-    Without state, but for what it has reported as skipped.
+    Stateless, except for what it has reported as skipped.
 
-    `depth`: levels a side that its books should have: a feed takes the least of its own that is enough, or its most.
+    `depth`: levels per side that its books should have. A feed uses the smallest depth it offers that is at least this,
+    or its largest.
     """
 
     name: ClassVar[str]
     ws: ClassVar[str]
     rest: ClassVar[str]
-    paths: ClassVar[dict[str, tuple[str, ...]]]  # the channels that each WebSocket path serves: a socket for each
-    snapshots: ClassVar[Literal["stream", "message", "rest"]]  # where a book's snapshot comes from
+    paths: ClassVar[dict[str, tuple[str, ...]]]  # channels by the WebSocket path, and so the socket, that serves them
+    snapshots: ClassVar[Literal["stream", "message", "rest"]]  # how a book's snapshot is obtained
     compression: ClassVar[Literal["deflate"] | None] = None
-    connects: ClassVar[tuple[float, float]]
-    messages: ClassVar[tuple[float, float]]
+    connect_rate: ClassVar[tuple[float, float]]
+    message_rate: ClassVar[tuple[float, float]]
     instruments_per_connection: ClassVar[int]
     weight_per_minute: ClassVar[int]
-    lifetime: ClassVar[float] = float("inf")  # s after which a connection is renewed
-    connection_timeout_s: ClassVar[float] = 30.0  # s without any frame until a connection is given up
-    ping: ClassVar[str] = ""  # text sent when idle; empty where WebSocket pings do
-    ping_after: ClassVar[float] = 20.0  # s
-    news_path: ClassVar[str] = ""  # where the exchange announces changes of its instruments; empty: nowhere
-    news_channels: ClassVar[frozenset[str]] = frozenset()  # the channels of such frames, as `route` names them
-    name_field: ClassVar[str]  # of a listed entry, that holds the exchange's own name
+    lifetime_s: ClassVar[float] = float("inf")  # s after which a connection is renewed
+    connection_timeout_s: ClassVar[float] = 30.0  # s without any frame after which a connection is closed
+    ping: ClassVar[str] = ""  # text sent when idle; empty if WebSocket pings suffice
+    ping_after_s: ClassVar[float] = 20.0  # s without any frame
+    announcement_path: ClassVar[str] = ""  # path that announces changes of instruments; empty if none
+    announcement_channels: ClassVar[frozenset[str]] = frozenset()  # channels of its frames, as `route` names them
+    name_field: ClassVar[str]  # field of a listed entry with the exchange's own name
 
     def __init__(self, channels: Iterable[str] = CHANNELS, depth: int = 400) -> None:
         self.channels = tuple(channels)
@@ -98,86 +99,86 @@ class Connector(ABC):
         return FEEDS[self.name]
 
     def decode(self, frame: bytes) -> bytes:
-        """The text of a frame as it came over the wire; what cannot be decoded as it came."""
+        """Decompress a received frame; return it unchanged if that fails."""
         return frame
 
     @abstractmethod
     def subscribe(self, symbols: Iterable[str], channels: Iterable[str], ids: Iterator[int]) -> list[Request]:
-        """The messages that subscribe these channels of these instruments (the exchange's names)."""
+        """Return the messages that subscribe to these channels of these instruments (the exchange's names)."""
 
     @abstractmethod
     def unsubscribe(self, symbol: str, channels: Iterable[str], ids: Iterator[int]) -> list[Request]:
-        """The messages that make the exchange forget these channels of one instrument; nobody waits for an answer."""
+        """Return the messages that unsubscribe from these channels of one instrument. No answer is awaited."""
 
     def resubscribe(self, symbol: str, channel: str, ids: Iterator[int]) -> list[Request]:
-        """The messages that make the exchange forget one channel of one instrument and take it up anew.
+        """Return the messages that unsubscribe from one channel of one instrument and subscribe to it again.
 
-        For `books`, where `snapshots` is `stream`, this brings a fresh snapshot.
+        For `books`, this brings a fresh snapshot if `snapshots` is `stream`.
         """
         return [*self.unsubscribe(symbol, (channel,), ids), *self.subscribe([symbol], (channel,), ids)]
 
-    def listing_request(self) -> str:
-        """A message that asks what is subscribed; empty where acknowledgements say it."""
+    def subscriptions_request(self) -> str:
+        """Return a message that requests the list of our subscriptions; empty if acknowledgements are reliable."""
         return ""
 
-    def news_requests(self, selection: Selection) -> list[str]:
-        """The messages that subscribe to announcements of instruments. Only where there is a `news_path`."""
+    def announcement_requests(self, selection: Selection) -> list[str]:
+        """Return the messages that subscribe to announcements. Only called if there is an `announcement_path`."""
         return []
 
     @abstractmethod
     def route(self, frame: bytes) -> Route:
-        """What a frame is. On the hot path: a slice and a look-up for the common forms."""
+        """Return a frame's route. On the hot path: the common forms cost a slice and a look-up."""
 
-    def control(self, frame: bytes) -> Control:
-        """Understand a frame that `route` calls control. Nothing is raised: what is odd about it is `unknown`."""
+    def parse_control(self, frame: bytes) -> Control:
+        """Parse a frame that `route` calls control. Never raises: a malformed frame is `unknown`."""
         try:
             body = orjson.loads(frame)
             if type(body) is not dict:
-                return NOT_UNDERSTOOD
-            found = self.understood(body)
+                return _NOT_AN_OBJECT
+            control = self.interpret_control(body)
         except orjson.JSONDecodeError:
-            return Control("unknown", reason="no JSON")
-        except Exception as error:  # noqa: BLE001 - whatever an exchange sends, the connection must not end by it
-            return Control("unknown", reason=repr(error)[:_REASON])
-        return found if len(found.reason) <= _REASON else found._replace(reason=found.reason[:_REASON])
+            return Control("unknown", reason="not JSON")
+        except Exception as error:  # noqa: BLE001 - no frame of an exchange may end the connection
+            return Control("unknown", reason=repr(error)[:_MAX_REASON])
+        return control if len(control.reason) <= _MAX_REASON else control._replace(reason=control.reason[:_MAX_REASON])
 
     @abstractmethod
-    def understood(self, body: dict[str, Any]) -> Control:
-        """What a control frame's object means. May raise for an odd one."""
+    def interpret_control(self, body: dict[str, Any]) -> Control:
+        """Interpret the JSON object of a control frame. May raise anything for a malformed one."""
 
     async def instruments(self, rest: Rest, selection: Selection) -> Listing:
-        """The definitions of what the exchange lists of a selection. `ExchangeError` where it gives none.
+        """Fetch the definitions of the selected instruments. `ExchangeError` if the listing cannot be read.
 
         An entry that cannot be used is skipped, and reported once.
         """
         try:
-            parts = await self.entries(rest, selection)
+            entries_by_query = await self.fetch_entries(rest, selection)
         except ExchangeError:
             raise
         except Exception as error:
-            raise ExchangeError(f"{self.name}: the listing cannot be understood: {error!r}"[:_REASON]) from error
+            raise ExchangeError(f"{self.name}: cannot parse the listing: {error!r}"[:_MAX_REASON]) from error
         listing = Listing()
-        for asked, entries in parts.items():
-            listing.sizes[asked] += len(entries)
+        for query, entries in entries_by_query.items():
+            listing.sizes[query] += len(entries)
             for number, entry in enumerate(entries):
-                self._take(listing, entry, selection)
-                if number % _AT_ONCE == 0:
-                    await asyncio.sleep(0)  # frames are waiting
+                self._add_entry(listing, entry, selection)
+                if number % _ENTRIES_PER_TURN == 0:
+                    await asyncio.sleep(0)  # let frames be read
         return listing
 
-    def _take(self, listing: Listing, entry: Any, selection: Selection) -> None:
+    def _add_entry(self, listing: Listing, entry: Any, selection: Selection) -> None:
         try:
             symbol = self.symbol_of(entry)
             if symbol not in selection:
                 return
             if parse_symbol(symbol).kind not in self.feed.kinds:
-                raise SymbolError(f"{symbol} is of a kind that this feed does not have")
+                raise SymbolError(f"{symbol} is of a kind that this feed does not serve")
             found = self.definition(symbol, entry)
             if symbol in listing and "closed" not in (listing[symbol].status, found.status):
-                raise ValueError(f"{symbol} is listed as {listing[symbol].exchange_symbol} already")
+                raise ValueError(f"{symbol} is already listed as {listing[symbol].exchange_symbol}")
             if symbol not in listing or found.status != "closed":
                 listing[symbol] = found
-        except Exception as error:  # noqa: BLE001 - one odd entry must not cost the others
+        except Exception as error:  # noqa: BLE001 - one malformed entry must not cost the others
             name = self._name_of(entry)
             listing.skipped.add(name)
             self.skips.report(name, f"{error} is missing" if isinstance(error, KeyError) else str(error) or repr(error))
@@ -187,29 +188,29 @@ class Connector(ABC):
         return name if type(name) is str and name else "an entry without a name"
 
     @abstractmethod
-    async def entries(self, rest: Rest, selection: Selection) -> dict[str, list[Any]]:
-        """All that the exchange lists, by what was asked for. May raise anything for an odd answer."""
+    async def fetch_entries(self, rest: Rest, selection: Selection) -> dict[str, list[Any]]:
+        """Fetch all entries of the exchange's listing, by query. May raise anything for a malformed answer."""
 
     @abstractmethod
     def symbol_of(self, entry: Any) -> str:
-        """The canonical symbol of a listed entry. May raise anything."""
+        """Return the canonical symbol of a listed entry. May raise anything for a malformed one."""
 
     @abstractmethod
     def definition(self, symbol: str, entry: Any) -> Instrument:
-        """A listed entry as an instrument. May raise anything; a contract size is never assumed."""
+        """Return the instrument of a listed entry. May raise anything; a contract size is never assumed."""
 
     @abstractmethod
     async def server_time(self, rest: Rest) -> int:
-        """The exchange's clock, µs since the epoch. May raise anything for an odd answer."""
+        """Return the exchange's time, µs since the epoch. May raise anything for a malformed answer."""
 
     def seed_levels(self) -> int:
-        """The levels a side at which a fetched snapshot is cut off; 0 where snapshots come in the stream."""
+        """Return the levels per side of a requested snapshot; 0 if snapshots come in the stream."""
         return 0
 
     def snapshot_request(self, symbol: str, ids: Iterator[int]) -> Request:
-        """The message that is answered with a book snapshot. Only where `snapshots` is `message`."""
+        """Return the message that requests a book snapshot. Only called if `snapshots` is `message`."""
         raise NotImplementedError
 
     async def snapshot(self, rest: Rest, symbol: str) -> bytes:
-        """The REST depth snapshot's body, as it came. Only where `snapshots` is `rest`."""
+        """Fetch a book snapshot by REST. Return the body unchanged. Only called if `snapshots` is `rest`."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Binance spot and USD-M futures (docs/protocols/binance.md §1, §2)."""
+"""Connectors for Binance spot and USD-M futures (docs/protocols/binance.md §1, §2)."""
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
@@ -19,8 +19,8 @@ _STREAMS = {"trades": "trade", "books": "depth@100ms", "quotes": "bookTicker"}
 _CHANNELS = {"trade": "trades", "bookTicker": "quotes", "depth": "books"}
 _EVENTS = {"trade": "trades", "bookTicker": "quotes", "depthUpdate": "books"}
 _STREAMS_PER_MESSAGE = 50
-_LISTING = "listing"
-_NEWS = "!contractInfo"
+_LIST_ID = "listing"  # id of the request for our subscriptions
+_ANNOUNCEMENTS = "!contractInfo"
 _PERPETUALS = frozenset({"PERPETUAL", "TRADIFI_PERPETUAL"})
 _DATED = frozenset({"CURRENT_MONTH", "NEXT_MONTH", "CURRENT_QUARTER", "NEXT_QUARTER"})
 _HEAD = b'{"stream":"'
@@ -30,14 +30,16 @@ _CLOSED = frozenset({"CLOSE", "DELIVERED", "DELIVERING", "SETTLING"})
 
 
 class _Binance(Connector):
-    # 24 h is the exchange's cut. Most do not sit on it to the second: leave some time for a slow reconnect.
-    lifetime: ClassVar[float] = 23.5 * 3600
-    connects: ClassVar[tuple[float, float]] = (60, 300)  # of 300 in 5 min per address
-    instruments_per_connection: ClassVar[int] = 60  # 3 streams each: the older page's limit is 200 streams
+    """Common part of both markets."""
+
+    # The exchange closes connections after 24 h. This leaves time for a slow reconnect.
+    lifetime_s: ClassVar[float] = 23.5 * 3600
+    connect_rate: ClassVar[tuple[float, float]] = (60, 300)  # of 300 in 5 min per IP address
+    instruments_per_connection: ClassVar[int] = 60  # of 3 streams; an older page states a limit of 200 streams
     snapshots: ClassVar[Literal["stream", "message", "rest"]] = "rest"
     name_field: ClassVar[str] = "symbol"
     depth_path: ClassVar[str]
-    depth_weights: ClassVar[dict[int, int]]  # by levels a side
+    depth_weights: ClassVar[dict[int, int]]  # by levels per side
     time_path: ClassVar[str]
     info_path: ClassVar[str]
     info_weight: ClassVar[int]
@@ -54,25 +56,25 @@ class _Binance(Connector):
         streams = [f"{symbol.lower()}@{_STREAMS[channel]}" for channel in channels]
         return [_request("UNSUBSCRIBE", streams, next(ids))._replace(routes=())]
 
-    def listing_request(self) -> str:
-        # Every request is acknowledged, also for streams that do not exist: so ask what was taken.
-        return orjson.dumps({"method": "LIST_SUBSCRIPTIONS", "id": _LISTING}).decode()
+    def subscriptions_request(self) -> str:
+        # Every request is acknowledged, even for streams that do not exist. Only the list shows what was accepted.
+        return orjson.dumps({"method": "LIST_SUBSCRIPTIONS", "id": _LIST_ID}).decode()
 
     def route(self, frame: bytes) -> Route:
         if frame.startswith(_HEAD) and (end := frame.find(b'"', _START, LONGEST_NAME)) > 0:
-            return _of_stream(frame[_START:end])
-        return _of_object(frame)
+            return _route_of_stream(frame[_START:end])
+        return _route_of_object(frame)
 
-    def understood(self, body: dict[str, Any]) -> Control:
+    def interpret_control(self, body: dict[str, Any]) -> Control:
         if "stream" in body or body.get("e") == "serverShutdown":
             return Control("closing", reason="serverShutdown")
-        return _answer(body)
+        return _control_of_answer(body)
 
-    async def entries(self, rest: Rest, selection: Selection) -> dict[str, list[Any]]:
-        asked, info = await self._info(rest, selection)
-        for weight in _weights(info.get("rateLimits")):
-            rest.allow(weight)
-        return {asked: list(info["symbols"])}
+    async def fetch_entries(self, rest: Rest, selection: Selection) -> dict[str, list[Any]]:
+        query, info = await self._info(rest, selection)
+        for weight in _weight_limits(info.get("rateLimits")):
+            rest.set_budget(weight)
+        return {query: list(info["symbols"])}
 
     async def _info(self, rest: Rest, selection: Selection) -> tuple[str, Any]:
         return "all", orjson.loads(await rest.get(self.info_path, self.info_weight))
@@ -107,11 +109,13 @@ class _Binance(Connector):
 
 
 class BinanceSpot(_Binance):
+    """Connector for Binance spot."""
+
     name: ClassVar[str] = "binance-spot"
     ws: ClassVar[str] = "wss://stream.binance.com:9443"
     rest: ClassVar[str] = "https://api.binance.com"
     paths: ClassVar[dict[str, tuple[str, ...]]] = {"/stream": tuple(CHANNELS)}
-    messages: ClassVar[tuple[float, float]] = (2, 1)  # of 5 a second, of which pongs and our pings count too
+    message_rate: ClassVar[tuple[float, float]] = (2, 1)  # of 5 a second, which include pongs and our pings
     weight_per_minute: ClassVar[int] = 6000
     depth_path: ClassVar[str] = "/api/v3/depth"
     depth_weights: ClassVar[dict[int, int]] = {100: 5, 500: 25, 1000: 50, 5000: 250}
@@ -120,26 +124,28 @@ class BinanceSpot(_Binance):
     info_weight: ClassVar[int] = 20
 
     async def _info(self, rest: Rest, selection: Selection) -> tuple[str, Any]:
-        # All symbols are some 10 MB. But one unknown name among `symbols` makes it refuse all of them.
+        # The full listing is about 10 MB. But one unknown name among `symbols` makes the exchange reject the request.
         if len(selection.exact) <= 100 and not selection.patterns:
             listed = orjson.dumps([to_exchange(self.name, symbol) for symbol in selection.exact]).decode()
             try:
                 return "named", orjson.loads(await rest.get(self.info_path, self.info_weight, symbols=listed))
             except ExchangeError:
                 pass
-        # The permissions of each are most of it.
+        # The permissions would be most of the listing.
         return "all", orjson.loads(await rest.get(self.info_path, self.info_weight, showPermissionSets="false"))
 
 
 class BinanceUsdm(_Binance):
+    """Connector for Binance USD-M futures."""
+
     name: ClassVar[str] = "binance-usdm"
     ws: ClassVar[str] = "wss://fstream.binance.com"
     rest: ClassVar[str] = "https://fapi.binance.com"
-    # Trades, depth and BBO are all served here; a stream asked for on the wrong path is acknowledged and silent.
+    # Trades, depth and BBO are all served here. A stream requested on the wrong path is acknowledged, but stays silent.
     paths: ClassVar[dict[str, tuple[str, ...]]] = {"/public/stream": tuple(CHANNELS)}
-    news_path: ClassVar[str] = "/market/stream"
-    news_channels: ClassVar[frozenset[str]] = frozenset({_NEWS})
-    messages: ClassVar[tuple[float, float]] = (4, 1)  # of 10 a second
+    announcement_path: ClassVar[str] = "/market/stream"
+    announcement_channels: ClassVar[frozenset[str]] = frozenset({_ANNOUNCEMENTS})
+    message_rate: ClassVar[tuple[float, float]] = (4, 1)  # of 10 a second
     weight_per_minute: ClassVar[int] = 2400
     depth_path: ClassVar[str] = "/fapi/v1/depth"
     depth_weights: ClassVar[dict[int, int]] = {50: 2, 100: 5, 500: 10, 1000: 20}
@@ -147,11 +153,11 @@ class BinanceUsdm(_Binance):
     info_path: ClassVar[str] = "/fapi/v1/exchangeInfo"
     info_weight: ClassVar[int] = 1
 
-    def news_requests(self, selection: Selection) -> list[str]:
-        return [orjson.dumps({"method": "SUBSCRIBE", "params": [_NEWS], "id": 1}).decode()]
+    def announcement_requests(self, selection: Selection) -> list[str]:
+        return [orjson.dumps({"method": "SUBSCRIBE", "params": [_ANNOUNCEMENTS], "id": 1}).decode()]
 
     def symbol_of(self, entry: Any) -> str:
-        """Perpetuals and dated contracts are told by their `contractType`; what it does not say is not guessed."""
+        """Return the symbol of a perpetual or dated contract, by its `contractType`. `SymbolError` for other types."""
         pair, kind = super().symbol_of(entry), text(entry, "contractType")
         if kind in _PERPETUALS:
             return f"{pair}-PERP"
@@ -162,33 +168,36 @@ class BinanceUsdm(_Binance):
 
 def _request(method: str, streams: list[str], count: int) -> Request:
     message = orjson.dumps({"method": method, "params": streams, "id": count}).decode()
-    return Request(str(count), message, tuple(_of_stream(stream.encode()) for stream in streams))
+    return Request(str(count), message, tuple(_route_of_stream(stream.encode()) for stream in streams))
 
 
 @lru_cache(maxsize=65536)
-def _of_stream(name: bytes) -> Route:
-    """`btcusdt@depth@100ms` → data of BTCUSDT, books. Names may hold non-ASCII letters, and JSON escapes of them."""
+def _route_of_stream(name: bytes) -> Route:
+    """Route a stream name: `btcusdt@depth@100ms` → books of BTCUSDT.
+
+    Names may contain non-ASCII letters, also as JSON escapes.
+    """
     try:
-        words = orjson.loads(b'"%s"' % name)
+        decoded = orjson.loads(b'"%s"' % name)
     except orjson.JSONDecodeError:
         return UNKNOWN_FRAME
-    if words == "!serverShutdown":
+    if decoded == "!serverShutdown":
         return CONTROL
-    if words == _NEWS:
-        return Route("data", "", _NEWS)
-    symbol, _, stream = words.partition("@")
+    if decoded == _ANNOUNCEMENTS:
+        return Route("data", "", _ANNOUNCEMENTS)
+    symbol, _, stream = decoded.partition("@")
     if not symbol or not stream:
         return UNKNOWN_FRAME
     channel = _CHANNELS.get(stream.partition("@")[0], stream)
     return Route("data", symbol.upper(), channel)
 
 
-def _of_name(stream: str) -> Route:
-    return _of_stream(stream.encode()) if len(stream) <= LONGEST_NAME else UNKNOWN_FRAME
+def _route_of_name(stream: str) -> Route:
+    return _route_of_stream(stream.encode()) if len(stream) <= LONGEST_NAME else UNKNOWN_FRAME
 
 
-def _of_object(frame: bytes) -> Route:
-    """A frame without the combined wrapper: a raw stream's, a REST snapshot, a control frame."""
+def _route_of_object(frame: bytes) -> Route:
+    """Route any other frame: of a raw stream, without the combined wrapper; a REST snapshot; a control frame."""
     try:
         body = orjson.loads(frame)
     except orjson.JSONDecodeError:
@@ -196,7 +205,7 @@ def _of_object(frame: bytes) -> Route:
     if type(body) is not dict:
         return UNKNOWN_FRAME
     if type(stream := body.get("stream")) is str:
-        return _of_name(stream)
+        return _route_of_name(stream)
     event = body.get("e")
     if type(symbol := body.get("s")) is str:
         return Route("data", symbol, _EVENTS.get(str(event), str(event)) if event else "quotes")
@@ -207,20 +216,20 @@ def _of_object(frame: bytes) -> Route:
     return UNKNOWN_FRAME
 
 
-def _answer(body: dict[str, Any]) -> Control:
-    asked = str(body.get("id", ""))
+def _control_of_answer(body: dict[str, Any]) -> Control:
+    request_id = str(body.get("id", ""))
     error = body["error"] if type(body.get("error")) is dict else body
     if "code" in error:
-        return Control("refused", asked, reason=f"{error['code']}: {error.get('msg', '')}")
-    if asked == _LISTING and type(body.get("result")) is list:
-        return Control("listing", asked, tuple(_of_name(str(name)) for name in body["result"]))
+        return Control("rejected", request_id, reason=f"{error['code']}: {error.get('msg', '')}")
+    if request_id == _LIST_ID and type(body.get("result")) is list:
+        return Control("subscriptions", request_id, tuple(_route_of_name(str(name)) for name in body["result"]))
     if "result" in body and body["result"] is None:
-        return Control("acknowledged", asked)
-    return Control("unknown", asked)
+        return Control("acknowledged", request_id)
+    return Control("unknown", request_id)
 
 
-def _weights(limits: Any) -> Iterator[float]:
-    """Request weight a minute, of those limits that can be read."""
+def _weight_limits(limits: Any) -> Iterator[float]:
+    """Yield the request weight per minute of each limit that can be read."""
     for limit in limits if type(limits) is list else ():
         if type(limit) is dict and (limit.get("rateLimitType"), limit.get("interval")) == ("REQUEST_WEIGHT", "MINUTE"):
             most, minutes = limit.get("limit"), limit.get("intervalNum")
@@ -229,7 +238,7 @@ def _weights(limits: Any) -> Iterator[float]:
 
 
 def _step(rule: Any, field: str) -> str:
-    """A filter's step; zero says that there is no such rule."""
+    """Return a filter's step; empty for zero, which means that there is no such rule."""
     value = text(rule, field)
     return "" if float(value) == 0 else plain(number(rule, field))
 

@@ -1,4 +1,4 @@
-"""Deribit v2, public channels over JSON-RPC (docs/protocols/deribit.md §6)."""
+"""Connector for Deribit v2, public channels over JSON-RPC (docs/protocols/deribit.md §6)."""
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
@@ -14,39 +14,42 @@ from schemas.feeds import from_exchange
 from schemas.instruments import Instrument, defined_instrument
 from schemas.symbols import Selection, parse_symbol
 
-# The interval `raw` is for those with an account.
+# The interval `raw` needs an account.
 _SUBSCRIPTIONS = {"trades": "trades.{}.100ms", "books": "book.{}.100ms", "quotes": "quote.{}"}
 _CHANNELS = {"trades": "trades", "book": "books", "quote": "quotes"}
 _PLATFORM = "platform_state"
-_NEWS = "instrument.state.{}.any"
+_STATES = "instrument.state.{}.any"
 _OF_INSTRUMENTS = frozenset({*_CHANNELS, "ticker", "incremental_ticker", "perpetual"})
 _CHANNELS_PER_CALL = 500
 _HEARTBEAT = 30  # s
 _HEAD = b'{"jsonrpc":"2.0","method":"subscription","params":{"channel":"'
 _START = len(_HEAD)
-_UNAWAITED = 0  # the id of requests whose answer says nothing
-_CURRENCIES = frozenset({"BTC", "ETH", "USDC", "USDT", "EURR"})  # that may be asked for one by one
+_UNAWAITED = 0  # id of requests whose answer is not needed
+_CURRENCIES = frozenset({"BTC", "ETH", "USDC", "USDT", "EURR"})  # that may be queried one by one
 _API = "/api/v2/public/"
 
 
 class Deribit(Connector):
+    """Connector for Deribit: perpetuals, futures, spot and options."""
+
     name: ClassVar[str] = "deribit"
     name_field: ClassVar[str] = "instrument_name"
     ws: ClassVar[str] = "wss://www.deribit.com"
     rest: ClassVar[str] = "https://www.deribit.com"
     paths: ClassVar[dict[str, tuple[str, ...]]] = {"/ws/api/v2": tuple(CHANNELS)}
-    news_path: ClassVar[str] = "/ws/api/v2"
-    news_channels: ClassVar[frozenset[str]] = frozenset(map(_NEWS.format, ("future", "spot", "option")))
+    announcement_path: ClassVar[str] = "/ws/api/v2"
+    announcement_channels: ClassVar[frozenset[str]] = frozenset(map(_STATES.format, ("future", "spot", "option")))
     snapshots: ClassVar[Literal["stream", "message", "rest"]] = "stream"
     compression: ClassVar[Literal["deflate"] | None] = "deflate"
-    connects: ClassVar[tuple[float, float]] = (1, 1)
-    messages: ClassVar[tuple[float, float]] = (2, 1)  # of 3.3 subscribe calls a second; one too many ends the session
-    instruments_per_connection: ClassVar[int] = 150  # 3 channels each: one subscribe call
-    weight_per_minute: ClassVar[int] = 1200  # in units of 500 credits, of which 10,000 a second come back
+    connect_rate: ClassVar[tuple[float, float]] = (1, 1)
+    # Of 3.3 subscribe calls a second. One too many closes the connection.
+    message_rate: ClassVar[tuple[float, float]] = (2, 1)
+    instruments_per_connection: ClassVar[int] = 150  # of 3 channels: one subscribe call
+    weight_per_minute: ClassVar[int] = 1200  # in units of 500 credits, of which 10,000 a second are refilled
     connection_timeout_s: ClassVar[float] = _HEARTBEAT + 5.0
 
     def subscribe(self, symbols: Iterable[str], channels: Iterable[str], ids: Iterator[int]) -> list[Request]:
-        # The book comes in full whatever the depth: the grouped books of few levels have no chain of updates.
+        # The full book, whatever the depth: the grouped books of few levels have no chained updates.
         wanted = [_SUBSCRIPTIONS[channel] for channel in channels]
         names = [name.format(symbol) for symbol in symbols for name in wanted]
         most = _CHANNELS_PER_CALL - 1
@@ -54,9 +57,9 @@ class Deribit(Connector):
         heartbeat = Request(str(_UNAWAITED), _call("set_heartbeat", _UNAWAITED, interval=_HEARTBEAT), ())
         return [heartbeat, *(_subscribe(part, next(ids)) for part in parts)]
 
-    def news_requests(self, selection: Selection) -> list[str]:
+    def announcement_requests(self, selection: Selection) -> list[str]:
         kinds = dict.fromkeys(query["kind"] for query in _queries(selection))
-        names = [_NEWS.format(kind) for kind in kinds]
+        names = [_STATES.format(kind) for kind in kinds]
         return [_call("set_heartbeat", _UNAWAITED, interval=_HEARTBEAT), _call("subscribe", 1, channels=names)]
 
     def unsubscribe(self, symbol: str, channels: Iterable[str], ids: Iterator[int]) -> list[Request]:
@@ -64,26 +67,26 @@ class Deribit(Connector):
         return [Request(str(_UNAWAITED), _call("unsubscribe", _UNAWAITED, channels=names), ())]
 
     def resubscribe(self, symbol: str, channel: str, ids: Iterator[int]) -> list[Request]:
-        # Subscribing alone is acknowledged, and brings no snapshot while the channel is active.
+        # Without unsubscribing, an active channel is acknowledged again but sends no snapshot.
         name = [_SUBSCRIPTIONS[channel].format(symbol)]
         return [*self.unsubscribe(symbol, (channel,), ids), _subscribe(name, next(ids))]
 
     def route(self, frame: bytes) -> Route:
         if frame.startswith(_HEAD) and (end := frame.find(b'"', _START, LONGEST_NAME)) > 0:
-            return _of_channel(frame[_START:end])
-        return _of_object(frame)
+            return _route_of_channel(frame[_START:end])
+        return _route_of_object(frame)
 
-    def understood(self, body: dict[str, Any]) -> Control:
+    def interpret_control(self, body: dict[str, Any]) -> Control:
         if body.get("method") == "subscription":
-            return _platform(body["params"].get("data"))
+            return _control_of_platform(body["params"].get("data"))
         if body.get("method") == "heartbeat":
-            return _heartbeat(body.get("params"))
-        asked = str(body.get("id", ""))
+            return _control_of_heartbeat(body.get("params"))
+        request_id = str(body.get("id", ""))
         if type(error := body.get("error")) is dict:
-            return Control("refused", asked, reason=f"{error.get('code')}: {error.get('message', '')}")
-        return _answer(asked, body.get("result"))
+            return Control("rejected", request_id, reason=f"{error.get('code')}: {error.get('message', '')}")
+        return _control_of_answer(request_id, body.get("result"))
 
-    async def entries(self, rest: Rest, selection: Selection) -> dict[str, list[Any]]:
+    async def fetch_entries(self, rest: Rest, selection: Selection) -> dict[str, list[Any]]:
         found = {}
         for query in _queries(selection):
             body = orjson.loads(await rest.get(_API + "get_instruments", 20, expired="false", **query))
@@ -91,7 +94,7 @@ class Deribit(Connector):
         return found
 
     def symbol_of(self, entry: Any) -> str:
-        # Metadata name the coin as the quote of an inverse option; the name has one meaning.
+        # The metadata give the coin as quote of an inverse option; only the name is unambiguous.
         return from_exchange(self.name, text(entry, "instrument_name"))
 
     def definition(self, symbol: str, entry: Any) -> Instrument:
@@ -106,8 +109,8 @@ class Deribit(Connector):
             settle=optional_text(entry, "settlement_currency"),
             tick_size=plain(number(entry, "tick_size")),
             lot_size=plain(number(entry, "min_trade_amount")),
-            # Amounts are US dollars or coins already, never contracts: `contract_size` only counts those. And those
-            # of options are coins also where the contract is "reversed".
+            # Amounts are US dollars or coins, never contracts, so `contract_size` does not apply. Amounts of options
+            # are coins even if the contract is "reversed".
             inverse=form == "reversed" and parse_symbol(symbol).kind in ("perp", "future"),
             status=_status(entry),
         )
@@ -124,31 +127,31 @@ _ALIVE = _call("test", _UNAWAITED)
 
 
 def _subscribe(names: list[str], count: int) -> Request:
-    routes = (_of_channel(name.encode()) for name in names)
+    routes = (_route_of_channel(name.encode()) for name in names)
     message = _call("subscribe", count, channels=names)
     return Request(str(count), message, tuple(route for route in routes if route.kind == "data"))
 
 
 @lru_cache(maxsize=65536)
-def _of_channel(name: bytes) -> Route:
-    """`book.BTC-PERPETUAL.100ms` → data of BTC-PERPETUAL, books."""
+def _route_of_channel(name: bytes) -> Route:
+    """Route a channel name: `book.BTC-PERPETUAL.100ms` → books of BTC-PERPETUAL."""
     try:
         kind, *rest = name.decode().split(".")
     except UnicodeDecodeError:
         return UNKNOWN_FRAME
     if kind == _PLATFORM:
         return CONTROL
-    if kind not in _OF_INSTRUMENTS or not rest or (kind == "trades" and len(rest) == 3):  # of a kind and currency
+    if kind not in _OF_INSTRUMENTS or not rest or (kind == "trades" and len(rest) == 3):  # of a whole kind and currency
         return Route("data", "", name.decode()) if kind else UNKNOWN_FRAME
     channel = _CHANNELS.get(kind, kind)
     return Route("data", rest[0], "grouped books" if kind == "book" and len(rest) == 4 else channel)
 
 
-def _of_name(channel: str) -> Route:
-    return _of_channel(channel.encode()) if len(channel) <= LONGEST_NAME else UNKNOWN_FRAME
+def _route_of_name(channel: str) -> Route:
+    return _route_of_channel(channel.encode()) if len(channel) <= LONGEST_NAME else UNKNOWN_FRAME
 
 
-def _of_object(frame: bytes) -> Route:
+def _route_of_object(frame: bytes) -> Route:
     try:
         body = orjson.loads(frame)
     except orjson.JSONDecodeError:
@@ -158,39 +161,41 @@ def _of_object(frame: bytes) -> Route:
     method, params = body.get("method"), body.get("params")
     if method == "subscription":
         channel = params.get("channel") if type(params) is dict else None
-        return _of_name(channel) if type(channel) is str else UNKNOWN_FRAME
+        return _route_of_name(channel) if type(channel) is str else UNKNOWN_FRAME
     if method == "heartbeat" or (method is None and ("result" in body or "error" in body)):
         return CONTROL
     return UNKNOWN_FRAME
 
 
-def _platform(state: Any) -> Control:
-    """`{"maintenance": true}`, or that an index is locked; the ends of both as well."""
+def _control_of_platform(state: Any) -> Control:
+    """Interpret `platform_state`: maintenance or a locked index, and the end of either."""
     if type(state) is not dict:
         return Control("unknown")
     if state.get("maintenance"):
         return Control("closing", reason="maintenance")
     if state.get("locked"):
         return Control("notice", reason=f"locked: {state.get('price_index', 'everything')}")
-    return Control("heard")
+    return Control("routine")
 
 
-def _heartbeat(params: Any) -> Control:
-    asked = type(params) is dict and params.get("type") == "test_request"
-    return Control("heard", answer=_ALIVE if asked else "")
+def _control_of_heartbeat(params: Any) -> Control:
+    reply_wanted = type(params) is dict and params.get("type") == "test_request"
+    return Control("routine", reply=_ALIVE if reply_wanted else "")
 
 
-def _answer(asked: str, result: Any) -> Control:
-    if asked == str(_UNAWAITED) or type(result) is not list:
-        return Control("heard", asked)
-    routes = tuple(route for route in map(_of_name, map(str, result)) if route.kind == "data")
-    # Channels that it does not know are left out without a word.
-    reason = "not among the channels that the exchange acknowledged"
-    return Control("acknowledged", asked, routes, reason) if routes else Control("refused", asked, reason=reason)
+def _control_of_answer(request_id: str, result: Any) -> Control:
+    if request_id == str(_UNAWAITED) or type(result) is not list:
+        return Control("routine", request_id)
+    routes = tuple(route for route in map(_route_of_name, map(str, result)) if route.kind == "data")
+    # Unknown channels are silently left out of the answer.
+    reason = "missing from the exchange's acknowledgement"
+    if not routes:
+        return Control("rejected", request_id, reason=reason)
+    return Control("acknowledged", request_id, routes, reason)
 
 
 def _queries(selection: Selection) -> list[dict[str, str]]:
-    """What to ask for: all of a kind at once; options, of which there are thousands, only where some are named."""
+    """Return the listing's queries: all of a kind at once. Options, of which there are thousands, only if selected."""
     currencies = set()
     for parts in (name.split("-") for name in (*selection.exact, *selection.patterns)):
         if len(parts) == 5:

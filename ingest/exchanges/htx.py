@@ -1,4 +1,7 @@
-"""HTX spot and linear swaps (docs/protocols/htx.md §4, §5): gzip frames, JSON pings, one topic a request."""
+"""Connectors for HTX spot and linear swaps (docs/protocols/htx.md §4, §5).
+
+Gzip frames, JSON pings, one topic per request.
+"""
 
 import zlib
 from collections.abc import Iterable, Iterator
@@ -17,61 +20,63 @@ from schemas.feeds import from_exchange
 from schemas.instruments import Instrument, Status, defined_instrument
 from schemas.symbols import Selection, parse_symbol
 
-_MOST = 32 << 20  # bytes of a frame, decompressed
-_GZIP = 31  # zlib's word for gzip members
+_MAX_SIZE = 32 << 20  # bytes of a frame, decompressed
+_GZIP = 31  # zlib's `wbits` for gzip members
 _HEAD = b'{"ch":"'
 _START = len(_HEAD)
 _TOPICS = {"trades": "trade.detail", "quotes": "bbo"}
 _CHANNELS = {"trade.detail": "trades", "bbo": "quotes"}
-_EXACT = msgspec.json.Decoder(float_hook=str).decode
+_decode_exact = msgspec.json.Decoder(float_hook=str).decode
 
 
 class _Htx(Connector):
-    # Swaps have announcements on the notification socket, another address: reading the definitions again suffices.
+    """Common part of both markets."""
+
+    # Swaps are announced on the notification socket, at another address. Refreshing the definitions suffices instead.
     connection_timeout_s: ClassVar[float] = 15.0  # three pings
     time_path: ClassVar[str]
 
     def decode(self, frame: bytes) -> bytes:
         unpacker = zlib.decompressobj(_GZIP)
         try:
-            text = unpacker.decompress(frame, _MOST)
+            text = unpacker.decompress(frame, _MAX_SIZE)
         except zlib.error:
             return frame
         return text if unpacker.eof else frame
 
     def subscribe(self, symbols: Iterable[str], channels: Iterable[str], ids: Iterator[int]) -> list[Request]:
         wanted = tuple(channels)
-        return [self._ask("sub", symbol, channel, next(ids)) for symbol in symbols for channel in wanted]
+        return [self._request("sub", symbol, channel, next(ids)) for symbol in symbols for channel in wanted]
 
     def unsubscribe(self, symbol: str, channels: Iterable[str], ids: Iterator[int]) -> list[Request]:
-        return [self._ask("unsub", symbol, channel, next(ids))._replace(routes=()) for channel in channels]
+        return [self._request("unsub", symbol, channel, next(ids))._replace(routes=()) for channel in channels]
 
     def route(self, frame: bytes) -> Route:
         if frame.startswith(_HEAD) and (end := frame.find(b'"', _START, LONGEST_NAME)) > 0:
-            return _of_topic(frame[_START:end])
-        return _of_object(frame)
+            return _route_of_topic(frame[_START:end])
+        return _route_of_object(frame)
 
-    def understood(self, body: dict[str, Any]) -> Control:
+    def interpret_control(self, body: dict[str, Any]) -> Control:
         if type(ping := body.get("ping")) in (int, str):
-            return Control("heard", answer=orjson.dumps({"pong": ping}).decode())
+            return Control("routine", reply=orjson.dumps({"pong": ping}).decode())
         if "op" in body:
-            return _of_operation(body)
-        asked = str(body.get("id", ""))
+            return _control_of_operation(body)
+        request_id = str(body.get("id", ""))
         if body.get("status") == "error":
-            return Control("refused", asked, reason=f"{body.get('err-code')}: {body.get('err-msg', '')}")
+            return Control("rejected", request_id, reason=f"{body.get('err-code')}: {body.get('err-msg', '')}")
         if "subbed" in body:
-            return Control("acknowledged", asked, (_of_name(str(body["subbed"])),))
-        return Control("heard" if "unsubbed" in body else "unknown", asked)
+            return Control("acknowledged", request_id, (_route_of_name(str(body["subbed"])),))
+        return Control("routine" if "unsubbed" in body else "unknown", request_id)
 
     async def server_time(self, rest: Rest) -> int:
         body = orjson.loads(await rest.get(self.time_path))
         return int(body["data"] if "data" in body else body["ts"]) * 1000
 
-    def _ask(self, verb: str, symbol: str, channel: str, count: int) -> Request:
+    def _request(self, verb: str, symbol: str, channel: str, count: int) -> Request:
         topic = f"market.{symbol}.{_TOPICS.get(channel) or self._book_topic()}"
         more = self._book_options() if channel == "books" else {}
         message = orjson.dumps({verb: topic, "id": str(count), **more}).decode()
-        return Request(str(count), message, (_of_topic(topic.encode()),))
+        return Request(str(count), message, (_route_of_topic(topic.encode()),))
 
     def _book_topic(self) -> str:
         raise NotImplementedError
@@ -81,32 +86,34 @@ class _Htx(Connector):
 
 
 class HtxSpot(_Htx):
+    """Connector for HTX spot."""
+
     name: ClassVar[str] = "htx-spot"
     name_field: ClassVar[str] = "symbol"
     ws: ClassVar[str] = "wss://api.huobi.pro"
     rest: ClassVar[str] = "https://api.huobi.pro"
     paths: ClassVar[dict[str, tuple[str, ...]]] = {"/feed": ("books",), "/ws": ("trades", "quotes")}
     snapshots: ClassVar[Literal["stream", "message", "rest"]] = "message"
-    connects: ClassVar[tuple[float, float]] = (5, 1)  # no limit is published
-    messages: ClassVar[tuple[float, float]] = (8, 1)  # of which some are `req`: one each 100 ms
+    connect_rate: ClassVar[tuple[float, float]] = (5, 1)  # no limit is published
+    message_rate: ClassVar[tuple[float, float]] = (8, 1)  # some of them `req`, of which one per 100 ms is allowed
     instruments_per_connection: ClassVar[int] = 50
-    weight_per_minute: ClassVar[int] = 800  # requests: 4000 in 5 min for the tightest
+    weight_per_minute: ClassVar[int] = 800  # requests: the tightest limit is 4000 in 5 min
     time_path: ClassVar[str] = "/v1/common/timestamp"
 
     def snapshot_request(self, symbol: str, ids: Iterator[int]) -> Request:
-        asked = str(next(ids))
-        message = orjson.dumps({"req": f"market.{symbol}.{self._book_topic()}", "id": asked}).decode()
-        return Request(asked, message, ())
+        request_id = str(next(ids))
+        message = orjson.dumps({"req": f"market.{symbol}.{self._book_topic()}", "id": request_id}).decode()
+        return Request(request_id, message, ())
 
     def seed_levels(self) -> int:
-        # There is a 20 as well, for some thirty symbols only.
+        # The exchange also has 20, but only for about thirty symbols.
         return next((levels for levels in (5, 150) if levels >= self.depth), 400)
 
     def _book_topic(self) -> str:
         return f"mbp.{self.seed_levels()}"
 
-    async def entries(self, rest: Rest, selection: Selection) -> dict[str, list[Any]]:
-        return {"all": await _listed(rest, "/v1/settings/common/market-symbols")}
+    async def fetch_entries(self, rest: Rest, selection: Selection) -> dict[str, list[Any]]:
+        return {"all": await _fetch_rows(rest, "/v1/settings/common/market-symbols")}
 
     def symbol_of(self, entry: Any) -> str:
         return str(parse_symbol(f"{text(entry, 'bc')}-{text(entry, 'qc')}".upper()))
@@ -124,15 +131,17 @@ class HtxSpot(_Htx):
 
 
 class HtxLinear(_Htx):
+    """Connector for HTX linear swaps and futures."""
+
     name: ClassVar[str] = "htx-linear"
     name_field: ClassVar[str] = "contract_code"
     ws: ClassVar[str] = "wss://api.hbdm.com"
     rest: ClassVar[str] = "https://api.hbdm.com"
     paths: ClassVar[dict[str, tuple[str, ...]]] = {"/linear-swap-ws": tuple(CHANNELS)}
     snapshots: ClassVar[Literal["stream", "message", "rest"]] = "stream"
-    connects: ClassVar[tuple[float, float]] = (5, 1)
-    messages: ClassVar[tuple[float, float]] = (20, 1)  # of 40 subscriptions a second
-    instruments_per_connection: ClassVar[int] = 50  # 150 book streams on one socket ran clean
+    connect_rate: ClassVar[tuple[float, float]] = (5, 1)
+    message_rate: ClassVar[tuple[float, float]] = (20, 1)  # of 40 subscriptions a second
+    instruments_per_connection: ClassVar[int] = 50  # 150 book streams on one socket worked without gaps
     weight_per_minute: ClassVar[int] = 4800  # requests: 240 in 3 s
     time_path: ClassVar[str] = "/api/v1/timestamp"
 
@@ -140,11 +149,11 @@ class HtxLinear(_Htx):
         return f"depth.size_{20 if self.depth <= 20 else 150}.high_freq"
 
     def _book_options(self) -> dict[str, str]:
-        return {"data_type": "incremental"}  # else whole books come on the same topic
+        return {"data_type": "incremental"}  # otherwise whole books come on the same topic
 
-    async def entries(self, rest: Rest, selection: Selection) -> dict[str, list[Any]]:
+    async def fetch_entries(self, rest: Rest, selection: Selection) -> dict[str, list[Any]]:
         path = "/linear-swap-api/v1/swap_contract_info"
-        return {"all": await _listed(rest, path, business_type="all")}
+        return {"all": await _fetch_rows(rest, path, business_type="all")}
 
     def symbol_of(self, entry: Any) -> str:
         return from_exchange(self.name, text(entry, "contract_code"))
@@ -166,36 +175,39 @@ class HtxLinear(_Htx):
         )
 
 
-async def _listed(rest: Rest, path: str, **query: str) -> list[Any]:
-    body = _EXACT(await rest.get(path, 1, **query))
-    if body.get("status") != "ok":  # errors come with HTTP 200 as well
+async def _fetch_rows(rest: Rest, path: str, **query: str) -> list[Any]:
+    body = _decode_exact(await rest.get(path, 1, **query))
+    if body.get("status") != "ok":  # errors come with HTTP 200 too
         reason = body.get("err-msg") or body.get("err_msg") or body
-        raise ExchangeError(f"{path} refused: {reason!s:.200}")
+        raise ExchangeError(f"{path} rejected: {reason!s:.200}")
     return list(body["data"])
 
 
 @lru_cache(maxsize=65536)
-def _of_topic(topic: bytes) -> Route:
-    """`market.btcusdt.mbp.150` → data of btcusdt, books. Swaps come in upper case however they were asked for."""
+def _route_of_topic(topic: bytes) -> Route:
+    """Route a topic: `market.btcusdt.mbp.150` → books of btcusdt.
+
+    Swaps come in upper case, however they were requested.
+    """
     try:
         market, symbol, channel = topic.decode().split(".", 2)
     except ValueError:
         return UNKNOWN_FRAME
     if market != "market" or not symbol or not channel:
         return UNKNOWN_FRAME
-    return Route("data", symbol, _channel(channel))
+    return Route("data", symbol, _channel_of(channel))
 
 
-def _of_name(topic: str) -> Route:
-    return _of_topic(topic.encode()) if len(topic) <= LONGEST_NAME else UNKNOWN_FRAME
+def _route_of_name(topic: str) -> Route:
+    return _route_of_topic(topic.encode()) if len(topic) <= LONGEST_NAME else UNKNOWN_FRAME
 
 
-def _channel(words: str) -> str:
-    incremental = words.startswith("mbp.") and words[4:].isdigit()
-    return "books" if incremental or words.startswith("depth.size_") else _CHANNELS.get(words, words)
+def _channel_of(name: str) -> str:
+    incremental = name.startswith("mbp.") and name[4:].isdigit()
+    return "books" if incremental or name.startswith("depth.size_") else _CHANNELS.get(name, name)
 
 
-def _of_object(frame: bytes) -> Route:
+def _route_of_object(frame: bytes) -> Route:
     try:
         body = orjson.loads(frame)
     except orjson.JSONDecodeError:
@@ -203,9 +215,9 @@ def _of_object(frame: bytes) -> Route:
     if type(body) is not dict:
         return UNKNOWN_FRAME
     if type(topic := body.get("ch")) is str:
-        return _of_name(topic)
+        return _route_of_name(topic)
     if type(topic := body.get("rep")) is str:
-        found = _of_name(topic)
+        found = _route_of_name(topic)
         return found._replace(channel="snapshot") if found.kind == "data" else found
     if body.get("op") == "notify":
         return Route("data", "", str(body.get("topic", ""))[:LONGEST_NAME])
@@ -213,18 +225,18 @@ def _of_object(frame: bytes) -> Route:
     return CONTROL if known or body.get("status") == "error" else UNKNOWN_FRAME
 
 
-def _of_operation(body: dict[str, Any]) -> Control:
-    """The other dialect, of the notification socket."""
+def _control_of_operation(body: dict[str, Any]) -> Control:
+    """Interpret a control frame of the notification socket, which has another format."""
     operation = body["op"]
     if operation == "ping":
         stamp = body.get("ts")
-        answer = orjson.dumps({"op": "pong", "ts": stamp}).decode() if type(stamp) in (int, str) else ""
-        return Control("heard", answer=answer)
+        reply = orjson.dumps({"op": "pong", "ts": stamp}).decode() if type(stamp) in (int, str) else ""
+        return Control("routine", reply=reply)
     if operation == "close":
         return Control("closing", reason="the exchange announces a close")
-    return Control("refused" if operation == "error" else "unknown", str(body.get("cid", "")), reason=str(body)[:200])
+    return Control("rejected" if operation == "error" else "unknown", str(body.get("cid", "")), reason=str(body)[:200])
 
 
-# Of what is not here, some comes back: suspension, the stages of settlement and delivery.
+# All other states are halts that may end: suspension, the stages of settlement and delivery.
 _SPOT_STATES: dict[str, Status] = {"online": "trading", "offline": "closed", "not-online": "closed"}
 _LINEAR_STATES: dict[int, Status] = {0: "closed", 1: "trading"}

@@ -1,4 +1,4 @@
-"""What an exchange lists, and how the fields of an entry are read: an odd one raises, it is never guessed."""
+"""Listing of an exchange, and readers for the fields of its entries, which raise rather than guess."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -7,14 +7,14 @@ from typing import Any
 
 from schemas.instruments import Instrument
 
-_DIGITS = 40  # before or behind the point: more is no price, amount or size
+_MAX_DIGITS = 40  # before or after the point: no price, amount or size has more
 
 
 class Listing(dict[str, Instrument]):
-    """Instruments by canonical symbol.
+    """Selected instruments of an exchange's listing, by canonical symbol.
 
-    `skipped`: the exchange's names of entries that are listed and could not be used. `sizes`: the number of all entries
-    by what was asked for, selected or not.
+    `skipped`: the exchange's names of listed entries that cannot be used. `sizes`: the number of all entries, selected
+    or not, by query.
     """
 
     def __init__(self, found: Mapping[str, Instrument] | Iterable[tuple[str, Instrument]] = ()) -> None:
@@ -24,7 +24,7 @@ class Listing(dict[str, Instrument]):
 
 
 def text(entry: Any, field: str) -> str:
-    """A field that must be a text and not empty; `ValueError` or `KeyError` otherwise."""
+    """Read a field that must be a string and not empty. `ValueError` or `KeyError` otherwise."""
     value = entry[field]
     if type(value) is not str or not value:
         raise ValueError(f"{field} is {value!r}")
@@ -32,7 +32,7 @@ def text(entry: Any, field: str) -> str:
 
 
 def optional_text(entry: Any, field: str) -> str:
-    """A field that may be missing, null or empty, but nothing else than a text."""
+    """Read a string that may be missing, null or empty. `ValueError` for any other type."""
     value = entry.get(field) or ""
     if type(value) is not str:
         raise ValueError(f"{field} is {value!r}")
@@ -40,7 +40,7 @@ def optional_text(entry: Any, field: str) -> str:
 
 
 def number(entry: Any, field: str) -> Decimal:
-    """A field that must be a number above zero, written as a number or a text."""
+    """Read a field that must be a number above zero, written as a number or a string. `ValueError` otherwise."""
     value = entry[field]
     if type(value) not in (str, int, float):
         raise ValueError(f"{field} is {value!r}")
@@ -48,19 +48,19 @@ def number(entry: Any, field: str) -> Decimal:
         found = Decimal(str(value))
     except InvalidOperation:
         raise ValueError(f"{field} is {value!r}") from None
-    if not found.is_finite() or found <= 0 or abs(found.adjusted()) > _DIGITS:
+    if not found.is_finite() or found <= 0 or abs(found.adjusted()) > _MAX_DIGITS:
         raise ValueError(f"{field} is {value!r}")
     return found
 
 
 def plain(value: Decimal) -> str:
-    """`0.01000000` → `0.01`, `1E-5` → `0.00001`."""
+    """Format without exponent or trailing zeros: `0.01000000` → `0.01`, `1E-5` → `0.00001`."""
     return f"{value.normalize():f}"
 
 
 def unit(entry: Any, field: str) -> str:
-    """A number of decimals as the unit that it stands for: 2 → `0.01`."""
+    """Read a number of decimals as the unit that it stands for: 2 → `0.01`. `ValueError` for anything else."""
     decimals = entry[field]
-    if type(decimals) is not int or not 0 <= decimals <= _DIGITS:
+    if type(decimals) is not int or not 0 <= decimals <= _MAX_DIGITS:
         raise ValueError(f"{field} is {decimals!r}")
     return plain(Decimal(1).scaleb(-decimals))

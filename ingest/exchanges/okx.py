@@ -1,4 +1,4 @@
-"""OKX v5, public channels (docs/protocols/okx.md §3)."""
+"""Connector for OKX v5, public channels (docs/protocols/okx.md §3)."""
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
@@ -29,30 +29,32 @@ _UPGRADE = "64008"
 
 
 class Okx(Connector):
+    """Connector for OKX: spot, swaps, futures and options."""
+
     name: ClassVar[str] = "okx"
     name_field: ClassVar[str] = "instId"
     ws: ClassVar[str] = "wss://ws.okx.com:8443"
     rest: ClassVar[str] = "https://www.okx.com"
     paths: ClassVar[dict[str, tuple[str, ...]]] = {"/ws/v5/public": tuple(CHANNELS)}
-    news_path: ClassVar[str] = "/ws/v5/public"
-    news_channels: ClassVar[frozenset[str]] = frozenset({"instruments"})
+    announcement_path: ClassVar[str] = "/ws/v5/public"
+    announcement_channels: ClassVar[frozenset[str]] = frozenset({"instruments"})
     snapshots: ClassVar[Literal["stream", "message", "rest"]] = "stream"
     compression: ClassVar[Literal["deflate"] | None] = "deflate"
-    connects: ClassVar[tuple[float, float]] = (1, 1)  # of 3 a second per address
-    # 480 an hour and connection: a bucket of half of it, which refills by as much in an hour, never exceeds it.
-    messages: ClassVar[tuple[float, float]] = (240, 3600)
-    instruments_per_connection: ClassVar[int] = 25  # fewer than 30 book channels
+    connect_rate: ClassVar[tuple[float, float]] = (1, 1)  # of 3 a second per IP address
+    # Of 480 per hour and connection. A bucket of half the limit that refills by as much per hour never exceeds it.
+    message_rate: ClassVar[tuple[float, float]] = (240, 3600)
+    instruments_per_connection: ClassVar[int] = 25  # keeps below 30 book channels
     weight_per_minute: ClassVar[int] = 300  # instruments: 20 in 2 s
-    # OKX cuts after 30 s in which it had nothing to send; a `ping` before that makes it send.
+    # OKX closes a connection over which it has sent nothing for 30 s. A `ping` before that makes it send a `pong`.
     ping: ClassVar[str] = "ping"
-    ping_after: ClassVar[float] = 20.0
+    ping_after_s: ClassVar[float] = 20.0
 
     def subscribe(self, symbols: Iterable[str], channels: Iterable[str], ids: Iterator[int]) -> list[Request]:
-        # One message per instrument: an error names only the request's id.
+        # One message per instrument, as an error names only the request's id.
         names = [_ARGUMENTS[channel] for channel in channels]
         return [_request("subscribe", symbol, names, next(ids)) for symbol in symbols]
 
-    def news_requests(self, selection: Selection) -> list[str]:
+    def announcement_requests(self, selection: Selection) -> list[str]:
         kinds = dict.fromkeys(query["instType"] for query in _queries(selection))
         arguments = [{"channel": "instruments", "instType": kind} for kind in kinds]
         return [orjson.dumps({"id": "news", "op": "subscribe", "args": arguments}).decode()]
@@ -62,28 +64,28 @@ class Okx(Connector):
 
     def route(self, frame: bytes) -> Route:
         if frame.startswith(_HEAD) and (end := frame.find(b"}", _START, LONGEST_NAME)) > 0:
-            return _of_argument(frame[_START : end + 1])
-        return _of_object(frame)
+            return _route_of_argument(frame[_START : end + 1])
+        return _route_of_object(frame)
 
-    def control(self, frame: bytes) -> Control:
-        return Control("heard") if frame == b"pong" else super().control(frame)
+    def parse_control(self, frame: bytes) -> Control:
+        return Control("routine") if frame == b"pong" else super().parse_control(frame)
 
-    def understood(self, body: dict[str, Any]) -> Control:
-        event, asked = body["event"], str(body.get("id", ""))
+    def interpret_control(self, body: dict[str, Any]) -> Control:
+        event, request_id = body["event"], str(body.get("id", ""))
         if event == "subscribe":
-            return Control("acknowledged", asked, (_of_channel(body.get("arg", {})),))
+            return Control("acknowledged", request_id, (_route_of_channel(body.get("arg", {})),))
         if event == "unsubscribe":
-            return Control("heard", asked)
+            return Control("routine", request_id)
         if event == "error":
-            return Control("refused", asked, reason=f"{body.get('code')}: {body.get('msg', '')}")
+            return Control("rejected", request_id, reason=f"{body.get('code')}: {body.get('msg', '')}")
         if event == "notice" and body.get("code") == _UPGRADE:
-            return Control("closing", asked, reason=f"{_UPGRADE}: {body.get('msg', '')}")
-        return Control("heard" if event == "channel-conn-count" else "unknown", asked)
+            return Control("closing", request_id, reason=f"{_UPGRADE}: {body.get('msg', '')}")
+        return Control("routine" if event == "channel-conn-count" else "unknown", request_id)
 
-    async def entries(self, rest: Rest, selection: Selection) -> dict[str, list[Any]]:
+    async def fetch_entries(self, rest: Rest, selection: Selection) -> dict[str, list[Any]]:
         found = {}
         for query in _queries(selection):
-            found[" ".join(query.values())] = await self._listed(rest, query)
+            found[" ".join(query.values())] = await self._fetch_rows(rest, query)
         return found
 
     def symbol_of(self, entry: Any) -> str:
@@ -102,9 +104,9 @@ class Okx(Connector):
             settle=optional_text(entry, "settleCcy"),
             tick_size=plain(number(entry, "tickSz")),
             lot_size=plain(number(entry, "lotSz")),
-            # Unknown while an instrument is prepared (`preopen`), and then it is not used.
+            # Unknown before an instrument opens (`preopen`): it is skipped until then.
             contract_size="1" if kind == "spot" else plain(number(entry, "ctVal") * number(entry, "ctMult")),
-            # Never by the text `-USD-`: there are USD-quoted linear swaps.
+            # Not by `-USD-` in the name: there are USD-quoted linear swaps.
             inverse=contract == "inverse",
             status=_status(text(entry, "state")),
         )
@@ -112,24 +114,24 @@ class Okx(Connector):
     async def server_time(self, rest: Rest) -> int:
         return int(orjson.loads(await rest.get("/api/v5/public/time", 1))["data"][0]["ts"]) * 1000
 
-    async def _listed(self, rest: Rest, query: dict[str, str]) -> list[Any]:
+    async def _fetch_rows(self, rest: Rest, query: dict[str, str]) -> list[Any]:
         body = orjson.loads(await rest.get("/api/v5/public/instruments", 1, **query))
-        if body["code"] == "51001" or body["code"] == "51015":  # an option family that does not exist
+        if body["code"] == "51001" or body["code"] == "51015":  # the option family does not exist
             return []
-        if body["code"] != "0":  # errors come with HTTP 200 as well
-            raise ExchangeError(f"okx refused {query}: {body['code']} {body.get('msg', '')}")
+        if body["code"] != "0":  # errors come with HTTP 200 too
+            raise ExchangeError(f"okx rejected {query}: {body['code']} {body.get('msg', '')}")
         return list(body["data"])
 
 
 def _request(op: str, symbol: str, channels: Iterable[str], count: int) -> Request:
     arguments = [{"channel": channel, "instId": symbol} for channel in channels]
     message = orjson.dumps({"id": str(count), "op": op, "args": arguments}).decode()
-    routes = tuple(_of_channel(argument) for argument in arguments) if op == "subscribe" else ()
+    routes = tuple(_route_of_channel(argument) for argument in arguments) if op == "subscribe" else ()
     return Request(str(count), message, routes)
 
 
 def _queries(selection: Selection) -> list[dict[str, str]]:
-    """What to ask for: all of a kind at once; options only by family, of those that the selection names."""
+    """Return the listing's queries: all of a kind at once, options by the families that the selection names."""
     families = {
         "-".join(parts[:2])
         for parts in (name.split("-") for name in (*selection.exact, *selection.patterns))
@@ -140,15 +142,15 @@ def _queries(selection: Selection) -> list[dict[str, str]]:
 
 
 @lru_cache(maxsize=65536)
-def _of_argument(argument: bytes) -> Route:
-    """`{"channel":"books","instId":"BTC-USDT"}` → data of BTC-USDT, books."""
+def _route_of_argument(argument: bytes) -> Route:
+    """Route an `arg`: `{"channel":"books","instId":"BTC-USDT"}` → books of BTC-USDT."""
     try:
-        return _of_channel(orjson.loads(argument))  # an `arg` with objects in it is cut in two, and is none
+        return _route_of_channel(orjson.loads(argument))  # an `arg` with objects in it was cut off too early: not JSON
     except orjson.JSONDecodeError:
         return UNKNOWN_FRAME
 
 
-def _of_channel(argument: Any) -> Route:
+def _route_of_channel(argument: Any) -> Route:
     channel = argument.get("channel") if type(argument) is dict else None
     if type(channel) is not str or len(channel) > LONGEST_NAME:
         return UNKNOWN_FRAME
@@ -156,7 +158,7 @@ def _of_channel(argument: Any) -> Route:
     return Route("data", name if type(name) is str else "", _CHANNELS.get(channel, channel))
 
 
-def _of_object(frame: bytes) -> Route:
+def _route_of_object(frame: bytes) -> Route:
     if frame == b"pong":
         return CONTROL
     try:
@@ -165,7 +167,7 @@ def _of_object(frame: bytes) -> Route:
         return UNKNOWN_FRAME
     if type(body) is not dict:
         return UNKNOWN_FRAME
-    return CONTROL if type(body.get("event")) is str else _of_channel(body.get("arg"))
+    return CONTROL if type(body.get("event")) is str else _route_of_channel(body.get("arg"))
 
 
 def _status(state: str) -> Literal["trading", "halted", "closed"]:

@@ -1,4 +1,4 @@
-"""Every raw line of a run and what became of it: an event, one dead letter, or nothing for a reason that is known."""
+"""Account for every raw line of a run: it leads to events, to one dead letter, or to nothing for a known reason."""
 
 import hashlib
 import re
@@ -20,9 +20,9 @@ from streams.normalize import parse
 from streams.normalize.messages import BookMessage, Ignored, Trade
 from tests.e2e.follower import Body, Book, Follower, Place, key_of
 
-MOST = 12  # problems of one sort that are written out
+MAX_EXAMPLES = 12  # problems of one sort that are described
 
-# Words of Python's, which tell an operator nothing.
+# Python's own messages, which mean nothing to an operator.
 _PYTHON = re.compile(
     r"\b\w+(Error|Exception)\b|Traceback|object is not|not subscriptable|has no (attribute|len)|invalid literal"
     r"|could not convert|unsupported operand|indices must be|not enough values|too many values|argument of type"
@@ -33,19 +33,22 @@ _INSTRUMENTS = {
     key_of(listing): assumed_instrument(listing.feed, FEEDS[listing.feed].exchange, listing.symbol)
     for listing in LISTINGS
 }
-# Channels that are known and carry no event; a mutated frame may become one of them.
+# Known channels without events. A mutated frame may become one of them.
 _IGNORED = frozenset({"control", "rest", "empty snapshot", "partial depth", "exchangeInfo"})
 
 
 class Accounts:
-    """`problems` by sort, each with examples; `counts` for the table."""
+    """Account of one run. `problems`: descriptions by sort; `reasons`: of dead letters.
+
+    `without_event`: why lines led to nothing; `counts`: figures for the table.
+    """
 
     def __init__(self, follower: Follower, mutations: Iterable[Body]) -> None:
         self.problems: defaultdict[str, list[str]] = defaultdict(list)
         self.reasons: Counter[str] = Counter()
-        self.silent: Counter[str] = Counter()
+        self.without_event: Counter[str] = Counter()
         self.counts: Counter[str] = Counter()
-        self._seen = follower
+        self._follower = follower
         self._mutations = list(mutations)
         self._mutated = {sent["sha256"]: each for each in self._mutations for sent in each["sent"]}
         self._stored_trades: set[tuple[str, str]] = set()
@@ -57,54 +60,57 @@ class Accounts:
         self.problems[sort].append(text)
 
     def described(self) -> list[str]:
-        """The problems as text, of each sort a few."""
+        """Describe the problems, with some examples of each sort."""
         return [
-            f"{sort} ({len(texts)}): {text}" for sort, texts in sorted(self.problems.items()) for text in texts[:MOST]
+            f"{sort} ({len(texts)}): {text}"
+            for sort, texts in sorted(self.problems.items())
+            for text in texts[:MAX_EXAMPLES]
         ]
 
     # Raw lines
 
-    def books_that_took(self, digests: set[str]) -> set[str]:
-        """The keys whose books took a message of these hashes for a true one."""
+    def books_that_applied(self, digests: set[str]) -> set[str]:
+        """Return the keys of the books that applied a message with one of these hashes."""
         return {
             line.key
-            for place, line in self._seen.lines.items()
-            if any(topic == "market.books" for topic, _ in self._seen.events.get(place, ()))
+            for place, line in self._follower.lines.items()
+            if any(topic == "market.books" for topic, _ in self._follower.events.get(place, ()))
             and (frame := _frame_of(line)) is not None
             and frame[1] in digests
         }
 
     def check_lines(self) -> None:
-        """Each line that is a frame: an event, one dead letter, or a known reason; none lost that was not touched."""
+        """Check every line with a frame: it led to events, to one dead letter, or to nothing for a known reason."""
         self._stored_trades = {
             (f"{body['exchange']}:{body['symbol']}", body["id"])
-            for events in self._seen.events.values()
+            for events in self._follower.events.values()
             for topic, body in events
             if topic == "market.trades"
         }
-        for place, line in sorted(self._seen.lines.items(), key=lambda item: item[0]):
+        for place, line in sorted(self._follower.lines.items(), key=lambda item: item[0]):
             if (frame := _frame_of(line)) is not None:
                 self._check_frame(place, line, *frame)
             self._follow_book(place)
-        for topic, body in self._seen.others:
+        for topic, body in self._follower.others:
             if topic == "dead_letters":
                 self._count_reason(body)
-        for events in self._seen.events.values():
+        for events in self._follower.events.values():
             for topic, body in events:
-                if topic == "market.status" and body["type"] == "skipped":  # a message ended the processing of a record
+                # A skipped record is one whose processing has crashed.
+                if topic == "market.status" and body["type"] == "skipped":
                     self.problem("a record was skipped", str(body))
         self._losses = self._all_losses()
 
     def _check_frame(self, place: Place, line: RawLine, frame: bytes, digest: str) -> None:
-        events = self._seen.events.get(place, [])
+        events = self._follower.events.get(place, [])
         letters = [body for topic, body in events if topic == "dead_letters"]
         mutated = digest in self._mutated
-        self.counts["mutated lines" if mutated else "untouched lines"] += 1
+        self.counts["mutated lines" if mutated else "unmutated lines"] += 1
         for letter in letters:
             self._count_reason(letter)
         about = f"{place} {line.key} {self._about(digest)} frame {frame[:400]!r}"
         if letters and not mutated:
-            self.problem("dead letter of an untouched frame", f"{letters[0]['reason']!r} {about}")
+            self.problem("dead letter of an unmutated frame", f"{letters[0]['reason']!r} {about}")
         if len(letters) > max(1, frame.count(b'"trade_id"'), frame.count(b'"tradeId"')):
             self.problem("several dead letters of one frame", f"{[each['reason'] for each in letters]} {about}")
         if letters and len(letters) < len(events) and not _has_rows(frame):
@@ -112,56 +118,57 @@ class Accounts:
         if not mutated and _has_rows(frame):
             self._check_rows(line.key, frame, about)
         if not events:
-            why = self._silence(line.key, frame)
-            self.silent[why] += 1
+            why = self._reason_without_event(line.key, frame)
+            self.without_event[why] += 1
             if why.startswith("?"):
-                self.problem("silent", f"{why} {about}")
+                self.problem("no event", f"{why} {about}")
 
     def _check_rows(self, key: str, frame: bytes, about: str) -> None:
-        """Every trade of an untouched frame is stored, whatever came before it."""
+        """Check that every trade of an unmutated frame is stored, whatever came before it."""
         for event in parse(frame, _instrument(key), 1):
             if isinstance(event, Trade) and (key, event.id) not in self._stored_trades:
-                self.problem("trade of an untouched frame is not stored", f"{event.id} {about}")
+                self.problem("trade of an unmutated frame is not stored", f"{event.id} {about}")
 
     def _count_reason(self, letter: Body) -> None:
         reason = letter["reason"]
         self.reasons[_shape(reason)] += 1
-        if _PYTHON.search(reason) and not reason.startswith("not JSON: "):  # a decoder's words, of a place in the text
-            self.problem("a reason that is Python's", f"{reason!r} for {letter['frame'][:300]!r}")
+        # "not JSON: " is followed by the decoder's message about a position in the text, which is useful.
+        if _PYTHON.search(reason) and not reason.startswith("not JSON: "):
+            self.problem("Python's message as a reason", f"{reason!r} for {letter['frame'][:300]!r}")
 
     def _about(self, digest: str) -> str:
         mutation = self._mutated.get(digest)
-        return f"[{mutation['what']} {mutation['damage']} #{mutation['number']}]" if mutation else "[untouched]"
+        return f"[{mutation['what']} {mutation['damage']} #{mutation['number']}]" if mutation else "[not mutated]"
 
-    # Why nothing came of it
+    # Lines without an event
 
-    def _silence(self, key: str, frame: bytes) -> str:
-        """The reason; `?` where none of those that are known is it."""
+    def _reason_without_event(self, key: str, frame: bytes) -> str:
+        """Return why a frame led to no event. It starts with `?` if no known reason applies."""
         instrument = _instrument(key)
         try:
             events = parse(frame, instrument, 1)
         except FrameError as error:
-            return f"? it is no frame: {error}"
+            return f"? malformed: {error}"
         if all(isinstance(event, Ignored) for event in events):
             names = {event.channel for event in events if isinstance(event, Ignored)}
             return f"ignored: {', '.join(sorted(names)) or 'nothing in it'}"
         if all(isinstance(event, Trade) and (key, event.id) in self._stored_trades for event in events):
-            return "trade repeated"
+            return "duplicate trade"
         [depth, *more] = events
         if more or not isinstance(depth, BookMessage):
             return "? an event is missing"
-        return self._silence_of_book(key, depth)
+        return self._reason_of_book(key, depth)
 
-    def _silence_of_book(self, key: str, depth: BookMessage) -> str:
+    def _reason_of_book(self, key: str, depth: BookMessage) -> str:
         if not self._books[key].live:
-            return "book awaits its snapshot"
+            return "book waits for its snapshot"
         if depth.kind == "seed":
             return "snapshot not needed"
-        held = depth.last <= self._sequences.get(key, -1)
-        return "book update held already" if held else "? a book update is missing"
+        applied = depth.last <= self._sequences.get(key, -1)
+        return "book update already applied" if applied else "? a book update is missing"
 
     def _follow_book(self, place: Place) -> None:
-        for topic, body in self._seen.events.get(place, ()):
+        for topic, body in self._follower.events.get(place, ()):
             key = f"{body['exchange']}:{body['symbol']}"
             if topic == "market.books":
                 self._books[key].live = self._books[key].live or not self._books[key].opened
@@ -172,29 +179,32 @@ class Accounts:
     # Trades
 
     def check_trades(self, key: str, true: range, rows: list[Body]) -> None:
-        """A key's stored trades (`id`, `at`) against the true ids: each once; what is missing was mutated or told."""
+        """Check a key's stored trades (`id`, `at`) against the true ids.
+
+        Each is stored once, or missing because it was mutated, or within a reported loss.
+        """
         stored = {_number(key, row["id"]): int(row["at"]) for row in rows}
         if len(stored) != len(rows):
-            twice = [each for each, times in Counter(row["id"] for row in rows).items() if times > 1]
-            self.problem("trade stored twice", f"{key} {twice[:5]}")
+            duplicates = [each for each, times in Counter(row["id"] for row in rows).items() if times > 1]
+            self.problem("trade stored twice", f"{key} {duplicates[:5]}")
         known = sorted(number for number in stored if number in true)
         if not known:
             self.problem("no trades", key)
             return
-        ruined, losses = self._ruined_trades(), self._losses.get(key, [])
+        mutated, losses = self._mutated_trades(), self._losses.get(key, [])
         for number in range(known[0], known[-1] + 1):
             if number in stored:
                 continue
             position = bisect_left(known, number)
             between = stored[known[position - 1]], stored[known[position]]
-            if number in ruined:
+            if number in mutated:
                 self.counts["trades mutated"] += 1
             elif any(begin <= between[1] and between[0] <= end for begin, end in losses):
-                self.counts["trades within a told loss"] += 1
+                self.counts["trades within a reported loss"] += 1
             else:
                 self.problem("trade lost", f"{key} {number} between {between}")
 
-    def _ruined_trades(self) -> set[int]:
+    def _mutated_trades(self) -> set[int]:
         return {
             int(number)
             for each in self._mutations
@@ -203,11 +213,11 @@ class Accounts:
         }
 
     def _all_losses(self) -> dict[str, list[tuple[int, int]]]:
-        """By key, from when trades stopped coming to when they came again, as status events and gaps tell."""
+        """Return, by key, the times (µs) without trades that status events and gaps report, as begin and end."""
         found: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
         since: dict[str, int] = {}
-        for place in sorted(self._seen.events):
-            for topic, body in self._seen.events[place]:
+        for place in sorted(self._follower.events):
+            for topic, body in self._follower.events[place]:
                 key, now = f"{body['exchange']}:{body['symbol']}", body["local_timestamp"]
                 if topic == "market.gaps" and (body.get("channel") == "trades" or body["cause"] == "lost"):
                     found[key].append((body.get("since") or now - 10_000_000, now))
@@ -223,25 +233,25 @@ class Accounts:
     # What is stored
 
     def check_stored(self, table: str, topic: str, sources: list[str]) -> None:
-        """Every event of the topic stands in the table once, but for what ClickHouse refused, with a dead letter."""
-        refused = {
+        """Check that every event of the topic is in the table once, or rejected by ClickHouse with a dead letter."""
+        rejected = {
             orjson.loads(body["frame"])["source"]
-            for name, body in self._seen.others
+            for name, body in self._follower.others
             if name == "dead_letters" and body["source"].startswith(f"sink-{topic}:") and body["frame"].endswith("}")
         }
-        self.counts["rows refused"] += len(refused)
-        wanted = self._seen.sources[topic]
+        self.counts["rows rejected"] += len(rejected)
+        wanted = self._follower.sources[topic]
         if len(set(sources)) != len(sources):
-            twice = [source for source, times in Counter(sources).items() if times > 1]
-            self.problem("row stored twice", f"{table} {twice[:5]}")
-        if missing := sorted(wanted - set(sources) - refused):
+            duplicates = [source for source, times in Counter(sources).items() if times > 1]
+            self.problem("row stored twice", f"{table} {duplicates[:5]}")
+        if missing := sorted(wanted - set(sources) - rejected):
             self.problem("event not stored", f"{table} lacks {len(missing)}: {missing[:5]}")
         if more := sorted(set(sources) - wanted):
             self.problem("row without an event", f"{table} has {len(more)} more: {more[:5]}")
 
 
 def _frame_of(line: RawLine) -> tuple[bytes, str] | None:
-    """A line's frame and its SHA-256; nothing for a marker that is none."""
+    """Return a line's frame and its SHA-256, or None for a marker without a frame."""
     if not line.frame.startswith(MARKER):
         return line.frame, hashlib.sha256(line.frame).hexdigest()
     marker = decode_text(line.frame)
@@ -254,7 +264,7 @@ def _frame_of(line: RawLine) -> tuple[bytes, str] | None:
 
 
 def _instrument(key: str) -> Instrument:
-    """As a worker takes it: what is listed, what a made-up name would be, or nobody."""
+    """Return the instrument of a key, as a worker sees it: listed, assumed from its name, or unknown."""
     exchange, _, symbol = key.partition(":")
     assert symbol != EVERY
     if key in _INSTRUMENTS:
@@ -269,11 +279,11 @@ def _has_rows(frame: bytes) -> bool:
 
 
 def _number(key: str, text: str) -> int:
-    """Trade ids as the simulators count them; -1 for what was mutated into something else."""
+    """Return a trade's number, as the simulators count; a negative one for an id that was mutated."""
     return int(text) if text.isdecimal() and len(text) < 20 else -1 - hash((key, text)) % (1 << 60)
 
 
 def _shape(reason: str) -> str:
-    """A reason without its particulars."""
+    """Return a reason without its details, so that similar ones can be counted."""
     named = re.sub(r"'[^']*'|\"[^\"]*\"|`[^`]*`|\b[0-9a-f]{64}\b", "…", reason)
     return re.sub(r"[0-9]+", "#", named)[:100]

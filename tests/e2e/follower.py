@@ -1,4 +1,4 @@
-"""Everything that goes through the broker in a run, kept by the raw line that caused it; books rebuilt from it."""
+"""Follow all topics of a run: events by the raw line that caused them, and books rebuilt from the events."""
 
 import asyncio
 import time
@@ -24,7 +24,7 @@ Body = dict[str, Any]
 
 
 class Place(NamedTuple):
-    """Where a raw line stands."""
+    """Position of a raw line."""
 
     exchange: str
     partition: int
@@ -33,13 +33,16 @@ class Place(NamedTuple):
 
 
 class Book:
-    """One instrument's book as a reader of `market.books` keeps it, in base units; `live` by `market.gaps`."""
+    """One instrument's book, in base units, as a consumer of `market.books` builds it.
+
+    `live`: according to `market.gaps`. `opened`: number of gaps so far.
+    """
 
     def __init__(self) -> None:
         self.bids: Side = {}
         self.asks: Side = {}
         self.live = False
-        self.opened = 0  # gaps so far
+        self.opened = 0
 
     def on_book(self, body: Body) -> None:
         if body["type"] == "snapshot":
@@ -58,15 +61,18 @@ class Book:
 
 
 class Follower:
-    """`async with Follower(settings)`: reads on for as long as the block lasts; `caught_up` waits for the end."""
+    """Consumer of all topics: `async with Follower(settings)`. It reads for as long as the block lasts.
+
+    `others`: events of the join and of the sink. `joined`: number of quotes in the join, by key and origin.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.lines: dict[Place, RawLine] = {}
         self.events: dict[Place, list[tuple[str, Body]]] = {}
-        self.others: list[tuple[str, Body]] = []  # of the join and of the sink
+        self.others: list[tuple[str, Body]] = []
         self.sources: dict[str, set[str]] = {topic: set() for topic in STORED_TOPICS}
         self.books: dict[str, Book] = {}
-        self.joined: Counter[tuple[str, str]] = Counter()  # quotes that reached the join, by key and origin
+        self.joined: Counter[tuple[str, str]] = Counter()
         self._settings = settings
         self._raw = {settings.topic(raw_topic(exchange)): exchange for exchange in EXCHANGES}
         self._stored = {settings.topic(topic): topic for topic in STORED_TOPICS}
@@ -77,12 +83,12 @@ class Follower:
     async def __aenter__(self) -> Self:
         self._consumer = AIOKafkaConsumer(bootstrap_servers=self._settings.kafka, fetch_max_wait_ms=50)
         await self._consumer.start()
-        self._places = [
+        self._partitions = [
             TopicPartition(topic, number)
             for topic in (*self._raw, *self._stored, self._join)
             for number in range(self._settings.partitions)
         ]
-        self._consumer.assign(self._places)
+        self._consumer.assign(self._partitions)
         await self._consumer.seek_to_beginning()
         self._task = asyncio.create_task(self._follow())
         return self
@@ -94,41 +100,41 @@ class Follower:
             await self._task
         await self._consumer.stop()
 
-    async def caught_up(self) -> None:
-        """Read what stands in the topics now."""
-        ends = await self._consumer.end_offsets(self._places)
-        for place, end in ends.items():
-            await self.until(lambda p=place, e=end: self._position.get(p, 0) >= e, f"{place} read to {end}", 60)  # type: ignore[misc]
+    async def catch_up(self) -> None:
+        """Wait until everything that is in the topics now has been read."""
+        ends = await self._consumer.end_offsets(self._partitions)
+        for partition, end in ends.items():
+            await self.until(lambda p=partition, e=end: self._position.get(p, 0) >= e, f"{partition} read to {end}", 60)  # type: ignore[misc]
 
     async def until(self, reached: Callable[[], bool], what: str, within: float) -> None:
-        """Wait for it; `TimeoutError` names what was waited for."""
+        """Wait until a condition is reached. `TimeoutError` names `what` was not."""
         deadline = time.monotonic() + within
         while not reached():
             assert self._task is not None
             if self._task.done():
                 self._task.result()
             if time.monotonic() > deadline:
-                raise TimeoutError(f"not within {within:g} s: {what}")
+                raise TimeoutError(f"not reached within {within:g} s: {what}")
             await asyncio.sleep(0.1)
 
     async def _follow(self) -> None:
         self._position: dict[TopicPartition, int] = {}
         while True:
-            for place, messages in (await self._consumer.getmany(timeout_ms=100)).items():
+            for partition, messages in (await self._consumer.getmany(timeout_ms=100)).items():
                 for message in messages:
-                    self._take(place, message)
-                self._position[place] = messages[-1].offset + 1
+                    self._on_message(partition, message)
+                self._position[partition] = messages[-1].offset + 1
                 await asyncio.sleep(0)
 
-    def _take(self, place: TopicPartition, message: Any) -> None:
-        if place.topic in self._raw:
-            exchange = self._raw[place.topic]
+    def _on_message(self, partition: TopicPartition, message: Any) -> None:
+        if partition.topic in self._raw:
+            exchange = self._raw[partition.topic]
             for number, line in enumerate(decode_record(message.value)):
-                self.lines[Place(exchange, place.partition, message.offset, number)] = line
-        elif place.topic == self._join:
+                self.lines[Place(exchange, partition.partition, message.offset, number)] = line
+        elif partition.topic == self._join:
             self._on_join(message.value)
         else:
-            self._on_event(self._stored[place.topic], orjson.loads(message.value))
+            self._on_event(self._stored[partition.topic], orjson.loads(message.value))
 
     def _on_join(self, value: bytes) -> None:
         for line in value.split(b"\n"):
@@ -140,7 +146,7 @@ class Follower:
     def _on_event(self, topic: str, body: Body) -> None:
         source = body["source"]
         if source in self.sources[topic]:
-            return  # a repetition after a crash
+            return  # a duplicate, after a crash
         self.sources[topic].add(source)
         if source.partition(":")[0] not in EXCHANGES:
             self.others.append((topic, body))
@@ -151,17 +157,17 @@ class Follower:
             book = self.books.setdefault(f"{body['exchange']}:{body['symbol']}", Book())
             (book.on_book if topic == "market.books" else book.on_gap)(body)
 
-    # Against the truth
+    # Comparison with the simulators
 
-    def live(self) -> bool:
-        """Whether every book is."""
+    def all_live(self) -> bool:
+        """Whether every book is live."""
         return not self.not_live()
 
     def not_live(self) -> list[str]:
         return [key for key in map(key_of, LISTINGS) if key not in self.books or not self.books[key].live]
 
     def differences(self, simulators: Simulators) -> list[str]:
-        """With the market paused: in what our books are not the true ones."""
+        """Describe how our books differ from the true ones. The market must be paused."""
         return [text for listing in LISTINGS if (text := self._difference(simulators, listing))]
 
     def _difference(self, simulators: Simulators, listing: Listing) -> str:
@@ -173,7 +179,7 @@ class Follower:
             theirs = {Decimal(price): _base(listing, Decimal(price), Decimal(amount)) for price, amount in texts}
             if ours != theirs:
                 more, less = sorted(ours.items() - theirs.items()), sorted(theirs.items() - ours.items())
-                return f"{key} {name}: ours alone {_few(more)}, true {_few(less)}"
+                return f"{key} {name}: only ours {_few(more)}, only true {_few(less)}"
         return ""
 
 

@@ -1,4 +1,4 @@
-"""Simulated exchanges, the real ingest and broker, and the pure part of the streams following the raw topics."""
+"""A pipeline in the test's process: simulated exchanges, the real ingest and broker, and the workers' processors."""
 
 import asyncio
 import time
@@ -12,6 +12,7 @@ import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from ingest.app import ingest
+from ingest.timings import DEFAULT_TIMINGS, Timings
 from marketprism.simulator import Simulators
 from schemas.feeds import FEEDS
 from schemas.markers import MARKER
@@ -25,16 +26,21 @@ from streams.raw_processor import RawProcessor
 Levels = list[tuple[Decimal, Decimal]]
 
 
-class Lab:
-    """`async with Lab(…)`: ingest runs and every raw record is processed as a worker would; `events` in their order."""
+class InProcessPipeline:
+    """Pipeline of ingest and processors: `async with InProcessPipeline(…)`.
 
-    def __init__(self, settings: Settings, simulators: Simulators) -> None:
+    Every raw record is processed as a worker would do it. `events`: all events, in order, each with its topic.
+    `markers`: their number by `exchange:symbol` and type.
+    """
+
+    def __init__(self, settings: Settings, simulators: Simulators, timings: Timings = DEFAULT_TIMINGS) -> None:
         self.settings = settings
         self.simulators = simulators
+        self._timings = timings
         self.events: list[tuple[str, dict[str, Any]]] = []
-        self.markers: Counter[tuple[str, str]] = Counter()  # by `exchange:symbol` and kind
+        self.markers: Counter[tuple[str, str]] = Counter()
         self._exchanges = sorted({FEEDS[feed].exchange for feed in settings.feeds})
-        self._partitions: dict[tuple[str, int], RawProcessor] = {}
+        self._processors: dict[tuple[str, int], RawProcessor] = {}
         self._tasks: list[asyncio.Task[Any]] = []
 
     async def __aenter__(self) -> Self:
@@ -43,7 +49,8 @@ class Lab:
             bootstrap_servers=self.settings.kafka,
             auto_offset_reset="earliest",
         )
-        self._tasks = [asyncio.create_task(self._follow(consumer)), asyncio.create_task(ingest(self.settings))]
+        ingesting = ingest(self.settings, timings=self._timings)
+        self._tasks = [asyncio.create_task(self._follow(consumer)), asyncio.create_task(ingesting)]
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -59,78 +66,84 @@ class Lab:
                     await producer.send(self.settings.topic(topic), value, key=key)
 
     def _process(self, message: Any) -> Iterator[tuple[str, bytes | None, bytes]]:
-        """Keep the record's events; yield its requests to ingest."""
+        """Store the record's events, and yield its requests to ingest."""
         for line in decode_record(message.value):
             if line.frame.startswith(MARKER):
                 self.markers[line.key, orjson.loads(line.frame)["marketprism"]] += 1
         exchange = message.topic.removeprefix(self.settings.topic("raw."))
-        place = exchange, message.partition
-        partition = self._partitions.setdefault(place, RawProcessor(exchange, message.partition, self.settings))
-        for record in partition.process(message.offset, message.value).records:
+        processor = self._processors.setdefault(
+            (exchange, message.partition), RawProcessor(exchange, message.partition, self.settings)
+        )
+        for record in processor.process(message.offset, message.value).records:
             topic, _, value = record
             if topic == "control.ingest":
                 yield record
             else:
                 self.events.append((topic, orjson.loads(value)))
 
-    def told(self, topic: str, key: str, since: int = 0) -> list[dict[str, Any]]:
-        """The events of a topic about `exchange:symbol`, from that many on."""
+    def events_of(self, topic: str, key: str, since: int = 0) -> list[dict[str, Any]]:
+        """Return the events of a topic about `exchange:symbol`, without the first `since` of all events."""
         return [
             event
             for name, event in self.events[since:]
             if name == topic and f"{event['exchange']}:{event['symbol']}" == key
         ]
 
-    def stream(self, key: str) -> InstrumentProcessor | None:
-        """The state of `exchange:symbol`."""
-        for partition in self._partitions.values():
-            if key in partition.entries:
-                return partition.entries[key]
+    def processor_of(self, key: str) -> InstrumentProcessor | None:
+        """Return the processor of `exchange:symbol`, if there is one yet."""
+        for processor in self._processors.values():
+            if key in processor.entries:
+                return processor.entries[key]
         return None
 
-    def live(self, key: str) -> bool:
-        stream = self.stream(key)
-        return stream is not None and stream.books.order_book.state == "live"
+    def is_live(self, key: str) -> bool:
+        """Whether the book of `exchange:symbol` is live."""
+        processor = self.processor_of(key)
+        return processor is not None and processor.books.order_book.state == "live"
 
     async def until(self, reached: Callable[[], bool], what: str, within: float = 15.0) -> float:
-        """Wait for it; the seconds it took."""
+        """Wait until a condition is reached. Return the seconds it took."""
         began = time.monotonic()
         while not reached():
             for task in self._tasks:
                 assert not task.done(), task.result()
-            assert time.monotonic() - began < within, f"not within {within:g} s: {what}"
+            assert time.monotonic() - began < within, f"not reached within {within:g} s: {what}"
             await asyncio.sleep(0.02)
         return time.monotonic() - began
 
     def reload(self) -> None:
         """Write the whole state to checkpoint entries, and read it back."""
-        for partition in self._partitions.values():
-            for key in list(partition.entries):
-                partition.load(key, partition.dump(key))
+        for processor in self._processors.values():
+            for key in list(processor.entries):
+                processor.load(key, processor.dump(key))
 
-    async def equal(self, feed: str, symbol: str) -> None:
-        """With the market paused: wait until all levels of our book are those of the simulator's true one."""
+    async def wait_until_true(self, feed: str, symbol: str) -> None:
+        """Wait until all levels of our book equal those of the simulator's true one. The market must be paused."""
         key = f"{FEEDS[feed].exchange}:{symbol}"
         true = self.simulators.true_book(feed, symbol)
         wanted = _decimals(true.bids), _decimals(true.asks)
-        await self.until(lambda: self.live(key) and self._levels(key) == wanted, f"{feed} {symbol} as the true book")
+        await self.until(
+            lambda: self.is_live(key) and self._levels(key) == wanted, f"the book of {feed} {symbol} is the true one"
+        )
 
     def _levels(self, key: str) -> tuple[Levels, Levels]:
-        stream = self.stream(key)
-        assert stream is not None
-        book = stream.books.order_book.book
+        processor = self.processor_of(key)
+        assert processor is not None
+        book = processor.books.order_book.book
         return _decimals(map(texts_of, book.bids.all())), _decimals(map(texts_of, book.asks.all()))
 
 
 def _decimals(levels: Iterable[tuple[str, str]]) -> Levels:
-    """Sorted: which side it is, is told by the caller's order of the two."""
+    """Return the levels as decimals, sorted by price."""
     return sorted((Decimal(price), Decimal(amount)) for price, amount in levels)
 
 
-async def settled(lab: Lab, feeds: dict[str, list[str]]) -> None:
-    """Pause the market until all these books are equal to the true ones, level for level."""
-    lab.simulators.pause()
+async def check_books(pipeline: InProcessPipeline, feeds: dict[str, list[str]]) -> None:
+    """Pause the market until all these books equal the true ones, level by level."""
+    pipeline.simulators.pause()
     try:
-        await asyncio.gather(*(lab.equal(feed, symbol) for feed, symbols in feeds.items() for symbol in symbols))
+        await asyncio.gather(
+            *(pipeline.wait_until_true(feed, symbol) for feed, symbols in feeds.items() for symbol in symbols)
+        )
     finally:
-        lab.simulators.resume()
+        pipeline.simulators.resume()

@@ -1,4 +1,4 @@
-"""A whole pipeline of real processes for a test: sink, workers, and what waits until all is stored."""
+"""A pipeline of real processes for a test: ingest, workers and sink."""
 
 import asyncio
 import os
@@ -17,11 +17,9 @@ from schemas.settings import Settings
 from schemas.topics import WORKER_GROUP
 from sinks.sql.client import run_query
 
-_STALLED_AFTER = 90.0  # s
-
 
 class Pipeline:
-    """Starts processes under a supervisor that restarts what is killed."""
+    """Pipeline whose processes run under a supervisor that restarts those that are killed."""
 
     def __init__(self, settings: Settings, logs: Path) -> None:
         self.settings = settings
@@ -49,24 +47,25 @@ class Pipeline:
     async def ingest(self) -> Child:
         return await self.start(INGEST.name, *INGEST.arguments, ready=INGEST.ready)
 
-    async def stored(self) -> None:
-        """Wait until no group has anything before it, three times in a row."""
-        await until_drained(self.settings, stalled_after=_STALLED_AFTER)
+    async def wait_until_stored(self) -> None:
+        """Wait until no consumer group lags."""
+        await until_drained(self.settings)
 
-    async def processed(self) -> None:
-        """The same for the workers alone, where no sink runs."""
-        await until_drained(self.settings, WORKER_GROUP, stalled_after=_STALLED_AFTER)
+    async def wait_until_processed(self) -> None:
+        """Wait until the workers do not lag; for tests without a sink."""
+        await until_drained(self.settings, WORKER_GROUP)
 
-    async def ask(self, query: str) -> list[dict[str, Any]]:
-        answer = await asyncio.to_thread(run_query, self.settings, query, "JSONEachRow")
+    async def query(self, sql: str) -> list[dict[str, Any]]:
+        """Return the rows of a query to ClickHouse."""
+        answer = await asyncio.to_thread(run_query, self.settings, sql, "JSONEachRow")
         return [orjson.loads(row) for row in answer.splitlines()]
 
 
 def kill(child: Child) -> None:
-    """As a power cut would, the whole group; one that is just being restarted is waited for."""
+    """Kill a child with its process group, as a power cut would. If it is being restarted, wait for it first."""
     deadline = time.monotonic() + 20
     while not child.alive():
-        assert time.monotonic() < deadline, f"{child.name} is not there to be killed"
+        assert time.monotonic() < deadline, f"{child.name} is not running"
         time.sleep(0.05)
     assert child.pid is not None
     os.killpg(child.pid, signal.SIGKILL)

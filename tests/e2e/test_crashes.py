@@ -1,4 +1,4 @@
-"""Processes killed in the middle of a replay: what is stored is what an undisturbed run stores, each row once."""
+"""Processes killed during a replay: exactly the rows of an undisturbed run are stored, each once."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -20,19 +20,19 @@ from streams.raw_processor import RawProcessor
 from tests.e2e.pipeline import Pipeline, kill
 
 FRAMES = 60_000
-SPEED = 8.0  # a minute of frames in some seconds: long enough to be killed within
+SPEED = 8.0  # a minute of frames in some seconds: long enough to kill processes meanwhile
 
 
 def capture(path: Path) -> Path:
-    """A capture of two spot instruments, as the hftbacktest collector writes it."""
+    """Write a capture of two spot instruments, as the hftbacktest collector does."""
     with path.open("wb") as file:
         for stamp, _, frame in made_frames(FRAMES):
             file.write(b"%d %s\n" % (stamp, frame))
     return path
 
 
-async def undisturbed(settings: Settings) -> dict[str, list[str]]:
-    """What the raw topic must lead to: the sources of all events by table, computed in this process."""
+async def expected_sources(settings: Settings) -> dict[str, list[str]]:
+    """Process the raw topic in this process. Return the sources of all events, by table."""
     expected: dict[str, list[str]] = {table: [] for table in TABLES.values()}
     async with AIOKafkaConsumer(bootstrap_servers=settings.kafka) as consumer:
         for number in range(settings.partitions):
@@ -55,28 +55,28 @@ async def _records(consumer: AIOKafkaConsumer, place: TopicPartition) -> AsyncIt
 
 
 async def replayed_and_stored(pipeline: Pipeline, tmp_path: Path, *faults: Callable[[], None]) -> None:
-    """Replay the capture, with a fault each so often, and wait until all of it is stored."""
+    """Replay the capture, cause a fault every 2.5 s, and wait until everything is stored."""
     path = capture(tmp_path / "capture")
     replaying = asyncio.create_task(replay(pipeline.settings, [(FEEDS["binance-spot"], path)], SPEED))
     for fault in faults:
         await asyncio.sleep(2.5)
         await asyncio.to_thread(fault)
     await replaying
-    await pipeline.stored()
+    await pipeline.wait_until_stored()
 
 
 async def check(pipeline: Pipeline) -> None:
-    """Every expected source stands in its table once; `count()` without FINAL."""
-    expected = await undisturbed(pipeline.settings)
+    """Check that every expected source is in its table once, even without FINAL."""
+    expected = await expected_sources(pipeline.settings)
     assert len(expected["trades"]) > FRAMES // 10
     for table, sources in expected.items():
-        rows = await pipeline.ask(f"SELECT source FROM {table}")
+        rows = await pipeline.query(f"SELECT source FROM {table}")
         assert sorted(row["source"] for row in rows) == sources, table
 
 
 @pytest.mark.e2e
 async def test_worker_and_sink_killed(settings: Settings, tmp_path: Path) -> None:
-    """kill -9 of the worker, of the sink, and of the worker again."""
+    """The worker, the sink, and the worker again are killed with SIGKILL."""
     async with Pipeline(settings, tmp_path / "logs") as pipeline:
         sink = await pipeline.sink()
         worker = await pipeline.worker()
@@ -87,7 +87,7 @@ async def test_worker_and_sink_killed(settings: Settings, tmp_path: Path) -> Non
 
 @pytest.mark.e2e
 async def test_one_of_two_workers_killed(settings: Settings, tmp_path: Path) -> None:
-    """Its partitions move to the other, and back when it has been started again."""
+    """The killed worker's partitions move to the other one, and back once it has been restarted."""
     async with Pipeline(settings, tmp_path / "logs") as pipeline:
         await pipeline.sink()
         await pipeline.worker("worker-1")
@@ -98,7 +98,7 @@ async def test_one_of_two_workers_killed(settings: Settings, tmp_path: Path) -> 
 
 @pytest.mark.e2e
 async def test_broker_killed(tmp_path: Path, settings: Settings) -> None:
-    """kill -9 of the broker under producers and consumers; it comes back on the same data."""
+    """The broker is killed with SIGKILL while in use, and restarted on the same data."""
     broker = Broker(tmp_path / "kafka", free_port())
     await asyncio.to_thread(broker.start)
     try:

@@ -1,4 +1,4 @@
-"""A worker whose books all wait for their snapshots: it checkpoints, stops in time, starts again and goes on."""
+"""A worker whose books all wait for their snapshots: it checkpoints, stops in time, and recovers after a restart."""
 
 import time
 from collections.abc import Iterator
@@ -18,10 +18,10 @@ from tests.frames.binance import line
 log = structlog.get_logger(__name__)
 
 INSTRUMENTS = 50
-UPDATES = 260  # of 80 levels: some 3 kB each, more than a buffer holds
+UPDATES = 260  # of 80 levels and about 3 kB each: more than a buffer takes
 
 
-def of(number: int, frame: bytes) -> bytes:
+def for_instrument(number: int, frame: bytes) -> bytes:
     return frame.replace(b"BTCUSDT", b"C%dUSDT" % number).replace(b"btcusdt", b"c%dusdt" % number)
 
 
@@ -39,7 +39,7 @@ async def _send(settings: Settings, records: list[tuple[str, bytes]]) -> None:
 
 
 async def _snapshots(settings: Settings) -> set[str]:
-    """The symbols of all snapshots published."""
+    """Return the keys of all published snapshots."""
     topic = settings.topic("market.books")
     places = [TopicPartition(topic, number) for number in range(settings.partitions)]
     found = set()
@@ -56,14 +56,14 @@ async def _snapshots(settings: Settings) -> set[str]:
 
 @pytest.mark.e2e
 async def test_full_buffers(settings: Settings, tmp_path: Path) -> None:
-    """50 instruments' updates without a snapshot: kept over a restart, which takes seconds; then all go live."""
+    """50 instruments' buffered updates survive a restart, which takes seconds. After their snapshots all are live."""
     keys = {number: f"binance:C{number}-USDT" for number in range(INSTRUMENTS)}
     times = {}
     async with Pipeline(settings, tmp_path / "logs") as pipeline:
         await pipeline.worker()
         began = time.monotonic()
         await _send(settings, [record for first in range(1, UPDATES, 65) for record in _updates(keys, first)])
-        await pipeline.processed()
+        await pipeline.wait_until_processed()
         times["checkpointed"] = time.monotonic() - began
         began = time.monotonic()
         await pipeline.supervisor.retire("worker")
@@ -71,7 +71,7 @@ async def test_full_buffers(settings: Settings, tmp_path: Path) -> None:
         began = time.monotonic()
         await pipeline.worker("again")
         await _send(settings, _seeds(keys))
-        await pipeline.processed()
+        await pipeline.wait_until_processed()
         times["recovered"] = time.monotonic() - began
     log.info("seconds", **{name: round(seconds, 1) for name, seconds in times.items()})
     assert times["stopped"] < 10
@@ -83,9 +83,12 @@ def _updates(keys: dict[int, str], first: int) -> Iterator[tuple[str, bytes]]:
     for number, key in keys.items():
         numbers = range(first, first + 65)
         each = [frames.spot_depth(at, at, side(9_000, -1, at), side(9_001, 1, at)) for at in numbers]
-        yield key, b"".join(line(key, of(number, frame), at) for at, frame in zip(numbers, each, strict=True))
+        yield (
+            key,
+            b"".join(line(key, for_instrument(number, frame), at) for at, frame in zip(numbers, each, strict=True)),
+        )
 
 
 def _seeds(keys: dict[int, str]) -> list[tuple[str, bytes]]:
     seed = frames.spot_snapshot(UPDATES - 5, [["1", "1"]], [["99999", "1"]])
-    return [(key, line(key, of(number, seed), 60_000)) for number, key in keys.items()]
+    return [(key, line(key, for_instrument(number, seed), 60_000)) for number, key in keys.items()]

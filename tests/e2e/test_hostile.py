@@ -1,6 +1,6 @@
-"""Hostile exchanges: a hundredth of what they send is mutated, and nothing else is harmed by it.
+"""Hostile exchanges: 1 % of their messages is mutated, and all others are processed as usual.
 
-`make hostile SEEDS=20 SECONDS=60` runs more and longer. A seed that failed there comes into `SEEDS`.
+`make hostile SEEDS=20 SECONDS=60` runs more seeds for longer. Seeds that failed there are added to `SEEDS`.
 """
 
 import asyncio
@@ -15,22 +15,22 @@ from marketprism.simulator.market.listings import LISTINGS
 from schemas.events import EVENTS
 from schemas.feeds import FEEDS
 from schemas.settings import Settings, load_settings
-from tests.e2e.hostile_run import Run, settings_for
-from tests.e2e.in_process import Lab
+from tests.e2e.hostile_run import HostileRun, settings_for
+from tests.e2e.in_process import InProcessPipeline
 
-SEEDS = [5, 6]  # side by side; in longer runs these brought down a worker and stored a trade twice
+SEEDS = [5, 6]  # run at the same time; in longer runs they crashed a worker and stored a trade twice
 SECONDS = 10.0  # of mutations
-MANY = 6.0  # s, of very many
+HEAVY_SECONDS = 6.0  # of mutations of every third message
 
 
 @pytest.mark.e2e
 @pytest.mark.timeout(300)
 async def test_hostile(broker: Broker, tmp_path: Path) -> None:
-    """Untouched events are stored once, mutated ones are events or dead letters, nothing restarts, books are true."""
+    """Unmutated events are stored once, mutated ones are events or dead letters. Nothing restarts; books are true."""
     runs = []
     for seed in SEEDS:
         folder = tmp_path / str(seed)
-        runs.append(Run(await settings_for(broker, folder), seed, SECONDS, folder / "logs").run())
+        runs.append(HostileRun(await settings_for(broker, folder), seed, SECONDS, folder / "logs").run())
     for report in await asyncio.gather(*runs):
         assert report.problems == [], f"seed {report.seed}: " + "\n".join(report.problems)
         assert report.messages > 2_000
@@ -39,25 +39,25 @@ async def test_hostile(broker: Broker, tmp_path: Path) -> None:
 
 @pytest.mark.timeout(120)
 async def test_a_third_of_everything(settings: Settings) -> None:
-    """From the first listing on: ingest and streams live on, events keep to their schemas, checkpoints can be taken."""
+    """Mutations from the first listing on: nothing crashes, events are valid, checkpoints can be restored."""
     async with Simulators(rate=2.0, limits=Limits(ping_interval=1.0)) as simulators:
         symbols = sorted({listing.symbol for listing in LISTINGS})
-        silent = {"trades": 3, "books": 2, "quotes": 2}
+        timeouts = {"trades": 3, "books": 2, "quotes": 2}
         run = load_settings(**settings.model_dump() | {
-            "endpoints": simulators.endpoints, "symbols": symbols, "channel_timeout_s": silent
+            "endpoints": simulators.endpoints, "symbols": symbols, "channel_timeout_s": timeouts
         })  # fmt: skip
-        async with Lab(run, simulators) as lab:
+        async with InProcessPipeline(run, simulators) as pipeline:
             planted = [
-                await simulators.plant(Mutate(feed=feed, seed=3, rate=0.3, rare_rate=0.3, seconds=MANY))
+                await simulators.plant(Mutate(feed=feed, seed=3, rate=0.3, rare_rate=0.3, seconds=HEAVY_SECONDS))
                 for feed in FEEDS
             ]
-            for number in range(int(MANY)):
+            for number in range(int(HEAVY_SECONDS)):
                 await asyncio.sleep(1)
                 if number % 3 == 2:
                     await ask_to_reconnect(run, FEEDS)
-            await lab.until(lambda: all(each.ended_at for each in planted), "the mutations are over")
-            for topic, body in lab.events:
+            await pipeline.until(lambda: all(each.ended_at for each in planted), "the mutations are over")
+            for topic, body in pipeline.events:
                 if topic in EVENTS:
                     EVENTS[topic].model_validate(body)
-            lab.reload()
-            assert sum(topic == "dead_letters" for topic, _ in lab.events) > 100
+            pipeline.reload()
+            assert sum(topic == "dead_letters" for topic, _ in pipeline.events) > 100

@@ -1,4 +1,4 @@
-"""Ingest is killed without a word: the workers report every instrument within seconds, and its successor heals it."""
+"""Ingest is killed: the workers report a gap of every instrument within seconds, and its successor closes it."""
 
 import asyncio
 import sys
@@ -16,18 +16,21 @@ from schemas.settings import Settings, load_settings
 from tests.e2e.pipeline import Pipeline, kill
 
 _KEYS = {(FEEDS[each.feed].exchange, each.symbol) for each in LISTINGS}
-_CONSECUTIVE = ("binance-spot", "binance-usdm", "deribit")  # feeds whose trades' numbers follow one another
+_CONSECUTIVE = ("binance-spot", "binance-usdm", "deribit")  # feeds with consecutive trade ids
 
 
-async def gaps(pipeline: Pipeline, kind: str) -> set[tuple[str, ...]]:
-    rows = await pipeline.ask(f"SELECT exchange, symbol, channel FROM gaps WHERE cause = 'absent' AND type = '{kind}'")
+async def absent_gaps(pipeline: Pipeline, kind: str) -> set[tuple[str, ...]]:
+    """Return exchange, symbol and channel of the gap events with cause `absent` and the given type."""
+    rows = await pipeline.query(
+        f"SELECT exchange, symbol, channel FROM gaps WHERE cause = 'absent' AND type = '{kind}'"
+    )
     return {(row["exchange"], row["symbol"], row["channel"]) for row in rows}
 
 
 async def until_all(pipeline: Pipeline, kind: str, within: float) -> float:
-    """Wait for a gap event of each instrument's books and trades; the seconds it took."""
+    """Wait for a gap event of every instrument's books and trades. Return the seconds it took."""
     began, wanted = time.monotonic(), {(*key, channel) for key in _KEYS for channel in ("books", "trades")}
-    while missing := wanted - await gaps(pipeline, kind):
+    while missing := wanted - await absent_gaps(pipeline, kind):
         assert time.monotonic() - began < within, f"not {kind} within {within:g} s: {sorted(missing)}"
         await asyncio.sleep(0.25)
     return time.monotonic() - began
@@ -40,7 +43,7 @@ def ingest(settings: Settings, logs: Path, number: int) -> Child:
 
 @pytest.mark.e2e
 async def test_ingest_killed(settings: Settings, tmp_path: Path) -> None:
-    """Every channel of every instrument has its gap, from its last frame on; every missing trade is named."""
+    """Every channel of every instrument has a gap, from its last frame on. Every missing trade is reported."""
     symbols = sorted({each.symbol for each in LISTINGS})
     async with Simulators(rate=1.0) as simulators:
         own = load_settings(**settings.model_dump() | {"endpoints": simulators.endpoints, "symbols": symbols})
@@ -57,12 +60,12 @@ async def test_ingest_killed(settings: Settings, tmp_path: Path) -> None:
             await until_all(pipeline, "closed", 30)
             await asyncio.sleep(4)
             await asyncio.to_thread(second.stop)
-            await pipeline.stored()
+            await pipeline.wait_until_stored()
             for feed in _CONSECUTIVE:
                 await _check_trades(
                     pipeline, FEEDS[feed].exchange, [each.symbol for each in LISTINGS if each.feed == feed]
                 )
-            [late] = await pipeline.ask(
+            [late] = await pipeline.query(
                 "SELECT max(toFloat64(local_timestamp) - toFloat64(since)) AS seconds FROM gaps "
                 "WHERE cause = 'absent' AND type = 'opened' AND channel = 'books'"
             )
@@ -70,12 +73,12 @@ async def test_ingest_killed(settings: Settings, tmp_path: Path) -> None:
 
 
 async def _check_trades(pipeline: Pipeline, exchange: str, symbols: list[str]) -> None:
-    """The numbers that are missing between the first and the last are those that gaps name."""
+    """Check that as many trades are missing between the first and the last as the gaps report."""
     for symbol in symbols:
         about = f"exchange = '{exchange}' AND symbol = '{symbol}'"
-        rows = await pipeline.ask(f"SELECT id FROM trades WHERE {about}")
+        rows = await pipeline.query(f"SELECT id FROM trades WHERE {about}")
         found = {int(row["id"].rpartition("-")[2]) for row in rows}
-        named: list[dict[str, Any]] = await pipeline.ask(
+        named: list[dict[str, Any]] = await pipeline.query(
             f"SELECT first_missing, last_missing FROM gaps WHERE {about} AND first_missing != '' AND type = 'opened'"
         )
         missing = max(found) - min(found) + 1 - len(found)

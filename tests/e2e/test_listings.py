@@ -1,4 +1,4 @@
-"""Instruments that open, change and close while ingest runs, and what of it concerns the others: nothing."""
+"""Instruments that open, change and close while ingest runs. The other instruments are not affected."""
 
 import asyncio
 import time
@@ -8,6 +8,7 @@ from typing import Any, Literal
 import orjson
 import pytest
 
+from ingest.timings import Timings
 from marketprism.ops.control import ask_to_reconnect
 from marketprism.simulator import Definition, Refuse, Simulators
 from marketprism.simulator.market.listings import LISTINGS
@@ -18,8 +19,8 @@ from tests.ingest.reading import ingesting, kinds, read_lines
 
 Change = Literal["gone", "closed", "halted", "resized", "unsized", "odd", "back"]
 
-# By feed: what changes, and what stays.
-PLACES = {
+# By feed: the symbol of an instrument that changes, and of one that does not.
+SYMBOLS = {
     "binance-spot": ("ETH-USDT", "BTC-USDT"),
     "binance-usdm": ("ETH-USDT-PERP", "BTC-USDT-PERP"),
     "okx": ("ETH-USDT-PERP", "BTC-USDT-PERP"),
@@ -36,14 +37,14 @@ async def simulators() -> AsyncIterator[Simulators]:
         yield running
 
 
-class Place:
-    """One feed: an instrument that changes (`key`), and one that does not (`other`)."""
+class FeedUnderTest:
+    """Feed with an instrument that changes (`key`), and one that does not (`other`)."""
 
     def __init__(
         self, settings: Settings, simulators: Simulators, feed: str, refresh_s: float, symbols: str = "*"
     ) -> None:
         self.feed, self.exchange = feed, FEEDS[feed].exchange
-        self.symbol, other = PLACES[feed]
+        self.symbol, other = SYMBOLS[feed]
         self.key, self.other = f"{self.exchange}:{self.symbol}", f"{self.exchange}:{other}"
         self.simulators = simulators
         self.settings = load_settings(
@@ -52,6 +53,7 @@ class Place:
         )
 
     async def change(self, change: Change) -> int:
+        """Change the instrument's entry in the listing. Return the time, ns since the epoch."""
         await self.simulators.plant(Definition(feed=self.feed, symbol=self.symbol, change=change))
         return time.time_ns()
 
@@ -68,8 +70,8 @@ class Place:
             assert time.monotonic() < deadline, f"{self.key} has {kinds(lines)[-20:]}"
             await asyncio.sleep(0.3)
 
-    async def undisturbed(self) -> None:
-        """The other instrument has one connection, and frames to the end."""
+    async def check_other(self) -> None:
+        """Check that the other instrument has stayed on its connection, and still receives frames."""
         lines = await self.lines(self.other)
         assert {kind: kinds(lines).count(kind) for kind in ("connected", "disconnected", "renewing")} == {
             "connected": 2 if self.feed == "htx-spot" else 1, "disconnected": 0, "renewing": 0,
@@ -77,7 +79,7 @@ class Place:
         assert time.time_ns() - max(line.local_timestamp for line in lines) < 3e9
 
 
-def flowing(found: list[str]) -> bool:
+def is_flowing(found: list[str]) -> bool:
     return found.count("frame") > 10
 
 
@@ -85,124 +87,120 @@ def marker(lines: list[RawLine], kind: str) -> dict[str, Any]:
     return dict(orjson.loads(lines[kinds(lines).index(kind)].frame))
 
 
-@pytest.mark.parametrize("feed", PLACES)
+@pytest.mark.parametrize("feed", SYMBOLS)
 async def test_opens_and_closes(settings: Settings, simulators: Simulators, feed: str) -> None:
-    """Not listed at first; listed, it is taken up on the connection of the others; gone again, it is dropped."""
-    place = Place(settings, simulators, feed, 0.5)
-    await place.change("gone")
-    async with ingesting(place.settings, feed):
+    """An instrument is subscribed on the others' connection once it is listed, and unsubscribed once it is not."""
+    tested = FeedUnderTest(settings, simulators, feed, 0.5)
+    await tested.change("gone")
+    async with ingesting(tested.settings, feed):
         await asyncio.sleep(2)
-        assert not await place.lines(place.key)
-        opened = await place.change("back")
-        lines = await place.until(flowing, opened)
+        assert not await tested.lines(tested.key)
+        opened = await tested.change("back")
+        lines = await tested.until(is_flowing, opened)
         assert kinds(lines)[:3] == ["instrument", "listed", "connected"]
         assert "subscribed" in kinds(lines)
-        closed = await place.change("gone")
-        lines = await place.until(lambda found: "delisted" in found, closed)
-        assert marker(lines, "delisted")["reason"] == "not listed any more"
-        assert kinds(await place.lines(place.key))[-1] == "delisted"
-        again = await place.change("back")
-        await place.until(lambda found: "listed" in found and flowing(found), again)
-        await place.undisturbed()
+        closed = await tested.change("gone")
+        lines = await tested.until(lambda found: "delisted" in found, closed)
+        assert marker(lines, "delisted")["reason"] == "no longer listed"
+        assert kinds(await tested.lines(tested.key))[-1] == "delisted"
+        again = await tested.change("back")
+        await tested.until(lambda found: "listed" in found and is_flowing(found), again)
+        await tested.check_other()
 
 
-@pytest.mark.parametrize("feed", PLACES)
+@pytest.mark.parametrize("feed", SYMBOLS)
 async def test_closed_by_its_state(settings: Settings, simulators: Simulators, feed: str) -> None:
-    """A listing that says closed is believed at once; frames that still come are nobody's."""
-    place = Place(settings, simulators, feed, 0.5)
-    async with ingesting(place.settings, feed):
-        await place.until(flowing)
-        closed = await place.change("closed")
-        lines = await place.until(lambda found: "delisted" in found, closed)
+    """A listing that says closed is believed at once. Frames that still arrive are dropped."""
+    tested = FeedUnderTest(settings, simulators, feed, 0.5)
+    async with ingesting(tested.settings, feed):
+        await tested.until(is_flowing)
+        closed = await tested.change("closed")
+        lines = await tested.until(lambda found: "delisted" in found, closed)
         assert marker(lines, "delisted")["reason"] == "closed"
         await asyncio.sleep(1)
-        assert kinds(await place.lines(place.key))[-1] == "delisted"
-        await place.undisturbed()
+        assert kinds(await tested.lines(tested.key))[-1] == "delisted"
+        await tested.check_other()
 
 
 @pytest.mark.parametrize("feed", ["okx", "htx-linear", "deribit"])
 async def test_changes(settings: Settings, simulators: Simulators, feed: str) -> None:
-    """Another size is another definition, and nothing else; a halted one, and an odd entry, stay subscribed."""
-    place = Place(settings, simulators, feed, 0.5)
-    async with ingesting(place.settings, feed):
-        before = marker(await place.until(flowing), "instrument")
-        changed = await place.change("resized")
-        lines = await place.until(lambda found: "instrument" in found, changed)
+    """A new size only changes the definition. Halted instruments and those with an unusable entry stay subscribed."""
+    tested = FeedUnderTest(settings, simulators, feed, 0.5)
+    async with ingesting(tested.settings, feed):
+        before = marker(await tested.until(is_flowing), "instrument")
+        changed = await tested.change("resized")
+        lines = await tested.until(lambda found: "instrument" in found, changed)
         after = marker(lines, "instrument")
         name = "tick_size" if feed == "deribit" else "contract_size"
         assert float(after[name]) > float(before[name])
-        await place.change("odd")
+        await tested.change("odd")
         await asyncio.sleep(2)
-        halted = await place.change("halted")
-        lines = await place.until(lambda found: "instrument" in found and flowing(found), halted)
+        halted = await tested.change("halted")
+        lines = await tested.until(lambda found: "instrument" in found and is_flowing(found), halted)
         assert marker(lines, "instrument")["status"] == "halted"
-        found = kinds(await place.lines(place.key))
+        found = kinds(await tested.lines(tested.key))
         assert not {"delisted", "listed", "disconnected"} & set(found)
-        await place.undisturbed()
+        await tested.check_other()
 
 
-async def test_no_size_yet(settings: Settings, simulators: Simulators) -> None:
-    """A contract before its opening, without a size, is taken up as soon as it has one."""
-    place = Place(settings, simulators, "okx", 0.5)
-    await place.change("unsized")
-    async with ingesting(place.settings, "okx"):
+async def test_no_contract_size_yet(settings: Settings, simulators: Simulators) -> None:
+    """A contract without a size, before it opens, is subscribed as soon as it has one."""
+    tested = FeedUnderTest(settings, simulators, "okx", 0.5)
+    await tested.change("unsized")
+    async with ingesting(tested.settings, "okx"):
         await asyncio.sleep(2)
-        assert not await place.lines(place.key)
-        opened = await place.change("back")
-        lines = await place.until(flowing, opened)
+        assert not await tested.lines(tested.key)
+        opened = await tested.change("back")
+        lines = await tested.until(is_flowing, opened)
         assert marker(lines, "instrument")["contract_size"] == "0.1"
 
 
 @pytest.mark.parametrize("feed", ANNOUNCING)
-async def test_announced(
-    settings: Settings, simulators: Simulators, feed: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What the exchange announces is looked up at once, long before the next reading is due."""
-    monkeypatch.setattr("ingest.feed_manager._APART", 1.0)
-    place = Place(settings, simulators, feed, 3600.0)
-    async with ingesting(place.settings, feed):
-        await place.until(flowing)
-        closed = await place.change("gone")
-        await place.until(lambda found: "delisted" in found, closed)
-        opened = await place.change("back")
-        await place.until(lambda found: "listed" in found and flowing(found), opened)
-        await place.undisturbed()
+async def test_announced(settings: Settings, simulators: Simulators, feed: str) -> None:
+    """After an announcement the definitions are read at once, long before the next refresh is due."""
+    timings = Timings(min_refresh_interval_s=1.0)
+    tested = FeedUnderTest(settings, simulators, feed, 3600.0)
+    async with ingesting(tested.settings, feed, timings=timings):
+        await tested.until(is_flowing)
+        closed = await tested.change("gone")
+        await tested.until(lambda found: "delisted" in found, closed)
+        opened = await tested.change("back")
+        await tested.until(lambda found: "listed" in found and is_flowing(found), opened)
+        await tested.check_other()
 
 
-@pytest.mark.parametrize("feed", PLACES)
-async def test_refused_for_good(
+@pytest.mark.parametrize("feed", SYMBOLS)
+async def test_permanently_rejected(
     settings: Settings, simulators: Simulators, feed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A subscription that the exchange never takes again does not keep the others from moving."""
-    monkeypatch.setattr("ingest.subscriptions._RETRY", 1.0)
-    place = Place(settings, simulators, feed, 3600.0)
-    for symbol in {each.symbol for each in LISTINGS if each.feed == feed and each.symbol == place.symbol}:
+    """A subscription that the exchange always rejects does not prevent a handover of the others."""
+    timings = Timings(first_rejection_retry_s=1.0)
+    tested = FeedUnderTest(settings, simulators, feed, 3600.0)
+    for symbol in {each.symbol for each in LISTINGS if each.feed == feed and each.symbol == tested.symbol}:
         await simulators.plant(Refuse(feed=feed, symbol=symbol, channel="trades", count=10_000))
-    if feed.startswith("binance"):  # there an error is one of the whole request
+    if feed.startswith("binance"):  # there an error rejects the whole request
         monkeypatch.setattr("ingest.exchanges.binance._STREAMS_PER_MESSAGE", 1)
-    async with ingesting(place.settings, feed):
-        await place.until(lambda found: "refused" in found and flowing(found))
+    async with ingesting(tested.settings, feed, timings=timings):
+        await tested.until(lambda found: "refused" in found and is_flowing(found))
         began = time.time_ns()
-        await ask_to_reconnect(place.settings, [feed])
+        await ask_to_reconnect(tested.settings, [feed])
         moves = 2 if feed == "htx-spot" else 1
-        lines = await place.until(lambda found: found.count("renewed") == moves, began)
+        lines = await tested.until(lambda found: found.count("renewed") == moves, began)
         assert "disconnected" not in kinds(lines)
-        found = kinds(await place.lines(place.other))
+        found = kinds(await tested.lines(tested.other))
         assert "disconnected" not in found
 
 
 @pytest.mark.parametrize("feed", ["okx", "htx-linear"])
-async def test_refused_by_the_new_connection(
-    settings: Settings, simulators: Simulators, feed: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What the new connection does not get is given up with the old one; the others have no gap."""
-    monkeypatch.setattr("ingest.subscriptions._RETRY", 1.0)
-    place = Place(settings, simulators, feed, 3600.0)
-    async with ingesting(place.settings, feed):
-        await place.until(flowing)
-        await simulators.plant(Refuse(feed=feed, symbol=place.symbol, channel="trades", count=10_000))
+async def test_rejected_on_the_new_connection(settings: Settings, simulators: Simulators, feed: str) -> None:
+    """What is rejected on the new connection ends with the old one. The others have no gap."""
+    timings = Timings(first_rejection_retry_s=1.0)
+    tested = FeedUnderTest(settings, simulators, feed, 3600.0)
+    async with ingesting(tested.settings, feed, timings=timings):
+        await tested.until(is_flowing)
+        await simulators.plant(Refuse(feed=feed, symbol=tested.symbol, channel="trades", count=10_000))
         began = time.time_ns()
-        await ask_to_reconnect(place.settings, [feed])
-        lines = await place.until(lambda found: "renewed" in found, began)
+        await ask_to_reconnect(tested.settings, [feed])
+        lines = await tested.until(lambda found: "renewed" in found, began)
         assert marker(lines, "disconnected")["channels"] == ["trades"]
-        assert "disconnected" not in kinds(await place.lines(place.other))
+        assert "disconnected" not in kinds(await tested.lines(tested.other))

@@ -1,4 +1,4 @@
-"""Every log level that the settings accept, with every process that is started."""
+"""Log levels: the worker with each of them, and the whole system with `ERROR`."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ from schemas.settings import Settings, load_settings
 @pytest.mark.e2e
 @pytest.mark.parametrize("level", ["DEBUG", "info", "WARNING", "error"])
 async def test_worker(settings: Settings, level: str) -> None:
-    """`marketprism worker` gets as far as the broker: topics with other partitions end it with that error."""
+    """`marketprism worker` gets as far as the broker, where a wrong number of partitions ends it."""
     environment = os.environ | settings.environment() | {"MARKETPRISM_LOG_LEVEL": level, "MARKETPRISM_PARTITIONS": "3"}
     command = [sys.executable, "-m", "marketprism.cli", "worker"]
     done = await asyncio.to_thread(
@@ -27,7 +27,7 @@ async def test_worker(settings: Settings, level: str) -> None:
 
 @pytest.mark.e2e
 async def test_the_whole_system(settings: Settings, tmp_path: Path) -> None:
-    """`demo` and `live` come up when the settings ask for errors alone, although they wait for what is logged."""
+    """The stack of `demo` and `live` starts with level `ERROR`, although it waits for logged lines."""
     named = settings.model_dump(include={"kafka", "topic_prefix", "partitions", "sql_address"})
     async with Stack(load_settings(**named, log_level="ERROR"), tmp_path / "data") as stack:
         await stack.start_storage()

@@ -1,4 +1,4 @@
-"""Simulated exchanges to signals in ClickHouse, through real processes: what was planted is found, and nothing else."""
+"""From simulated exchanges to signals in ClickHouse, with real processes: exactly the planted ones are found."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -29,12 +29,12 @@ from marketprism.simulator.plans import Fault
 from schemas.feeds import FEEDS
 from schemas.settings import Settings
 from tests.e2e.pipeline import Pipeline
-from tests.malformed_frames import RUBBISH, rubbish
+from tests.malformed_frames import MALFORMED_FRAMES, malformed
 
 BELOW_FEES = [("BTC-USDT", "binance-spot", "okx", 12.0, 1.0), ("BTC-USDT-PERP", "okx", "binance-usdm", 4.0, 1.0)]
 COMMON = ["BTC-USDT", "ETH-USDT", "BTC-USDT-PERP", "ETH-USDT-PERP"]  # on three exchanges each
 INVERSE = ["BTC-USD-PERP", "ETH-USD-PERP"]  # on two
-CONNECTION_APART = 12.0  # s between two losses of a feed's connections: what comes sooner waits longer to reconnect
+LOSS_INTERVAL = 12.0  # s between two losses of a feed's connections: reconnecting sooner again would be backed off
 
 Plant = tuple[str, str, str, float, float]  # symbol, buying feed, selling feed, gross bps, seconds
 
@@ -52,7 +52,7 @@ async def running(settings: Settings, simulators: Simulators, logs: Path) -> Asy
 
 
 def rounds(simulators: Simulators, failing: list[str], random: Random) -> list[list[Plant]]:
-    """Forty in seven rounds: each ordered pair of feeds that share an instrument at least once."""
+    """Return forty arbitrages in seven rounds, with every ordered pair of feeds that share an instrument."""
     pairs = {
         symbol: cycle([(buy, sell) for each, buy, sell in simulators.arbitrage_pairs() if each == symbol])
         for symbol in COMMON + INVERSE
@@ -62,7 +62,7 @@ def rounds(simulators: Simulators, failing: list[str], random: Random) -> list[l
 
 
 def _plant(symbol: str, buy: str, sell: str, failing: list[str], random: Random) -> Plant:
-    # Between feeds that may be away for a while it must stand longer to be seen at all.
+    # Between feeds that may be disconnected it must last longer to be seen at all.
     seconds = 4.5 if {buy, sell} & set(failing) else random.uniform(0.8, 2.0)
     fees = 30.0 if symbol in COMMON[:2] else 11.0
     return symbol, buy, sell, round(fees + random.uniform(3.0, 70.0), 1), seconds
@@ -71,7 +71,7 @@ def _plant(symbol: str, buy: str, sell: str, failing: list[str], random: Random)
 @pytest.mark.e2e
 @pytest.mark.timeout(300)
 async def test_while_feeds_fail(settings: Settings, tmp_path: Path) -> None:
-    """Forty over all pairs, two of six feeds failing: all found, none invented, none on a book that was not live."""
+    """Two of six feeds fail: all forty signals are found, no others, and none is based on a book that was not live."""
     random = Random(20)
     failing = random.sample(list(FEEDS), 2)
     async with Simulators(seed=7) as simulators, running(settings, simulators, tmp_path / "logs") as pipeline:
@@ -83,14 +83,14 @@ async def test_while_feeds_fail(settings: Settings, tmp_path: Path) -> None:
             await faults
         await asyncio.sleep(2)
         await pipeline.supervisor.retire("ingest")
-        await pipeline.stored()
+        await pipeline.wait_until_stored()
         signals = await signals_of(pipeline)
-        gaps = await pipeline.ask(
+        gaps = await pipeline.query(
             "SELECT exchange, symbol, type, id, toUnixTimestamp64Micro(local_timestamp) AS at FROM gaps "
             "WHERE channel = 'books' AND at < (SELECT max(toUnixTimestamp64Micro(local_timestamp)) FROM trades) "
             "ORDER BY at, _offset"
         )
-        quality = await pipeline.ask("SELECT sum(compared) AS compared, sum(differed) AS differed FROM quality")
+        quality = await pipeline.query("SELECT sum(compared) AS compared, sum(differed) AS differed FROM quality")
     planted = [each for each in simulators.planted if isinstance(each.plan, Arbitrage)]
     assert len(planted) == 40
     assert len(simulators.planted) - len(planted) > 15
@@ -100,7 +100,7 @@ async def test_while_feeds_fail(settings: Settings, tmp_path: Path) -> None:
 
 
 async def fail(simulators: Simulators, feeds: list[str], random: Random) -> None:
-    """For ever: one fault after the other, on either of the feeds."""
+    """Cause one fault after the other on any of these feeds, until cancelled."""
     loop = asyncio.get_running_loop()
     lost_at = dict.fromkeys(feeds, 0.0)
     symbols = {feed: [each.symbol for each in LISTINGS if each.feed == feed] for feed in feeds}
@@ -116,39 +116,39 @@ async def fail(simulators: Simulators, feeds: list[str], random: Random) -> None
             Malformed(feed=feed, symbol=symbol, form="truncated"),
             Stall(feed=feed, symbol=symbol, seconds=random.uniform(0.2, 1.0)),
         ]
-        if loop.time() > lost_at[feed] + CONNECTION_APART:
+        if loop.time() > lost_at[feed] + LOSS_INTERVAL:
             plans = [Disconnect(feed=feed), Disconnect(feed=feed, close_frame=False), Heartbeat(feed=feed)]
             lost_at[feed] = loop.time()
         await simulators.plant(random.choice(plans))
 
 
 @pytest.mark.e2e
-async def test_rubbish_harms_nothing(settings: Settings, tmp_path: Path) -> None:
-    """One arbitrage of each instrument; two below the fees; and frames that are none."""
+async def test_malformed_frames(settings: Settings, tmp_path: Path) -> None:
+    """One arbitrage of each instrument is found; two below the fees are not; malformed frames change nothing."""
     async with Simulators(seed=7) as simulators, running(settings, simulators, tmp_path / "logs") as pipeline:
-        reported = asyncio.get_running_loop().time() + 12  # the truth check reports each 10 s of stream time
+        reported = asyncio.get_running_loop().time() + 12  # the quality check reports every 10 s of stream time
         await plant_all(simulators, rounds(simulators, [], Random(5))[0])
         expected = list(simulators.planted)
-        for form in RUBBISH:
-            await simulators.plant(rubbish(form))
+        for form in MALFORMED_FRAMES:
+            await simulators.plant(malformed(form))
         await plant_all(simulators, BELOW_FEES)
         await asyncio.gather(*(planted.over() for planted in simulators.planted))
         await asyncio.sleep(max(1.0, reported - asyncio.get_running_loop().time()))
         await pipeline.supervisor.retire("ingest")
-        await pipeline.stored()
+        await pipeline.wait_until_stored()
         signals = await signals_of(pipeline)
-        letters = await pipeline.ask("SELECT reason FROM dead_letters")
-        gaps = await pipeline.ask("SELECT symbol FROM gaps WHERE cause != 'disconnected'")
-        quality = await pipeline.ask("SELECT sum(compared) AS compared, sum(differed) AS differed FROM quality")
+        letters = await pipeline.query("SELECT reason FROM dead_letters")
+        gaps = await pipeline.query("SELECT symbol FROM gaps WHERE cause != 'disconnected'")
+        quality = await pipeline.query("SELECT sum(compared) AS compared, sum(differed) AS differed FROM quality")
     _check(expected, signals)
-    assert len(letters) == len(RUBBISH), letters
+    assert len(letters) == len(MALFORMED_FRAMES), letters
     assert gaps == []
     assert int(quality[0]["compared"]) > 100
     assert int(quality[0]["differed"]) == 0
 
 
 async def plant_all(simulators: Simulators, plants: list[Plant]) -> None:
-    """Plant arbitrages at once, and wait until all are over, and let go."""
+    """Plant arbitrages at the same time, and wait until all are over and have been closed."""
     planted = [
         await simulators.plant(Arbitrage(symbol=symbol, buy=buy, sell=sell, bps=bps, seconds=seconds))
         for symbol, buy, sell, bps, seconds in plants
@@ -158,7 +158,7 @@ async def plant_all(simulators: Simulators, plants: list[Plant]) -> None:
 
 
 async def signals_of(pipeline: Pipeline) -> list[dict[str, Any]]:
-    return await pipeline.ask(
+    return await pipeline.query(
         "SELECT id, symbol, type, reason, buy_exchange, sell_exchange, buy_book, sell_book, "
         "toString(profit) AS profit, toUnixTimestamp64Micro(local_timestamp) AS at, "
         "toUnixTimestamp64Micro(buy_local_timestamp) AS buy_at, "
@@ -183,14 +183,14 @@ def _check(planted: list[Planted], signals: list[dict[str, Any]]) -> None:
         plan = _plan(plant)
         tick = max(each.tick for each in LISTINGS if each.symbol == plan.symbol and each.feed in (plan.buy, plan.sell))
         profit = Decimal(plant.result["profit"])
-        most = max(Decimal(event["profit"]) for event in events)
-        assert abs(most - profit) <= tick * Decimal(plant.result["amount"]), (
-            f"profit {profit} was planted by {plan}, found {[event['profit'] for event in events]}"
+        highest = max(Decimal(event["profit"]) for event in events)
+        assert abs(highest - profit) <= tick * Decimal(plant.result["amount"]), (
+            f"{plan} planted a profit of {profit}, found {[event['profit'] for event in events]}"
         )
 
 
 def _check_live(signals: list[dict[str, Any]], gaps: list[dict[str, Any]]) -> None:
-    """No quote that a signal rests on is from within a gap."""
+    """Check that no signal is based on a quote from within a gap."""
     opened = {gap["id"]: gap for gap in gaps if gap["type"] == "opened"}
     closed = {gap["id"]: int(gap["at"]) for gap in gaps if gap["type"] == "closed"}
     assert set(opened) == set(closed)
@@ -223,7 +223,7 @@ def _belongs(signal: dict[str, Any], planted: Planted) -> bool:
 
 
 def _follows(signal: dict[str, Any], planted: Planted) -> bool:
-    """The book that was moved is apart from those of third exchanges as well."""
+    """Whether the signal is between the moved book and a third exchange, from which it differs too."""
     plan, moved = _plan(planted), planted.result["moved"]
     side = "buy_exchange" if moved == plan.buy else "sell_exchange"
     return _during(signal, planted) and signal[side] == FEEDS[moved].exchange

@@ -1,4 +1,4 @@
-"""Processes started before the broker or the topics are there: they wait, say so, and then work at once."""
+"""Processes started before the broker or the topics exist: they wait, log it, and then start at once."""
 
 import asyncio
 import os
@@ -27,7 +27,7 @@ WAITS = "waiting: topics are missing"
 
 @pytest.fixture
 def bare(broker: Broker, tmp_path: Path) -> Settings:
-    """Settings whose topics do not exist."""
+    """Return settings whose topics do not exist."""
     return load_settings(
         kafka=broker.bootstrap,
         topic_prefix=f"t{uuid4().hex[:8]}.",
@@ -44,12 +44,12 @@ async def pipeline(bare: Settings, tmp_path: Path) -> AsyncIterator[Pipeline]:
         yield running
 
 
-def waiting_worker(settings: Settings, log: Path, said: str = WAITS) -> Child:
+def waiting_worker(settings: Settings, log: Path, ready: str = WAITS) -> Child:
     environment = settings.environment() | {"PYTHONUNBUFFERED": "1"}
-    return Child("worker", [sys.executable, *WORKER], log, says(said), environment, timeout=30)
+    return Child("worker", [sys.executable, *WORKER], log, says(ready), environment, timeout=30)
 
 
-async def said(child: Child, text: str, within: float = 30.0) -> float:
+async def until_logged(child: Child, text: str, within: float = 30.0) -> float:
     began = time.monotonic()
     while text not in child.output():
         assert time.monotonic() - began < within, child.tail()
@@ -59,7 +59,7 @@ async def said(child: Child, text: str, within: float = 30.0) -> float:
 
 @pytest.mark.e2e
 async def test_topics_made_after_the_start(pipeline: Pipeline, tmp_path: Path) -> None:
-    """Two workers and the sink, then the topics, then a third worker: all get partitions soon, and rows are stored."""
+    """Two workers and the sink, then the topics, then a third worker: all soon get partitions, and rows are stored."""
     settings = pipeline.settings
     first = await pipeline.start("first", *WORKER, ready=WAITS)
     second = await pipeline.start("second", *WORKER, ready=WAITS)
@@ -67,16 +67,16 @@ async def test_topics_made_after_the_start(pipeline: Pipeline, tmp_path: Path) -
     assert f"{settings.topic_prefix}raw.okx" in first.output()
     assert "`marketprism topics --create`" in first.output()
     await create_topics(settings)
-    assert await said(first, "Worker ready") < 12
-    await said(second, "Worker ready")
+    assert await until_logged(first, "Worker ready") < 12
+    await until_logged(second, "Worker ready")
     third = await pipeline.worker("third")
-    await said(sink, "partitions assigned")
+    await until_logged(sink, "partitions assigned")
     rows = [(T0 + n * 2_000_000, trade("BTCUSDT", n)) for n in range(200)]
     await replay(settings, [(FEEDS["binance-spot"], collected(tmp_path / "spot.gz", rows))])
-    await pipeline.stored()
-    assert await pipeline.ask("SELECT count() AS rows FROM trades") == [{"rows": 200}]
+    await pipeline.wait_until_stored()
+    assert await pipeline.query("SELECT count() AS rows FROM trades") == [{"rows": 200}]
     for worker in (first, second, third):
-        assert "state restored" in worker.output()  # of a partition whose records it was given
+        assert "state restored" in worker.output()  # of an assigned partition
         assert "Ignoring missing topic" not in worker.output()
     groups = next(finding for finding in await examine(settings) if finding.name == "groups")
     assert groups.ok, groups.text
@@ -84,8 +84,8 @@ async def test_topics_made_after_the_start(pipeline: Pipeline, tmp_path: Path) -
 
 @pytest.mark.e2e
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_wait_ends_when_asked(bare: Settings, tmp_path: Path, number: signal.Signals) -> None:
-    """A signal to a worker that waits ends it at once and in order."""
+def test_signals_end_the_wait(bare: Settings, tmp_path: Path, number: signal.Signals) -> None:
+    """A signal stops a waiting worker at once and cleanly."""
     worker = waiting_worker(bare, tmp_path / "worker.log")
     with worker:
         began = time.monotonic()
@@ -100,7 +100,7 @@ def test_the_wait_ends_when_asked(bare: Settings, tmp_path: Path, number: signal
 
 @pytest.mark.e2e
 async def test_broker_after_the_worker(bare: Settings, tmp_path: Path) -> None:
-    """Without a broker the worker waits, without a traceback; once it and the topics are there, it starts."""
+    """Without a broker the worker waits, without a traceback. Once the broker and the topics exist, it starts."""
     broker = Broker(tmp_path / "kafka", free_port())
     settings = load_settings(**bare.model_dump() | {"kafka": broker.bootstrap})
     worker = waiting_worker(settings, tmp_path / "worker.log", "waiting: no broker answers")
@@ -108,7 +108,7 @@ async def test_broker_after_the_worker(bare: Settings, tmp_path: Path) -> None:
     try:
         await asyncio.to_thread(broker.start)
         await create_topics(settings)
-        await said(worker, "Worker ready")
+        await until_logged(worker, "Worker ready")
         assert "Traceback" not in worker.output()
     finally:
         await asyncio.to_thread(worker.stop)
@@ -116,8 +116,8 @@ async def test_broker_after_the_worker(bare: Settings, tmp_path: Path) -> None:
 
 
 @pytest.mark.e2e
-async def test_other_partitions_end_the_worker(settings: Settings, tmp_path: Path) -> None:
-    """Topics with another number of partitions than the setting: one line that says what to do, and exit code 1."""
+async def test_wrong_number_of_partitions(settings: Settings, tmp_path: Path) -> None:
+    """If the topics' number of partitions differs from the setting, one line says what to do; the exit code is 1."""
     other = settings.model_copy(update={"partitions": 3})
     worker = waiting_worker(other, tmp_path / "worker.log", "set `partitions` to what is there")
     await asyncio.to_thread(worker.spawn)

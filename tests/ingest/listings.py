@@ -1,4 +1,4 @@
-"""REST answers of each exchange, as its simulator gives them, to be changed by tests."""
+"""Listings of each exchange, as its simulator serves them, for tests to modify."""
 
 from collections.abc import Callable
 from typing import Any
@@ -30,13 +30,13 @@ ROWS: dict[str, Callable[[], list[dict[str, Any]]]] = {
 SYMBOLS = {feed: [each.symbol for each in listings_of(feed)] for feed in ROWS}
 
 
-class Answering(Rest):
-    """Answers every request for a listing with these rows, or with `body` as it is."""
+class StubRest(Rest):
+    """REST client that answers every request for a listing with these rows, or with the given body."""
 
     def __init__(self, feed: str, rows: list[Any] | None = None, body: bytes | None = None) -> None:
         self.feed, self.rows, self.body = feed, rows or [], body
 
-    def allow(self, weight_per_minute: float) -> None:
+    def set_budget(self, weight_per_minute: float) -> None:
         assert weight_per_minute > 0
 
     async def get(self, path: str, weight: float = 1, **params: str) -> bytes:
@@ -51,7 +51,7 @@ class Answering(Rest):
 
 
 def enveloped(feed: str, rows: list[Any]) -> dict[str, Any]:
-    """Rows as the exchange's answer has them."""
+    """Return rows in the envelope of the exchange's answer."""
     if feed.startswith("binance"):
         return {"rateLimits": [], "symbols": rows}
     if feed == "okx":
@@ -59,5 +59,6 @@ def enveloped(feed: str, rows: list[Any]) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "result": rows} if feed == "deribit" else {"status": "ok", "data": rows}
 
 
-def made(feed: str) -> Connector:
+def connector(feed: str) -> Connector:
+    """Return the feed's connector with default settings."""
     return CONNECTORS[feed]()

@@ -1,4 +1,4 @@
-"""Raw topics read back."""
+"""Run ingest, and read the raw topics back."""
 
 import asyncio
 import time
@@ -9,6 +9,7 @@ import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from ingest.app import ingest
+from ingest.timings import DEFAULT_TIMINGS, Timings
 from schemas.markers import MARKER
 from schemas.raw import RawLine, decode_record
 from schemas.settings import Settings
@@ -16,7 +17,7 @@ from schemas.topics import raw_topic
 
 
 async def read_records(settings: Settings, exchange: str) -> dict[int, list[tuple[int, bytes]]]:
-    """Everything in a raw topic by partition: offsets and values."""
+    """Read a whole raw topic. Return offsets and values by partition."""
     places = [TopicPartition(settings.topic(raw_topic(exchange)), number) for number in range(settings.partitions)]
     async with AIOKafkaConsumer(bootstrap_servers=settings.kafka) as consumer:
         consumer.assign(places)
@@ -30,7 +31,7 @@ async def read_records(settings: Settings, exchange: str) -> dict[int, list[tupl
 
 
 async def read_lines(settings: Settings, exchange: str) -> dict[str, list[RawLine]]:
-    """Everything in a raw topic by key, in order."""
+    """Read a whole raw topic. Return its lines by key, in order."""
     found: dict[str, list[RawLine]] = {}
     for records in (await read_records(settings, exchange)).values():
         for _, value in records:
@@ -40,7 +41,7 @@ async def read_lines(settings: Settings, exchange: str) -> dict[str, list[RawLin
 
 
 def kinds(lines: list[RawLine]) -> list[str]:
-    """What each line is: a marker's type, `snapshot` (REST), or `frame`."""
+    """Return the kind of each line: a marker's type, `snapshot` (REST), or `frame`."""
     return [_kind(line.frame) for line in lines]
 
 
@@ -51,7 +52,7 @@ def _kind(frame: bytes) -> str:
 
 
 async def until(settings: Settings, exchange: str, key: str, enough: Callable[[list[str]], bool]) -> list[RawLine]:
-    """Wait until an instrument's lines are enough; returns them."""
+    """Wait until `enough(kinds)` holds for an instrument's lines, and return them."""
     deadline = time.monotonic() + 20
     while True:
         lines = (await read_lines(settings, exchange)).get(key, [])
@@ -62,12 +63,17 @@ async def until(settings: Settings, exchange: str, key: str, enough: Callable[[l
 
 
 @asynccontextmanager
-async def ingesting(settings: Settings, *feeds: str) -> AsyncIterator[None]:
-    """The ingest of these feeds for as long as the block lasts."""
-    task = asyncio.create_task(ingest(settings, feeds))
+async def ingesting(settings: Settings, *feeds: str, timings: Timings = DEFAULT_TIMINGS) -> AsyncIterator[None]:
+    """Ingest these feeds for as long as the block lasts."""
+    task = asyncio.create_task(ingest(settings, feeds, timings))
     try:
         yield
         assert not task.done(), task.result()
     finally:
         task.cancel()
         await asyncio.wait([task])
+
+
+def is_flowing(found: list[str]) -> bool:
+    """Whether these kinds contain more than 20 frames."""
+    return found.count("frame") > 20

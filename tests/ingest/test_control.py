@@ -1,11 +1,21 @@
-"""Requests to ingest."""
+"""Requests of the control topic."""
+
+import asyncio
+import time
+from typing import Any
 
 import orjson
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from ingest.control import MAX_AGE, ReconnectRequest, SnapshotRequest, parse_request
+from ingest.feed_manager import FeedManager
+from schemas.settings import Settings
+from schemas.topics import CONTROL
+from tests.ingest.reading import ingesting, is_flowing, kinds, read_lines, until
 
 NOW = 1_790_000_000_000_000
+OKX = "okx:BTC-USDT"
 
 
 def request(**changes: object) -> bytes:
@@ -14,19 +24,19 @@ def request(**changes: object) -> bytes:
 
 
 def test_recent() -> None:
-    """A recent request is obeyed, with the time of its cause."""
+    """A recent request is accepted, with the time of its cause."""
     assert parse_request(request(), NOW - 1, NOW) == SnapshotRequest("okx:BTC-USDT", NOW)
 
 
 def test_reconnect() -> None:
-    """The operator's request names feeds."""
+    """The operator's request names the feeds."""
     body = orjson.dumps({"request": "reconnect", "feeds": ["okx", "deribit"], "timestamp": NOW})
     assert parse_request(body, NOW - 1, NOW) == ReconnectRequest(("okx", "deribit"))
 
 
 @pytest.mark.parametrize("timestamp", [NOW - MAX_AGE - 1, NOW - 60_000_001])
 def test_old(timestamp: int) -> None:
-    """A replay's requests, and those from before our start, are not obeyed."""
+    """Requests of a replay, and those from before our start, are ignored."""
     assert parse_request(request(timestamp=timestamp), NOW - 60_000_000, NOW) is None
     assert parse_request(request(), NOW + 1, NOW + 1) is None
 
@@ -34,6 +44,29 @@ def test_old(timestamp: int) -> None:
 @pytest.mark.parametrize(
     "value", [None, b"", b"[]", b"{}", request(request="dance"), request(timestamp="soon"), request(timestamp=1e300)]
 )
-def test_rubbish(value: bytes | None) -> None:
-    """What is no request is told and passed over."""
+def test_invalid(value: bytes | None) -> None:
+    """Anything else is ignored."""
     assert parse_request(value, 0, NOW) is None
+
+
+async def test_a_failing_request(here: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither an invalid request nor an error while handling one affects the requests after it."""
+    requested: list[str] = []
+
+    def fails(self: FeedManager, key: str, caused_at: int) -> None:
+        requested.append(key)
+        raise AttributeError("broken")
+
+    monkeypatch.setattr(FeedManager, "request_snapshot", fails)
+    async with ingesting(here, "okx"):
+        await until(here, "okx", OKX, is_flowing)
+        body = {"request": "snapshot", "exchange": "okx", "symbol": "BTC-USDT"}
+        good = body | {"timestamp": time.time_ns() // 1000}
+        feeds = {"request": "reconnect", "feeds": 7, "timestamp": 1}
+        invalid: list[Any] = [body | {"timestamp": 1e300}, body | {"timestamp": []}, [], {"request": []}, feeds]
+        async with AIOKafkaProducer(bootstrap_servers=here.kafka) as producer:
+            for value in (*invalid, good, good):
+                await producer.send_and_wait(here.topic(CONTROL), orjson.dumps(value))
+        await asyncio.sleep(2)
+    assert requested == [OKX, OKX]
+    assert "disconnected" not in kinds((await read_lines(here, "okx"))[OKX])[:-1]

@@ -1,4 +1,4 @@
-"""Listings compared: what is new, changed and gone, and what is not believed."""
+"""Comparison of listings: what is new, changed and gone, and which listings are not believed."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +21,7 @@ def listing(*instruments: Instrument, skipped: tuple[str, ...] = (), size: int =
     return made
 
 
-def begun(*symbols: str) -> Definitions:
+def started(*symbols: str) -> Definitions:
     made = Definitions()
     first = listing(*map(contract, symbols))
     assert made.plausible(first)
@@ -30,8 +30,8 @@ def begun(*symbols: str) -> Definitions:
 
 
 def test_listed_and_changed() -> None:
-    """A new one and a changed one are told once; closed ones are none."""
-    definitions = begun(*SYMBOLS[:2])
+    """A new and a changed instrument are reported once; closed ones are not listed."""
+    definitions = started(*SYMBOLS[:2])
     now = listing(
         contract(SYMBOLS[0]), contract(SYMBOLS[1], contract_size="1"), contract(SYMBOLS[2], status="halted"),
         contract(SYMBOLS[3], status="closed"),
@@ -42,9 +42,9 @@ def test_listed_and_changed() -> None:
     assert definitions.compare(now) == Changes([], [], [])
 
 
-def test_gone() -> None:
-    """Closed ones go at once, missing ones the second time in a row, and both are listed anew when they come back."""
-    definitions = begun(*SYMBOLS[:3])
+def test_delisted() -> None:
+    """Closed instruments are delisted at once, missing ones the second time in a row. Both can be listed again."""
+    definitions = started(*SYMBOLS[:3])
     now = listing(contract(SYMBOLS[0]), contract(SYMBOLS[1], status="closed"))
     assert [(each.symbol, why) for each, why in definitions.compare(now).delisted] == [(SYMBOLS[1], "closed")]
     assert definitions.doubtful
@@ -55,32 +55,32 @@ def test_gone() -> None:
 
 
 def test_missing_once() -> None:
-    """An instrument that one listing lacks is still there, if the next one has it; and the one after may lack it."""
-    definitions = begun(*SYMBOLS[:2])
+    """An instrument that only every second listing contains is never delisted."""
+    definitions = started(*SYMBOLS[:2])
     for _ in range(5):
         for symbols in (SYMBOLS[:1], SYMBOLS[:2]):
             assert definitions.compare(listing(*map(contract, symbols))) == Changes([], [], [])
 
 
 def test_unusable_entry() -> None:
-    """What is listed with an entry that cannot be used keeps its definition, however long."""
-    definitions = begun(*SYMBOLS[:2])
+    """An instrument whose entry cannot be used keeps its definition, however long."""
+    definitions = started(*SYMBOLS[:2])
     for _ in range(5):
-        odd = listing(contract(SYMBOLS[0]), skipped=(contract(SYMBOLS[1]).exchange_symbol,))
-        assert definitions.compare(odd) == Changes([], [], [])
+        unusable = listing(contract(SYMBOLS[0]), skipped=(contract(SYMBOLS[1]).exchange_symbol,))
+        assert definitions.compare(unusable) == Changes([], [], [])
 
 
 def test_renamed() -> None:
-    """Another name of the exchange's is another subscription."""
-    definitions = begun(SYMBOLS[0])
+    """A new name at the exchange is a new subscription: the instrument is delisted and listed."""
+    definitions = started(SYMBOLS[0])
     changes = definitions.compare(listing(contract(SYMBOLS[0], exchange_symbol="C0-NEW")))
     assert len(changes.listed) == len(changes.delisted) == 1
     assert not changes.changed
 
 
 def test_implausible() -> None:
-    """An empty listing is never believed, one of less than half only when it is told again."""
-    definitions = begun(*SYMBOLS)
+    """An empty listing is never believed, one of less than half the size only the second time."""
+    definitions = started(*SYMBOLS)
     assert not any(definitions.plausible(listing(size=0)) for _ in range(5))
     assert not definitions.plausible(listing(size=49))
     assert definitions.plausible(listing(size=49))
@@ -89,9 +89,9 @@ def test_implausible() -> None:
 
 
 @given(st.lists(st.sets(st.sampled_from(SYMBOLS)), max_size=8))
-def test_nothing_is_lost(listings: list[set[str]]) -> None:
-    """What is told as listed and delisted adds up to what is known, and what is listed is known."""
-    definitions = begun(*SYMBOLS[:5])
+def test_changes_add_up(listings: list[set[str]]) -> None:
+    """The reported changes add up to the known instruments, which include everything listed."""
+    definitions = started(*SYMBOLS[:5])
     known = set(SYMBOLS[:5])
     for symbols in listings:
         changes = definitions.compare(listing(*map(contract, symbols)))

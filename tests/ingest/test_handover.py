@@ -1,4 +1,4 @@
-"""What the raw topic gets of two connections while one takes over from the other."""
+"""What is written to the raw topic while one connection takes over from another."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,13 +12,13 @@ KEY = "okx:BTC-USDT"
 
 
 class Sockets:
-    """Two connections with one stream each, and what was written of them."""
+    """Two connections with one subscription each, and the frames that were written."""
 
     def __init__(self, channel: str, chained: bool) -> None:
         self.written: list[bytes] = []
         self.route = Route("data", "BTC-USDT", channel)
         self.old, self.new = Subscription(KEY, self.route, self.write), Subscription(KEY, self.route, self.write)
-        self.streams = {self.route: self.new}
+        self.subscriptions = {self.route: self.new}
         self.handover = Handover({self.route: self.old}, chained, self.write)
         self.handover.prepare(self.new)
         self.new.acknowledged_at = 1
@@ -27,13 +27,13 @@ class Sockets:
         self.written.append(frame)
 
     def frame(self, which: str, number: int, now: int) -> None:
-        stream = self.old if which == "old" else self.new
-        stream.write(now, KEY, b"%s %d" % (which.encode(), number))
-        stream.last_message_at = now
-        self.handover.complete(self.streams, now)
+        subscription = self.old if which == "old" else self.new
+        subscription.write(now, KEY, b"%s %d" % (which.encode(), number))
+        subscription.last_message_at = now
+        self.handover.advance(self.subscriptions, now)
 
 
-def test_quotes_and_snapshots_change_at_once() -> None:
+def test_quotes_and_books_with_snapshots_switch_at_once() -> None:
     """The new connection's first frame silences the old one."""
     for channel, chained in (("quotes", True), ("quotes", False), ("books", False)):
         sockets = Sockets(channel, chained)
@@ -43,7 +43,7 @@ def test_quotes_and_snapshots_change_at_once() -> None:
 
 
 def test_trades_are_written_twice() -> None:
-    """Both write: ids tell what came twice."""
+    """Both connections write: duplicates are recognised by their ids."""
     sockets = Sockets("trades", False)
     sockets.frame("new", 1, SECOND)
     sockets.frame("old", 1, SECOND)
@@ -53,8 +53,8 @@ def test_trades_are_written_twice() -> None:
 @given(
     st.integers(min_value=0, max_value=9), st.integers(min_value=1, max_value=30), st.integers(min_value=0, max_value=9)
 )
-def test_a_chain_is_never_interrupted(late: int, joined: int, late_new: int) -> None:
-    """Updates each 100 ms, one socket later than the other by less than a second: none is missing in its place."""
+def test_chained_updates_are_complete(late: int, joined: int, late_new: int) -> None:
+    """Updates every 100 ms, and one socket lags by less than a second: no update is missing or out of place."""
     sockets = Sockets("books", True)
     arrivals = [(number + late, "old", number) for number in range(60)]
     arrivals += [(number + late_new, "new", number) for number in range(joined, 60)]
@@ -69,98 +69,99 @@ def test_a_chain_is_never_interrupted(late: int, joined: int, late_new: int) -> 
     assert sockets.written[-1].startswith(b"new")
 
 
-def test_the_old_connection_is_lost_meanwhile() -> None:
-    """What was held back follows at once, and nothing is held back any more."""
+def test_the_old_connection_is_lost() -> None:
+    """Held updates are written at once, and no more are held."""
     sockets = Sockets("books", True)
     sockets.frame("new", 1, SECOND)
     assert sockets.written == []
-    sockets.handover.finish(sockets.streams)
+    sockets.handover.finish(sockets.subscriptions)
     sockets.frame("new", 2, SECOND)
     assert sockets.written == [b"new 1", b"new 2"]
 
 
 def test_the_new_connection_fails() -> None:
-    """The old one writes again."""
+    """The old connection writes again."""
     sockets = Sockets("quotes", False)
     sockets.frame("new", 1, SECOND)
-    sockets.handover.undo()
+    sockets.handover.abort()
     sockets.frame("old", 2, SECOND)
     assert sockets.written == [b"new 1", b"old 2"]
 
 
 class Pair:
-    """Two connections with these streams each, acknowledged and heard on the old one."""
+    """Two connections with these subscriptions each; on the old one they are acknowledged and receiving."""
 
     def __init__(self, *symbols: str) -> None:
         self.routes = [Route("data", symbol, "quotes") for symbol in symbols]
         self.old, self.new = ({route: Subscription(KEY, route, discard) for route in self.routes} for _ in range(2))
         self.handover = Handover(self.old, False, discard)
-        for stream in self.new.values():
-            self.handover.prepare(stream)
-        for stream in self.old.values():
-            stream.acknowledged_at = stream.last_message_at = 1
+        for subscription in self.new.values():
+            self.handover.prepare(subscription)
+        for subscription in self.old.values():
+            subscription.acknowledged_at = subscription.last_message_at = 1
 
-    def flows(self, *places: int) -> None:
+    def flow(self, *places: int) -> None:
+        """Let these subscriptions of the new connection receive a frame."""
         for place in places:
-            stream = self.new[self.routes[place]]
-            stream.acknowledged_at = stream.last_message_at = SECOND
-            stream.write(SECOND, KEY, b"")
+            subscription = self.new[self.routes[place]]
+            subscription.acknowledged_at = subscription.last_message_at = SECOND
+            subscription.write(SECOND, KEY, b"")
 
-    def refuse(self, side: dict[Route, Subscription], place: int) -> None:
-        stream = side[self.routes[place]]
-        stream.acknowledged_at, stream.refusals = 0, stream.refusals + 1
+    def reject(self, side: dict[Route, Subscription], place: int) -> None:
+        subscription = side[self.routes[place]]
+        subscription.acknowledged_at, subscription.rejections = 0, subscription.rejections + 1
 
     @property
     def complete(self) -> bool:
-        return self.handover.complete(self.new, 2 * SECOND)
+        return self.handover.advance(self.new, 2 * SECOND)
 
 
-def test_refused_on_the_old_connection() -> None:
-    """What the exchange did not give to the old one, the new one does not wait for, whatever it says now."""
+def test_rejected_on_the_old_connection() -> None:
+    """The handover does not wait for what the old connection does not have either."""
     pair = Pair("A", "B")
-    pair.refuse(pair.old, 1)
+    pair.reject(pair.old, 1)
     assert not pair.complete
-    pair.flows(0)
+    pair.flow(0)
     assert pair.complete
-    pair.refuse(pair.new, 1)
+    pair.reject(pair.new, 1)
     assert pair.complete
 
 
-def test_refused_on_the_new_connection() -> None:
-    """What the old one has is asked for a second time; then the rest is moved without it."""
+def test_rejected_on_the_new_connection() -> None:
+    """What the old connection has is requested a second time; then the handover goes on without it."""
     pair = Pair("A", "B", "C")
-    pair.flows(0, 1)
+    pair.flow(0, 1)
     assert not pair.complete
-    pair.refuse(pair.new, 2)
+    pair.reject(pair.new, 2)
     assert not pair.complete
-    pair.refuse(pair.new, 2)
+    pair.reject(pair.new, 2)
     assert pair.complete
 
 
-def test_most_is_refused_on_the_new_connection() -> None:
-    """Then the old one is the better one."""
+def test_mostly_rejected_on_the_new_connection() -> None:
+    """Then the handover does not complete: the old connection is the better one."""
     pair = Pair("A", "B", "C")
-    pair.flows(0)
+    pair.flow(0)
     for place in (1, 2, 1, 2, 1, 2):
-        pair.refuse(pair.new, place)
+        pair.reject(pair.new, place)
         assert not pair.complete
 
 
 def test_silent_instruments_do_not_block() -> None:
-    """A stream that never sends has had its time after five seconds."""
+    """A subscription without any frame is waited for during five seconds only."""
     pair = Pair("A", "B")
-    pair.flows(0)
+    pair.flow(0)
     pair.new[pair.routes[1]].acknowledged_at = SECOND
     assert not pair.complete
-    assert pair.handover.complete(pair.new, 7 * SECOND)
+    assert pair.handover.advance(pair.new, 7 * SECOND)
 
 
-def test_gone_meanwhile() -> None:
-    """An instrument that is delisted during the move is not waited for, and what was held of it is dropped."""
+def test_delisted_during_the_handover() -> None:
+    """A delisted instrument is not waited for, and its held frames are dropped."""
     sockets = Sockets("books", True)
     sockets.frame("new", 1, SECOND)
     sockets.handover.forget(sockets.route)
-    sockets.streams.clear()
-    sockets.handover.complete(sockets.streams, 9 * SECOND)
-    sockets.handover.finish(sockets.streams)
+    sockets.subscriptions.clear()
+    sockets.handover.advance(sockets.subscriptions, 9 * SECOND)
+    sockets.handover.finish(sockets.subscriptions)
     assert sockets.written == []

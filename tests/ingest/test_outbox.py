@@ -1,4 +1,4 @@
-"""What is said to the exchange, in which order, and that nobody waits for it."""
+"""Outgoing requests: their order and their rate."""
 
 import asyncio
 import time
@@ -22,50 +22,50 @@ def repair(number: int) -> list[Request]:
 
 @asynccontextmanager
 async def running(rate: tuple[float, float]) -> AsyncIterator[tuple[Outbox, list[str]]]:
-    said: list[str] = []
+    sent: list[str] = []
 
-    async def say(asked: Request) -> None:
-        said.append(asked.text)
+    async def send(message: Request) -> None:
+        sent.append(message.text)
 
-    outbox = Outbox(rate, say)
+    outbox = Outbox(rate, send)
     task = asyncio.create_task(outbox.run())
-    yield outbox, said
+    yield outbox, sent
     assert not task.done()
     task.cancel()
 
 
 async def test_repairs_leave_a_reserve() -> None:
-    """Repairs without end use three quarters of the hour's messages; subscriptions still go at once."""
-    async with running((240, 3600)) as (outbox, said):
+    """Endless repairs use three quarters of the hour's messages; subscriptions are still sent at once."""
+    async with running((240, 3600)) as (outbox, sent):
         for number in range(1000):
-            outbox.repair(BOOKS[number], partial(repair, number))
+            outbox.put_repair(BOOKS[number], partial(repair, number))
         await asyncio.sleep(0.3)
-        assert len(said) == 180
+        assert len(sent) == 180
         outbox.put([request(f"new {number}") for number in range(25)])
         await asyncio.sleep(0.3)
-        assert said[180:205] == [f"new {number}" for number in range(25)]
-        assert len(said) < 208
+        assert sent[180:205] == [f"new {number}" for number in range(25)]
+        assert len(sent) < 208
 
 
-async def test_one_repair_a_stream() -> None:
-    """However often a repair is asked for, one waits; what is forgotten is not sent."""
-    async with running((2, 0.4)) as (outbox, said):
+async def test_one_repair_per_subscription() -> None:
+    """However often a repair is requested, only one waits; a forgotten one is not sent."""
+    async with running((2, 0.4)) as (outbox, sent):
         outbox.put([request("a"), request("b")])
         for _ in range(100):
             for number in range(3):
-                outbox.repair(BOOKS[number], partial(repair, number))
+                outbox.put_repair(BOOKS[number], partial(repair, number))
         outbox.forget(BOOKS[1])
         await asyncio.sleep(1.6)
-    assert said == ["a", "b", "unsub 0", "sub 0", "unsub 2", "sub 2"]
+    assert sent == ["a", "b", "unsub 0", "sub 0", "unsub 2", "sub 2"]
 
 
-async def test_the_limit_is_kept() -> None:
-    """Messages go as often as the exchange allows, repairs too once nothing else is to be said."""
-    async with running((4, 0.4)) as (outbox, said):
+async def test_the_limit_is_respected() -> None:
+    """Messages are sent as fast as the exchange allows, repairs too while nothing else is waiting."""
+    async with running((4, 0.4)) as (outbox, sent):
         began = time.monotonic()
         for number in range(10):
-            outbox.repair(BOOKS[number], partial(repair, number))
-        while len(said) < 20:
+            outbox.put_repair(BOOKS[number], partial(repair, number))
+        while len(sent) < 20:
             await asyncio.sleep(0.01)
-            assert len(said) <= 4 + (time.monotonic() - began) * 10 + 1
+            assert len(sent) <= 4 + (time.monotonic() - began) * 10 + 1
         assert time.monotonic() - began < 4

@@ -1,58 +1,58 @@
-"""Asked against acknowledged."""
+"""Requests matched with their pending."""
 
 from ingest.exchanges.base import Request, Route
-from ingest.pending_requests import GRACE, PATIENCE, PendingRequests
+from ingest.pending_requests import ACKNOWLEDGEMENT_TIMEOUT, GRACE, PendingRequests
 
 TRADES, BOOKS, QUOTES = (Route("data", "BTCUSDT", channel) for channel in ("trades", "books", "quotes"))
 REQUEST = Request("1", "", (TRADES, BOOKS, QUOTES))
 
 
-def asked() -> PendingRequests:
-    made = PendingRequests()
-    made.ask(REQUEST, 0.0)
-    return made
+def requested() -> PendingRequests:
+    pending = PendingRequests()
+    pending.add(REQUEST, 0.0)
+    return pending
 
 
 def test_whole_request() -> None:
-    """An acknowledgement of a request is one of everything in it, once."""
-    acknowledgements = asked()
-    assert set(acknowledgements.acknowledge("1")) == {TRADES, BOOKS, QUOTES}
-    assert acknowledgements.acknowledge("1") == []
-    assert acknowledgements.settled
-    assert acknowledgements.overdue(PATIENCE) == []
+    """Acknowledging a request acknowledges everything in it, once."""
+    pending = requested()
+    assert set(pending.acknowledge("1")) == {TRADES, BOOKS, QUOTES}
+    assert pending.acknowledge("1") == []
+    assert pending.all_answered
+    assert pending.pop_rejected(ACKNOWLEDGEMENT_TIMEOUT) == []
 
 
 def test_one_by_one() -> None:
-    """Where each argument is acknowledged, those that are not are refused in the end, once."""
-    acknowledgements = asked()
-    assert acknowledgements.acknowledge("1", [BOOKS]) == [BOOKS]
-    assert acknowledgements.acknowledge("", [TRADES]) == [TRADES]
-    assert not acknowledgements.settled
-    assert acknowledgements.overdue(PATIENCE - 1) == []
-    assert QUOTES in dict(acknowledgements.overdue(PATIENCE))
-    assert acknowledgements.overdue(PATIENCE) == []
+    """If arguments are acknowledged one by one, the others are rejected after the timeout, once."""
+    pending = requested()
+    assert pending.acknowledge("1", [BOOKS]) == [BOOKS]
+    assert pending.acknowledge("", [TRADES]) == [TRADES]
+    assert not pending.all_answered
+    assert pending.pop_rejected(ACKNOWLEDGEMENT_TIMEOUT - 1) == []
+    assert QUOTES in dict(pending.pop_rejected(ACKNOWLEDGEMENT_TIMEOUT))
+    assert pending.pop_rejected(ACKNOWLEDGEMENT_TIMEOUT) == []
 
 
 def test_error() -> None:
-    """An error refuses what its request does not acknowledge soon, with its reason; one without a request is told."""
-    acknowledgements = asked()
-    assert acknowledgements.refuse("1", "60018: no such instrument", 0.0)
-    acknowledgements.acknowledge("1", [TRADES, BOOKS])
-    assert acknowledgements.overdue(GRACE) == [(QUOTES, "60018: no such instrument")]
-    assert not acknowledgements.refuse("9", "of nothing", 0.0)
+    """An error rejects what is not acknowledged soon, with its reason. One about an unknown request returns False."""
+    pending = requested()
+    assert pending.reject("1", "60018: no such instrument", 0.0)
+    pending.acknowledge("1", [TRADES, BOOKS])
+    assert pending.pop_rejected(GRACE) == [(QUOTES, "60018: no such instrument")]
+    assert not pending.reject("9", "unknown request", 0.0)
 
 
 def test_late_acknowledgement() -> None:
-    """What was given up may still be acknowledged; what was never asked for may not."""
-    acknowledgements = asked()
-    acknowledgements.overdue(PATIENCE)
-    assert acknowledgements.acknowledge("1", [BOOKS]) == [BOOKS]
-    assert acknowledgements.acknowledge("1", [Route("data", "ETHUSDT", "books")]) == []
+    """What has timed out may still be acknowledged; what was never requested may not."""
+    pending = requested()
+    pending.pop_rejected(ACKNOWLEDGEMENT_TIMEOUT)
+    assert pending.acknowledge("1", [BOOKS]) == [BOOKS]
+    assert pending.acknowledge("1", [Route("data", "ETHUSDT", "books")]) == []
 
 
-def test_listing() -> None:
-    """What was acknowledged and is not listed is missing, once."""
-    acknowledgements = asked()
-    acknowledgements.acknowledge("1")
-    assert acknowledgements.missing([TRADES, BOOKS]) == [QUOTES]
-    assert acknowledgements.missing([TRADES, BOOKS]) == []
+def test_subscription_list() -> None:
+    """What was acknowledged but is not in the exchange's list is missing, once."""
+    pending = requested()
+    pending.acknowledge("1")
+    assert pending.pop_missing([TRADES, BOOKS]) == [QUOTES]
+    assert pending.pop_missing([TRADES, BOOKS]) == []

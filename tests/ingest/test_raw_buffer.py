@@ -1,4 +1,4 @@
-"""The way to the broker: order kept, nothing lost without a marker, the bound held."""
+"""Buffer for the broker: the order is kept, every loss has a marker, and the size stays bounded."""
 
 from collections import Counter
 
@@ -16,15 +16,15 @@ LIMIT = 2_000
 
 
 class Run:
-    """Drives a buffer with two slots, as feeds and a broker would."""
+    """Driver of a buffer with two slots, in place of feeds and a broker."""
 
     def __init__(self) -> None:
         self.buffer = RawBuffer(LIMIT)
         self.slots = [Slot("raw.binance", 0), Slot("raw.binance", 1)]
         self.sent: list[RawLine] = []
-        self.flying: list[Record] = []
+        self.in_flight: list[Record] = []
         self.stamp = 0
-        self.most = 0
+        self.max_size = 0
 
     def slot(self, key: str) -> Slot:
         return self.slots[KEYS.index(key) % 2]
@@ -33,30 +33,30 @@ class Run:
         self.stamp += 1_000_000
         if action == "frame":
             self.buffer.add_frame(self.slot(key), self.stamp, key, b"%d" % self.stamp + b"x" * size)
-            self.most = max(self.most, self.buffer.size)
+            self.max_size = max(self.max_size, self.buffer.size)
         elif action == "marker":
             self.buffer.add_marker(self.slot(key), self.stamp, key, Connected())
         elif action == "take":
             self.take(self.slot(key))
-        elif self.flying:
-            self.buffer.settle(self.flying.pop(0))
+        elif self.in_flight:
+            self.buffer.release(self.in_flight.pop(0))
 
     def take(self, slot: Slot) -> None:
         if record := self.buffer.take(slot):
             assert record.timestamp_ms == int(record.value.split(b"\t")[0]) // 1_000_000
-            self.flying.append(record)
+            self.in_flight.append(record)
             self.sent += decode_record(record.value)
 
     def end(self) -> None:
-        while self.flying or any(slot.lines for slot in self.slots):
+        while self.in_flight or any(slot.lines for slot in self.slots):
             for slot in self.slots:
                 self.take(slot)
-            while self.flying:
-                self.buffer.settle(self.flying.pop(0))
+            while self.in_flight:
+                self.buffer.release(self.in_flight.pop(0))
 
 
 ACTIONS = st.tuples(
-    st.sampled_from(("frame", "frame", "frame", "marker", "take", "settle")),
+    st.sampled_from(("frame", "frame", "frame", "marker", "take", "release")),
     st.sampled_from(KEYS),
     st.integers(0, 300),
 )
@@ -64,13 +64,13 @@ ACTIONS = st.tuples(
 
 @given(st.lists(ACTIONS, max_size=200))
 def test_order_and_loss(actions: list[tuple[str, str, int]]) -> None:
-    """Each instrument's lines come in the order given, and frames plus those told as lost are all there were."""
+    """Each instrument's lines keep their order, and its frames plus those marked as lost are all that were added."""
     run = Run()
     for action in actions:
         run.act(*action)
     run.end()
     assert run.buffer.size == 0
-    assert run.most <= LIMIT + 200 * 100  # frames keep within the bound; markers come on top
+    assert run.max_size <= LIMIT + 200 * 100  # frames stay within the limit; markers may exceed it
     for key in KEYS:
         lines = [line for line in run.sent if line.key == key]
         assert [line.local_timestamp for line in lines] == sorted(line.local_timestamp for line in lines)
@@ -82,8 +82,8 @@ def test_order_and_loss(actions: list[tuple[str, str, int]]) -> None:
         assert kinds["connected"] == sum(action == "marker" and name == key for action, name, _ in actions)
 
 
-def test_loss_stands_in_its_place() -> None:
-    """The marker of a loss comes after the last frame before it and before the first line after it."""
+def test_losses_are_marked_in_place() -> None:
+    """A loss's marker is between the last frame before the loss and the first line after it."""
     run, key = Run(), KEYS[0]
     sizes = [500, 500, 500, 500, 500]
     for size in sizes:
@@ -97,16 +97,16 @@ def test_loss_stands_in_its_place() -> None:
     assert orjson.loads(run.sent[3].frame)["frames"] == 2
 
 
-def test_ticks_give_way() -> None:
-    """While frames are dropped, ticks are too: an outage of days must not fill memory."""
+def test_ticks_are_dropped() -> None:
+    """While frames are dropped, ticks are too: an outage of days must not fill the memory."""
     run = Run()
     for _ in range(5):
         run.act("frame", KEYS[0], 500)
     assert not run.buffer.add_marker(run.slots[0], 1, "binance:*", Tick())
 
 
-def test_records_keep_within_what_a_broker_takes() -> None:
-    """A record ends before it grows too large; a line of the largest size stands alone."""
+def test_record_size() -> None:
+    """A record ends before it grows too large for the broker; a line of the maximum size gets its own."""
     buffer, slot = RawBuffer(64 << 20), Slot("raw.binance", 0)
     for size in (400_000, 400_000, 400_000, 900_000, 10):
         buffer.add_frame(slot, 1, KEYS[0], b"x" * size)

@@ -1,4 +1,4 @@
-"""The raw writer on a real broker, which dies."""
+"""The raw writer on a real broker that is killed."""
 
 import asyncio
 import time
@@ -24,7 +24,7 @@ KEYS = ("okx:BTC-USDT", "okx:ETH-USDT", "okx:BTC-USDT-PERP")
 
 @pytest.fixture(scope="module")
 def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """A broker of this module's own, to be killed."""
+    """Run a broker for this module alone, to be killed."""
     with Broker(tmp_path_factory.mktemp("mortal"), free_port()) as running:
         yield running
 
@@ -37,7 +37,7 @@ async def own(mortal: Broker) -> Settings:
 
 
 async def revive(broker: Broker) -> None:
-    """Start a broker without blocking the loop; not in a thread, for a child dies with the thread that started it."""
+    """Start a broker without blocking the loop. Not in a thread: a child dies with the thread that started it."""
     broker.spawn()
     while not broker.ready():
         await asyncio.sleep(0.05)
@@ -47,17 +47,17 @@ def frames(lines: list[RawLine]) -> list[int]:
     return [int(line.frame.split(b" ")[0]) for line in lines if not line.frame.startswith(MARKER)]
 
 
-async def write(writer: RawWriter, numbers: range, padding: int, each: float) -> None:
+async def write(writer: RawWriter, numbers: range, padding: int, interval: float) -> None:
     for number in numbers:
         for key in KEYS:
-            writer.frame(time.time_ns(), key, b"%d " % number + b"x" * padding)
-        await asyncio.sleep(each)
+            writer.write_frame(time.time_ns(), key, b"%d " % number + b"x" * padding)
+        await asyncio.sleep(interval)
 
 
 async def test_records_are_batches(settings: Settings) -> None:
-    """The first frame leaves alone; those that keep coming share a record each linger, stamped with their first."""
+    """The first frame is sent alone; those that keep coming share a record per linger time."""
     async with RawWriter(settings, [FEEDS["okx"]]) as writer:
-        await asyncio.sleep(2.5)  # connected by now
+        await asyncio.sleep(2.5)  # until it is connected
         await write(writer, range(1), 10, 0.1)
         await write(writer, range(1, 1000), 10, 0.0002)
     records = [value for found in (await read_records(settings, "okx")).values() for _, value in found]
@@ -69,8 +69,8 @@ async def test_records_are_batches(settings: Settings) -> None:
     assert all(frames(lines[key]) == list(range(1000)) for key in KEYS)
 
 
-async def test_broker_away_within_the_bound(mortal: Broker, own: Settings) -> None:
-    """While the broker is away frames are held: none is lost, doubled or moved, and the log says away and back."""
+async def test_short_outage(mortal: Broker, own: Settings) -> None:
+    """While the broker is down frames are buffered: none is lost, duplicated or reordered. The log reports it."""
     with capture_logs() as logs:
         async with RawWriter(own, [FEEDS["okx"]]) as writer:
             await write(writer, range(100), 20, 0.01)
@@ -82,12 +82,12 @@ async def test_broker_away_within_the_bound(mortal: Broker, own: Settings) -> No
     for key in KEYS:
         assert frames(lines[key]) == list(range(600))
         assert not [line for line in lines[key] if b'"lost"' in line.frame]
-    told = [entry["event"] for entry in logs]
-    assert told.index("the broker does not answer: buffering, and trying again") < told.index("the broker is back")
+    reported = [entry["event"] for entry in logs]
+    assert reported.index("the broker does not answer: buffering and retrying") < reported.index("the broker is back")
 
 
-async def test_broker_away_past_the_bound(mortal: Broker, own: Settings) -> None:
-    """Past the bound frames are dropped, and each instrument's loss is told with its count where it happened."""
+async def test_long_outage(mortal: Broker, own: Settings) -> None:
+    """Beyond the limit frames are dropped, and each instrument's loss is marked in place, with its count."""
     async with RawWriter(own, [FEEDS["okx"]]) as writer:
         await write(writer, range(50), 1000, 0.01)
         mortal.kill()
@@ -107,8 +107,8 @@ async def test_broker_away_past_the_bound(mortal: Broker, own: Settings) -> None
         assert lost["frames"] == 700 - len(numbers) == after[0] - before[-1] - 1
 
 
-async def test_broker_comes_late(tmp_path: Path) -> None:
-    """Without a broker, then without topics, frames wait; they are written when both are there."""
+async def test_broker_starts_late(tmp_path: Path) -> None:
+    """Without a broker, then without topics, frames are buffered; they are written once both exist."""
     late = Broker(tmp_path / "kafka", free_port())
     made = load_settings(kafka=late.bootstrap, partitions=2)
     try:

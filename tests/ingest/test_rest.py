@@ -1,92 +1,28 @@
-"""REST: how long an exchange is left alone, and that nobody asks before."""
+"""REST client: bans and oversized bodies."""
 
 import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from email.utils import formatdate
-from typing import Any
 
 import aiohttp
-import orjson
 import pytest
 from aiohttp import web
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ingest.rest import Rest
-from ingest.retry_after import LONGEST, wait_of
 from schemas.errors import ExchangeError
 
-NOW = 1_790_000_000.0
 BANNED = b'{"code":-1003,"msg":"Way too many requests; IP banned until %d."}'
-
-
-@pytest.mark.parametrize(
-    ("status", "headers", "body", "seconds"),
-    [
-        (429, {"Retry-After": "7"}, b"", 7),
-        (429, {"Retry-After": "2.5"}, b"", 2.5),
-        (418, {"Retry-After": formatdate(NOW + 100, usegmt=True)}, b"", 100.5),
-        (418, {}, BANNED % int((NOW + 300) * 1000), 300.5),
-        (418, {"Retry-After": "10"}, BANNED % int((NOW + 300) * 1000), 300.5),
-        (418, {"Retry-After": "200000"}, b"", 200_000),
-        (418, {"Date": formatdate(NOW + 60, usegmt=True)}, BANNED % int((NOW + 300) * 1000), 240.5),
-        (429, {"X-MBX-ORDER-RETRY-AFTER": "9"}, b"", 9),
-        (429, {}, b'{"error":{"code":-1003,"data":{"retryAfter":%d}}}' % int((NOW + 5) * 1000), 5.5),
-        (200, {}, b'{"code":"50011","msg":"Too Many Requests","data":[]}', 60),
-        (429, {}, b'{"code":"50061","msg":"Sub-account limit"}', 60),
-        (400, {}, b'{"error":{"code":10028,"message":"too_many_requests","data":{"wait":4}}}', 4),
-        (200, {}, b'{"status":"error","err_code":1032,"err_msg":"too many requests"}', 60),
-        (403, {}, b"<html>forbidden</html>", 300),
-        (418, {}, b"", 120),
-        (429, {"Retry-After": "soon"}, b"\xff", 60),
-        (429, {"Retry-After": "-5"}, b"[]", 60),
-        (429, {"Retry-After": "nan"}, b"", 60),
-        (429, {"Retry-After": "0"}, b"", 1),
-        (418, {}, BANNED % int((NOW - 300) * 1000), 1),
-        (418, {"Retry-After": "99999999"}, b"", LONGEST),
-        (200, {}, b'{"code":"0","data":[]}', None),
-        (400, {}, b'{"code":-1121,"msg":"Invalid symbol."}', None),
-        (500, {"Retry-After": "5"}, b"", None),
-    ],
-)
-def test_wait(status: int, headers: dict[str, str], body: bytes, seconds: float | None) -> None:
-    """The latest end that a refusal names counts; what cannot be read counts as nothing said."""
-    found = wait_of(status, headers, body, NOW)
-    assert found == (None if seconds is None else pytest.approx(seconds, abs=0.01))
-
-
-@given(st.sampled_from([200, 403, 418, 429]), st.text(), st.binary())
-def test_garbage(status: int, header: str, body: bytes) -> None:
-    """Whatever stands there, the wait is within sane bounds, and nothing is raised."""
-    found = wait_of(status, {"Retry-After": header, "Date": header}, body, NOW)
-    assert found is None or 1 <= found <= LONGEST
-
-
-JSON = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(-(2**63), 2**63), st.floats(allow_nan=False), st.text()),
-    lambda inner: st.one_of(st.lists(inner), st.dictionaries(st.text(), inner)),
-    max_leaves=6,
-)
-
-
-@given(st.dictionaries(st.sampled_from(["code", "error", "data", "retryAfter", "wait", "err_code", "msg"]), JSON))
-def test_garbage_bodies(body: dict[str, Any]) -> None:
-    """The same for bodies whose fields have other types than they should."""
-    found = wait_of(418, {}, orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS), NOW)
-    assert found is not None
-    assert 1 <= found <= LONGEST
 
 
 @asynccontextmanager
 async def served(*answers: web.Response) -> AsyncIterator[tuple[Rest, list[float]]]:
-    """A REST client of a server that gives these answers, then 200; and when it was asked."""
-    asked: list[float] = []
+    """Yield a client of a server that gives these answers, then 200s; and the times of its requests."""
+    requested_at: list[float] = []
 
     async def answer(request: web.Request) -> web.Response:
-        asked.append(time.time())
-        return answers[len(asked) - 1] if len(asked) <= len(answers) else web.Response(body=b"{}")
+        requested_at.append(time.time())
+        return answers[len(requested_at) - 1] if len(requested_at) <= len(answers) else web.Response(body=b"{}")
 
     app = web.Application()
     app.router.add_get("/{tail:.*}", answer)
@@ -94,25 +30,25 @@ async def served(*answers: web.Response) -> AsyncIterator[tuple[Rest, list[float
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     async with aiohttp.ClientSession() as session:
-        yield Rest("binance-spot", f"http://127.0.0.1:{runner.addresses[0][1]}", 6000, session), asked
+        yield Rest("binance-spot", f"http://127.0.0.1:{runner.addresses[0][1]}", 6000, session), requested_at
     await runner.cleanup()
 
 
-async def test_nobody_asks_into_a_ban() -> None:
-    """The end stands in the body alone: every caller waits for it."""
+async def test_no_request_during_a_ban() -> None:
+    """Every caller waits for the end of the ban, although only the body states it."""
     end = time.time() + 2
-    refusal = web.Response(status=418, body=BANNED % int(end * 1000))
-    async with served(refusal) as (rest, asked):
+    rejection = web.Response(status=418, body=BANNED % int(end * 1000))
+    async with served(rejection) as (rest, requested_at):
         first = asyncio.create_task(rest.get("/a"))
         await asyncio.sleep(0.3)
         await asyncio.gather(first, rest.get("/b"), rest.get("/c"))
-    assert len(asked) == 4
-    assert min(asked[1:]) >= end
-    assert max(asked) < end + 5
+    assert len(requested_at) == 4
+    assert min(requested_at[1:]) >= end
+    assert max(requested_at) < end + 5
 
 
-async def test_body_without_end() -> None:
-    """A body beyond all measure is refused, not kept."""
+async def test_huge_body() -> None:
+    """A body that is far too large is rejected, not kept."""
     async with served(web.Response(body=bytes(65 << 20))) as (rest, _):
         with pytest.raises(ExchangeError, match="bytes"):
             await rest.get("/a")

@@ -1,4 +1,4 @@
-"""Binance: which instrument a frame belongs to, what is control, what the definitions say."""
+"""Binance: routes of frames, control frames, subscriptions."""
 
 from itertools import count
 
@@ -29,7 +29,7 @@ SPOT, USDM = BinanceSpot(), BinanceUsdm()
     ],
 )
 def test_data(frame: bytes, route: Route) -> None:
-    """A data frame is told by its stream's name, or by its own fields where it comes bare."""
+    """A data frame is routed by its stream's name, or by its own fields if it has no wrapper."""
     assert SPOT.route(frame) == route
 
 
@@ -37,28 +37,28 @@ def test_data(frame: bytes, route: Route) -> None:
     ("frame", "kind"),
     [
         (b'{"result":null,"id":1}', "acknowledged"),
-        (b'{"code":2,"msg":"Invalid request","id":3}', "refused"),
-        (b'{"error":{"code":2,"msg":"Invalid request"},"id":3}', "refused"),
-        (b'{"result":["btcusdt@trade"],"id":"listing"}', "listing"),
+        (b'{"code":2,"msg":"Invalid request","id":3}', "rejected"),
+        (b'{"error":{"code":2,"msg":"Invalid request"},"id":3}', "rejected"),
+        (b'{"result":["btcusdt@trade"],"id":"listing"}', "subscriptions"),
         (b'{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1790000000000}}', "closing"),
         (b'{"e":"serverShutdown","E":1790000000000}', "closing"),
         (b'{"result":true,"id":9}', "unknown"),
     ],
 )
 def test_control(frame: bytes, kind: str) -> None:
-    """Control frames are recognised and understood."""
+    """Control frames are recognised and parsed."""
     assert SPOT.route(frame) == CONTROL
-    assert SPOT.control(frame).kind == kind
+    assert SPOT.parse_control(frame).kind == kind
 
 
 @pytest.mark.parametrize("frame", [b"", b"x", b"[1]", b'{"stream":"', b'{"stream":"a"}', b'{"e":"\xff"}', b"{}"])
-def test_rubbish(frame: bytes) -> None:
-    """What is nothing known is unknown, and nothing is raised."""
+def test_unknown_frames(frame: bytes) -> None:
+    """Any other frame is unknown, and nothing is raised."""
     assert SPOT.route(frame) == UNKNOWN_FRAME
 
 
 def test_subscribe() -> None:
-    """All channels of all instruments are asked for, few enough streams a message; the listing names them the same."""
+    """All channels of all instruments are requested, at most 50 streams per message; the list names them the same."""
     requests = USDM.subscribe([f"A{number}USDT" for number in range(40)], CHANNELS, count(1))
     bodies = [orjson.loads(request.text) for request in requests]
     names = [name for body in bodies for name in body["params"]]
@@ -66,5 +66,5 @@ def test_subscribe() -> None:
     assert max(len(body["params"]) for body in bodies) <= 50
     assert names[:3] == ["a0usdt@trade", "a0usdt@depth@100ms", "a0usdt@bookTicker"]
     assert [str(body["id"]) for body in bodies] == [request.id for request in requests]
-    listing = SPOT.control(orjson.dumps({"result": names, "id": "listing"}))
-    assert set(listing.routes) == {route for request in requests for route in request.routes}
+    answer = SPOT.parse_control(orjson.dumps({"result": names, "id": "listing"}))
+    assert set(answer.routes) == {route for request in requests for route in request.routes}

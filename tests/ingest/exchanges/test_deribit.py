@@ -1,4 +1,4 @@
-"""Deribit: which instrument a frame belongs to, what is control, what is asked for and what is refused."""
+"""Deribit: routes of frames, control frames, subscriptions, definitions."""
 
 import time
 from itertools import count
@@ -36,7 +36,7 @@ def data(channel: str) -> bytes:
     ],
 )
 def test_data(channel: str, route: tuple[str, str]) -> None:
-    """A data frame is told by its channel, in any order of keys."""
+    """A data frame is routed by its channel, in any order of keys."""
     assert DERIBIT.route(data(channel)) == Route("data", *route)
     turned = orjson.dumps({"params": {"data": [], "channel": channel}, "method": "subscription", "jsonrpc": "2.0"})
     assert DERIBIT.route(turned) == Route("data", *route)
@@ -49,16 +49,19 @@ def rpc(**body: Any) -> bytes:
 @pytest.mark.parametrize(
     ("frame", "control"),
     [
-        (rpc(method="heartbeat", params={"type": "heartbeat"}), Control("heard")),
-        (rpc(method="heartbeat"), Control("heard")),
-        (rpc(id=0, result="ok"), Control("heard", "0")),
-        (rpc(id=0, result=["book.BTC-PERPETUAL.100ms"]), Control("heard", "0")),
-        (rpc(id=0, result={"version": "1.2.26"}), Control("heard", "0")),
+        (rpc(method="heartbeat", params={"type": "heartbeat"}), Control("routine")),
+        (rpc(method="heartbeat"), Control("routine")),
+        (rpc(id=0, result="ok"), Control("routine", "0")),
+        (rpc(id=0, result=["book.BTC-PERPETUAL.100ms"]), Control("routine", "0")),
+        (rpc(id=0, result={"version": "1.2.26"}), Control("routine", "0")),
         (
             rpc(id=5, error={"code": 10028, "message": "too_many_requests"}),
-            Control("refused", "5", reason="10028: too_many_requests"),
+            Control("rejected", "5", reason="10028: too_many_requests"),
         ),
-        (rpc(method="subscription", params={"channel": "platform_state", "data": {"locked": False}}), Control("heard")),
+        (
+            rpc(method="subscription", params={"channel": "platform_state", "data": {"locked": False}}),
+            Control("routine"),
+        ),
         (
             rpc(
                 method="subscription",
@@ -70,19 +73,19 @@ def rpc(**body: Any) -> bytes:
             rpc(method="subscription", params={"channel": "platform_state", "data": {"maintenance": True}}),
             Control("closing", reason="maintenance"),
         ),
-        (data("platform_state")[:-9], Control("unknown", reason="no JSON")),
+        (data("platform_state")[:-9], Control("unknown", reason="not JSON")),
     ],
 )
 def test_control(frame: bytes, control: Control) -> None:
-    """Control frames are recognised and understood."""
+    """Control frames are recognised and parsed."""
     assert DERIBIT.route(frame) == CONTROL
-    assert DERIBIT.control(frame) == control
+    assert DERIBIT.parse_control(frame) == control
 
 
 def test_test_request_is_answered() -> None:
-    """The exchange asks whether we live; `public/test` says so."""
-    control = DERIBIT.control(rpc(method="heartbeat", params={"type": "test_request"}))
-    assert orjson.loads(control.answer)["method"] == "public/test"
+    """The exchange's test request is answered with `public/test`."""
+    control = DERIBIT.parse_control(rpc(method="heartbeat", params={"type": "test_request"}))
+    assert orjson.loads(control.reply)["method"] == "public/test"
 
 
 @pytest.mark.parametrize(
@@ -93,20 +96,20 @@ def test_test_request_is_answered() -> None:
         data("book.BTC-PERPETUAL.100ms").replace(b"BTC", b"\xff"),
     ],
 )  # fmt: skip
-def test_rubbish(frame: bytes) -> None:
-    """What is nothing known is unknown, and nothing is raised."""
+def test_unknown_frames(frame: bytes) -> None:
+    """Any other frame is unknown, and nothing is raised."""
     assert DERIBIT.route(frame) == UNKNOWN_FRAME
 
 
 def test_subscribe() -> None:
-    """Heartbeats first, then at most 500 channels a call; books are renewed by unsubscribing before."""
+    """Heartbeats first, then at most 500 channels per call. Resubscribing unsubscribes first."""
     names = [f"C{number}-PERPETUAL" for number in range(200)]
     heartbeat, *calls = DERIBIT.subscribe(names, CHANNELS, count(1))
     assert (orjson.loads(heartbeat.text)["method"], heartbeat.routes) == ("public/set_heartbeat", ())
-    asked = [orjson.loads(call.text)["params"]["channels"] for call in calls]
-    assert [len(channels) for channels in asked] == [500, 102]
+    channels = [orjson.loads(call.text)["params"]["channels"] for call in calls]
+    assert [len(each) for each in channels] == [500, 102]
     assert sum(len(call.routes) for call in calls) == 600
-    assert asked[0][:4] == [
+    assert channels[0][:4] == [
         "platform_state",
         "trades.C0-PERPETUAL.100ms",
         "book.C0-PERPETUAL.100ms",
@@ -117,23 +120,25 @@ def test_subscribe() -> None:
     assert [call.routes for call in again] == [(), (Route("data", "BTC-PERPETUAL", "books"),)]
 
 
-def test_what_is_left_out_is_refused_soon() -> None:
-    """The answer names what was taken, in any order; the rest of the request is refused, with a reason."""
+def test_omitted_channels_are_rejected_soon() -> None:
+    """The answer names the accepted channels, in any order. The rest of the request is rejected, with a reason."""
     _, request = DERIBIT.subscribe(["BTC-PERPETUAL"], CHANNELS, count(1))
-    acknowledgements = PendingRequests()
-    acknowledgements.ask(request, 0.0)
-    answer = DERIBIT.control(rpc(id=1, result=["quote.BTC-PERPETUAL", "platform_state", "trades.BTC-PERPETUAL.100ms"]))
+    pending = PendingRequests()
+    pending.add(request, 0.0)
+    answer = DERIBIT.parse_control(
+        rpc(id=1, result=["quote.BTC-PERPETUAL", "platform_state", "trades.BTC-PERPETUAL.100ms"])
+    )
     assert answer.kind == "acknowledged"
     assert answer.reason
-    assert acknowledgements.acknowledge(answer.id, answer.routes) == sorted((ROUTES[0], ROUTES[2]))
-    acknowledgements.refuse(answer.id, answer.reason, 0.0)
-    assert acknowledgements.overdue(GRACE) == [(ROUTES[1], answer.reason)]
+    assert pending.acknowledge(answer.id, answer.routes) == sorted((ROUTES[0], ROUTES[2]))
+    pending.reject(answer.id, answer.reason, 0.0)
+    assert pending.pop_rejected(GRACE) == [(ROUTES[1], answer.reason)]
 
 
-def test_an_answer_that_names_nothing() -> None:
-    """Where the exchange knows none of the channels, the whole request is refused."""
-    assert DERIBIT.control(rpc(id=1, result=[])).kind == "refused"
-    assert DERIBIT.control(rpc(id=1, result=["platform_state"])).kind == "refused"
+def test_an_answer_without_channels() -> None:
+    """If the exchange accepts none of the channels, the whole request is rejected."""
+    assert DERIBIT.parse_control(rpc(id=1, result=[])).kind == "rejected"
+    assert DERIBIT.parse_control(rpc(id=1, result=["platform_state"])).kind == "rejected"
 
 
 def listed(name: str, kind: str, **changes: Any) -> dict[str, Any]:
@@ -144,14 +149,14 @@ def listed(name: str, kind: str, **changes: Any) -> dict[str, Any]:
     return plain | changes
 
 
-class Listing(Rest):
-    """Answers with what is listed, by kind; `asked` holds the queries."""
+class StubRest(Rest):
+    """REST client that answers with a listing, by kind. `queries`: those it has received."""
 
     def __init__(self) -> None:
-        self.asked: list[dict[str, str]] = []
+        self.queries: list[dict[str, str]] = []
 
     async def get(self, path: str, weight: float = 1, **params: str) -> bytes:
-        self.asked.append(params)
+        self.queries.append(params)
         return orjson.dumps({"jsonrpc": "2.0", "result": LISTED[params["kind"]]})
 
 
@@ -168,8 +173,8 @@ LISTED = {
 
 
 async def test_definitions() -> None:
-    """Inverse by metadata, and only where amounts are US dollars; amounts are never contracts."""
-    found = await DERIBIT.instruments(Listing(), Selection(["BTC-*", "BTC-USD-260925-90000-C"]))
+    """A contract is inverse if the metadata say so and its amounts are US dollars. Amounts are never contracts."""
+    found = await DERIBIT.instruments(StubRest(), Selection(["BTC-*", "BTC-USD-260925-90000-C"]))
     assert {symbol: (each.inverse, each.tick_size, each.lot_size, each.status) for symbol, each in found.items()} == {
         "BTC-USD-PERP": (True, "0.5", "10", "trading"),
         "BTC-USDC-PERP": (False, "1", "0.0001", "trading"),
@@ -190,15 +195,15 @@ async def test_definitions() -> None:
         (("SOL-USD-260925-90-C",), ["any"]),
     ],
 )
-async def test_options_are_asked_for_where_they_are_wanted(selection: tuple[str, ...], currencies: list[str]) -> None:
-    """There are thousands of them: by currency, where the exchange takes it."""
-    rest = Listing()
+async def test_queries_for_options(selection: tuple[str, ...], currencies: list[str]) -> None:
+    """Options are queried only if selected: by currency, if the exchange accepts it."""
+    rest = StubRest()
     await DERIBIT.instruments(rest, Selection(selection))
-    assert [query["currency"] for query in rest.asked if query["kind"] == "option"] == currencies
-    assert [query["kind"] for query in rest.asked[:2]] == ["future", "spot"]
+    assert [query["currency"] for query in rest.queries if query["kind"] == "option"] == currencies
+    assert [query["kind"] for query in rest.queries[:2]] == ["future", "spot"]
 
 
-def test_route_is_quick() -> None:
+def test_route_is_fast() -> None:
     """The common form costs a slice and a look-up, whatever the frame's length."""
     frame = data("book.BTC-PERPETUAL.100ms") + b" " * 100_000
     started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""HTX: what comes compressed, which instrument a frame belongs to, what is control, what the definitions say."""
+"""HTX: decompression, routes of frames, control frames, subscriptions, definitions."""
 
 import gzip
 from itertools import count
@@ -18,7 +18,7 @@ SPOT, LINEAR = HtxSpot(), HtxLinear()
 
 
 def test_decode() -> None:
-    """Frames are gzip members; what is none, or not whole, or beyond measure, is kept as it came."""
+    """Frames are gzip members. Other, truncated and oversized ones are returned unchanged."""
     text = b'{"ping":1790000000000}'
     packed = gzip.compress(text)
     assert SPOT.decode(packed) == text
@@ -43,13 +43,13 @@ def test_decode() -> None:
     ],
 )
 def test_data(topic: str, route: tuple[str, str]) -> None:
-    """A data frame is told by its topic, in any order of keys."""
+    """A data frame is routed by its topic, in any order of keys."""
     assert SPOT.route(orjson.dumps({"ch": topic, "ts": 1, "tick": {}})) == Route("data", *route)
     assert SPOT.route(orjson.dumps({"ts": 1, "tick": {}, "ch": topic})) == Route("data", *route)
 
 
 def test_other_data() -> None:
-    """The snapshot that was asked for, and the rows of the notification socket."""
+    """A requested snapshot, and a frame of the notification socket."""
     assert SPOT.route(b'{"id":"7","rep":"market.btcusdt.mbp.150","data":{}}') == Route("data", "btcusdt", "snapshot")
     notice = b'{"op":"notify","topic":"public.BTC-USDT.funding_rate","data":[]}'
     assert LINEAR.route(notice) == Route("data", "", "public.BTC-USDT.funding_rate")
@@ -58,9 +58,9 @@ def test_other_data() -> None:
 @pytest.mark.parametrize(
     ("frame", "control"),
     [
-        ({"ping": 1790000000000}, Control("heard", answer='{"pong":1790000000000}')),
-        ({"op": "ping", "ts": "1790000000000"}, Control("heard", answer='{"op":"pong","ts":"1790000000000"}')),
-        ({"id": "1", "status": "ok", "unsubbed": "market.btcusdt.bbo"}, Control("heard", "1")),
+        ({"ping": 1790000000000}, Control("routine", reply='{"pong":1790000000000}')),
+        ({"op": "ping", "ts": "1790000000000"}, Control("routine", reply='{"op":"pong","ts":"1790000000000"}')),
+        ({"id": "1", "status": "ok", "unsubbed": "market.btcusdt.bbo"}, Control("routine", "1")),
         (
             {"id": "1", "status": "ok", "subbed": "market.btcusdt.bbo", "ts": 1},
             Control("acknowledged", "1", (Route("data", "btcusdt", "quotes"),)),
@@ -71,7 +71,7 @@ def test_other_data() -> None:
         ),
         (
             {"id": "3", "status": "error", "err-code": "bad-request", "err-msg": "invalid topic market.x.bbo"},
-            Control("refused", "3", reason="bad-request: invalid topic market.x.bbo"),
+            Control("rejected", "3", reason="bad-request: invalid topic market.x.bbo"),
         ),
         ({"op": "close", "ts": 1}, Control("closing", reason="the exchange announces a close")),
         ({"op": "sub", "cid": "4", "topic": "public.*.funding_rate", "err-code": 0}, None),
@@ -79,10 +79,10 @@ def test_other_data() -> None:
     ],
 )
 def test_control(frame: dict[str, Any], control: Control | None) -> None:
-    """Control frames of both dialects are recognised and understood; both pings are answered with their own number."""
+    """Control frames of both formats are recognised and parsed. Both pings are answered with their own number."""
     assert SPOT.route(orjson.dumps(frame)) == CONTROL
-    found = SPOT.control(orjson.dumps(frame))
-    assert found == control if control else found.kind == ("refused" if frame["op"] == "error" else "unknown")
+    found = SPOT.parse_control(orjson.dumps(frame))
+    assert found == control if control else found.kind == ("rejected" if frame["op"] == "error" else "unknown")
 
 
 @pytest.mark.parametrize(
@@ -93,19 +93,19 @@ def test_control(frame: dict[str, Any], control: Control | None) -> None:
         b'{"rep":null}',
     ],
 )  # fmt: skip
-def test_rubbish(frame: bytes) -> None:
-    """What is nothing known is unknown, and nothing is raised."""
+def test_unknown_frames(frame: bytes) -> None:
+    """Any other frame is unknown, and nothing is raised."""
     assert SPOT.route(frame) == UNKNOWN_FRAME
 
 
-def asked(requests: list[Any]) -> list[dict[str, Any]]:
+def messages(requests: list[Any]) -> list[dict[str, Any]]:
     return [orjson.loads(request.text) for request in requests]
 
 
 def test_subscribe() -> None:
-    """One topic a request; acknowledgements name what was asked. Swaps' books are asked for as increments."""
+    """One topic per request. Swaps' books are requested as increments."""
     requests = SPOT.subscribe(["btcusdt", "ethusdt"], ("trades", "quotes"), count(1))
-    assert asked(requests)[:2] == [
+    assert messages(requests)[:2] == [
         {"sub": "market.btcusdt.trade.detail", "id": "1"},
         {"sub": "market.btcusdt.bbo", "id": "2"},
     ]
@@ -120,10 +120,10 @@ def test_subscribe() -> None:
 
 
 def test_resubscribe() -> None:
-    """Unsubscribing is named with the same words, and nobody waits for its answer."""
+    """The unsubscription names the same topic, and no answer to it is awaited."""
     again = LINEAR.resubscribe("BTC-USDT", "books", count(7))
     topic = "market.BTC-USDT.depth.size_150.high_freq"
-    assert asked(again) == [
+    assert messages(again) == [
         {"unsub": topic, "id": "7", "data_type": "incremental"},
         {"sub": topic, "id": "8", "data_type": "incremental"},
     ]
@@ -135,16 +135,16 @@ def test_resubscribe() -> None:
     [(1, "mbp.5", "size_20"), (20, "mbp.150", "size_20"), (150, "mbp.150", "size_150"), (400, "mbp.400", "size_150")],
 )
 def test_depth(depth: int, spot: str, linear: str) -> None:
-    """The least of an exchange's depths that is enough; where none is, its most. The snapshot is of the same."""
+    """The smallest depth of the exchange that suffices, else its largest. The snapshot has the same depth."""
     books = HtxSpot(depth=depth)
-    assert asked(books.subscribe(["btcusdt"], ("books",), count(1)))[0]["sub"] == f"market.btcusdt.{spot}"
-    assert asked([books.snapshot_request("btcusdt", count(9))]) == [{"req": f"market.btcusdt.{spot}", "id": "9"}]
-    [swap] = asked(HtxLinear(depth=depth).subscribe(["BTC-USDT"], ("books",), count(1)))
+    assert messages(books.subscribe(["btcusdt"], ("books",), count(1)))[0]["sub"] == f"market.btcusdt.{spot}"
+    assert messages([books.snapshot_request("btcusdt", count(9))]) == [{"req": f"market.btcusdt.{spot}", "id": "9"}]
+    [swap] = messages(HtxLinear(depth=depth).subscribe(["BTC-USDT"], ("books",), count(1)))
     assert swap["sub"] == f"market.BTC-USDT.depth.{linear}.high_freq"
 
 
-class Answering(Rest):
-    """Answers every request with one body."""
+class StubRest(Rest):
+    """REST client that answers every request with one body."""
 
     def __init__(self, **body: Any) -> None:
         self.body = body
@@ -158,10 +158,10 @@ def spot_row(symbol: str, base: str, quote: str, state: str = "online") -> dict[
 
 
 async def test_spot_definitions() -> None:
-    """Units are powers of ten; the names say where the base ends."""
+    """Units are powers of ten. Base and quote are taken from their own fields."""
     rows = [spot_row("btcusdt", "btc", "usdt"), spot_row("ethbtc", "eth", "btc", "suspend"),
             spot_row("htusdt", "ht", "usdt", "offline"), spot_row("dogeusdt", "doge", "usdt")]  # fmt: skip
-    found = await SPOT.instruments(Answering(status="ok", data=rows), Selection(["BTC-USDT", "ETH-*", "HT-USDT"]))
+    found = await SPOT.instruments(StubRest(status="ok", data=rows), Selection(["BTC-USDT", "ETH-*", "HT-USDT"]))
     assert {symbol: each.status for symbol, each in found.items()} == {
         "BTC-USDT": "trading", "ETH-BTC": "halted", "HT-USDT": "closed",
     }  # fmt: skip
@@ -176,10 +176,10 @@ def contract(code: str, status: int = 1, **changes: Any) -> dict[str, Any]:
 
 
 async def test_linear_definitions() -> None:
-    """Contract sizes are coins, whatever number they are written as; a code without a canonical name is left out."""
+    """Contract sizes are in coins, in any notation. A code without a canonical symbol is skipped."""
     rows = [contract("BTC-USDT"), contract("BTC-USDT-261225", 5), contract("SHIB-USDT", 0, contract_size=1000),
             contract("PEPE-USDT", contract_size=1e-7, price_tick=1e-10), contract("a:b-USDT")]  # fmt: skip
-    found = await LINEAR.instruments(Answering(status="ok", data=rows), Selection(["*"]))
+    found = await LINEAR.instruments(StubRest(status="ok", data=rows), Selection(["*"]))
     assert {symbol: (each.status, each.contract_size, each.tick_size) for symbol, each in found.items()} == {
         "BTC-USDT-PERP": ("trading", "0.001", "0.1"),
         "BTC-USDT-261225": ("halted", "0.001", "0.1"),
@@ -197,12 +197,12 @@ async def test_linear_definitions() -> None:
     ],
 )
 async def test_errors_come_with_http_200(error: dict[str, Any]) -> None:
-    """Both spellings of an error are told with the exchange's own words."""
+    """Both spellings of an error are reported with the exchange's own message."""
     with pytest.raises(ExchangeError, match="too tired"):
-        await SPOT.instruments(Answering(**error), Selection(["*"]))
+        await SPOT.instruments(StubRest(**error), Selection(["*"]))
 
 
 async def test_server_time() -> None:
-    """Milliseconds, in two places."""
-    assert await SPOT.server_time(Answering(status="ok", data=1790000000123)) == 1790000000123000
-    assert await LINEAR.server_time(Answering(status="ok", ts=1790000000123)) == 1790000000123000
+    """The time is in milliseconds, in one of two fields."""
+    assert await SPOT.server_time(StubRest(status="ok", data=1790000000123)) == 1790000000123000
+    assert await LINEAR.server_time(StubRest(status="ok", ts=1790000000123)) == 1790000000123000

@@ -1,4 +1,4 @@
-"""OKX: which instrument a frame belongs to, what is control."""
+"""OKX: routes of frames, control frames, subscriptions."""
 
 from itertools import count
 
@@ -24,35 +24,35 @@ OKX = Okx()
     ],
 )
 def test_data(frame: bytes, route: tuple[str, str]) -> None:
-    """A data frame is told by its `arg`, in any order of keys."""
+    """A data frame is routed by its `arg`, in any order of keys."""
     assert OKX.route(frame) == Route("data", *route)
 
 
 @pytest.mark.parametrize(
     ("frame", "kind"),
     [
-        (b"pong", "heard"),
+        (b"pong", "routine"),
         (b'{"id":"1","event":"subscribe","arg":{"channel":"books","instId":"BTC-USDT"}}', "acknowledged"),
-        (b'{"id":"1","event":"unsubscribe","arg":{"channel":"books","instId":"BTC-USDT"}}', "heard"),
-        (b'{"id":"1","event":"error","code":"60018","msg":"no such instrument"}', "refused"),
+        (b'{"id":"1","event":"unsubscribe","arg":{"channel":"books","instId":"BTC-USDT"}}', "routine"),
+        (b'{"id":"1","event":"error","code":"60018","msg":"no such instrument"}', "rejected"),
         (b'{"event":"notice","code":"64008","msg":"upgrade"}', "closing"),
         (b'{"event":"login"}', "unknown"),
     ],
 )
 def test_control(frame: bytes, kind: str) -> None:
-    """Control frames are recognised and understood."""
+    """Control frames are recognised and parsed."""
     assert OKX.route(frame) == CONTROL
-    assert OKX.control(frame).kind == kind
+    assert OKX.parse_control(frame).kind == kind
 
 
 @pytest.mark.parametrize("frame", [b"", b"ping", b"[]", b'{"arg":', b'{"arg":[]}', b'{"arg":{"channel":1}}', b"\xff"])
-def test_rubbish(frame: bytes) -> None:
-    """What is nothing known is unknown, and nothing is raised."""
+def test_unknown_frames(frame: bytes) -> None:
+    """Any other frame is unknown, and nothing is raised."""
     assert OKX.route(frame) == UNKNOWN_FRAME
 
 
 def test_subscribe() -> None:
-    """One message an instrument, so that an error's id names it; books are renewed by re-subscribing."""
+    """One message per instrument, so that an error's id names it. Books are renewed by resubscribing."""
     ids = count(1)
     requests = OKX.subscribe(["BTC-USDT", "BTC-USDT-SWAP"], CHANNELS, ids)
     assert [orjson.loads(request.text)["args"][1]["instId"] for request in requests] == ["BTC-USDT", "BTC-USDT-SWAP"]

@@ -1,4 +1,4 @@
-"""Whatever an exchange sends: one odd entry costs the others nothing, and no frame ends a connection."""
+"""All connectors on malformed input: an entry does not affect the others, and no frame raises an error."""
 
 import zlib
 from contextlib import suppress
@@ -14,17 +14,34 @@ from structlog.testing import capture_logs
 from ingest.clock import compare_clock
 from ingest.exchanges import CONNECTORS
 from ingest.exchanges.base import Connector
-from ingest.skips import MOST, Skips
 from schemas.channels import CHANNELS
 from schemas.errors import ExchangeError
 from schemas.symbols import Selection
-from tests.ingest.listings import ROWS, SYMBOLS, Answering, enveloped, made
+from tests.ingest.listings import ROWS, SYMBOLS, StubRest, connector, enveloped
 
 FEEDS = list(CONNECTORS)
 EVERYTHING = Selection(["*"])
-ODD: list[Any] = [None, "", 0, -1, True, [], {}, "\x00", "a b", "1e999999", 1e300, 2**64 - 1, "NaN", [[]], "x" * 5000]
+UNUSUAL: list[Any] = [
+    None,
+    "",
+    0,
+    -1,
+    True,
+    [],
+    {},
+    "\x00",
+    "a b",
+    "1e999999",
+    1e300,
+    2**64 - 1,
+    "NaN",
+    [[]],
+    "x" * 5000,
+]
 JSON = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(-(2**63), 2**64 - 1), st.floats(), st.text(), st.sampled_from(ODD)),
+    st.one_of(
+        st.none(), st.booleans(), st.integers(-(2**63), 2**64 - 1), st.floats(), st.text(), st.sampled_from(UNUSUAL)
+    ),
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(), inner, max_size=3)),
     max_leaves=5,
 )
@@ -32,25 +49,25 @@ each_feed = pytest.mark.parametrize("feed", FEEDS)
 
 
 @each_feed
-async def test_one_odd_entry(feed: str) -> None:
-    """Each field in turn missing, null, empty, of another type: the others are there, and it is reported once."""
-    rows, exchange = ROWS[feed](), made(feed)
+async def test_one_malformed_entry(feed: str) -> None:
+    """An entry with a missing, null, empty or mistyped field is reported once, and does not affect the others."""
+    rows, exchange = ROWS[feed](), connector(feed)
     [symbol, *others] = SYMBOLS[feed]
     for field in rows[0]:
-        for value in (*ODD, KeyError):
-            odd = {name: found for name, found in rows[0].items() if name != field}
-            odd |= {} if value is KeyError else {field: value}
+        for value in (*UNUSUAL, KeyError):
+            malformed = {name: found for name, found in rows[0].items() if name != field}
+            malformed |= {} if value is KeyError else {field: value}
             with capture_logs() as logs:
                 for _ in range(2):
-                    found = await exchange.instruments(Answering(feed, [odd, *rows[1:]]), EVERYTHING)
+                    found = await exchange.instruments(StubRest(feed, [malformed, *rows[1:]]), EVERYTHING)
                     assert set(others) <= set(found)
-            told = [(entry["name"], entry["reason"]) for entry in logs if entry["log_level"] == "warning"]
-            assert len(told) == len(set(told)) <= 1
-    assert symbol in await exchange.instruments(Answering(feed, rows), EVERYTHING)
+            reported = [(entry["name"], entry["reason"]) for entry in logs if entry["log_level"] == "warning"]
+            assert len(reported) == len(set(reported)) <= 1
+    assert symbol in await exchange.instruments(StubRest(feed, rows), EVERYTHING)
 
 
 @pytest.mark.parametrize(
-    ("feed", "odd"),
+    ("feed", "changes"),
     [
         ("binance-usdm", {"contractType": None}),
         ("binance-usdm", {"contractType": ""}),
@@ -68,31 +85,31 @@ async def test_one_odd_entry(feed: str) -> None:
         ("deribit", {"instrument_type": "future"}),
     ],
 )
-async def test_skipped_and_reported(feed: str, odd: dict[str, Any]) -> None:
-    """What cannot be used is not there, and its report names the feed, the entry and what is wrong."""
-    rows, exchange = ROWS[feed](), made(feed)
+async def test_skipped_and_reported(feed: str, changes: dict[str, Any]) -> None:
+    """An unusable entry is skipped, and its report names the feed, the entry and the reason."""
+    rows, exchange = ROWS[feed](), connector(feed)
     with capture_logs() as logs:
         for _ in range(3):
-            found = await exchange.instruments(Answering(feed, [rows[0] | odd, *rows[1:]]), EVERYTHING)
+            found = await exchange.instruments(StubRest(feed, [rows[0] | changes, *rows[1:]]), EVERYTHING)
     assert SYMBOLS[feed][0] not in found
     assert set(SYMBOLS[feed][1:]) <= set(found)
-    [told] = [entry for entry in logs if entry["event"] == "skipped"]
-    assert told["feed"] == feed
-    assert told["name"]
-    assert told["reason"]
-    assert found.skipped == {told["name"]}
+    [report] = [entry for entry in logs if entry["event"] == "skipped"]
+    assert report["feed"] == feed
+    assert report["name"]
+    assert report["reason"]
+    assert found.skipped == {report["name"]}
 
 
-@pytest.mark.parametrize("odd", [{"contractType": ""}, {"contractType": "PERPETUAL_DELIVERING"}, {}])
-async def test_patterns_that_overlap(odd: dict[str, Any]) -> None:
-    """A futures entry that would be taken for a spot pair does not end the feed whose patterns choose it."""
+@pytest.mark.parametrize("changes", [{"contractType": ""}, {"contractType": "PERPETUAL_DELIVERING"}, {}])
+async def test_overlapping_patterns(changes: dict[str, Any]) -> None:
+    """A futures entry that looks like a spot pair does not stop the feed whose patterns match it."""
     rows = ROWS["binance-usdm"]()
-    listing = [rows[0] | odd, *rows[1:]]
-    found = await made("binance-usdm").instruments(
-        Answering("binance-usdm", listing), Selection(["*-USDT", "*-USDT-PERP"])
+    listing = [rows[0] | changes, *rows[1:]]
+    found = await connector("binance-usdm").instruments(
+        StubRest("binance-usdm", listing), Selection(["*-USDT", "*-USDT-PERP"])
     )
     assert "BTC-USDT" not in found
-    assert ("BTC-USDT-PERP" in found) == (not odd)
+    assert ("BTC-USDT-PERP" in found) == (not changes)
     assert "ETH-USDT-PERP" in found
 
 
@@ -105,25 +122,25 @@ async def test_patterns_that_overlap(odd: dict[str, Any]) -> None:
         ("htx-linear", "contract_size", ["", None, 0]),
     ],
 )
-async def test_a_size_is_never_assumed(feed: str, field: str, unknown: list[Any]) -> None:
-    """A contract that is prepared has no size yet: it is not used before it has."""
+async def test_contract_sizes_are_never_assumed(feed: str, field: str, unknown: list[Any]) -> None:
+    """A contract that has no size yet, before it opens, is not used."""
     contracts = [row for row in ROWS[feed]() if field not in row or row[field] != ""]
     for value in unknown:
         preopen = [row | {field: value} for row in contracts]
-        assert not await made(feed).instruments(Answering(feed, preopen), EVERYTHING)
+        assert not await connector(feed).instruments(StubRest(feed, preopen), EVERYTHING)
     missing = [{name: value for name, value in row.items() if name != field} for row in contracts]
-    assert not await made(feed).instruments(Answering(feed, missing), EVERYTHING)
-    assert await made(feed).instruments(Answering(feed, contracts), EVERYTHING)
+    assert not await connector(feed).instruments(StubRest(feed, missing), EVERYTHING)
+    assert await connector(feed).instruments(StubRest(feed, contracts), EVERYTHING)
 
 
 async def test_names_without_a_canonical_form() -> None:
-    """A name of a new family is reported, once, however often it is listed."""
+    """A name of an unknown family is reported once, however often it is listed."""
     rows = ROWS["okx"]()
-    odd = [rows[2] | {"instId": name} for name in ("BTC-USD-FAMILY-310404", "BTC-USDT-PERP-X")]
-    exchange = made("okx")
+    unknown = [rows[2] | {"instId": name} for name in ("BTC-USD-FAMILY-310404", "BTC-USDT-PERP-X")]
+    exchange = connector("okx")
     with capture_logs() as logs:
         for _ in range(3):
-            await exchange.instruments(Answering("okx", [*rows, *odd]), Selection(["BTC-USDT"]))
+            await exchange.instruments(StubRest("okx", [*rows, *unknown]), Selection(["BTC-USDT"]))
     assert [entry["name"] for entry in logs] == ["BTC-USD-FAMILY-310404", "BTC-USDT-PERP-X"]
 
 
@@ -131,7 +148,7 @@ async def test_names_without_a_canonical_form() -> None:
 @settings(deadline=None, max_examples=50)
 @given(data=st.data())
 async def test_mutated_listings(feed: str, data: st.DataObject) -> None:
-    """Any field of any entry may be anything; so may an entry."""
+    """Any field of any entry, and any entry, may have any value."""
     rows = ROWS[feed]()
     for _ in range(data.draw(st.integers(1, 3))):
         place = data.draw(st.integers(0, len(rows) - 1))
@@ -140,38 +157,28 @@ async def test_mutated_listings(feed: str, data: st.DataObject) -> None:
             rows[place] = rows[place] | {data.draw(st.sampled_from(sorted(rows[place]))): data.draw(JSON)}
         else:
             rows[place] = data.draw(JSON)
-    for instrument in (await made(feed).instruments(Answering(feed, rows), EVERYTHING)).values():
+    for instrument in (await connector(feed).instruments(StubRest(feed, rows), EVERYTHING)).values():
         assert float(instrument.contract_size) > 0
 
 
 @each_feed
 @settings(deadline=None, max_examples=50)
 @given(body=st.one_of(st.binary(), JSON.map(lambda value: orjson.dumps(value)), st.sampled_from([b"", b"[" * 5000])))
-async def test_bodies_that_are_no_listing(feed: str, body: bytes) -> None:
-    """An answer that is no listing is an `ExchangeError`, or an empty one."""
+async def test_bodies_that_are_not_listings(feed: str, body: bytes) -> None:
+    """An answer that is not a listing raises `ExchangeError`, or is an empty listing."""
     with suppress(ExchangeError):
-        assert not await made(feed).instruments(Answering(feed, body=body), EVERYTHING)
+        assert not await connector(feed).instruments(StubRest(feed, body=body), EVERYTHING)
     with pytest.raises(ExchangeError):
-        await compare_clock(made(feed), Answering(feed, body=body))
+        await compare_clock(connector(feed), StubRest(feed, body=body))
 
 
 @settings(deadline=None, max_examples=50)
 @given(limits=st.one_of(JSON, st.lists(st.dictionaries(st.sampled_from(["rateLimitType", "interval", "limit"]), JSON))))
-async def test_odd_rate_limits(limits: Any) -> None:
-    """Limits that cannot be read leave those of before."""
+async def test_malformed_rate_limits(limits: Any) -> None:
+    """Rate limits that cannot be read leave the budget unchanged."""
     body = enveloped("binance-spot", ROWS["binance-spot"]()) | {"rateLimits": limits}
-    found = await made("binance-spot").instruments(Answering("binance-spot", body=orjson.dumps(body)), EVERYTHING)
+    found = await connector("binance-spot").instruments(StubRest("binance-spot", body=orjson.dumps(body)), EVERYTHING)
     assert set(found) == set(SYMBOLS["binance-spot"])
-
-
-def test_reports_are_bounded() -> None:
-    """After so many different ones it is said that no more are reported."""
-    skips = Skips("okx", "okx")
-    with capture_logs() as logs:
-        for number in range(MOST + 50):
-            skips.report(f"X{number}", "odd")
-    assert len(logs) == MOST + 1
-    assert "no more" in logs[-1]["event"]
 
 
 # Frames
@@ -206,7 +213,7 @@ CONTROLS |= {"binance-usdm": CONTROLS["binance-spot"], "htx-linear": CONTROLS["h
 
 
 def mutated(data: st.DataObject, body: dict[str, Any]) -> dict[str, Any]:
-    """One field, here or one level deeper, removed, added or made something else."""
+    """Remove, add or change one field, here or one level deeper."""
     name = data.draw(st.sampled_from([*body, "id", "extra"]))
     if type(body.get(name)) is dict and data.draw(st.booleans()):
         return body | {name: mutated(data, body[name])}
@@ -218,36 +225,36 @@ def mutated(data: st.DataObject, body: dict[str, Any]) -> dict[str, Any]:
 def check(exchange: Connector, frame: bytes) -> None:
     decoded = exchange.decode(frame)
     hash(exchange.route(decoded))
-    control = exchange.control(decoded)
+    control = exchange.parse_control(decoded)
     hash(control)
     assert len(control.reason) <= 300
-    assert len(control.answer) < 10_000
+    assert len(control.reply) < 10_000
 
 
 @each_feed
 @settings(deadline=None, max_examples=50)
 @given(data=st.data())
 def test_mutated_control_frames(feed: str, data: st.DataObject) -> None:
-    """Nothing leaves `decode`, `route` and `control`, and what they return can be looked up."""
+    """`decode`, `route` and `parse_control` never raise, and what they return is hashable."""
     body = mutated(data, mutated(data, data.draw(st.sampled_from(CONTROLS[feed]))))
     frame = orjson.dumps(body)
-    check(made(feed), frame)
-    check(made(feed), frame[: data.draw(st.integers(0, len(frame)))])
+    check(connector(feed), frame)
+    check(connector(feed), frame[: data.draw(st.integers(0, len(frame)))])
 
 
 @each_feed
 @settings(deadline=None, max_examples=50)
 @given(frame=st.one_of(st.binary(), JSON.map(lambda value: orjson.dumps(value))))
 def test_any_frame(feed: str, frame: bytes) -> None:
-    """The same for bytes and JSON of any kind."""
-    check(made(feed), frame)
+    """The same holds for any bytes and any JSON."""
+    check(connector(feed), frame)
 
 
 @each_feed
 @pytest.mark.parametrize("head", [b'{"stream":"', b'{"arg":{"channel":"', b'{"ch":"', b'{"params":{"channel":"'])
-def test_names_without_end(feed: str, head: bytes) -> None:
-    """A frame that is one long name is neither kept nor known."""
-    exchange = made(feed)
+def test_endless_names(feed: str, head: bytes) -> None:
+    """An endless name is neither cached nor recognised."""
+    exchange = connector(feed)
     for tail in (b"", b'"}', b'"}}'):
         found = exchange.route(head + b"x" * 5000 + tail)
         assert len(found.symbol) + len(found.channel) < 300 or found.kind == "unknown"
@@ -255,27 +262,27 @@ def test_names_without_end(feed: str, head: bytes) -> None:
 
 @each_feed
 @pytest.mark.parametrize("size", [33 << 20, 64 << 20])
-def test_bombs(feed: str, size: int) -> None:
-    """A frame that decompresses without end is kept as it came."""
+def test_decompression_bombs(feed: str, size: int) -> None:
+    """A frame that is too large when decompressed is returned unchanged."""
     packer = zlib.compressobj(9, wbits=31)
     bomb = b"".join([*(packer.compress(bytes(1 << 20)) for _ in range(size >> 20)), packer.flush()])
-    assert made(feed).decode(bomb) == bomb
+    assert connector(feed).decode(bomb) == bomb
 
 
 @each_feed
 def test_unsubscribe(feed: str) -> None:
-    """What is forgotten is named as it was when it was asked for, and no answer is awaited."""
-    exchange = made(feed)
-    [*asked] = exchange.subscribe(["BTC"], CHANNELS, count(1))
-    [*forgotten] = exchange.unsubscribe("BTC", CHANNELS, count(1))
-    assert all(not request.routes for request in forgotten)
-    assert sum(len(request.routes) for request in asked) == len(CHANNELS)
+    """Unsubscribing names the same channels as subscribing, and no answer is awaited."""
+    exchange = connector(feed)
+    [*subscribed] = exchange.subscribe(["BTC"], CHANNELS, count(1))
+    [*unsubscribed] = exchange.unsubscribe("BTC", CHANNELS, count(1))
+    assert all(not request.routes for request in unsubscribed)
+    assert sum(len(request.routes) for request in subscribed) == len(CHANNELS)
 
 
 async def test_one_symbol_listed_twice() -> None:
-    """The first open entry counts, whichever order they come in next to closed ones; the other is reported."""
+    """The first open entry counts, wherever the closed ones are; a second open one is reported."""
     rows = ROWS["htx-spot"]()
     closed, twin = rows[0] | {"symbol": "btcold", "state": "offline"}, rows[0] | {"symbol": "btctwin"}
     for listed in ([closed, *rows], [*rows, closed], [*rows, twin]):
-        found = await made("htx-spot").instruments(Answering("htx-spot", listed), EVERYTHING)
+        found = await connector("htx-spot").instruments(StubRest("htx-spot", listed), EVERYTHING)
         assert found["BTC-USDT"].exchange_symbol == "btcusdt"

@@ -1,4 +1,4 @@
-"""Ingest against the simulated exchanges and a real broker."""
+"""Ingest with the simulated exchanges and a real broker."""
 
 import asyncio
 import os
@@ -17,13 +17,14 @@ from ingest.exchanges.okx import _ARGUMENTS, _CHANNELS, Okx
 from marketprism.simulator import Disconnect, Limits, Shutdown, Simulators, Stall
 from marketprism.simulator.exchanges.binance.markets import BinanceSpot as SimulatedSpot
 from marketprism.simulator.plans import Plan
+from schemas.errors import StackError
 from schemas.raw import RawLine
 from schemas.settings import Settings, load_settings
 from schemas.topics import CONTROL
 from streams.output import Output
 from streams.raw_processor import RawProcessor
 from tests.ingest.reading import ingesting, kinds, read_lines, read_records, until
-from tests.malformed_frames import RUBBISH, rubbish
+from tests.malformed_frames import MALFORMED_FRAMES, malformed
 
 SYMBOLS = ("BTC-USDT", "BTC-USDT-PERP", "NOWHERE-USDT")
 SPOT, PERP, OKX_PERP = "binance:BTC-USDT", "binance:BTC-USDT-PERP", "okx:BTC-USDT-PERP"
@@ -38,7 +39,7 @@ async def simulators() -> AsyncIterator[Simulators]:
 
 @pytest.fixture
 def here(settings: Settings, simulators: Simulators) -> Settings:
-    """The test's settings with the simulated exchanges as endpoints."""
+    """Return the test's settings with the simulated exchanges as endpoints."""
     return with_endpoints(settings, simulators)
 
 
@@ -46,12 +47,8 @@ def with_endpoints(settings: Settings, simulators: Simulators) -> Settings:
     return load_settings(**settings.model_dump() | {"endpoints": simulators.endpoints, "symbols": SYMBOLS})
 
 
-def first(found: list[str], kind: str) -> int:
-    return found.index(kind)
-
-
 async def processed(settings: Settings, exchange: str) -> list[Output]:
-    """What the streams make of a raw topic."""
+    """Process a raw topic as a worker would."""
     outputs = []
     for number, records in (await read_records(settings, exchange)).items():
         partition = RawProcessor(exchange, number, settings)
@@ -63,8 +60,8 @@ def events(outputs: list[Output], topic: str) -> list[dict[str, object]]:
     return [orjson.loads(value) for output in outputs for of, _, value in output.records if of == topic]
 
 
-async def test_raw_topics_are_whole(here: Settings) -> None:
-    """Definition, connection, subscription, frames and snapshot stand in order, and make live books without a gap."""
+async def test_raw_topics_are_complete(here: Settings) -> None:
+    """Definition, connection, subscription, frames and snapshot come in order, and lead to live books without a gap."""
     async with ingesting(here, *FEEDS):
         for exchange, key in (("binance", SPOT), ("binance", PERP), ("okx", OKX_PERP)):
             await until(here, exchange, key, lambda found: found.count("frame") > 60)
@@ -73,7 +70,7 @@ async def test_raw_topics_are_whole(here: Settings) -> None:
         assert found[:3] == ["instrument", "connected", "subscribed"]
         assert found[-1] == "disconnected"
         if exchange == "binance":
-            assert first(found, "frame") < first(found, "snapshot")
+            assert found.index("frame") < found.index("snapshot")
     for exchange, books in (("binance", 2), ("okx", 2)):
         outputs = await processed(here, exchange)
         assert events(outputs, "dead_letters") == []
@@ -84,7 +81,7 @@ async def test_raw_topics_are_whole(here: Settings) -> None:
 
 
 async def test_definitions(here: Settings) -> None:
-    """Definitions come from the exchange, contract sizes among them."""
+    """Definitions, including contract sizes, come from the exchange."""
     async with ingesting(here, "okx", "binance-spot"):
         perp = await until(here, "okx", OKX_PERP, lambda found: "instrument" in found)
         spot = await until(here, "binance", SPOT, lambda found: "instrument" in found)
@@ -100,7 +97,7 @@ async def test_definitions(here: Settings) -> None:
 
 
 async def test_ticks_reach_every_partition(here: Settings) -> None:
-    """Each second every partition gets a tick."""
+    """Every partition gets a tick every second."""
     async with ingesting(here, "okx"):
         await asyncio.sleep(3.2)
     for records in (await read_records(here, "okx")).values():
@@ -119,7 +116,7 @@ async def test_ticks_reach_every_partition(here: Settings) -> None:
 async def test_reconnects(
     here: Settings, simulators: Simulators, monkeypatch: pytest.MonkeyPatch, plan: Plan, reason: str
 ) -> None:
-    """A connection that breaks or falls silent is replaced, and the book seeded anew."""
+    """A connection that is lost or silent is replaced, and the book seeded again."""
     monkeypatch.setattr(BinanceSpot, "connection_timeout_s", 1.5)
     async with ingesting(here, "binance-spot"):
         await until(here, "binance", SPOT, lambda found: "snapshot" in found)
@@ -133,8 +130,8 @@ async def test_reconnects(
     assert [line.local_timestamp for line in lines] == sorted(line.local_timestamp for line in lines)
 
 
-async def test_announced_end(here: Settings, simulators: Simulators) -> None:
-    """A connection whose end is announced is left for another before; no frame is missing, no book seeded anew."""
+async def test_announced_shutdown(here: Settings, simulators: Simulators) -> None:
+    """A connection whose end is announced is replaced before: no frame is missing, and no book is seeded again."""
     async with ingesting(here, "binance-spot"):
         await until(here, "binance", SPOT, lambda found: "snapshot" in found)
         await simulators.plant(Shutdown(feed="binance-spot", seconds=6.0))
@@ -149,26 +146,27 @@ async def test_announced_end(here: Settings, simulators: Simulators) -> None:
     assert {gap["cause"] for gap in events(await processed(here, "binance"), "market.gaps")} == {"disconnected"}
 
 
-@pytest.mark.parametrize("form", RUBBISH)
-async def test_rubbish_is_passed_on(here: Settings, simulators: Simulators, form: str) -> None:
-    """A rubbish frame stands in the raw topic as it came, or described, and the connection stays."""
+@pytest.mark.parametrize("form", MALFORMED_FRAMES)
+async def test_malformed_frames_are_passed_on(here: Settings, simulators: Simulators, form: str) -> None:
+    """A malformed frame is in the raw topic unchanged, or described if oversized. The connection stays open."""
     async with ingesting(here, "binance-spot"):
         await until(here, "binance", SPOT, lambda found: "snapshot" in found)
-        await (await simulators.plant(rubbish(form))).over()
+        await (await simulators.plant(malformed(form))).over()
         before = kinds((await read_lines(here, "binance"))[SPOT]).count("frame")
         await until(here, "binance", SPOT, lambda found: found.count("frame") > before + 20)
         lines = await read_lines(here, "binance")
     assert "disconnected" not in kinds(lines[SPOT])
     everything = [line.frame for found in lines.values() for line in found]
     if form == "oversized":
-        assert [orjson.loads(frame)["bytes"] for frame in everything if b'"oversized"' in frame] == [len(RUBBISH[form])]
+        sizes = [orjson.loads(frame)["bytes"] for frame in everything if b'"oversized"' in frame]
+        assert sizes == [len(MALFORMED_FRAMES[form])]
     else:
-        assert everything.count(RUBBISH[form]) == 1
+        assert everything.count(MALFORMED_FRAMES[form]) == 1
 
 
 @pytest.mark.parametrize(("feed", "key"), [("binance-spot", SPOT), ("binance-usdm", PERP), ("okx", OKX_PERP)])
 async def test_snapshot_on_request(here: Settings, feed: str, key: str) -> None:
-    """A request in control.ingest brings one fresh snapshot, of that instrument only, however often it is repeated."""
+    """A request in control.ingest, however often repeated, leads to one fresh snapshot of that instrument only."""
     exchange, symbol = key.split(":")
 
     def snapshots(lines: list[RawLine]) -> int:
@@ -181,8 +179,8 @@ async def test_snapshot_on_request(here: Settings, feed: str, key: str) -> None:
         body = {"request": "snapshot", "exchange": exchange, "symbol": symbol, "reason": "sequence"}
         stamp = time.time_ns() // 1000
         async with AIOKafkaProducer(bootstrap_servers=here.kafka) as producer:
-            for old in (0, 0, 0, 60_000_000):
-                request = orjson.dumps(body | {"timestamp": stamp - old})
+            for age in (0, 0, 0, 60_000_000):
+                request = orjson.dumps(body | {"timestamp": stamp - age})
                 await producer.send_and_wait(here.topic(CONTROL), request, key=key.encode())
         await asyncio.sleep(3)
     found = await read_lines(here, exchange)
@@ -191,16 +189,16 @@ async def test_snapshot_on_request(here: Settings, feed: str, key: str) -> None:
     assert {gap["cause"] for gap in events(outputs, "market.gaps")} == {"disconnected"}
 
 
-async def test_stream_that_was_not_taken(here: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Binance acknowledges a stream of another path and stays silent: its own list of subscriptions tells."""
+async def test_acknowledged_but_not_subscribed(here: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Binance acknowledges a stream of another path but never sends it: its list of subscriptions shows that."""
     monkeypatch.setattr(BinanceUsdm, "paths", {"/market/stream": ("quotes",)})
     async with ingesting(here, "binance-usdm"):
         lines = await until(here, "binance", PERP, lambda found: "refused" in found)
     assert orjson.loads(lines[kinds(lines).index("refused")].frame)["channels"] == ["quotes"]
 
 
-async def test_rate_limit_is_obeyed(here: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Others at the address used up the budget: a 429 is waited out as long as it says; the snapshot comes then."""
+async def test_rate_limit(here: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others at our IP address have used up the budget: the snapshot is fetched once the wait of the 429 is over."""
     window = 4  # s, instead of a minute
     monkeypatch.setattr(SimulatedSpot, "weight_window", window)
     await asyncio.sleep(window - time.time() % window)
@@ -215,7 +213,7 @@ async def test_rate_limit_is_obeyed(here: Settings, monkeypatch: pytest.MonkeyPa
 
 
 async def use_weight(settings: Settings, weight: int) -> None:
-    """Ask for depth until so much of Binance spot's request weight is used."""
+    """Request depths until the given weight of Binance spot's budget is used."""
     async with aiohttp.ClientSession() as http:
         for limit, each in ((5000, 250), (1000, 50)):
             for _ in range(weight // each):
@@ -225,20 +223,20 @@ async def use_weight(settings: Settings, weight: int) -> None:
             weight %= each
 
 
-async def test_refused_subscription(here: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the exchange refuses is marked and the rest goes on."""
+async def test_rejected_subscription(here: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rejected subscription is marked, and the others are not affected."""
     monkeypatch.setitem(_ARGUMENTS, "quotes", "nonsense")
     monkeypatch.setitem(_CHANNELS, "nonsense", "quotes")
     async with ingesting(here, "okx"):
         lines = await until(here, "okx", OKX_PERP, lambda found: "refused" in found and "frame" in found)
-    refused = orjson.loads(lines[kinds(lines).index("refused")].frame)
-    assert refused["channels"] == ["quotes"]
-    assert refused["reason"]
+    rejected = orjson.loads(lines[kinds(lines).index("refused")].frame)
+    assert rejected["channels"] == ["quotes"]
+    assert rejected["reason"]
 
 
 async def test_text_ping(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An idle OKX connection is kept alive by `ping`, and the answers stay out of the raw topic."""
-    monkeypatch.setattr(Okx, "ping_after", 0.3)
+    """An idle OKX connection is kept alive by `ping`, and the answers do not get into the raw topic."""
+    monkeypatch.setattr(Okx, "ping_after_s", 0.3)
     monkeypatch.setattr(Okx, "connection_timeout_s", 2.0)
     async with Simulators(["okx"], rate=0, limits=Limits(idle_timeout=2.0)) as quiet:
         here = with_endpoints(settings, quiet)
@@ -250,8 +248,8 @@ async def test_text_ping(settings: Settings, monkeypatch: pytest.MonkeyPatch) ->
     assert not [line for line in lines if b"pong" in line.frame]
 
 
-async def test_process_ends_in_order(here: Settings) -> None:
-    """`python -m ingest` says on SIGTERM that its connections are gone, and ends with 0."""
+async def test_clean_shutdown(here: Settings) -> None:
+    """On SIGTERM `python -m ingest` marks its connections as disconnected, and exits with 0."""
     command = [sys.executable, "-m", "ingest", "--feed", "okx"]
     process = await asyncio.create_subprocess_exec(*command, env=os.environ | here.environment())
     await until(here, "okx", OKX_PERP, lambda found: found.count("frame") > 5)
@@ -260,8 +258,17 @@ async def test_process_ends_in_order(here: Settings) -> None:
     assert kinds((await read_lines(here, "okx"))[OKX_PERP])[-1] == "disconnected"
 
 
+async def test_wrong_number_of_partitions(here: Settings) -> None:
+    """Topics that do not fit the settings are not an error of one feed: they end ingest."""
+    other = load_settings(**here.model_dump() | {"partitions": 3})
+    with pytest.raises(ExceptionGroup) as caught:
+        async with asyncio.timeout(10), ingesting(other, "okx"):
+            await asyncio.sleep(8)
+    assert caught.group_contains(StackError)
+
+
 async def test_misspelt_feed() -> None:
-    """A feed that does not exist is refused with the names of those that do."""
+    """The error for an unknown feed names the known ones."""
     command = [sys.executable, "-m", "ingest", "--feed", "binnce"]
     process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
     _, text = await process.communicate()
