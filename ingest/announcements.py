@@ -80,7 +80,7 @@ class Announcements:
 
     async def _on_frame(self, socket: ClientConnection, frame: bytes) -> None:
         route = self._connector.route(frame)
-        if route.kind == "data" and route.channel in self._connector.announcement_channels:
+        if route.kind == "data" and route.name in self._connector.announcement_channels:
             self._on_announcement()
         elif route.kind == "control":
             control = self._connector.parse_control(frame)

@@ -28,6 +28,8 @@ from schemas.markers import Connected, Definition, Disconnected, Markers, Notice
 
 log = structlog.get_logger(__name__)
 
+MarkerOf = Callable[[list[str]], Markers]  # of an instrument's channels on this connection
+
 MAX_SIZE = 32 << 20  # bytes of one frame
 _PING = 20.0  # s between WebSocket pings, and for their answer
 _CHECK_EVERY = 0.25  # s between two rounds of periodic work
@@ -59,7 +61,6 @@ class Connection:
     ) -> None:
         loop = asyncio.get_running_loop()
         self.instruments = instruments
-        self.channels = [channel for channel in connector.paths[path] if channel in connector.channels]
         self.frames = 0
         self.wait = 0.0
         self.renewal: asyncio.Future[str] = loop.create_future()
@@ -77,7 +78,7 @@ class Connection:
         self.subscriptions: Subscriptions = Subscriptions(
             connector,
             self.instruments,
-            self.channels,
+            path,
             timings,
             writer,
             watchdog,
@@ -145,14 +146,12 @@ class Connection:
         if not self._predecessor_is_open():
             now = time.time_ns()
             for symbol in symbols:
-                self._writer.write_marker(now, self.instruments[symbol].key, Connected(channels=self.channels))
+                self._mark(now, self.instruments[symbol], lambda channels: Connected(channels=channels))
         self.subscriptions.subscribe(symbols)
 
     def remove(self, symbol: str) -> None:
         """Unsubscribe from an instrument that was removed from `instruments`."""
         self._removed.add(symbol)
-        for channel in self.channels:
-            self._watchdog.forget(Route("data", symbol, channel))
         self.subscriptions.unsubscribe(symbol)
 
     def finish_handover(self) -> None:
@@ -165,11 +164,15 @@ class Connection:
         if self._handover is not None:
             self._handover.abort()
 
-    def mark(self, marker: Markers) -> None:
-        """Write a marker for each instrument."""
+    def mark_all(self, marker_of: MarkerOf) -> None:
+        """Write a marker for each instrument that has channels here."""
         now = time.time_ns()
         for instrument in self.instruments.values():
-            self._writer.write_marker(now, instrument.key, marker)
+            self._mark(now, instrument, marker_of)
+
+    def _mark(self, now: int, instrument: Instrument, marker_of: MarkerOf) -> None:
+        if channels := self.subscriptions.channels_of(instrument):
+            self._writer.write_marker(now, instrument.key, marker_of(channels))
 
     async def _serve(self, socket: ClientConnection) -> str:
         self._socket = socket
@@ -194,7 +197,7 @@ class Connection:
         now, opened = time.time_ns(), Renewing if self._predecessor_is_open() else Connected
         for instrument in self.instruments.values():
             self._writer.write_marker(now, instrument.key, Definition(instrument))
-            self._writer.write_marker(now, instrument.key, opened(channels=self.channels))
+            self._mark(now, instrument, lambda channels: opened(channels=channels))
 
     def _mark_closed(self, reason: str) -> None:
         """Mark the channels that are no longer subscribed: none while the predecessor still serves them."""
@@ -202,7 +205,8 @@ class Connection:
             return
         now = time.time_ns()
         for symbol, instrument in self.instruments.items():
-            if lost := [channel for channel in self.channels if self._loses(symbol, channel)]:
+            channels = self.subscriptions.channels_of(instrument)
+            if lost := [channel for channel in channels if self._loses(symbol, channel)]:
                 self._writer.write_marker(now, instrument.key, Disconnected(channels=lost, reason=reason))
                 if self.successor is not None and self.successor.open:
                     self._writer.write_marker(now, instrument.key, Connected(channels=lost))
@@ -220,7 +224,7 @@ class Connection:
         """
         if self.successor is None or not self.successor.open:
             return True
-        route = Route("data", symbol, channel)
+        route = self._connector.route_of(symbol, channel)
         here, there = self.subscriptions.by_route.get(route), self.successor.subscriptions.by_route.get(route)
         continued = there is not None and there.acknowledged_at > 0
         return not continued and here is not None and here.acknowledged_at > 0
@@ -244,7 +248,8 @@ class Connection:
                     frame, route = received, UNKNOWN_FRAME
                 subscription = subscriptions.get(route)
                 if subscription is not None:
-                    subscription.write(stamp, subscription.key, frame)
+                    for key in subscription.keys:
+                        subscription.write(stamp, key, frame)
                     if not subscription.last_message_at:
                         self.subscriptions.on_first_frame(subscription)
                     subscription.last_message_at = stamp
@@ -271,7 +276,8 @@ class Connection:
     def _on_book_flowing(self, subscription: Subscription) -> None:
         """Request the book's snapshot, unless the stream brings one or the book continues the predecessor's."""
         if self._connector.snapshots != "stream" and not self._in_handover():
-            self._on_snapshot_needed(subscription.key)
+            for key in subscription.keys:
+                self._on_snapshot_needed(key)
 
     async def _on_control(self, frame: bytes) -> None:
         """Reply to a control frame and handle it. Whatever it contains, it does not end the connection."""
@@ -292,7 +298,7 @@ class Connection:
             self.subscriptions.on_subscription_list(control)
         elif control.kind in ("closing", "notice"):
             self._log.warning("notice from the exchange", kind=control.kind, reason=control.reason)
-            self.mark(Notice(reason=control.reason))
+            self.mark_all(lambda channels: Notice(reason=control.reason))
             if control.kind == "closing":
                 self.renew(control.reason)
         elif control.kind == "unknown":

@@ -21,6 +21,8 @@ from schemas.markers import Renewed
 
 log = structlog.get_logger(__name__)
 
+_CHECK_EVERY = 1.0  # s
+
 _HANDOVER_TIMEOUT = 30.0  # s in which everything must flow over a new connection
 _OVERLAP = 1.0  # s that the old connection stays open after that: the most that it may lag behind the new one
 
@@ -48,6 +50,8 @@ class ConnectionSupervisor:
         self._make_connection = partial(
             Connection, connector, address, path, instruments, timings, writer, watchdog, on_snapshot_needed
         )
+        self._channels_of = partial(connector.channels_of, path=path)
+        self._instruments = instruments
         self._timings = timings
         self._connects = connects
         self._gate = gate
@@ -80,6 +84,7 @@ class ConnectionSupervisor:
         failures = 0
         async with asyncio.TaskGroup() as tasks:
             while True:
+                await self._wait_until_needed()
                 began = time.monotonic()
                 connection, task = await self._connect(tasks, None)
                 frames, reason = await self._until_lost(tasks, connection, task)
@@ -89,6 +94,11 @@ class ConnectionSupervisor:
                 retry = round(max(delay, self._gate.remaining), 2)
                 self._log.warning("disconnected", reason=reason, lived_s=round(lived, 1), retry_in_s=retry)
                 await asyncio.sleep(delay)
+
+    async def _wait_until_needed(self) -> None:
+        """Wait for an instrument with channels on this path: funding has a path of its own, and spot has no funding."""
+        while not any(self._channels_of(instrument.kind) for instrument in self._instruments.values()):
+            await asyncio.sleep(_CHECK_EVERY)
 
     async def _connect(
         self, tasks: asyncio.TaskGroup, predecessor: Connection | None
@@ -138,7 +148,7 @@ class ConnectionSupervisor:
         await old.close(reason)
         await asyncio.wait({old_task})
         new.finish_handover()
-        new.mark(Renewed(channels=new.channels, reason=reason))
+        new.mark_all(lambda channels: Renewed(channels=channels, reason=reason))
         self._log.info("moved to a new connection", reason=reason)
         return new, task, True
 

@@ -98,8 +98,8 @@ class FeedManager:
 
     def _make_pool(self, tasks: asyncio.TaskGroup) -> ConnectionPool:
         connector = self._connector
-        paths = [path for path, channels in connector.paths.items() if set(channels) & set(connector.channels)]
-        books_path = next((path for path in paths if "books" in connector.paths[path]), "")
+        paths = connector.paths
+        books_path = next((path for path in paths if "books" in connector.channels_on(path)), "")
         group_size = connector.instruments_per_connection
         return ConnectionPool(tasks, self._make_supervisor, paths, books_path, group_size, self._log)
 

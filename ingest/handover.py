@@ -23,7 +23,7 @@ class Handover:
         self._old = old
         self._chained = chained
         self._write = write
-        self._held: dict[Route, list[tuple[int, bytes]]] = {}
+        self._held: dict[Route, list[tuple[int, str, bytes]]] = {}
         self._waiting: set[Route] = set()
         self.finished = False
 
@@ -82,12 +82,12 @@ class Handover:
         self._write(stamp, key, frame)
 
     def _hold(self, subscription: Subscription, stamp: int, key: str, frame: bytes) -> None:
-        self._held.setdefault(subscription.route, []).append((stamp, frame))
+        self._held.setdefault(subscription.route, []).append((stamp, key, frame))
 
     def _release(self, subscription: Subscription) -> None:
         self._waiting.discard(subscription.route)
         if old := self._old.get(subscription.route):
             old.write = discard
         subscription.write = self._write
-        for stamp, frame in self._held.pop(subscription.route, ()):
-            self._write(stamp, subscription.key, frame)
+        for stamp, key, frame in self._held.pop(subscription.route, ()):
+            self._write(stamp, key, frame)

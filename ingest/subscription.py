@@ -1,4 +1,4 @@
-"""One channel of one instrument, subscribed to on one connection."""
+"""One channel of one instrument, or of an index that several instruments share, on one connection."""
 
 from collections.abc import Callable
 
@@ -10,22 +10,36 @@ _START_TIMEOUT = 5_000_000_000  # ns after the acknowledgement: without a frame 
 
 
 class Subscription:
-    """State of one subscription. `write` takes its frames. Times are ns since the epoch, 0 if not yet.
+    """State of one subscription. `write` takes its frames, once for each of the `keys` of its instruments.
 
-    `seed_requested`: its snapshot has been requested since it was acknowledged.
+    Times are ns since the epoch, 0 if not yet. `seed_requested`: its snapshot has been requested since it was
+    acknowledged.
     """
 
     __slots__ = (
-        "acknowledged_at", "key", "last_message_at", "rejections", "retry_at", "route", "seed_requested", "write",
+        "_members", "acknowledged_at", "keys", "last_message_at", "rejections", "retry_at", "route", "seed_requested",
+        "write",
     )  # fmt: skip
 
-    def __init__(self, key: str, route: Route, write: Write) -> None:
-        self.key, self.route, self.write = key, route, write
+    def __init__(self, route: Route, write: Write) -> None:
+        self.route, self.write = route, write
+        self.keys: tuple[str, ...] = ()
         self.acknowledged_at = 0
         self.last_message_at = 0
         self.rejections = 0
         self.retry_at = 0
         self.seed_requested = False
+        self._members: dict[str, str] = {}  # keys by the exchange's name
+
+    def add(self, symbol: str, key: str) -> None:
+        """Write the frames for one more instrument."""
+        self._members[symbol] = key
+        self.keys = tuple(self._members.values())
+
+    def remove(self, symbol: str) -> None:
+        """Write no more frames for an instrument."""
+        self._members.pop(symbol, None)
+        self.keys = tuple(self._members.values())
 
     @property
     def rejected(self) -> bool:

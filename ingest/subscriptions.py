@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 
 import structlog
 
@@ -15,7 +15,7 @@ from ingest.subscription import Subscription
 from ingest.timings import Timings
 from ingest.watchdog import Watchdog
 from schemas.instruments import Instrument
-from schemas.markers import Refused, Resumed, Silent, Subscribed
+from schemas.markers import Markers, Refused, Resumed, Silent, Subscribed
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +34,7 @@ class Subscriptions:
         self,
         connector: Connector,
         instruments: Mapping[str, Instrument],
-        channels: Iterable[str],
+        path: str,
         timings: Timings,
         writer: RawWriter,
         watchdog: Watchdog,
@@ -45,7 +45,7 @@ class Subscriptions:
         self.by_route: dict[Route, Subscription] = {}
         self._connector = connector
         self._instruments = instruments
-        self._channels = tuple(channels)
+        self._path = path
         self._first_retry_s = timings.first_rejection_retry_s
         self._writer = writer
         self._watchdog = watchdog
@@ -67,26 +67,53 @@ class Subscriptions:
     def subscribe(self, symbols: Iterable[str] | None = None) -> None:
         """Subscribe to these instruments (the exchange's names), or to all."""
         wanted = self._instruments if symbols is None else symbols
-        self._request(self._connector.subscribe(wanted, self._channels, self._ids))
+        self._request([route for symbol in wanted for route in self._join(self._instruments[symbol])])
+
+    def channels_of(self, instrument: Instrument) -> list[str]:
+        """Return the channels of an instrument that this connection carries."""
+        return self._connector.channels_of(instrument.kind, self._path)
+
+    def _join(self, instrument: Instrument) -> Iterator[Route]:
+        """Add an instrument to its subscriptions. Return those that are new and must be requested."""
+        for channel in self.channels_of(instrument):
+            route = self._connector.route_of(instrument.exchange_symbol, channel)
+            subscription = self.by_route.get(route)
+            if subscription is None:
+                subscription = self.by_route[route] = Subscription(route, self._writer.write_frame)
+                if self._handover is not None:
+                    self._handover.prepare(subscription)
+                yield route
+            elif subscription.acknowledged_at:
+                self._writer.write_marker(time.time_ns(), instrument.key, Subscribed(channels=[channel]))
+            subscription.add(instrument.exchange_symbol, instrument.key)
 
     def unsubscribe(self, symbol: str) -> None:
         """Unsubscribe from an instrument, and stop retrying its rejected channels."""
         subscribed = []
-        for channel in self._channels:
-            route = Route("data", symbol, channel)
-            subscription = self.by_route.pop(route, None)
-            self._pending.forget(route)
-            self._outbox.forget(route)
-            if self._handover is not None:
-                self._handover.forget(route)
-            if subscription is not None and not subscription.rejected:
-                subscribed.append(channel)
+        for channel in self._connector.channels_on(self._path):
+            route = self._connector.route_of(symbol, channel)
+            if (subscription := self.by_route.get(route)) is None:
+                continue
+            subscription.remove(symbol)
+            if subscription.keys:  # other instruments share it
+                continue
+            self._forget(route)
+            if not subscription.rejected:
+                subscribed.append(route)
         if subscribed:
-            self._outbox.put(self._connector.unsubscribe(symbol, subscribed, self._ids))
+            self._outbox.put(self._connector.unsubscribe(subscribed, self._ids))
+
+    def _forget(self, route: Route) -> None:
+        del self.by_route[route]
+        self._pending.forget(route)
+        self._outbox.forget(route)
+        self._watchdog.forget(route)
+        if self._handover is not None:
+            self._handover.forget(route)
 
     def request_snapshot(self, symbol: str) -> None:
         """Have the exchange send a fresh book snapshot over this connection, as soon as its limits allow."""
-        route = Route("data", symbol, "books")
+        route = self._connector.route_of(symbol, "books")
         if route not in self.by_route:
             return
         if self._connector.snapshots == "message":
@@ -95,20 +122,11 @@ class Subscriptions:
             self._resubscribe(route)
 
     def _resubscribe(self, route: Route) -> None:
-        self._outbox.put_repair(route, lambda: self._connector.resubscribe(route.symbol, route.channel, self._ids))
+        self._outbox.put_repair(route, lambda: self._connector.resubscribe(route, self._ids))
 
-    def _request(self, requests: list[Request]) -> None:
-        for request in requests:
-            for route in request.routes:
-                if route not in self.by_route:
-                    self._add(route)
-        self._outbox.put(requests)
-
-    def _add(self, route: Route) -> None:
-        subscription = Subscription(self._instruments[route.symbol].key, route, self._writer.write_frame)
-        self.by_route[route] = subscription
-        if self._handover is not None:
-            self._handover.prepare(subscription)
+    def _request(self, routes: list[Route]) -> None:
+        if routes:
+            self._outbox.put(self._connector.subscribe(routes, self._ids))
 
     async def _send_request(self, request: Request) -> None:
         if request.routes:
@@ -132,7 +150,8 @@ class Subscriptions:
             subscription.acknowledged_at, subscription.seed_requested = now, False
             if not self._connector.subscriptions_request():  # else only the exchange's list shows what it accepted
                 subscription.rejections = 0
-            channels.setdefault(subscription.key, []).append(subscription.route.channel)
+            for key in subscription.keys:
+                channels.setdefault(key, []).append(subscription.route.channel)
         if control.reason:
             self._pending.reject(control.id, control.reason, time.monotonic())
         for key, names in channels.items():
@@ -169,9 +188,14 @@ class Subscriptions:
             subscription.acknowledged_at = 0
             subscription.rejections += 1
             subscription.retry_at = now + int(wait * 1e9)
-            self._writer.write_marker(now, subscription.key, Refused(channels=[route.channel], reason=reason))
+            self._mark(subscription, Refused(channels=[route.channel], reason=reason))
             about = {"symbol": route.symbol, "channel": route.channel, "reason": reason}
             self._log.error("subscription rejected", **about, retry_in_s=wait)
+
+    def _mark(self, subscription: Subscription, marker: Markers) -> None:
+        now = time.time_ns()
+        for key in subscription.keys:
+            self._writer.write_marker(now, key, marker)
 
     # Periodic work
 
@@ -184,7 +208,7 @@ class Subscriptions:
             route = subscription.route
             if subscription.retry_at and subscription.retry_at <= now:
                 subscription.retry_at = 0
-                self._request(self._connector.subscribe([route.symbol], [route.channel], self._ids))
+                self._request([route])
             elif route.channel == "books" and subscription.quiet_for(now) > _SEED_AFTER * 1e9:
                 self._seed(subscription)
 
@@ -201,13 +225,13 @@ class Subscriptions:
         for subscription in list(self.by_route.values()):
             symbol, channel = subscription.route.symbol, subscription.route.channel
             if age := self._watchdog.resumed_after(subscription):
-                self._writer.write_marker(now, subscription.key, Resumed(channel=channel, age=age // 1000))
+                self._mark(subscription, Resumed(channel=channel, age=age // 1000))
                 self._log.info("receiving again", symbol=symbol, channel=channel, after_s=age // 10**9)
             recovery = self._watchdog.check(subscription, now)
             if recovery is None:
                 continue
             age, step = recovery
-            self._writer.write_marker(now, subscription.key, Silent(channel=channel, age=age // 1000, step=step))
+            self._mark(subscription, Silent(channel=channel, age=age // 1000, step=step))
             about = {"symbol": symbol, "channel": channel, "for_s": age // 10**9, "step": step}
             self._log.warning("subscribed but silent", **about)
             if step == "resubscribe":

@@ -16,7 +16,10 @@ from schemas.fields import DecimalOrEmpty, Label, Level, Micros, PlainDecimal, S
 
 
 class Event(BaseModel):
-    """Base of all events. `meaning`: the topic in a few words; `topic_key`: its record keys."""
+    """Base of all events. `meaning`: the topic in a few words; `topic_key`: its record keys.
+
+    `is_kind`: it comes from the exchanges' channels, and the setting `kinds` selects it by its table's name.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -24,6 +27,7 @@ class Event(BaseModel):
     table_name: ClassVar[str]
     meaning: ClassVar[str]
     retention_days: ClassVar[int] = 30
+    is_kind: ClassVar[bool] = False
     topic_key: ClassVar[str] = "exchange:symbol"
 
     source: Source
@@ -43,6 +47,7 @@ class Trade(MarketEvent):
 
     topic_name = "market.trades"
     table_name = "trades"
+    is_kind = True
     meaning = "trades"
     retention_days = 7
 
@@ -64,6 +69,7 @@ class Book(MarketEvent):
 
     topic_name = "market.books"
     table_name = "books"
+    is_kind = True
     meaning = "L2 `snapshot` (on going live, and every minute) and `update` events, absolute amounts"
     retention_days = 2
 
@@ -84,6 +90,7 @@ class Quote(MarketEvent):
 
     topic_name = "market.quotes"
     table_name = "quotes"
+    is_kind = True
     meaning = "top of book: `bbo` from the exchange, `book` from the rebuilt book, with the levels behind it"
     retention_days = 2
 
@@ -269,6 +276,7 @@ EVENTS: dict[str, type[Event]] = {
     event.topic_name: event for event in (Trade, Book, Quote, Gap, Quality, Status, Signal, DeadLetter)
 }
 TABLES: dict[str, str] = {topic: event.table_name for topic, event in EVENTS.items()}
+KINDS: tuple[str, ...] = tuple(event.table_name for event in EVENTS.values() if event.is_kind)
 
 
 def json_schemas() -> dict[str, dict[str, Any]]:

@@ -17,6 +17,7 @@ from pydantic_settings import (
 
 from schemas.channels import CHANNELS
 from schemas.errors import SettingsError, SymbolError
+from schemas.events import KINDS
 from schemas.feeds import EXCHANGES, FEEDS, feed_named, feed_of
 from schemas.keys import key_of, split_key
 from schemas.symbols import Selection, is_pattern, parse_symbol
@@ -77,7 +78,7 @@ class Settings(BaseSettings):
         ("BTC-USDT", "ETH-USDT", "BTC-USDT-PERP", "ETH-USDT-PERP", "BTC-USD-PERP", "ETH-USD-PERP"),
         description="canonical symbols to ingest, or patterns (*-USDT, BTC-*-PERP); each feed takes what it has",
     )
-    channels: Names = Field(tuple(CHANNELS), description=f"channels to ingest, of: {', '.join(CHANNELS)}")
+    kinds: Names = Field(KINDS, description=f"kinds of market data to ingest, of: {', '.join(KINDS)}")
     depth: Annotated[int, Field(ge=1, le=5000)] = Field(
         400, description="levels a side of a book: each feed takes the least of its own that is enough, else its most"
     )
@@ -152,17 +153,18 @@ class Settings(BaseSettings):
         names = [text.upper() for text in symbols]
         return tuple(name if is_pattern(name) else str(_checked(parse_symbol, name)) for name in names)
 
-    @field_validator("channels")
+    @field_validator("kinds")
     @classmethod
-    def _known_channels(cls, channels: tuple[str, ...]) -> tuple[str, ...]:
-        if unknown := [name for name in channels if name not in CHANNELS]:
-            raise ValueError(f"no channel is called {', '.join(unknown)}: known are {', '.join(CHANNELS)}")
-        return channels
+    def _known_kinds(cls, kinds: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [name for name in kinds if name not in KINDS]:
+            raise ValueError(f"no kind is called {', '.join(unknown)}: known are {', '.join(KINDS)}")
+        return kinds
 
     @field_validator("channel_timeout_s")
     @classmethod
     def _every_channel(cls, seconds: dict[str, float]) -> dict[str, float]:
-        cls._known_channels(tuple(seconds))
+        if unknown := [name for name in seconds if name not in CHANNELS]:
+            raise ValueError(f"no channel is called {', '.join(unknown)}: known are {', '.join(CHANNELS)}")
         return _CHANNEL_TIMEOUT_S | seconds
 
     @field_validator("endpoints")

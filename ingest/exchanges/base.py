@@ -2,7 +2,8 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import orjson
@@ -10,25 +11,59 @@ import orjson
 from ingest.exchanges.listing import Listing
 from ingest.rest import Rest
 from ingest.skips import Skips
-from schemas.channels import CHANNELS
 from schemas.errors import ExchangeError, SymbolError
+from schemas.events import KINDS
 from schemas.feeds import FEEDS, Feed
 from schemas.instruments import Instrument
-from schemas.symbols import Selection, parse_symbol
+from schemas.symbols import Kind, Selection, parse_symbol
 
 _MAX_REASON = 300  # characters of an exchange's message, which is written once per instrument
 _ENTRIES_PER_TURN = 200  # listed entries that are parsed before other tasks get a turn
 
 
 class Route(NamedTuple):
-    """Kind, instrument and channel of a frame. `symbol`: the exchange's own name, empty if the frame has none.
+    """Kind, subject and channel of a frame. `symbol`: the exchange's own name of the subject, empty if it has none.
 
-    `channel`: `trades`, `books`, `quotes`, `snapshot` (REST), or the exchange's own name for any other.
+    `channel`: ours (`schemas/channels.py`), or `snapshot` for a book fetched by REST. For any other, `channel` is empty
+    and `name` is the exchange's own name of it.
     """
 
     kind: Literal["data", "control", "unknown"]
     symbol: str = ""
     channel: str = ""
+    name: str = ""
+
+
+def _itself(symbol: str) -> str:
+    return symbol
+
+
+class ChannelRow(NamedTuple):
+    """One of a feed's channels. `name`: the exchange's, as it is subscribed. `path`: the WebSocket path that serves it.
+
+    `kinds`: the kinds of events that it carries; empty: the one of the channel's name. `of`: the kinds of instruments
+    that have it; empty: all. `subject`: from an instrument's name to the name that the channel uses, where it is not
+    about the instrument itself but about its index: several instruments share such a subscription.
+    """
+
+    name: str
+    path: str
+    kinds: tuple[str, ...] = ()
+    of: tuple[Kind, ...] = ()
+    subject: Callable[[str], str] = _itself
+
+
+def data_route(symbol: str, name: str, channels: Mapping[str, str]) -> Route:
+    """Return the route of a data frame. `channels`: our channels by the exchange's name."""
+    channel = channels.get(name)
+    return Route("data", symbol, channel) if channel else Route("data", symbol, "", name)
+
+
+def in_parts(routes: Iterable[Route], most: int) -> Iterator[tuple[Route, ...]]:
+    """Yield the routes in parts of at most the given number."""
+    remaining = iter(routes)
+    while part := tuple(islice(remaining, most)):
+        yield part
 
 
 CONTROL = Route("control")
@@ -74,7 +109,7 @@ class Connector(ABC):
     name: ClassVar[str]
     ws: ClassVar[str]
     rest: ClassVar[str]
-    paths: ClassVar[dict[str, tuple[str, ...]]]  # channels by the WebSocket path, and so the socket, that serves them
+    channels: ClassVar[Mapping[str, ChannelRow]]  # by our name
     snapshots: ClassVar[Literal["stream", "message", "rest"]]  # how a book's snapshot is obtained
     compression: ClassVar[Literal["deflate"] | None] = None
     connect_rate: ClassVar[tuple[float, float]]
@@ -86,12 +121,15 @@ class Connector(ABC):
     ping: ClassVar[str] = ""  # text sent when idle; empty if WebSocket pings suffice
     ping_after_s: ClassVar[float] = 20.0  # s without any frame
     announcement_path: ClassVar[str] = ""  # path that announces changes of instruments; empty if none
-    announcement_channels: ClassVar[frozenset[str]] = frozenset()  # channels of its frames, as `route` names them
+    announcement_channels: ClassVar[frozenset[str]] = frozenset()  # the exchange's names of its channels
     name_field: ClassVar[str]  # field of a listed entry with the exchange's own name
 
-    def __init__(self, channels: Iterable[str] = CHANNELS, depth: int = 400) -> None:
-        self.channels = tuple(channels)
+    def __init__(self, kinds: Collection[str] = KINDS, depth: int = 400) -> None:
+        """`kinds`: what to ingest. Only channels that carry some of it are subscribed to."""
         self.depth = depth
+        self._wanted = {
+            name: row for name, row in self.channels.items() if not set(kinds).isdisjoint(row.kinds or (name,))
+        }
         self.skips = Skips(self.name, self.feed.exchange)
 
     @property
@@ -102,20 +140,43 @@ class Connector(ABC):
         """Decompress a received frame; return it unchanged if that fails."""
         return frame
 
-    @abstractmethod
-    def subscribe(self, symbols: Iterable[str], channels: Iterable[str], ids: Iterator[int]) -> list[Request]:
-        """Return the messages that subscribe to these channels of these instruments (the exchange's names)."""
+    # Channels
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The WebSocket paths that serve the wanted channels: a socket for each."""
+        return tuple(dict.fromkeys(row.path for row in self._wanted.values()))
+
+    def channels_of(self, kind: Kind, path: str) -> list[str]:
+        """Return the wanted channels that a path serves for instruments of a kind."""
+        return [name for name, row in self._wanted.items() if row.path == path and (not row.of or kind in row.of)]
+
+    def channels_on(self, path: str) -> list[str]:
+        """Return the wanted channels that a path serves."""
+        return [name for name, row in self._wanted.items() if row.path == path]
+
+    def route_of(self, symbol: str, channel: str) -> Route:
+        """Return the route of an instrument's channel. Instruments with the same subject share it."""
+        return Route("data", self.channels[channel].subject(symbol), channel)
+
+    def name_of(self, channel: str) -> str:
+        """Return the exchange's name of a channel."""
+        return self.channels[channel].name
 
     @abstractmethod
-    def unsubscribe(self, symbol: str, channels: Iterable[str], ids: Iterator[int]) -> list[Request]:
-        """Return the messages that unsubscribe from these channels of one instrument. No answer is awaited."""
+    def subscribe(self, routes: Iterable[Route], ids: Iterator[int]) -> list[Request]:
+        """Return the messages that subscribe to these routes."""
 
-    def resubscribe(self, symbol: str, channel: str, ids: Iterator[int]) -> list[Request]:
-        """Return the messages that unsubscribe from one channel of one instrument and subscribe to it again.
+    @abstractmethod
+    def unsubscribe(self, routes: Iterable[Route], ids: Iterator[int]) -> list[Request]:
+        """Return the messages that unsubscribe from these routes. No answer is awaited."""
+
+    def resubscribe(self, route: Route, ids: Iterator[int]) -> list[Request]:
+        """Return the messages that unsubscribe from a route and subscribe to it again.
 
         For `books`, this brings a fresh snapshot if `snapshots` is `stream`.
         """
-        return [*self.unsubscribe(symbol, (channel,), ids), *self.subscribe([symbol], (channel,), ids)]
+        return [*self.unsubscribe([route], ids), *self.subscribe([route], ids)]
 
     def subscriptions_request(self) -> str:
         """Return a message that requests the list of our subscriptions; empty if acknowledgements are reliable."""
@@ -171,7 +232,7 @@ class Connector(ABC):
             symbol = self.symbol_of(entry)
             if symbol not in selection:
                 return
-            if parse_symbol(symbol).kind not in self.feed.kinds:
+            if not self.feed.carries(parse_symbol(symbol)):
                 raise SymbolError(f"{symbol} is of a kind that this feed does not serve")
             found = self.definition(symbol, entry)
             if symbol in listing and "closed" not in (listing[symbol].status, found.status):

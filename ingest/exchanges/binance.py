@@ -1,22 +1,30 @@
 """Connectors for Binance spot and USD-M futures (docs/protocols/binance.md §1, §2)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
 import orjson
 
-from ingest.exchanges.base import CONTROL, LONGEST_NAME, UNKNOWN_FRAME, Connector, Control, Request, Route
+from ingest.exchanges.base import (
+    CONTROL,
+    LONGEST_NAME,
+    UNKNOWN_FRAME,
+    ChannelRow,
+    Connector,
+    Control,
+    Request,
+    Route,
+    data_route,
+    in_parts,
+)
 from ingest.exchanges.listing import number, optional_text, plain, text
 from ingest.rest import Rest
-from schemas.channels import CHANNELS
 from schemas.errors import ExchangeError, SymbolError
 from schemas.feeds import to_exchange
 from schemas.instruments import Instrument, defined_instrument
 from schemas.symbols import Selection, parse_symbol
 
-_STREAMS = {"trades": "trade", "books": "depth@100ms", "quotes": "bookTicker"}
-_CHANNELS = {"trade": "trades", "bookTicker": "quotes", "depth": "books"}
 _EVENTS = {"trade": "trades", "bookTicker": "quotes", "depthUpdate": "books"}
 _STREAMS_PER_MESSAGE = 50
 _LIST_ID = "listing"  # id of the request for our subscriptions
@@ -44,17 +52,16 @@ class _Binance(Connector):
     info_path: ClassVar[str]
     info_weight: ClassVar[int]
 
-    def subscribe(self, symbols: Iterable[str], channels: Iterable[str], ids: Iterator[int]) -> list[Request]:
-        wanted = [_STREAMS[channel] for channel in channels]
-        streams = [f"{symbol.lower()}@{stream}" for symbol in symbols for stream in wanted]
-        parts = [
-            streams[start : start + _STREAMS_PER_MESSAGE] for start in range(0, len(streams), _STREAMS_PER_MESSAGE)
-        ]
-        return [_request("SUBSCRIBE", part, next(ids)) for part in parts]
+    def subscribe(self, routes: Iterable[Route], ids: Iterator[int]) -> list[Request]:
+        parts = in_parts(routes, _STREAMS_PER_MESSAGE)
+        return [self._request("SUBSCRIBE", part, next(ids))._replace(routes=part) for part in parts]
 
-    def unsubscribe(self, symbol: str, channels: Iterable[str], ids: Iterator[int]) -> list[Request]:
-        streams = [f"{symbol.lower()}@{_STREAMS[channel]}" for channel in channels]
-        return [_request("UNSUBSCRIBE", streams, next(ids))._replace(routes=())]
+    def unsubscribe(self, routes: Iterable[Route], ids: Iterator[int]) -> list[Request]:
+        return [self._request("UNSUBSCRIBE", routes, next(ids))]
+
+    def _request(self, method: str, routes: Iterable[Route], number: int) -> Request:
+        streams = [f"{route.symbol.lower()}@{self.name_of(route.channel)}" for route in routes]
+        return Request(str(number), orjson.dumps({"method": method, "params": streams, "id": number}).decode(), ())
 
     def subscriptions_request(self) -> str:
         # Every request is acknowledged, even for streams that do not exist. Only the list shows what was accepted.
@@ -114,7 +121,11 @@ class BinanceSpot(_Binance):
     name: ClassVar[str] = "binance-spot"
     ws: ClassVar[str] = "wss://stream.binance.com:9443"
     rest: ClassVar[str] = "https://api.binance.com"
-    paths: ClassVar[dict[str, tuple[str, ...]]] = {"/stream": tuple(CHANNELS)}
+    channels: ClassVar[Mapping[str, ChannelRow]] = {
+        "trades": ChannelRow("trade", "/stream"),
+        "books": ChannelRow("depth@100ms", "/stream"),
+        "quotes": ChannelRow("bookTicker", "/stream"),
+    }
     message_rate: ClassVar[tuple[float, float]] = (2, 1)  # of 5 a second, which include pongs and our pings
     weight_per_minute: ClassVar[int] = 6000
     depth_path: ClassVar[str] = "/api/v3/depth"
@@ -142,7 +153,11 @@ class BinanceUsdm(_Binance):
     ws: ClassVar[str] = "wss://fstream.binance.com"
     rest: ClassVar[str] = "https://fapi.binance.com"
     # Trades, depth and BBO are all served here. A stream requested on the wrong path is acknowledged, but stays silent.
-    paths: ClassVar[dict[str, tuple[str, ...]]] = {"/public/stream": tuple(CHANNELS)}
+    channels: ClassVar[Mapping[str, ChannelRow]] = {
+        "trades": ChannelRow("trade", "/public/stream"),
+        "books": ChannelRow("depth@100ms", "/public/stream"),
+        "quotes": ChannelRow("bookTicker", "/public/stream"),
+    }
     announcement_path: ClassVar[str] = "/market/stream"
     announcement_channels: ClassVar[frozenset[str]] = frozenset({_ANNOUNCEMENTS})
     message_rate: ClassVar[tuple[float, float]] = (4, 1)  # of 10 a second
@@ -166,9 +181,12 @@ class BinanceUsdm(_Binance):
         raise SymbolError(f"unknown contractType {kind!r}")
 
 
-def _request(method: str, streams: list[str], count: int) -> Request:
-    message = orjson.dumps({"method": method, "params": streams, "id": count}).decode()
-    return Request(str(count), message, tuple(_route_of_stream(stream.encode()) for stream in streams))
+# Our channels by the first word of the stream's name.
+_CHANNELS = {
+    row.name.partition("@")[0]: channel
+    for connector in (BinanceSpot, BinanceUsdm)
+    for channel, row in connector.channels.items()
+}
 
 
 @lru_cache(maxsize=65536)
@@ -184,12 +202,12 @@ def _route_of_stream(name: bytes) -> Route:
     if decoded == "!serverShutdown":
         return CONTROL
     if decoded == _ANNOUNCEMENTS:
-        return Route("data", "", _ANNOUNCEMENTS)
+        return Route("data", "", "", _ANNOUNCEMENTS)
     symbol, _, stream = decoded.partition("@")
     if not symbol or not stream:
         return UNKNOWN_FRAME
-    channel = _CHANNELS.get(stream.partition("@")[0], stream)
-    return Route("data", symbol.upper(), channel)
+    channel = _CHANNELS.get(stream.partition("@")[0])
+    return Route("data", symbol.upper(), channel) if channel else Route("data", symbol.upper(), "", stream)
 
 
 def _route_of_name(stream: str) -> Route:
@@ -208,7 +226,7 @@ def _route_of_object(frame: bytes) -> Route:
         return _route_of_name(stream)
     event = body.get("e")
     if type(symbol := body.get("s")) is str:
-        return Route("data", symbol, _EVENTS.get(str(event), str(event)) if event else "quotes")
+        return data_route(symbol, str(event), _EVENTS) if event else Route("data", symbol, "quotes")
     if "lastUpdateId" in body:
         return Route("data", "", "snapshot")
     if event == "serverShutdown" or (event is None and ("result" in body or "code" in body or "error" in body)):

@@ -1,25 +1,32 @@
 """Connector for Deribit v2, public channels over JSON-RPC (docs/protocols/deribit.md §6)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
 import orjson
 
-from ingest.exchanges.base import CONTROL, LONGEST_NAME, UNKNOWN_FRAME, Connector, Control, Request, Route
+from ingest.exchanges.base import (
+    CONTROL,
+    LONGEST_NAME,
+    UNKNOWN_FRAME,
+    ChannelRow,
+    Connector,
+    Control,
+    Request,
+    Route,
+    data_route,
+    in_parts,
+)
 from ingest.exchanges.listing import number, optional_text, plain, text
 from ingest.rest import Rest
-from schemas.channels import CHANNELS
 from schemas.feeds import from_exchange
 from schemas.instruments import Instrument, defined_instrument
 from schemas.symbols import Selection, parse_symbol
 
-# The interval `raw` needs an account.
-_SUBSCRIPTIONS = {"trades": "trades.{}.100ms", "books": "book.{}.100ms", "quotes": "quote.{}"}
-_CHANNELS = {"trades": "trades", "book": "books", "quote": "quotes"}
+_PATH = "/ws/api/v2"
 _PLATFORM = "platform_state"
 _STATES = "instrument.state.{}.any"
-_OF_INSTRUMENTS = frozenset({*_CHANNELS, "ticker", "incremental_ticker", "perpetual"})
 _CHANNELS_PER_CALL = 500
 _HEARTBEAT = 30  # s
 _HEAD = b'{"jsonrpc":"2.0","method":"subscription","params":{"channel":"'
@@ -36,8 +43,13 @@ class Deribit(Connector):
     name_field: ClassVar[str] = "instrument_name"
     ws: ClassVar[str] = "wss://www.deribit.com"
     rest: ClassVar[str] = "https://www.deribit.com"
-    paths: ClassVar[dict[str, tuple[str, ...]]] = {"/ws/api/v2": tuple(CHANNELS)}
-    announcement_path: ClassVar[str] = "/ws/api/v2"
+    # The interval `raw` needs an account.
+    channels: ClassVar[Mapping[str, ChannelRow]] = {
+        "trades": ChannelRow("trades.{}.100ms", _PATH),
+        "books": ChannelRow("book.{}.100ms", _PATH),
+        "quotes": ChannelRow("quote.{}", _PATH),
+    }
+    announcement_path: ClassVar[str] = _PATH
     announcement_channels: ClassVar[frozenset[str]] = frozenset(map(_STATES.format, ("future", "spot", "option")))
     snapshots: ClassVar[Literal["stream", "message", "rest"]] = "stream"
     compression: ClassVar[Literal["deflate"] | None] = "deflate"
@@ -48,28 +60,29 @@ class Deribit(Connector):
     weight_per_minute: ClassVar[int] = 1200  # in units of 500 credits, of which 10,000 a second are refilled
     connection_timeout_s: ClassVar[float] = _HEARTBEAT + 5.0
 
-    def subscribe(self, symbols: Iterable[str], channels: Iterable[str], ids: Iterator[int]) -> list[Request]:
+    def subscribe(self, routes: Iterable[Route], ids: Iterator[int]) -> list[Request]:
         # The full book, whatever the depth: the grouped books of few levels have no chained updates.
-        wanted = [_SUBSCRIPTIONS[channel] for channel in channels]
-        names = [name.format(symbol) for symbol in symbols for name in wanted]
-        most = _CHANNELS_PER_CALL - 1
-        parts = [[_PLATFORM, *names[start : start + most]] for start in range(0, len(names), most)]
         heartbeat = Request(str(_UNAWAITED), _call("set_heartbeat", _UNAWAITED, interval=_HEARTBEAT), ())
-        return [heartbeat, *(_subscribe(part, next(ids)) for part in parts)]
+        parts = in_parts(routes, _CHANNELS_PER_CALL - 1)
+        return [heartbeat, *(self._subscribe([_PLATFORM, *self._names(part)], part, next(ids)) for part in parts)]
+
+    def _subscribe(self, names: list[str], routes: tuple[Route, ...], number: int) -> Request:
+        return Request(str(number), _call("subscribe", number, channels=names), routes)
+
+    def _names(self, routes: Iterable[Route]) -> list[str]:
+        return [self.name_of(route.channel).format(route.symbol) for route in routes]
 
     def announcement_requests(self, selection: Selection) -> list[str]:
         kinds = dict.fromkeys(query["kind"] for query in _queries(selection))
         names = [_STATES.format(kind) for kind in kinds]
         return [_call("set_heartbeat", _UNAWAITED, interval=_HEARTBEAT), _call("subscribe", 1, channels=names)]
 
-    def unsubscribe(self, symbol: str, channels: Iterable[str], ids: Iterator[int]) -> list[Request]:
-        names = [_SUBSCRIPTIONS[channel].format(symbol) for channel in channels]
-        return [Request(str(_UNAWAITED), _call("unsubscribe", _UNAWAITED, channels=names), ())]
+    def unsubscribe(self, routes: Iterable[Route], ids: Iterator[int]) -> list[Request]:
+        return [Request(str(_UNAWAITED), _call("unsubscribe", _UNAWAITED, channels=self._names(routes)), ())]
 
-    def resubscribe(self, symbol: str, channel: str, ids: Iterator[int]) -> list[Request]:
+    def resubscribe(self, route: Route, ids: Iterator[int]) -> list[Request]:
         # Without unsubscribing, an active channel is acknowledged again but sends no snapshot.
-        name = [_SUBSCRIPTIONS[channel].format(symbol)]
-        return [*self.unsubscribe(symbol, (channel,), ids), _subscribe(name, next(ids))]
+        return [*self.unsubscribe([route], ids), self._subscribe(self._names([route]), (route,), next(ids))]
 
     def route(self, frame: bytes) -> Route:
         if frame.startswith(_HEAD) and (end := frame.find(b'"', _START, LONGEST_NAME)) > 0:
@@ -126,10 +139,9 @@ def _call(method: str, count: int, **params: Any) -> str:
 _ALIVE = _call("test", _UNAWAITED)
 
 
-def _subscribe(names: list[str], count: int) -> Request:
-    routes = (_route_of_channel(name.encode()) for name in names)
-    message = _call("subscribe", count, channels=names)
-    return Request(str(count), message, tuple(route for route in routes if route.kind == "data"))
+# Our channels by the first word of their names here, and the other channels that are about an instrument.
+_CHANNELS = {row.name.partition(".")[0]: channel for channel, row in Deribit.channels.items()}
+_OF_INSTRUMENTS = frozenset({*_CHANNELS, "ticker", "incremental_ticker", "perpetual"})
 
 
 @lru_cache(maxsize=65536)
@@ -142,9 +154,9 @@ def _route_of_channel(name: bytes) -> Route:
     if kind == _PLATFORM:
         return CONTROL
     if kind not in _OF_INSTRUMENTS or not rest or (kind == "trades" and len(rest) == 3):  # of a whole kind and currency
-        return Route("data", "", name.decode()) if kind else UNKNOWN_FRAME
-    channel = _CHANNELS.get(kind, kind)
-    return Route("data", rest[0], "grouped books" if kind == "book" and len(rest) == 4 else channel)
+        return Route("data", "", "", name.decode()) if kind else UNKNOWN_FRAME
+    is_grouped = kind == "book" and len(rest) == 4
+    return data_route(rest[0], "grouped books" if is_grouped else kind, _CHANNELS)
 
 
 def _route_of_name(channel: str) -> Route:

@@ -4,17 +4,26 @@ Gzip frames, JSON pings, one topic per request.
 """
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
 import msgspec
 import orjson
 
-from ingest.exchanges.base import CONTROL, LONGEST_NAME, UNKNOWN_FRAME, Connector, Control, Request, Route
+from ingest.exchanges.base import (
+    CONTROL,
+    LONGEST_NAME,
+    UNKNOWN_FRAME,
+    ChannelRow,
+    Connector,
+    Control,
+    Request,
+    Route,
+    data_route,
+)
 from ingest.exchanges.listing import number, optional_text, plain, text, unit
 from ingest.rest import Rest
-from schemas.channels import CHANNELS
 from schemas.errors import ExchangeError
 from schemas.feeds import from_exchange
 from schemas.instruments import Instrument, Status, defined_instrument
@@ -24,8 +33,6 @@ _MAX_SIZE = 32 << 20  # bytes of a frame, decompressed
 _GZIP = 31  # zlib's `wbits` for gzip members
 _HEAD = b'{"ch":"'
 _START = len(_HEAD)
-_TOPICS = {"trades": "trade.detail", "quotes": "bbo"}
-_CHANNELS = {"trade.detail": "trades", "bbo": "quotes"}
 _decode_exact = msgspec.json.Decoder(float_hook=str).decode
 
 
@@ -35,6 +42,7 @@ class _Htx(Connector):
     # Swaps are announced on the notification socket, at another address. Refreshing the definitions suffices instead.
     connection_timeout_s: ClassVar[float] = 15.0  # three pings
     time_path: ClassVar[str]
+    book_options: ClassVar[dict[str, str]] = {}
 
     def decode(self, frame: bytes) -> bytes:
         unpacker = zlib.decompressobj(_GZIP)
@@ -44,12 +52,11 @@ class _Htx(Connector):
             return frame
         return text if unpacker.eof else frame
 
-    def subscribe(self, symbols: Iterable[str], channels: Iterable[str], ids: Iterator[int]) -> list[Request]:
-        wanted = tuple(channels)
-        return [self._request("sub", symbol, channel, next(ids)) for symbol in symbols for channel in wanted]
+    def subscribe(self, routes: Iterable[Route], ids: Iterator[int]) -> list[Request]:
+        return [self._request("sub", route, next(ids))._replace(routes=(route,)) for route in routes]
 
-    def unsubscribe(self, symbol: str, channels: Iterable[str], ids: Iterator[int]) -> list[Request]:
-        return [self._request("unsub", symbol, channel, next(ids))._replace(routes=()) for channel in channels]
+    def unsubscribe(self, routes: Iterable[Route], ids: Iterator[int]) -> list[Request]:
+        return [self._request("unsub", route, next(ids)) for route in routes]
 
     def route(self, frame: bytes) -> Route:
         if frame.startswith(_HEAD) and (end := frame.find(b'"', _START, LONGEST_NAME)) > 0:
@@ -72,17 +79,18 @@ class _Htx(Connector):
         body = orjson.loads(await rest.get(self.time_path))
         return int(body["data"] if "data" in body else body["ts"]) * 1000
 
-    def _request(self, verb: str, symbol: str, channel: str, count: int) -> Request:
-        topic = f"market.{symbol}.{_TOPICS.get(channel) or self._book_topic()}"
-        more = self._book_options() if channel == "books" else {}
-        message = orjson.dumps({verb: topic, "id": str(count), **more}).decode()
-        return Request(str(count), message, (_route_of_topic(topic.encode()),))
+    def name_of(self, channel: str) -> str:
+        return super().name_of(channel).format(levels=self.book_levels())
 
-    def _book_topic(self) -> str:
+    def book_levels(self) -> int:
+        """Return the levels per side of the book channel."""
         raise NotImplementedError
 
-    def _book_options(self) -> dict[str, str]:
-        return {}
+    def _request(self, verb: str, route: Route, number: int) -> Request:
+        message = {verb: f"market.{route.symbol}.{self.name_of(route.channel)}", "id": str(number)}
+        if route.channel == "books":
+            message |= self.book_options
+        return Request(str(number), orjson.dumps(message).decode(), ())
 
 
 class HtxSpot(_Htx):
@@ -92,7 +100,11 @@ class HtxSpot(_Htx):
     name_field: ClassVar[str] = "symbol"
     ws: ClassVar[str] = "wss://api.huobi.pro"
     rest: ClassVar[str] = "https://api.huobi.pro"
-    paths: ClassVar[dict[str, tuple[str, ...]]] = {"/feed": ("books",), "/ws": ("trades", "quotes")}
+    channels: ClassVar[Mapping[str, ChannelRow]] = {
+        "trades": ChannelRow("trade.detail", "/ws"),
+        "books": ChannelRow("mbp.{levels}", "/feed"),
+        "quotes": ChannelRow("bbo", "/ws"),
+    }
     snapshots: ClassVar[Literal["stream", "message", "rest"]] = "message"
     connect_rate: ClassVar[tuple[float, float]] = (5, 1)  # no limit is published
     message_rate: ClassVar[tuple[float, float]] = (8, 1)  # some of them `req`, of which one per 100 ms is allowed
@@ -102,15 +114,15 @@ class HtxSpot(_Htx):
 
     def snapshot_request(self, symbol: str, ids: Iterator[int]) -> Request:
         request_id = str(next(ids))
-        message = orjson.dumps({"req": f"market.{symbol}.{self._book_topic()}", "id": request_id}).decode()
+        message = orjson.dumps({"req": f"market.{symbol}.{self.name_of('books')}", "id": request_id}).decode()
         return Request(request_id, message, ())
 
-    def seed_levels(self) -> int:
+    def book_levels(self) -> int:
         # The exchange also has 20, but only for about thirty symbols.
         return next((levels for levels in (5, 150) if levels >= self.depth), 400)
 
-    def _book_topic(self) -> str:
-        return f"mbp.{self.seed_levels()}"
+    def seed_levels(self) -> int:
+        return self.book_levels()
 
     async def fetch_entries(self, rest: Rest, selection: Selection) -> dict[str, list[Any]]:
         return {"all": await _fetch_rows(rest, "/v1/settings/common/market-symbols")}
@@ -137,7 +149,12 @@ class HtxLinear(_Htx):
     name_field: ClassVar[str] = "contract_code"
     ws: ClassVar[str] = "wss://api.hbdm.com"
     rest: ClassVar[str] = "https://api.hbdm.com"
-    paths: ClassVar[dict[str, tuple[str, ...]]] = {"/linear-swap-ws": tuple(CHANNELS)}
+    channels: ClassVar[Mapping[str, ChannelRow]] = {
+        "trades": ChannelRow("trade.detail", "/linear-swap-ws"),
+        "books": ChannelRow("depth.size_{levels}.high_freq", "/linear-swap-ws"),
+        "quotes": ChannelRow("bbo", "/linear-swap-ws"),
+    }
+    book_options: ClassVar[dict[str, str]] = {"data_type": "incremental"}  # else the topic delivers whole books
     snapshots: ClassVar[Literal["stream", "message", "rest"]] = "stream"
     connect_rate: ClassVar[tuple[float, float]] = (5, 1)
     message_rate: ClassVar[tuple[float, float]] = (20, 1)  # of 40 subscriptions a second
@@ -145,11 +162,8 @@ class HtxLinear(_Htx):
     weight_per_minute: ClassVar[int] = 4800  # requests: 240 in 3 s
     time_path: ClassVar[str] = "/api/v1/timestamp"
 
-    def _book_topic(self) -> str:
-        return f"depth.size_{20 if self.depth <= 20 else 150}.high_freq"
-
-    def _book_options(self) -> dict[str, str]:
-        return {"data_type": "incremental"}  # otherwise whole books come on the same topic
+    def book_levels(self) -> int:
+        return 20 if self.depth <= 20 else 150
 
     async def fetch_entries(self, rest: Rest, selection: Selection) -> dict[str, list[Any]]:
         path = "/linear-swap-api/v1/swap_contract_info"
@@ -175,6 +189,10 @@ class HtxLinear(_Htx):
         )
 
 
+# Our channels by their names here, but for books, whose names have a number of levels.
+_CHANNELS = {row.name: channel for connector in (HtxSpot, HtxLinear) for channel, row in connector.channels.items()}
+
+
 async def _fetch_rows(rest: Rest, path: str, **query: str) -> list[Any]:
     body = _decode_exact(await rest.get(path, 1, **query))
     if body.get("status") != "ok":  # errors come with HTTP 200 too
@@ -195,16 +213,12 @@ def _route_of_topic(topic: bytes) -> Route:
         return UNKNOWN_FRAME
     if market != "market" or not symbol or not channel:
         return UNKNOWN_FRAME
-    return Route("data", symbol, _channel_of(channel))
+    is_book = (channel.startswith("mbp.") and channel[4:].isdigit()) or channel.startswith("depth.size_")
+    return Route("data", symbol, "books") if is_book else data_route(symbol, channel, _CHANNELS)
 
 
 def _route_of_name(topic: str) -> Route:
     return _route_of_topic(topic.encode()) if len(topic) <= LONGEST_NAME else UNKNOWN_FRAME
-
-
-def _channel_of(name: str) -> str:
-    incremental = name.startswith("mbp.") and name[4:].isdigit()
-    return "books" if incremental or name.startswith("depth.size_") else _CHANNELS.get(name, name)
 
 
 def _route_of_object(frame: bytes) -> Route:
@@ -218,9 +232,9 @@ def _route_of_object(frame: bytes) -> Route:
         return _route_of_name(topic)
     if type(topic := body.get("rep")) is str:
         found = _route_of_name(topic)
-        return found._replace(channel="snapshot") if found.kind == "data" else found
+        return Route("data", found.symbol, "snapshot") if found.kind == "data" else found
     if body.get("op") == "notify":
-        return Route("data", "", str(body.get("topic", ""))[:LONGEST_NAME])
+        return Route("data", "", "", str(body.get("topic", ""))[:LONGEST_NAME])
     known = "ping" in body or "subbed" in body or "unsubbed" in body or "op" in body
     return CONTROL if known or body.get("status") == "error" else UNKNOWN_FRAME
 

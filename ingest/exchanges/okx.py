@@ -1,28 +1,30 @@
 """Connector for OKX v5, public channels (docs/protocols/okx.md §3)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
 import orjson
 
-from ingest.exchanges.base import CONTROL, LONGEST_NAME, UNKNOWN_FRAME, Connector, Control, Request, Route
+from ingest.exchanges.base import (
+    CONTROL,
+    LONGEST_NAME,
+    UNKNOWN_FRAME,
+    ChannelRow,
+    Connector,
+    Control,
+    Request,
+    Route,
+    data_route,
+)
 from ingest.exchanges.listing import number, optional_text, plain, text
 from ingest.rest import Rest
-from schemas.channels import CHANNELS
 from schemas.errors import ExchangeError
 from schemas.feeds import from_exchange
 from schemas.instruments import Instrument, defined_instrument
 from schemas.symbols import Selection, is_pattern, parse_symbol
 
-_ARGUMENTS = {"trades": "trades", "books": "books", "quotes": "bbo-tbt"}
-_CHANNELS = {
-    "trades": "trades",
-    "books": "books",
-    "books-l2-tbt": "books",
-    "books50-l2-tbt": "books",
-    "bbo-tbt": "quotes",
-}
+_PATH = "/ws/v5/public"
 _HEAD = b'{"arg":'
 _START = len(_HEAD)
 _UPGRADE = "64008"
@@ -35,8 +37,12 @@ class Okx(Connector):
     name_field: ClassVar[str] = "instId"
     ws: ClassVar[str] = "wss://ws.okx.com:8443"
     rest: ClassVar[str] = "https://www.okx.com"
-    paths: ClassVar[dict[str, tuple[str, ...]]] = {"/ws/v5/public": tuple(CHANNELS)}
-    announcement_path: ClassVar[str] = "/ws/v5/public"
+    channels: ClassVar[Mapping[str, ChannelRow]] = {
+        "trades": ChannelRow("trades", _PATH),
+        "books": ChannelRow("books", _PATH),
+        "quotes": ChannelRow("bbo-tbt", _PATH),
+    }
+    announcement_path: ClassVar[str] = _PATH
     announcement_channels: ClassVar[frozenset[str]] = frozenset({"instruments"})
     snapshots: ClassVar[Literal["stream", "message", "rest"]] = "stream"
     compression: ClassVar[Literal["deflate"] | None] = "deflate"
@@ -49,18 +55,24 @@ class Okx(Connector):
     ping: ClassVar[str] = "ping"
     ping_after_s: ClassVar[float] = 20.0
 
-    def subscribe(self, symbols: Iterable[str], channels: Iterable[str], ids: Iterator[int]) -> list[Request]:
-        # One message per instrument, as an error names only the request's id.
-        names = [_ARGUMENTS[channel] for channel in channels]
-        return [_request("subscribe", symbol, names, next(ids)) for symbol in symbols]
+    def subscribe(self, routes: Iterable[Route], ids: Iterator[int]) -> list[Request]:
+        # One message per subject: an error names only the request's id.
+        by_symbol: dict[str, list[Route]] = {}
+        for route in routes:
+            by_symbol.setdefault(route.symbol, []).append(route)
+        return [self._request("subscribe", part, next(ids))._replace(routes=tuple(part)) for part in by_symbol.values()]
+
+    def unsubscribe(self, routes: Iterable[Route], ids: Iterator[int]) -> list[Request]:
+        return [self._request("unsubscribe", routes, next(ids))]
+
+    def _request(self, op: str, routes: Iterable[Route], number: int) -> Request:
+        arguments = [{"channel": self.name_of(route.channel), "instId": route.symbol} for route in routes]
+        return Request(str(number), orjson.dumps({"id": str(number), "op": op, "args": arguments}).decode(), ())
 
     def announcement_requests(self, selection: Selection) -> list[str]:
         kinds = dict.fromkeys(query["instType"] for query in _queries(selection))
         arguments = [{"channel": "instruments", "instType": kind} for kind in kinds]
         return [orjson.dumps({"id": "news", "op": "subscribe", "args": arguments}).decode()]
-
-    def unsubscribe(self, symbol: str, channels: Iterable[str], ids: Iterator[int]) -> list[Request]:
-        return [_request("unsubscribe", symbol, [_ARGUMENTS[channel] for channel in channels], next(ids))]
 
     def route(self, frame: bytes) -> Route:
         if frame.startswith(_HEAD) and (end := frame.find(b"}", _START, LONGEST_NAME)) > 0:
@@ -123,11 +135,11 @@ class Okx(Connector):
         return list(body["data"])
 
 
-def _request(op: str, symbol: str, channels: Iterable[str], count: int) -> Request:
-    arguments = [{"channel": channel, "instId": symbol} for channel in channels]
-    message = orjson.dumps({"id": str(count), "op": op, "args": arguments}).decode()
-    routes = tuple(_route_of_channel(argument) for argument in arguments) if op == "subscribe" else ()
-    return Request(str(count), message, routes)
+# Our channels by their names here, and those of variants in recordings.
+_CHANNELS = {row.name: channel for channel, row in Okx.channels.items()} | {
+    "books-l2-tbt": "books",
+    "books50-l2-tbt": "books",
+}
 
 
 def _queries(selection: Selection) -> list[dict[str, str]]:
@@ -155,7 +167,7 @@ def _route_of_channel(argument: Any) -> Route:
     if type(channel) is not str or len(channel) > LONGEST_NAME:
         return UNKNOWN_FRAME
     name = argument.get("instId")
-    return Route("data", name if type(name) is str else "", _CHANNELS.get(channel, channel))
+    return data_route(name if type(name) is str else "", channel, _CHANNELS)
 
 
 def _route_of_object(frame: bytes) -> Route:

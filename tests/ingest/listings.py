@@ -1,12 +1,12 @@
 """Listings of each exchange, as its simulator serves them, for tests to modify."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import orjson
 
 from ingest.exchanges import CONNECTORS
-from ingest.exchanges.base import Connector
+from ingest.exchanges.base import Connector, Route
 from ingest.rest import Rest
 from marketprism.simulator.exchanges.binance.markets import BinanceSpot, BinanceUsdm
 from marketprism.simulator.exchanges.deribit.frames import instrument_row as deribit_row
@@ -62,3 +62,8 @@ def enveloped(feed: str, rows: list[Any]) -> dict[str, Any]:
 def connector(feed: str) -> Connector:
     """Return the feed's connector with default settings."""
     return CONNECTORS[feed]()
+
+
+def routes(connector: Connector, symbols: Iterable[str], channels: Iterable[str]) -> list[Route]:
+    """Return the routes of these channels of these instruments (the exchange's names)."""
+    return [connector.route_of(symbol, channel) for symbol in symbols for channel in channels]

@@ -13,7 +13,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from ingest.exchanges.binance import BinanceSpot, BinanceUsdm
-from ingest.exchanges.okx import _ARGUMENTS, _CHANNELS, Okx
+from ingest.exchanges.okx import _CHANNELS, Okx
 from marketprism.simulator import Disconnect, Limits, Shutdown, Simulators, Stall
 from marketprism.simulator.exchanges.binance.markets import BinanceSpot as SimulatedSpot
 from marketprism.simulator.plans import Plan
@@ -191,7 +191,8 @@ async def test_snapshot_on_request(here: Settings, feed: str, key: str) -> None:
 
 async def test_acknowledged_but_not_subscribed(here: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Binance acknowledges a stream of another path but never sends it: its list of subscriptions shows that."""
-    monkeypatch.setattr(BinanceUsdm, "paths", {"/market/stream": ("quotes",)})
+    quotes = BinanceUsdm.channels["quotes"]._replace(path="/market/stream")
+    monkeypatch.setattr(BinanceUsdm, "channels", {"quotes": quotes})
     async with ingesting(here, "binance-usdm"):
         lines = await until(here, "binance", PERP, lambda found: "refused" in found)
     assert orjson.loads(lines[kinds(lines).index("refused")].frame)["channels"] == ["quotes"]
@@ -225,7 +226,8 @@ async def use_weight(settings: Settings, weight: int) -> None:
 
 async def test_rejected_subscription(here: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """A rejected subscription is marked, and the others are not affected."""
-    monkeypatch.setitem(_ARGUMENTS, "quotes", "nonsense")
+    quotes = Okx.channels["quotes"]._replace(name="nonsense")
+    monkeypatch.setattr(Okx, "channels", {**Okx.channels, "quotes": quotes})
     monkeypatch.setitem(_CHANNELS, "nonsense", "quotes")
     async with ingesting(here, "okx"):
         lines = await until(here, "okx", OKX_PERP, lambda found: "refused" in found and "frame" in found)

@@ -17,7 +17,7 @@ class Sockets:
     def __init__(self, channel: str, chained: bool) -> None:
         self.written: list[bytes] = []
         self.route = Route("data", "BTC-USDT", channel)
-        self.old, self.new = Subscription(KEY, self.route, self.write), Subscription(KEY, self.route, self.write)
+        self.old, self.new = Subscription(self.route, self.write), Subscription(self.route, self.write)
         self.subscriptions = {self.route: self.new}
         self.handover = Handover({self.route: self.old}, chained, self.write)
         self.handover.prepare(self.new)
@@ -93,7 +93,7 @@ class Pair:
 
     def __init__(self, *symbols: str) -> None:
         self.routes = [Route("data", symbol, "quotes") for symbol in symbols]
-        self.old, self.new = ({route: Subscription(KEY, route, discard) for route in self.routes} for _ in range(2))
+        self.old, self.new = ({route: Subscription(route, discard) for route in self.routes} for _ in range(2))
         self.handover = Handover(self.old, False, discard)
         for subscription in self.new.values():
             self.handover.prepare(subscription)

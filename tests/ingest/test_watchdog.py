@@ -10,7 +10,7 @@ ROUTE = Route("data", "BTCUSDT", "books")
 
 
 def subscription(acknowledged_at: int = 0, last_message_at: int = 0) -> Subscription:
-    made = Subscription("binance:BTC-USDT", ROUTE, discard)
+    made = Subscription(ROUTE, discard)
     made.acknowledged_at, made.last_message_at = acknowledged_at * SECOND, last_message_at * SECOND
     return made
 

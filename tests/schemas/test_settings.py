@@ -64,7 +64,7 @@ def test_silence_by_channel(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("FEEDS", "mtgox", "known are binance-spot"),
         ("SYMBOLS", "BITCOIN", "write BTC-USDT"),
-        ("CHANNELS", "trades,candles", "no channel is called candles: known are trades, books, quotes"),
+        ("KINDS", "trades,candles", "no kind is called candles: known are trades, books, quotes"),
         ("CHANNEL_TIMEOUT_S", '{"candles": 3}', "no channel is called candles"),
         ("CHANNEL_TIMEOUT_S", '{"books": 0}', "greater than 0"),
         ("DEPTH", "0", "levels a side of a book"),

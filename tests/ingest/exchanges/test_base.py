@@ -14,10 +14,10 @@ from structlog.testing import capture_logs
 from ingest.clock import compare_clock
 from ingest.exchanges import CONNECTORS
 from ingest.exchanges.base import Connector
-from schemas.channels import CHANNELS
+from schemas.channels import CORE_CHANNELS
 from schemas.errors import ExchangeError
 from schemas.symbols import Selection
-from tests.ingest.listings import ROWS, SYMBOLS, StubRest, connector, enveloped
+from tests.ingest.listings import ROWS, SYMBOLS, StubRest, connector, enveloped, routes
 
 FEEDS = list(CONNECTORS)
 EVERYTHING = Selection(["*"])
@@ -273,10 +273,10 @@ def test_decompression_bombs(feed: str, size: int) -> None:
 def test_unsubscribe(feed: str) -> None:
     """Unsubscribing names the same channels as subscribing, and no answer is awaited."""
     exchange = connector(feed)
-    [*subscribed] = exchange.subscribe(["BTC"], CHANNELS, count(1))
-    [*unsubscribed] = exchange.unsubscribe("BTC", CHANNELS, count(1))
+    [*subscribed] = exchange.subscribe(routes(exchange, ["BTC"], CORE_CHANNELS), count(1))
+    [*unsubscribed] = exchange.unsubscribe(routes(exchange, ["BTC"], CORE_CHANNELS), count(1))
     assert all(not request.routes for request in unsubscribed)
-    assert sum(len(request.routes) for request in subscribed) == len(CHANNELS)
+    assert sum(len(request.routes) for request in subscribed) == len(CORE_CHANNELS)
 
 
 async def test_one_symbol_listed_twice() -> None:

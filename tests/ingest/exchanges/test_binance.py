@@ -7,7 +7,8 @@ import pytest
 
 from ingest.exchanges.base import CONTROL, UNKNOWN_FRAME, Route
 from ingest.exchanges.binance import BinanceSpot, BinanceUsdm
-from schemas.channels import CHANNELS
+from schemas.channels import CORE_CHANNELS
+from tests.ingest.listings import routes
 
 SPOT, USDM = BinanceSpot(), BinanceUsdm()
 
@@ -19,7 +20,7 @@ SPOT, USDM = BinanceSpot(), BinanceUsdm()
         (b'{"stream":"btcusdt@depth@100ms","data":{}}', Route("data", "BTCUSDT", "books")),
         (b'{"stream":"btcusdt@depth@0ms","data":{}}', Route("data", "BTCUSDT", "books")),
         (b'{"stream":"btcusdt_261225@bookTicker","data":{}}', Route("data", "BTCUSDT_261225", "quotes")),
-        (b'{"stream":"btcusdt@depth5","data":{}}', Route("data", "BTCUSDT", "depth5")),
+        (b'{"stream":"btcusdt@depth5","data":{}}', Route("data", "BTCUSDT", "", "depth5")),
         ('{"stream":"币安人生usdt@trade","data":{}}'.encode(), Route("data", "币安人生USDT", "trades")),
         (rb'{"stream":"\u5e01usdt@trade","data":{}}', Route("data", "币USDT", "trades")),
         (b'{ "data": {}, "stream": "btcusdt@trade" }', Route("data", "BTCUSDT", "trades")),
@@ -59,7 +60,7 @@ def test_unknown_frames(frame: bytes) -> None:
 
 def test_subscribe() -> None:
     """All channels of all instruments are requested, at most 50 streams per message; the list names them the same."""
-    requests = USDM.subscribe([f"A{number}USDT" for number in range(40)], CHANNELS, count(1))
+    requests = USDM.subscribe(routes(USDM, [f"A{number}USDT" for number in range(40)], CORE_CHANNELS), count(1))
     bodies = [orjson.loads(request.text) for request in requests]
     names = [name for body in bodies for name in body["params"]]
     assert len(names) == 120

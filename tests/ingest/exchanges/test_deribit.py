@@ -11,11 +11,12 @@ from ingest.exchanges.base import CONTROL, UNKNOWN_FRAME, Control, Route
 from ingest.exchanges.deribit import Deribit
 from ingest.pending_requests import GRACE, PendingRequests
 from ingest.rest import Rest
-from schemas.channels import CHANNELS
+from schemas.channels import CORE_CHANNELS
 from schemas.symbols import Selection
+from tests.ingest.listings import routes
 
 DERIBIT = Deribit()
-ROUTES = [Route("data", "BTC-PERPETUAL", channel) for channel in CHANNELS]
+ROUTES = [Route("data", "BTC-PERPETUAL", channel) for channel in CORE_CHANNELS]
 
 
 def data(channel: str) -> bytes:
@@ -29,13 +30,13 @@ def data(channel: str) -> bytes:
         ("book.BTC_USDC-PERPETUAL.100ms", ("BTC_USDC-PERPETUAL", "books")),
         ("book.XRP_USDC-25SEP26-1d02-C.raw", ("XRP_USDC-25SEP26-1d02-C", "books")),
         ("quote.BTC_USDC", ("BTC_USDC", "quotes")),
-        ("book.BTC-PERPETUAL.none.20.100ms", ("BTC-PERPETUAL", "grouped books")),
-        ("ticker.BTC-PERPETUAL.100ms", ("BTC-PERPETUAL", "ticker")),
-        ("trades.option.any.100ms", ("", "trades.option.any.100ms")),
-        ("deribit_price_index.btc_usd", ("", "deribit_price_index.btc_usd")),
+        ("book.BTC-PERPETUAL.none.20.100ms", ("BTC-PERPETUAL", "", "grouped books")),
+        ("ticker.BTC-PERPETUAL.100ms", ("BTC-PERPETUAL", "", "ticker")),
+        ("trades.option.any.100ms", ("", "", "trades.option.any.100ms")),
+        ("deribit_price_index.btc_usd", ("", "", "deribit_price_index.btc_usd")),
     ],
 )
-def test_data(channel: str, route: tuple[str, str]) -> None:
+def test_data(channel: str, route: tuple[str, ...]) -> None:
     """A data frame is routed by its channel, in any order of keys."""
     assert DERIBIT.route(data(channel)) == Route("data", *route)
     turned = orjson.dumps({"params": {"data": [], "channel": channel}, "method": "subscription", "jsonrpc": "2.0"})
@@ -104,7 +105,7 @@ def test_unknown_frames(frame: bytes) -> None:
 def test_subscribe() -> None:
     """Heartbeats first, then at most 500 channels per call. Resubscribing unsubscribes first."""
     names = [f"C{number}-PERPETUAL" for number in range(200)]
-    heartbeat, *calls = DERIBIT.subscribe(names, CHANNELS, count(1))
+    heartbeat, *calls = DERIBIT.subscribe(routes(DERIBIT, names, CORE_CHANNELS), count(1))
     assert (orjson.loads(heartbeat.text)["method"], heartbeat.routes) == ("public/set_heartbeat", ())
     channels = [orjson.loads(call.text)["params"]["channels"] for call in calls]
     assert [len(each) for each in channels] == [500, 102]
@@ -115,14 +116,14 @@ def test_subscribe() -> None:
         "book.C0-PERPETUAL.100ms",
         "quote.C0-PERPETUAL",
     ]
-    again = DERIBIT.resubscribe("BTC-PERPETUAL", "books", count(7))
+    again = DERIBIT.resubscribe(DERIBIT.route_of("BTC-PERPETUAL", "books"), count(7))
     assert [orjson.loads(call.text)["method"] for call in again] == ["public/unsubscribe", "public/subscribe"]
     assert [call.routes for call in again] == [(), (Route("data", "BTC-PERPETUAL", "books"),)]
 
 
 def test_omitted_channels_are_rejected_soon() -> None:
     """The answer names the accepted channels, in any order. The rest of the request is rejected, with a reason."""
-    _, request = DERIBIT.subscribe(["BTC-PERPETUAL"], CHANNELS, count(1))
+    _, request = DERIBIT.subscribe(routes(DERIBIT, ["BTC-PERPETUAL"], CORE_CHANNELS), count(1))
     pending = PendingRequests()
     pending.add(request, 0.0)
     answer = DERIBIT.parse_control(

@@ -10,9 +10,10 @@ import pytest
 from ingest.exchanges.base import CONTROL, UNKNOWN_FRAME, Control, Route
 from ingest.exchanges.htx import HtxLinear, HtxSpot
 from ingest.rest import Rest
-from schemas.channels import CHANNELS
+from schemas.channels import CORE_CHANNELS
 from schemas.errors import ExchangeError
 from schemas.symbols import Selection
+from tests.ingest.listings import routes
 
 SPOT, LINEAR = HtxSpot(), HtxLinear()
 
@@ -35,14 +36,14 @@ def test_decode() -> None:
         ("market.btcusdt.trade.detail", ("btcusdt", "trades")),
         ("market.btcusdt.bbo", ("btcusdt", "quotes")),
         ("market.btcusdt.mbp.150", ("btcusdt", "books")),
-        ("market.btcusdt.mbp.refresh.20", ("btcusdt", "mbp.refresh.20")),
+        ("market.btcusdt.mbp.refresh.20", ("btcusdt", "", "mbp.refresh.20")),
         ("market.BTC-USDT.depth.size_150.high_freq", ("BTC-USDT", "books")),
         ("market.BTC-USDT-261225.trade.detail", ("BTC-USDT-261225", "trades")),
-        ("market.btcusdt.depth.step0", ("btcusdt", "depth.step0")),
-        ("market.btcusdt.kline.1min", ("btcusdt", "kline.1min")),
+        ("market.btcusdt.depth.step0", ("btcusdt", "", "depth.step0")),
+        ("market.btcusdt.kline.1min", ("btcusdt", "", "kline.1min")),
     ],
 )
-def test_data(topic: str, route: tuple[str, str]) -> None:
+def test_data(topic: str, route: tuple[str, ...]) -> None:
     """A data frame is routed by its topic, in any order of keys."""
     assert SPOT.route(orjson.dumps({"ch": topic, "ts": 1, "tick": {}})) == Route("data", *route)
     assert SPOT.route(orjson.dumps({"ts": 1, "tick": {}, "ch": topic})) == Route("data", *route)
@@ -52,7 +53,7 @@ def test_other_data() -> None:
     """A requested snapshot, and a frame of the notification socket."""
     assert SPOT.route(b'{"id":"7","rep":"market.btcusdt.mbp.150","data":{}}') == Route("data", "btcusdt", "snapshot")
     notice = b'{"op":"notify","topic":"public.BTC-USDT.funding_rate","data":[]}'
-    assert LINEAR.route(notice) == Route("data", "", "public.BTC-USDT.funding_rate")
+    assert LINEAR.route(notice) == Route("data", "", "", "public.BTC-USDT.funding_rate")
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,7 @@ def messages(requests: list[Any]) -> list[dict[str, Any]]:
 
 def test_subscribe() -> None:
     """One topic per request. Swaps' books are requested as increments."""
-    requests = SPOT.subscribe(["btcusdt", "ethusdt"], ("trades", "quotes"), count(1))
+    requests = SPOT.subscribe(routes(SPOT, ["btcusdt", "ethusdt"], ("trades", "quotes")), count(1))
     assert messages(requests)[:2] == [
         {"sub": "market.btcusdt.trade.detail", "id": "1"},
         {"sub": "market.btcusdt.bbo", "id": "2"},
@@ -113,15 +114,15 @@ def test_subscribe() -> None:
         (Route("data", "btcusdt", "trades"),),
         (Route("data", "btcusdt", "quotes"),),
     ]
-    [books] = LINEAR.subscribe(["BTC-USDT"], ("books",), count(1))
+    [books] = LINEAR.subscribe(routes(LINEAR, ["BTC-USDT"], ("books",)), count(1))
     topic = "market.BTC-USDT.depth.size_150.high_freq"
     assert orjson.loads(books.text) == {"sub": topic, "id": "1", "data_type": "incremental"}
-    assert len(LINEAR.subscribe(["BTC-USDT"], CHANNELS, count(1))) == 3
+    assert len(LINEAR.subscribe(routes(LINEAR, ["BTC-USDT"], CORE_CHANNELS), count(1))) == 3
 
 
 def test_resubscribe() -> None:
     """The unsubscription names the same topic, and no answer to it is awaited."""
-    again = LINEAR.resubscribe("BTC-USDT", "books", count(7))
+    again = LINEAR.resubscribe(LINEAR.route_of("BTC-USDT", "books"), count(7))
     topic = "market.BTC-USDT.depth.size_150.high_freq"
     assert messages(again) == [
         {"unsub": topic, "id": "7", "data_type": "incremental"},
@@ -137,9 +138,11 @@ def test_resubscribe() -> None:
 def test_depth(depth: int, spot: str, linear: str) -> None:
     """The smallest depth of the exchange that suffices, else its largest. The snapshot has the same depth."""
     books = HtxSpot(depth=depth)
-    assert messages(books.subscribe(["btcusdt"], ("books",), count(1)))[0]["sub"] == f"market.btcusdt.{spot}"
+    [request] = messages(books.subscribe(routes(books, ["btcusdt"], ("books",)), count(1)))
+    assert request["sub"] == f"market.btcusdt.{spot}"
     assert messages([books.snapshot_request("btcusdt", count(9))]) == [{"req": f"market.btcusdt.{spot}", "id": "9"}]
-    [swap] = messages(HtxLinear(depth=depth).subscribe(["BTC-USDT"], ("books",), count(1)))
+    swaps = HtxLinear(depth=depth)
+    [swap] = messages(swaps.subscribe(routes(swaps, ["BTC-USDT"], ("books",)), count(1)))
     assert swap["sub"] == f"market.BTC-USDT.depth.{linear}.high_freq"
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from ingest.exchanges.base import CONTROL, UNKNOWN_FRAME, Route
 from ingest.exchanges.okx import Okx
-from schemas.channels import CHANNELS
+from schemas.channels import CORE_CHANNELS
+from tests.ingest.listings import routes
 
 OKX = Okx()
 
@@ -18,12 +19,12 @@ OKX = Okx()
         (b'{"arg":{"channel":"books","instId":"BTC-USDT"},"action":"update","data":[]}', ("BTC-USDT", "books")),
         (b'{"arg":{"channel":"bbo-tbt","instId":"BTC-USDT-SWAP"},"data":[]}', ("BTC-USDT-SWAP", "quotes")),
         (b'{"arg":{"instId":"BTC-USDT","channel":"trades"},"data":[]}', ("BTC-USDT", "trades")),
-        (b'{"arg":{"channel":"tickers","instId":"BTC-USDT"},"data":[]}', ("BTC-USDT", "tickers")),
+        (b'{"arg":{"channel":"tickers","instId":"BTC-USDT"},"data":[]}', ("BTC-USDT", "", "tickers")),
         (b'{ "data": [], "arg": {"channel":"trades","instId":"BTC-USDT"} }', ("BTC-USDT", "trades")),
-        (b'{"arg":{"channel":"liquidation-orders","instType":"SWAP"},"data":[]}', ("", "liquidation-orders")),
+        (b'{"arg":{"channel":"liquidation-orders","instType":"SWAP"},"data":[]}', ("", "", "liquidation-orders")),
     ],
 )
-def test_data(frame: bytes, route: tuple[str, str]) -> None:
+def test_data(frame: bytes, route: tuple[str, ...]) -> None:
     """A data frame is routed by its `arg`, in any order of keys."""
     assert OKX.route(frame) == Route("data", *route)
 
@@ -54,8 +55,9 @@ def test_unknown_frames(frame: bytes) -> None:
 def test_subscribe() -> None:
     """One message per instrument, so that an error's id names it. Books are renewed by resubscribing."""
     ids = count(1)
-    requests = OKX.subscribe(["BTC-USDT", "BTC-USDT-SWAP"], CHANNELS, ids)
+    requests = OKX.subscribe(routes(OKX, ["BTC-USDT", "BTC-USDT-SWAP"], CORE_CHANNELS), ids)
     assert [orjson.loads(request.text)["args"][1]["instId"] for request in requests] == ["BTC-USDT", "BTC-USDT-SWAP"]
     assert {route.channel for route in requests[0].routes} == {"trades", "books", "quotes"}
-    operations = [orjson.loads(request.text)["op"] for request in OKX.resubscribe("BTC-USDT", "books", ids)]
+    again = OKX.resubscribe(OKX.route_of("BTC-USDT", "books"), ids)
+    operations = [orjson.loads(request.text)["op"] for request in again]
     assert operations == ["unsubscribe", "subscribe"]
