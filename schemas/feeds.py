@@ -15,7 +15,7 @@ def feed_named(name: str) -> Feed:
     try:
         return FEEDS[name.lower()]
     except KeyError:
-        raise SymbolError(f"no feed is called {name!r}: known are {', '.join(FEEDS)}") from None
+        raise SymbolError(f"unknown feed {name!r}: known are {', '.join(FEEDS)}") from None
 
 
 def feed_of(exchange: str, symbol: str) -> Feed:
