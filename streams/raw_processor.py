@@ -121,7 +121,7 @@ class RawProcessor(KeyedState[InstrumentProcessor]):
                     raise FrameError(_described(marker))
             if all(type(event) is Ignored for event in parse(frame, self._nobody, out.now)):
                 return
-            reason = "its instrument is unknown"
+            reason = "the instrument is unknown"
         except FrameError as error:
             reason = str(error)
         out.dead_letter(self.exchange, UNKNOWN, self._topic, reason, frame)

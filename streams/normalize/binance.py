@@ -102,7 +102,7 @@ def _trade(trade: _Trade, instrument: Instrument, local_timestamp: int) -> Trade
 
 def _unknown_kind(mark: str) -> str:
     if not _KIND.fullmatch(mark):
-        raise FrameError(f"not a kind of trade: {mark!r:.60}")
+        raise FrameError(f"not a trade kind: {mark!r:.60}")
     return mark.lower()
 
 
@@ -191,7 +191,7 @@ def _other(frame: bytes, instrument: Instrument, local_timestamp: int) -> Normal
     if wrapped := type(data) is dict and "stream" in data:
         stream, data = data["stream"], data["data"]
     if type(stream) is not str:
-        raise FrameError(f"not the name of a stream: {stream!r:.60}")
+        raise FrameError(f"not a stream name: {stream!r:.60}")
     if type(data) is list:
         return _of_all_markets(data, stream)
     if type(data) is not dict:
@@ -213,7 +213,7 @@ def _of_all_markets(rows: list[Any], stream: str) -> Ignored:
     kinds = {str(row.get("e")) if type(row) is dict else "" for row in rows}
     if kinds and kinds <= _UNSUPPORTED:
         return Ignored(min(kinds))
-    raise FrameError("an array that is no all-market stream")
+    raise FrameError("an array that is not from an all-market stream")
 
 
 def _read_by_shape(data: dict[str, Any], stream: str) -> _Reader | Ignored:
@@ -244,5 +244,5 @@ def _named(frame: dict[str, Any], stream: str) -> Ignored:
     if "serverTime" in frame and "symbols" in frame:  # REST, in some recordings
         return Ignored("exchangeInfo")
     if not stream and kind is None:
-        raise FrameError("neither data nor an answer: it has no event type")
+        raise FrameError("neither data nor a response: it has no event type")
     raise FrameError(f"unknown channel: {(stream or kind)!r}")

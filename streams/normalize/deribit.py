@@ -36,7 +36,7 @@ def normalize(frame: bytes, instrument: Instrument, local_timestamp: int) -> lis
     params = message["params"]
     name = params["channel"]
     if type(name) is not str:
-        raise FrameError(f"not the name of a channel: {name!r}")
+        raise FrameError(f"not a channel name: {name!r}")
     channel, *rest = name.split(".")
     if channel in _UNSUPPORTED:
         return [Ignored(channel)]
@@ -61,12 +61,12 @@ def _control(frame: dict[str, Any]) -> list[Normalized]:
     """Ignore responses, heartbeats, and the requests that some recordings hold. Raise `FrameError` for the rest."""
     method = frame.get("method", "")
     if type(method) is not str:
-        raise FrameError(f"not the name of a method: {method!r}")
+        raise FrameError(f"not a method name: {method!r}")
     if method == "heartbeat" or method.startswith(("public/", "private/")):
         return [Ignored("control")]
     if not method and frame.get("jsonrpc") and ("result" in frame or "error" in frame):
         return [Ignored("control")]
-    raise FrameError(f"neither a subscription nor an answer: {method!r}")
+    raise FrameError(f"neither subscription data nor a response: {method!r}")
 
 
 def _trade(row: dict[str, Any], instrument: Instrument) -> Trade:
@@ -96,7 +96,7 @@ def _depth(data: dict[str, Any], instrument: Instrument) -> BookMessage:
     previous = update_id(data["prev_change_id"]) if "prev_change_id" in data else -1
     kind = data.get("type", "snapshot" if previous < 0 else "change")
     if kind not in ("snapshot", "change") or (kind == "change") != (previous >= 0):
-        raise FrameError(f"a book {kind!r} that follows {previous}")
+        raise FrameError(f"a book {kind!r} with previous id {previous}")
     last, stamp = update_id(data["change_id"]), micros(data["timestamp"])
     bids, asks = _levels(data["bids"]), _levels(data["asks"])
     check_convertible(instrument, bids, asks)

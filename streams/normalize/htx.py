@@ -94,7 +94,7 @@ def _other(frame: dict[str, Any], instrument: Instrument) -> list[Normalized]:
         return [Ignored("control")]
     if frame.get("status") == "ok" and ("data" in frame or "ts" in frame):  # REST, in some recordings
         return [Ignored("rest")]
-    raise FrameError("neither data nor an answer")
+    raise FrameError("neither data nor a response")
 
 
 def _answer(frame: dict[str, Any], instrument: Instrument) -> list[Normalized]:

@@ -48,10 +48,10 @@ def _other(message: Any) -> Ignored:
     if "event" in message or "op" in message:  # `op`: our own requests, which some recordings hold
         return Ignored("control")
     if "table" in message:
-        raise FrameError(f"a frame of the v3 protocol, which OKX has given up: {message['table']!r}")
+        raise FrameError(f"a frame of the v3 protocol, which OKX has retired: {message['table']!r}")
     channel = message["arg"]["channel"]
     if type(channel) is not str:
-        raise FrameError(f"not the name of a channel: {channel!r}")
+        raise FrameError(f"not a channel name: {channel!r}")
     if channel in _UNSUPPORTED or channel.startswith(_UNSUPPORTED_FAMILIES):
         return Ignored(channel)
     if channel in _BOOKS and message["action"] not in ("snapshot", "update"):
@@ -94,7 +94,7 @@ def _depth(kind: Literal["snapshot", "update"], row: dict[str, Any], instrument:
     # Before `seqId` was introduced there was only a checksum: ids are then 0, and each message follows the last.
     last, previous, checksum = row.get("seqId", 0), row.get("prevSeqId", 0), row.get("checksum", 0)
     if not (type(last) is type(previous) is type(checksum) is int):
-        raise FrameError(f"sequence ids of a wrong type: {last!r}, {previous!r}, {checksum!r}")
+        raise FrameError(f"sequence ids of the wrong type: {last!r}, {previous!r}, {checksum!r}")
     if not (0 <= last < _IDS and -1 <= previous < _IDS and -_CHECKSUMS <= checksum < _CHECKSUMS):
         raise FrameError(f"sequence ids out of range: {last}, {previous}, {checksum}")
     bids, asks = levels(row["bids"]), levels(row["asks"])

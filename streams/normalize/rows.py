@@ -49,10 +49,10 @@ def _reason(error: Exception) -> str:
     if isinstance(error, IndexError):
         return "malformed: a level or list is too short"
     if isinstance(error, TypeError | AttributeError):
-        return "malformed: a value of a wrong type"
+        return "malformed: a value of the wrong type"
     if isinstance(error, ArithmeticError):
         return "malformed: a number out of range"
-    return "malformed: a list of another length" if "to unpack" in str(error) else "malformed: not a number"
+    return "malformed: a list of the wrong length" if "to unpack" in str(error) else "malformed: not a number"
 
 
 def read_rows(
@@ -86,7 +86,7 @@ def _one_by_one(
             if rejected <= _MOST:
                 events.append(Rejected(f"row {number} of {len(rows)}: {reason_of(error)}", bytes(text)))
     if rejected > _MOST:
-        events.append(Rejected(f"{rejected - _MOST} more of {len(rows)} rows", b""))
+        events.append(Rejected(f"{rejected - _MOST} more of {len(rows)} rows rejected", b""))
     return events
 
 

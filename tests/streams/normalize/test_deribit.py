@@ -158,8 +158,8 @@ RUBBISH: list[tuple[str, bytes, str]] = [
     ("level as text", frames.book(2, '["new"]'), "unknown book action"),
     ("id as text", frames.book(2).replace(b":2,", b':"2",'), "not an id"),
     ("id beyond 64 bits", frames.book(1 << 63), "not an id"),
-    ("a change that follows nothing", frames.book(2).replace(b"snapshot", b"change"), "that follows -1"),
-    ("a snapshot that follows", frames.book(2, previous=1).replace(b'"change"', b'"snapshot"'), "that follows 1"),
+    ("a change that follows nothing", frames.book(2).replace(b"snapshot", b"change"), "with previous id -1"),
+    ("a snapshot that follows", frames.book(2, previous=1).replace(b'"change"', b'"snapshot"'), "with previous id 1"),
     ("exponent of a billion", frames.quote("1e999999999", "1", "2", "1"), "out of range"),
 ]
 

@@ -140,7 +140,7 @@ RUBBISH: list[tuple[str, bytes, Instrument, str]] = [
     ("truncated", frames.spot_bbo()[:-9], SPOT, "not JSON"),
     ("still compressed", b"\x1f\x8b\x08\x00", SPOT, "not JSON"),
     ("a number", b"7", SPOT, "malformed"),
-    ("nothing known", b'{"hello":1}', SPOT, "neither data nor an answer"),
+    ("nothing known", b'{"hello":1}', SPOT, "neither data nor a response"),
     ("unknown channel", push(SPOT, "mystery", "{}"), SPOT, "unknown channel"),
     ("levels of no number", push(SPOT, "mbp.many", "{}"), SPOT, "unknown channel"),
     ("unknown notification", b'{"op":"notify","topic":"public.BTC-USDT.mystery"}', LINEAR, "unknown channel"),

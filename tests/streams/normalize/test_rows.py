@@ -101,7 +101,7 @@ def test_dead_letters_of_a_frame_are_bounded() -> None:
     """A frame of thousands of bad rows is reported by a hundred of them and by the number of the others."""
     found, _ = letters(okx_trades({}, *[{"px": "-1"}] * 3000), frames.OKX_SPOT)
     assert len(found) == 101
-    assert found[-1]["reason"] == "2900 more of 3001 rows"
+    assert found[-1]["reason"] == "2900 more of 3001 rows rejected"
 
 
 def test_a_frame_without_a_good_row_is_one_dead_letter() -> None:
