@@ -15,15 +15,14 @@ from streams.normalize.amounts import base_levels
 from streams.normalize.book_sides import decoded_sides, levels, number_levels, numeric_levels, quote_of
 from streams.normalize.messages import BookMessage, CheckedLevels, Ignored, Quote, Trade, UsedUp
 from streams.normalize.numbers import exact
-from tests.frames import binance as frames
-from tests.frames.binance import OKX_INVERSE, OKX_SPOT, OKX_SWAP, SPOT, USDM, dumps
+from tests.frames import binance, dumps, okx
 
 NOW = 1_790_000_000_000_001  # µs of receipt
 
 
 def test_binance_spot_trade() -> None:
     """`m` true means that the taker sold; times become microseconds."""
-    [trade] = parse(frames.spot_trade(), SPOT, NOW)
+    [trade] = parse(binance.trade(), binance.SPOT, NOW)
     assert trade == Trade(
         1790000000122000, "5100000001", "86750.01000000", "0.00150000", "sell", "normal", "", 5100000001, 5100000001
     )
@@ -31,7 +30,7 @@ def test_binance_spot_trade() -> None:
 
 def test_binance_microsecond_option() -> None:
     """Timestamps in microseconds stay what they are."""
-    [trade] = parse(frames.spot_trade(T=1790000000122333, m=False), SPOT, NOW)
+    [trade] = parse(binance.trade(T=1790000000122333, m=False), binance.SPOT, NOW)
     assert isinstance(trade, Trade)
     assert (trade.timestamp, trade.side) == (1790000000122333, "buy")
 
@@ -39,7 +38,7 @@ def test_binance_microsecond_option() -> None:
 def test_binance_bare_frame() -> None:
     """Frames of a single-stream socket have no wrapper."""
     body = {"u": 70000000161, "s": "BTCUSDT", "b": "86750.00", "B": "1.2", "a": "86750.02", "A": "0.7"}
-    [quote] = parse(dumps(body), SPOT, NOW)
+    [quote] = parse(dumps(body), binance.SPOT, NOW)
     assert quote == quote_of(NOW, 70000000161, levels([["86750.00", "1.2"]]), levels([["86750.02", "0.7"]]))
 
 
@@ -47,14 +46,14 @@ def test_binance_usdm_quote_has_its_own_time() -> None:
     """The futures' BBO carries the matching time."""
     body = {"e": "bookTicker", "u": 9, "E": 1790000000152, "T": 1790000000150, "s": "BTCUSDT", "ps": "BTCUSDT",
             "b": "86751.00", "B": "3.200", "a": "86751.20", "A": "1.750", "st": 1}  # fmt: skip
-    [quote] = parse(dumps({"stream": "btcusdt@bookTicker", "data": body}), USDM, NOW)
+    [quote] = parse(dumps({"stream": "btcusdt@bookTicker", "data": body}), binance.USDM, NOW)
     assert isinstance(quote, Quote)
     assert quote.timestamp == 1790000000150000
 
 
 def test_binance_empty_side() -> None:
     """A side without orders is sent as zeros."""
-    [quote] = parse(frames.spot_quote(5, "0.00", "0.00", "10", "1"), SPOT, NOW)
+    [quote] = parse(binance.quote(5, "0.00", "0.00", "10", "1"), binance.SPOT, NOW)
     assert isinstance(quote, Quote)
     assert (quote.bids, quote.asks) == ([], [b'10","1'])
 
@@ -62,37 +61,37 @@ def test_binance_empty_side() -> None:
 def test_binance_depth() -> None:
     """Ids and levels of both markets' diff books."""
     side = [["86750.00", "0.000"]]
-    assert parse(frames.spot_depth(5, 9, side, []), SPOT, NOW) == [
+    assert parse(binance.depth(5, 9, side, []), binance.SPOT, NOW) == [
         BookMessage("update", 1790000000200000, 5, 9, -1, levels(side), levels([]))
     ]
-    assert parse(frames.usdm_depth(5, 9, 3, [], side), USDM, NOW) == [
+    assert parse(binance.usdm_depth(5, 9, 3, [], side), binance.USDM, NOW) == [
         BookMessage("update", 1790000000148000, 5, 9, 3, levels([]), levels(side))
     ]
 
 
 def test_binance_snapshot() -> None:
     """A REST snapshot is a seed; spot's has no time."""
-    [seed] = parse(frames.spot_snapshot(7, [["10", "1"]], [["11", "1"]]), SPOT, NOW)
+    [seed] = parse(binance.snapshot(7, [["10", "1"]], [["11", "1"]]), binance.SPOT, NOW)
     assert seed == BookMessage("seed", NOW, 7, 7, -1, levels([["10", "1"]]), levels([["11", "1"]]))
 
 
 def test_binance_placeholder_trade_is_ignored() -> None:
     """`X: NA` marks an id that was used up without a trade."""
-    assert parse(frames.spot_trade(X="NA", p="0", q="0"), SPOT, NOW) == [UsedUp(5100000001)]
+    assert parse(binance.trade(X="NA", p="0", q="0"), binance.SPOT, NOW) == [UsedUp(5100000001)]
 
 
 def test_binance_insurance_trade_is_marked() -> None:
     """Insurance-fund trades are kept apart."""
-    [trade] = parse(frames.spot_trade(X="INSURANCE_FUND"), SPOT, NOW)
+    [trade] = parse(binance.trade(X="INSURANCE_FUND"), binance.SPOT, NOW)
     assert isinstance(trade, Trade)
     assert trade.kind == "insurance_fund"
 
 
 def test_okx_trades_become_base_units() -> None:
     """Contracts times contract value; inverse divided by the price."""
-    [spot] = parse(frames.okx_trade(), OKX_SPOT, NOW)
-    [swap] = parse(frames.okx_trade(OKX_SWAP), OKX_SWAP, NOW)
-    [inverse] = parse(frames.okx_trade(OKX_INVERSE, px="50000"), OKX_INVERSE, NOW)
+    [spot] = parse(okx.trade(), okx.SPOT, NOW)
+    [swap] = parse(okx.trade(okx.SWAP), okx.SWAP, NOW)
+    [inverse] = parse(okx.trade(okx.INVERSE, px="50000"), okx.INVERSE, NOW)
     trades = [trade for trade in (spot, swap, inverse) if isinstance(trade, Trade)]
     assert [trade.amount for trade in trades] == ["12", "0.12", "0.024"]
     assert [trade.exchange_amount for trade in trades] == ["12", "12", "12"]
@@ -100,23 +99,23 @@ def test_okx_trades_become_base_units() -> None:
 
 def test_okx_book() -> None:
     """Levels keep the exchange's units until they are published."""
-    [depth] = parse(frames.okx_book(10, 15, [["10", "3"]], [], instrument=OKX_SWAP), OKX_SWAP, NOW)
+    [depth] = parse(okx.book(10, 15, [["10", "3"]], [], instrument=okx.SWAP), okx.SWAP, NOW)
     assert isinstance(depth, BookMessage)
     assert (depth.kind, depth.last, depth.previous) == ("update", 15, 10)
     assert depth.bids == CheckedLevels([b'10","3'], [(10.0, 3.0)])
-    assert base_levels(OKX_SWAP, depth.bids.levels) == [b'10","0.03']
+    assert base_levels(okx.SWAP, depth.bids.levels) == [b'10","0.03']
 
 
 def test_okx_bbo() -> None:
     """The BBO has the book's sequence."""
-    [quote] = parse(frames.okx_bbo(15, "10", "1", "11", "2"), OKX_SPOT, NOW)
+    [quote] = parse(okx.bbo(15, "10", "1", "11", "2"), okx.SPOT, NOW)
     assert isinstance(quote, Quote)
     assert (quote.sequence, quote.timestamp) == (15, 1790000000201000)
 
 
 def test_exponents_are_written_out() -> None:
     """Prices stay plain decimal strings whatever notation the exchange chose."""
-    [depth] = parse(frames.spot_depth(1, 1, [["2.2e3", "1E-5"]], []), SPOT, NOW)
+    [depth] = parse(binance.depth(1, 1, [["2.2e3", "1E-5"]], []), binance.SPOT, NOW)
     assert isinstance(depth, BookMessage)
     assert depth.bids == CheckedLevels([b'2200","0.00001'], [(2200.0, 0.00001)])
 
@@ -124,20 +123,20 @@ def test_exponents_are_written_out() -> None:
 @pytest.mark.parametrize(
     ("frame", "instrument"),
     [
-        (dumps({"result": None, "id": 1}), SPOT),
-        (dumps({"stream": "btcusdt@kline_1m", "data": {"e": "kline", "s": "BTCUSDT"}}), SPOT),
-        (dumps({"stream": "!miniTicker@arr", "data": [{"e": "24hrMiniTicker"}]}), SPOT),
-        (dumps({"e": "serverShutdown", "E": 1790000000123}), SPOT),
-        (dumps({"stream": "!bookTicker", "data": {"u": 1, "s": "BTCUSDT", "b": "1", "B": "1"}}), SPOT),
-        (dumps({"stream": "btcusdt@depth5@100ms", "data": {"e": "depthUpdate", "s": "BTCUSDT"}}), USDM),
-        (dumps({"stream": "btcusdt@rpiDepth@500ms", "data": {"e": "depthUpdate", "s": "BTCUSDT"}}), USDM),
-        (dumps({"e": "indexPriceUpdate", "i": "BTCUSD"}), USDM),
-        (dumps({"code": -1121, "msg": "Invalid symbol."}), SPOT),
-        (dumps({"timezone": "UTC", "serverTime": 1790000000123, "symbols": []}), SPOT),
-        (dumps({"event": "subscribe", "arg": {"channel": "books", "instId": "BTC-USDT"}}), OKX_SPOT),
-        (dumps({"op": "subscribe", "args": []}), OKX_SPOT),
-        (frames.okx("tickers", [{}]), OKX_SPOT),
-        (frames.okx("candle1m", [{}]), OKX_SPOT),
+        (dumps({"result": None, "id": 1}), binance.SPOT),
+        (dumps({"stream": "btcusdt@kline_1m", "data": {"e": "kline", "s": "BTCUSDT"}}), binance.SPOT),
+        (dumps({"stream": "!miniTicker@arr", "data": [{"e": "24hrMiniTicker"}]}), binance.SPOT),
+        (dumps({"e": "serverShutdown", "E": 1790000000123}), binance.SPOT),
+        (dumps({"stream": "!bookTicker", "data": {"u": 1, "s": "BTCUSDT", "b": "1", "B": "1"}}), binance.SPOT),
+        (dumps({"stream": "btcusdt@depth5@100ms", "data": {"e": "depthUpdate", "s": "BTCUSDT"}}), binance.USDM),
+        (dumps({"stream": "btcusdt@rpiDepth@500ms", "data": {"e": "depthUpdate", "s": "BTCUSDT"}}), binance.USDM),
+        (dumps({"e": "indexPriceUpdate", "i": "BTCUSD"}), binance.USDM),
+        (dumps({"code": -1121, "msg": "Invalid symbol."}), binance.SPOT),
+        (dumps({"timezone": "UTC", "serverTime": 1790000000123, "symbols": []}), binance.SPOT),
+        (dumps({"event": "subscribe", "arg": {"channel": "books", "instId": "BTC-USDT"}}), okx.SPOT),
+        (dumps({"op": "subscribe", "args": []}), okx.SPOT),
+        (okx.push("tickers", [{}]), okx.SPOT),
+        (okx.push("candle1m", [{}]), okx.SPOT),
     ],
 )
 def test_recognised_and_unsupported(frame: bytes, instrument: Instrument) -> None:
@@ -147,35 +146,35 @@ def test_recognised_and_unsupported(frame: bytes, instrument: Instrument) -> Non
 
 
 RUBBISH: list[tuple[str, bytes, Instrument, str]] = [
-    ("truncated", frames.spot_trade()[:-9], SPOT, "not JSON"),
-    ("invalid UTF-8", b'{"e":"trade","s":"\xff\xfe"}', SPOT, "not JSON"),
-    ("NaN literal", b'{"e":"trade","p":NaN}', SPOT, "not JSON"),
-    ("empty array", b"[]", SPOT, "array"),
-    ("a number", b"7", SPOT, "malformed"),
-    ("unknown channel", dumps({"e": "mystery", "s": "BTCUSDT"}), SPOT, "unknown channel"),
-    ("other symbol", frames.spot_trade(s="ETHUSDT"), SPOT, "ETHUSDT"),
-    ("price as a number", frames.spot_trade(p=86750.01), SPOT, "Expected `str`"),
-    ("NaN price", frames.spot_trade(p="NaN"), SPOT, "not a price"),
-    ("negative amount", frames.spot_trade(q="-1"), SPOT, "not a price"),
-    ("zero amount", frames.spot_trade(q="0.0"), SPOT, "not above zero"),
-    ("maker flag as text", frames.spot_trade(m="true"), SPOT, "Expected `bool`"),
-    ("time as text", frames.spot_trade(T="now"), SPOT, "Expected `int`"),
-    ("time in seconds", frames.spot_trade(T=1790000000), SPOT, "timestamp"),
-    ("negative level", frames.spot_depth(1, 2, [["10", "-1"]], []), SPOT, "not a price"),
-    ("NaN level", frames.spot_depth(1, 2, [["NaN", "1"]], []), SPOT, "not"),
-    ("level of zero price", frames.spot_depth(1, 2, [["0", "1"]], []), SPOT, "not above zero"),
-    ("level as text", frames.spot_depth(1, 2, ["12"], []), SPOT, "not a level"),  # type: ignore[list-item]
-    ("two points", frames.spot_depth(1, 2, [["1.2.3", "1"]], []), SPOT, "malformed"),
-    ("out of range", frames.spot_depth(1, 2, [["9" * 30, "1"]], []), SPOT, "out of range"),
-    ("ids as text", frames.spot_depth("1", 2, [], []), SPOT, "Expected `int`"),  # type: ignore[arg-type]
-    ("no data", frames.okx("trades", []), OKX_SPOT, "without data"),
-    ("unknown okx channel", frames.okx("mystery", [{}]), OKX_SPOT, "unknown channel"),
-    ("okx side", frames.okx_trade(side="up"), OKX_SPOT, "not a side"),
-    ("okx price", frames.okx_trade(px="-1"), OKX_SPOT, "not a price"),
-    ("okx action", frames.okx_book(1, 2, [], [], action="replace"), OKX_SPOT, "unknown book action"),
-    ("okx v3", dumps({"table": "spot/trade", "data": []}), OKX_SPOT, "v3 protocol"),
-    ("exponent of a billion", frames.okx_trade(px="1e999999999"), OKX_SPOT, "out of range"),
-    ("okx without arg", dumps({"data": []}), OKX_SPOT, "missing field 'arg'"),
+    ("truncated", binance.trade()[:-9], binance.SPOT, "not JSON"),
+    ("invalid UTF-8", b'{"e":"trade","s":"\xff\xfe"}', binance.SPOT, "not JSON"),
+    ("NaN literal", b'{"e":"trade","p":NaN}', binance.SPOT, "not JSON"),
+    ("empty array", b"[]", binance.SPOT, "array"),
+    ("a number", b"7", binance.SPOT, "malformed"),
+    ("unknown channel", dumps({"e": "mystery", "s": "BTCUSDT"}), binance.SPOT, "unknown channel"),
+    ("other symbol", binance.trade(s="ETHUSDT"), binance.SPOT, "ETHUSDT"),
+    ("price as a number", binance.trade(p=86750.01), binance.SPOT, "Expected `str`"),
+    ("NaN price", binance.trade(p="NaN"), binance.SPOT, "not a price"),
+    ("negative amount", binance.trade(q="-1"), binance.SPOT, "not a price"),
+    ("zero amount", binance.trade(q="0.0"), binance.SPOT, "not above zero"),
+    ("maker flag as text", binance.trade(m="true"), binance.SPOT, "Expected `bool`"),
+    ("time as text", binance.trade(T="now"), binance.SPOT, "Expected `int`"),
+    ("time in seconds", binance.trade(T=1790000000), binance.SPOT, "timestamp"),
+    ("negative level", binance.depth(1, 2, [["10", "-1"]], []), binance.SPOT, "not a price"),
+    ("NaN level", binance.depth(1, 2, [["NaN", "1"]], []), binance.SPOT, "not"),
+    ("level of zero price", binance.depth(1, 2, [["0", "1"]], []), binance.SPOT, "not above zero"),
+    ("level as text", binance.depth(1, 2, ["12"], []), binance.SPOT, "not a level"),  # type: ignore[list-item]
+    ("two points", binance.depth(1, 2, [["1.2.3", "1"]], []), binance.SPOT, "malformed"),
+    ("out of range", binance.depth(1, 2, [["9" * 30, "1"]], []), binance.SPOT, "out of range"),
+    ("ids as text", binance.depth("1", 2, [], []), binance.SPOT, "Expected `int`"),  # type: ignore[arg-type]
+    ("no data", okx.push("trades", []), okx.SPOT, "without data"),
+    ("unknown okx channel", okx.push("mystery", [{}]), okx.SPOT, "unknown channel"),
+    ("okx side", okx.trade(side="up"), okx.SPOT, "not a side"),
+    ("okx price", okx.trade(px="-1"), okx.SPOT, "not a price"),
+    ("okx action", okx.book(1, 2, [], [], action="replace"), okx.SPOT, "unknown book action"),
+    ("okx v3", dumps({"table": "spot/trade", "data": []}), okx.SPOT, "v3 protocol"),
+    ("exponent of a billion", okx.trade(px="1e999999999"), okx.SPOT, "out of range"),
+    ("okx without arg", dumps({"data": []}), okx.SPOT, "missing field 'arg'"),
 ]  # fmt: skip
 
 
@@ -207,7 +206,7 @@ anything = st.recursive(
 @given(anything)
 def test_no_json_stops_a_partition(body: Any) -> None:
     """Whatever JSON comes, it is events or a `FrameError`, never another exception."""
-    for instrument in (SPOT, OKX_SPOT):
+    for instrument in (binance.SPOT, okx.SPOT):
         try:
             parse(dumps(body), instrument, NOW)
         except FrameError:
@@ -218,7 +217,7 @@ def test_no_json_stops_a_partition(body: Any) -> None:
 def test_no_bytes_stop_a_partition(frame: bytes) -> None:
     """Whatever bytes come, likewise."""
     try:
-        parse(frame, SPOT, NOW)
+        parse(frame, binance.SPOT, NOW)
     except FrameError:
         return
 
@@ -276,22 +275,32 @@ def test_numbers_are_the_same_cut_or_not(side: list[str]) -> None:
 
 
 UNREPRESENTABLE: list[tuple[str, bytes, Instrument, str]] = [
-    ("too many places", frames.spot_trade(p="1." + "1" * 19), SPOT, "more than 18 decimal places"),
-    ("too small a price", frames.okx_trade(OKX_INVERSE, px="1e-40", sz="1e17"), OKX_INVERSE, "out of range"),
-    ("too large an amount", frames.okx_trade(OKX_INVERSE, px="1e-10", sz="1e17"), OKX_INVERSE, "out of range"),
-    ("a level of them", frames.spot_depth(1, 2, [["10", "1"]], [["11", "0." + "1" * 19]]), SPOT, "18 decimal places"),
-    ("among many", frames.spot_depth(1, 2, [["10.5", "0.25"]] * 99 + [["10.6", "1." + "7" * 20]], []), SPOT, "18 dec"),
-    ("a quote of them", frames.spot_quote(1, "10", "1." + "1" * 19, "11", "1"), SPOT, "18 decimal places"),
-    ("an okx level", frames.okx_book(1, 2, [["1." + "1" * 19, "1"]], []), OKX_SPOT, "18 decimal places"),
-    ("a tiny seed", frames.spot_snapshot(1, [["1e-40", "1"]], []), SPOT, "out of range"),
-    ("base units", frames.okx_book(1, 2, [["1e-10", "1e17"]], [], instrument=OKX_INVERSE), OKX_INVERSE, "out of range"),
-    ("beyond 2299", frames.spot_trade(T=10_413_792_000_000), SPOT, "not a timestamp"),
-    ("sequence of 70 bits", frames.okx_book(1, 1 << 63, [], []), OKX_SPOT, "sequence ids out of range"),
-    ("previous id of 64 bits", frames.usdm_depth(1, 2, 1 << 63, [], []), USDM, "malformed: Expected `int` <="),
-    ("a kind of a megabyte", frames.spot_trade(X="X" * 1_000_000), SPOT, "not a trade kind"),
-    ("an id of a megabyte", frames.okx_trade(tradeId="9" * 1_000_000), OKX_SPOT, "not a trade id"),
-    ("an id with a newline", frames.okx_trade(tradeId="1\n2"), OKX_SPOT, "not a trade id"),
-    ("a name of a megabyte", frames.spot_trade(s="S" * 1_000_000), SPOT, "frame for 'SSS"),
+    ("too many places", binance.trade(p="1." + "1" * 19), binance.SPOT, "more than 18 decimal places"),
+    ("too small a price", okx.trade(okx.INVERSE, px="1e-40", sz="1e17"), okx.INVERSE, "out of range"),
+    ("too large an amount", okx.trade(okx.INVERSE, px="1e-10", sz="1e17"), okx.INVERSE, "out of range"),
+    (
+        "a level of them",
+        binance.depth(1, 2, [["10", "1"]], [["11", "0." + "1" * 19]]),
+        binance.SPOT,
+        "18 decimal places",
+    ),
+    (
+        "among many",
+        binance.depth(1, 2, [["10.5", "0.25"]] * 99 + [["10.6", "1." + "7" * 20]], []),
+        binance.SPOT,
+        "18 dec",
+    ),
+    ("a quote of them", binance.quote(1, "10", "1." + "1" * 19, "11", "1"), binance.SPOT, "18 decimal places"),
+    ("an okx level", okx.book(1, 2, [["1." + "1" * 19, "1"]], []), okx.SPOT, "18 decimal places"),
+    ("a tiny seed", binance.snapshot(1, [["1e-40", "1"]], []), binance.SPOT, "out of range"),
+    ("base units", okx.book(1, 2, [["1e-10", "1e17"]], [], instrument=okx.INVERSE), okx.INVERSE, "out of range"),
+    ("beyond 2299", binance.trade(T=10_413_792_000_000), binance.SPOT, "not a timestamp"),
+    ("sequence of 70 bits", okx.book(1, 1 << 63, [], []), okx.SPOT, "sequence ids out of range"),
+    ("previous id of 64 bits", binance.usdm_depth(1, 2, 1 << 63, [], []), binance.USDM, "malformed: Expected `int` <="),
+    ("a kind of a megabyte", binance.trade(X="X" * 1_000_000), binance.SPOT, "not a trade kind"),
+    ("an id of a megabyte", okx.trade(tradeId="9" * 1_000_000), okx.SPOT, "not a trade id"),
+    ("an id with a newline", okx.trade(tradeId="1\n2"), okx.SPOT, "not a trade id"),
+    ("a name of a megabyte", binance.trade(s="S" * 1_000_000), binance.SPOT, "frame for 'SSS"),
 ]
 
 
@@ -308,10 +317,10 @@ def test_what_no_column_holds_is_refused(frame: bytes, instrument: Instrument, r
 def test_the_largest_numbers() -> None:
     """20 digits before the point, 18 behind it, and zeros beyond them, are taken."""
     large, small = "9" * 19 + "." + "1" * 18, "0.000000000000000001"
-    [trade] = parse(frames.spot_trade(p=small + "000", q="0" * 30 + large), SPOT, NOW)
+    [trade] = parse(binance.trade(p=small + "000", q="0" * 30 + large), binance.SPOT, NOW)
     assert isinstance(trade, Trade)
     assert (trade.price, trade.amount) == (small, large)
-    [depth] = parse(frames.spot_depth(1, 2, [[small, large]] * 400, [["1e-18", "1E19"]]), SPOT, NOW)
+    [depth] = parse(binance.depth(1, 2, [[small, large]] * 400, [["1e-18", "1E19"]]), binance.SPOT, NOW)
     assert isinstance(depth, BookMessage)
     assert depth.bids.levels == [f'{small}","{large}'.encode()] * 400
     assert depth.asks.levels == [b'0.000000000000000001","10000000000000000000']
@@ -319,32 +328,32 @@ def test_the_largest_numbers() -> None:
 
 def test_what_is_there_does_not_become_nothing() -> None:
     """An amount below the last place of a column is published as that place: zero would delete the level."""
-    assert base_levels(OKX_INVERSE, [b'90000000000000000000","0.001']) == [
+    assert base_levels(okx.INVERSE, [b'90000000000000000000","0.001']) == [
         b'90000000000000000000","0.000000000000000001'
     ]
-    assert base_levels(OKX_INVERSE, [b'90000","0']) == [b'90000","0']
+    assert base_levels(okx.INVERSE, [b'90000","0']) == [b'90000","0']
 
 
 @pytest.mark.parametrize("size", ["", "0", "-1", "NaN", "1e400", "many"])
 def test_an_unknown_contract_size(size: str) -> None:
     """Nothing is computed with a contract size that is none."""
-    instrument = OKX_SWAP.model_copy(update={"contract_size": size})
+    instrument = okx.SWAP.model_copy(update={"contract_size": size})
     with pytest.raises(FrameError, match="contract size is unknown"):
-        parse(frames.okx_trade(instrument), instrument, NOW)
+        parse(okx.trade(instrument), instrument, NOW)
     with pytest.raises(FrameError, match="contract size is unknown"):
-        parse(frames.okx_book(1, 2, [["10", "1"]], [], instrument=instrument), instrument, NOW)
+        parse(okx.book(1, 2, [["10", "1"]], [], instrument=instrument), instrument, NOW)
 
 
 @pytest.mark.parametrize(
     ("frame", "instrument"),
     [
-        (dumps([{"e": "24hrTicker", "s": "BTCUSDT"}, {"e": "24hrTicker", "s": "ETHUSDT"}]), SPOT),
-        (dumps({"stream": "!forceOrder@arr", "data": {"e": "forceOrder", "o": {"s": "BTCUSDT"}}}), USDM),
-        (dumps({"stream": "!contractInfo", "data": {"e": "contractInfo", "s": "BTCUSDT"}}), USDM),
-        (dumps({"e": "markPrice_kline", "ps": "BTCUSD"}), USDM),
-        (dumps({"arg": {"channel": "sprd-bbo-tbt", "sprdId": "BTC-USDT_BTC-USDT-SWAP"}, "data": [{}]}), OKX_SPOT),
-        (dumps({"arg": {"channel": "option-trades", "instFamily": "BTC-USD"}, "data": [{}]}), OKX_SPOT),
-        (dumps({"arg": {"channel": "adl-warning", "instType": "SWAP"}, "data": [{}]}), OKX_SPOT),
+        (dumps([{"e": "24hrTicker", "s": "BTCUSDT"}, {"e": "24hrTicker", "s": "ETHUSDT"}]), binance.SPOT),
+        (dumps({"stream": "!forceOrder@arr", "data": {"e": "forceOrder", "o": {"s": "BTCUSDT"}}}), binance.USDM),
+        (dumps({"stream": "!contractInfo", "data": {"e": "contractInfo", "s": "BTCUSDT"}}), binance.USDM),
+        (dumps({"e": "markPrice_kline", "ps": "BTCUSD"}), binance.USDM),
+        (dumps({"arg": {"channel": "sprd-bbo-tbt", "sprdId": "BTC-USDT_BTC-USDT-SWAP"}, "data": [{}]}), okx.SPOT),
+        (dumps({"arg": {"channel": "option-trades", "instFamily": "BTC-USD"}, "data": [{}]}), okx.SPOT),
+        (dumps({"arg": {"channel": "adl-warning", "instType": "SWAP"}, "data": [{}]}), okx.SPOT),
     ],
 )
 def test_channels_that_nobody_supports(frame: bytes, instrument: Instrument) -> None:
@@ -356,16 +365,16 @@ def test_channels_that_nobody_supports(frame: bytes, instrument: Instrument) -> 
 @pytest.mark.parametrize(
     ("frame", "instrument", "reason"),
     [
-        (dumps({"arg": {"channel": "mystery", "instType": "SWAP"}, "data": []}), OKX_SPOT, "unknown channel: 'myst"),
-        (dumps({"arg": {"channel": "mystery"}}), OKX_SPOT, "unknown channel: 'mystery'"),
-        (dumps({"stream": "btcusdt@mystery", "data": {"x": 1}}), SPOT, "unknown channel: 'btcusdt@mystery'"),
-        (dumps({"hello": 1}), SPOT, "neither data nor a response"),
-        (dumps({"stream": "btcusdt@trade"}), SPOT, "missing field 'data'"),
-        (dumps({"stream": "btcusdt@mystery"}), SPOT, "missing field 'data'"),
-        (frames.okx("books", [{"bids": []}], action="update"), OKX_SPOT, "missing field 'asks'"),
-        (frames.okx("books", [{"bids": [["1"]], "asks": []}], action="update"), OKX_SPOT, "malformed: a level"),
-        (dumps({"arg": 7, "data": []}), OKX_SPOT, "malformed: a value of the wrong type"),
-        (b'{"a":' * 200_000, OKX_SPOT, "not JSON"),
+        (dumps({"arg": {"channel": "mystery", "instType": "SWAP"}, "data": []}), okx.SPOT, "unknown channel: 'myst"),
+        (dumps({"arg": {"channel": "mystery"}}), okx.SPOT, "unknown channel: 'mystery'"),
+        (dumps({"stream": "btcusdt@mystery", "data": {"x": 1}}), binance.SPOT, "unknown channel: 'btcusdt@mystery'"),
+        (dumps({"hello": 1}), binance.SPOT, "neither data nor a response"),
+        (dumps({"stream": "btcusdt@trade"}), binance.SPOT, "missing field 'data'"),
+        (dumps({"stream": "btcusdt@mystery"}), binance.SPOT, "missing field 'data'"),
+        (okx.push("books", [{"bids": []}], action="update"), okx.SPOT, "missing field 'asks'"),
+        (okx.push("books", [{"bids": [["1"]], "asks": []}], action="update"), okx.SPOT, "malformed: a level"),
+        (dumps({"arg": 7, "data": []}), okx.SPOT, "malformed: a value of the wrong type"),
+        (b'{"a":' * 200_000, okx.SPOT, "not JSON"),
     ],
 )  # fmt: skip
 def test_reasons_are_words(frame: bytes, instrument: Instrument, reason: str) -> None:
