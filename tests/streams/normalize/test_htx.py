@@ -1,4 +1,4 @@
-"""HTX's payloads to normalized events, exact to the digit, and everything that is none to a reason."""
+"""HTX's payloads are parsed to messages, exact to the digit, and everything else to a reason."""
 
 from decimal import Decimal
 from typing import Any
@@ -16,13 +16,13 @@ from streams.normalize.book_sides import levels, quote_of
 from streams.normalize.messages import BookMessage, Ignored, Quote, Trade
 from tests.frames import MS, dumps, htx
 from tests.frames.htx import LINEAR, SPOT, push
-from tests.streams.normalize.test_normalize import anything
+from tests.streams.normalize.strategies import anything
 
 NOW = 1_790_000_000_000_001  # µs of receipt
 
 
 def test_spot_trades() -> None:
-    """Several in a frame; the key is `tradeId`, for `id` is beyond 64 bits and comes rounded."""
+    """A frame has several. The key is `tradeId`, as `id` has more than 64 bits and arrives rounded."""
     first, second = parse(
         htx.trades(SPOT, htx.spot_row(), htx.spot_row(tradeId="104400550012", direction='"sell"')), SPOT, NOW
     )
@@ -31,13 +31,13 @@ def test_spot_trades() -> None:
 
 
 def test_linear_trades() -> None:
-    """Amounts are contracts: coins in the event, the contracts beside them."""
+    """Amounts are contracts: they become coins, and the contracts are kept as well."""
     [trade] = parse(htx.trades(LINEAR, htx.linear_row()), LINEAR, NOW)
     assert trade == Trade((MS + 335) * 1000, "5007009000001", "86750.3", "0.002", "buy", "normal", "2")
 
 
 def test_spot_book() -> None:
-    """Each update names what it follows; levels 5 and 20 leave out the side that did not change."""
+    """Each update names the id that it follows. With 5 or 20 levels, a side that did not change is omitted."""
     [update] = parse(htx.mbp(12, 11, asks="[[86751.1,0.75],[86752,0]]"), SPOT, NOW)
     assert update == BookMessage(
         "update", (MS + 2) * 1000, 12, 12, 11, levels([]), levels([["86751.1", "0.75"], ["86752", "0"]])
@@ -47,7 +47,7 @@ def test_spot_book() -> None:
 
 
 def test_spot_snapshot() -> None:
-    """The answer to a pull, to be aligned with the stream by its id; an empty one is asked for again."""
+    """The response to a request is a seed, to be aligned with the stream by its id. An empty one is ignored."""
     [snapshot] = parse(htx.mbp_snapshot('{"seqNum":12,"bids":[[86750.5,1.0]],"asks":[[86751.1,0.75]]}'), SPOT, NOW)
     assert snapshot == BookMessage(
         "seed", MS * 1000, 12, 12, -1, levels([["86750.5", "1.0"]]), levels([["86751.1", "0.75"]])
@@ -56,7 +56,7 @@ def test_spot_snapshot() -> None:
 
 
 def test_linear_book() -> None:
-    """The stream brings the snapshot itself; versions count up by one. Sides may be null."""
+    """Snapshots are part of the stream, and versions are consecutive. Sides may be null."""
     [snapshot] = parse(htx.high_frequency("snapshot", 100, "[[86750.9,12]]", "null"), LINEAR, NOW)
     assert snapshot == BookMessage("snapshot", MS * 1000, 100, 100, -1, levels([["86750.9", "12"]]), levels([]))
     [update] = parse(htx.high_frequency("update", 101, "[[86750.9,0]]"), LINEAR, NOW)
@@ -65,14 +65,14 @@ def test_linear_book() -> None:
 
 @pytest.mark.parametrize("step", [0, 6])
 def test_whole_books(step: int) -> None:
-    """Unmerged steps show the book's own prices, exponents written out."""
+    """Unmerged steps have the book's own prices; exponents are written out."""
     [book] = parse(htx.depth_step(SPOT, step, "[[9.121E-7,92730.24]]", "[[9.2E-7,66053]]"), SPOT, NOW)
     assert astuple(book)[:5] == ("snapshot", MS * 1000, 99, 99, -1)
     assert astuple(book)[5:7] == (levels([["0.0000009121", "92730.24"]]), levels([["0.00000092", "66053"]]))
 
 
 def test_quotes() -> None:
-    """Spot counts its quotes by themselves; either side may be missing."""
+    """Spot numbers its quotes separately from its books. Either side may be missing."""
     assert parse(htx.spot_bbo(), SPOT, NOW) == [
         quote_of(MS * 1000, 0, levels([["86751.01", "1.1"]]), levels([["86751.02", "0.42"]]))
     ]
@@ -89,20 +89,20 @@ def test_quotes() -> None:
 
 
 def test_case_of_swaps() -> None:
-    """Swaps are named as the client wrote them, or in upper case."""
+    """Swaps are named in the case that the client used to subscribe, or in upper case."""
     [quote] = parse(htx.linear_bbo().replace(b"BTC-USDT", b"btc-usdt"), LINEAR, NOW)
     assert isinstance(quote, Quote)
 
 
 @given(st.decimals("0.00000001", "9999999.99", places=8).filter(bool), st.booleans())
 def test_prices_are_exact(price: Decimal, scientific: bool) -> None:
-    """A JSON number arrives with all its digits, however it is written."""
+    """A JSON number keeps all its digits, whatever its notation."""
     text = f"{price:e}" if scientific else f"{price}"
     [quote] = parse(htx.spot_bbo(bid=text), SPOT, NOW)
     assert isinstance(quote, Quote)
-    held, _ = texts_of(quote.bids[0])
-    assert Decimal(held) == price
-    assert "e" not in held.lower()
+    text, _ = texts_of(quote.bids[0])
+    assert Decimal(text) == price
+    assert "e" not in text.lower()
 
 
 @pytest.mark.parametrize(
@@ -130,26 +130,31 @@ def test_prices_are_exact(price: Decimal, scientific: bool) -> None:
         (b'{"ch":"market.btc3lusdt.nav","ts":1,"tick":{}}', "nav"),
     ],
 )
-def test_recognised_and_unsupported(frame: bytes, name: str) -> None:
-    """Control frames, unsupported channels and answers of REST are named, not called rubbish."""
+def test_recognised_but_unsupported(frame: bytes, name: str) -> None:
+    """Control frames, unsupported channels and REST responses are ignored by name, not rejected as malformed."""
     assert parse(frame, LINEAR if b"BTC-USDT" in frame else SPOT, NOW) == [Ignored(name)]
 
 
-RUBBISH: list[tuple[str, bytes, Instrument, str]] = [
+MALFORMED: list[tuple[str, bytes, Instrument, str]] = [
     ("truncated", htx.spot_bbo()[:-9], SPOT, "not JSON"),
     ("still compressed", b"\x1f\x8b\x08\x00", SPOT, "not JSON"),
     ("a number", b"7", SPOT, "malformed"),
-    ("nothing known", b'{"hello":1}', SPOT, "neither data nor a response"),
+    ("no known field", b'{"hello":1}', SPOT, "neither data nor a response"),
     ("unknown channel", push(SPOT, "mystery", "{}"), SPOT, "unknown channel"),
-    ("levels of no number", push(SPOT, "mbp.many", "{}"), SPOT, "unknown channel"),
+    ("levels not a number", push(SPOT, "mbp.many", "{}"), SPOT, "unknown channel"),
     ("unknown notification", b'{"op":"notify","topic":"public.BTC-USDT.mystery"}', LINEAR, "unknown channel"),
     ("no market", b'{"ch":"shop.btcusdt.bbo","ts":1,"tick":{}}', SPOT, "unknown channel"),
     ("other instrument", htx.spot_bbo(), LINEAR, "frame for 'btcusdt' received on the subscription of 'BTC-USDT'"),
     ("other snapshot", htx.mbp_snapshot('{"seqNum":1}'), LINEAR, "frame for 'btcusdt'"),
     ("no tick", b'{"ch":"market.btcusdt.bbo","ts":1}', SPOT, "missing field 'tick'"),
     ("unknown and without tick", b'{"ch":"market.btcusdt.mystery","ts":1,"data":[]}', SPOT, "unknown channel: 'myst"),
-    ("of all markets", b'{"ch":"market.mystery","ts":1}', SPOT, "'' received|has no|unknown channel|for ''"),
-    ("of an account", b'{"action":"push","ch":"orders#btcusdt","data":{}}', SPOT, "unknown channel: 'orders#btcusdt'"),
+    ("all markets", b'{"ch":"market.mystery","ts":1}', SPOT, "'' received|has no|unknown channel|for ''"),
+    (
+        "account channel",
+        b'{"action":"push","ch":"orders#btcusdt","data":{}}',
+        SPOT,
+        "unknown channel: 'orders#btcusdt'",
+    ),
     ("notification without topic", b'{"op":"notify","data":[]}', SPOT, "unknown channel: None"),
     ("side", htx.trades(SPOT, htx.spot_row(direction='"up"')), SPOT, "not a side"),
     ("rounded id", htx.trades(SPOT, htx.spot_row(tradeId="")), SPOT, "not an id"),
@@ -170,10 +175,10 @@ RUBBISH: list[tuple[str, bytes, Instrument, str]] = [
 
 
 @pytest.mark.parametrize(
-    ("frame", "instrument", "reason"), [case[1:] for case in RUBBISH], ids=[case[0] for case in RUBBISH]
+    ("frame", "instrument", "reason"), [case[1:] for case in MALFORMED], ids=[case[0] for case in MALFORMED]
 )
-def test_rubbish_has_a_reason(frame: bytes, instrument: Instrument, reason: str) -> None:
-    """What cannot be understood says why."""
+def test_malformed_frames_have_a_reason(frame: bytes, instrument: Instrument, reason: str) -> None:
+    """A malformed frame is rejected, with what is wrong with it."""
     with pytest.raises(FrameError, match=reason):
         parse(frame, instrument, NOW)
 
@@ -184,7 +189,7 @@ def test_rubbish_has_a_reason(frame: bytes, instrument: Instrument, reason: str)
     anything,
 )
 def test_no_json_stops_a_partition(channel: str, instrument: Instrument, body: Any) -> None:
-    """Whatever JSON comes, as a frame, as a channel's tick or as a snapshot, it is events or a `FrameError`."""
+    """Any JSON, as a frame, a channel's tick or a snapshot, is parsed to messages or to a `FrameError`."""
     topic = f"market.{instrument.exchange_symbol}.{channel}"
     for frame in (body, {"ch": topic, "ts": MS, "tick": body}, {"rep": topic, "ts": MS, "data": body}):
         try:

@@ -1,4 +1,4 @@
-"""Frames of several rows: a bad row costs only itself, and is reported by itself."""
+"""In a frame of several rows, a malformed row costs only itself and is reported separately."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
+from schemas.errors import FrameError
 from schemas.events import DeadLetter
 from schemas.instruments import Instrument
 from schemas.raw import encode_line
@@ -13,7 +14,7 @@ from schemas.settings import load_settings
 from streams.normalize import parse
 from streams.normalize.messages import Rejected
 from streams.raw_processor import RawProcessor
-from tests.frames import T0, deribit, htx, okx
+from tests.frames import T0, binance, deribit, dumps, htx, okx
 
 NOW = T0 // 1000
 
@@ -67,7 +68,7 @@ GOOD_AND_BAD: list[tuple[str, bytes, Instrument, list[str]]] = [
     ("frame", "instrument", "expected"), [case[1:] for case in GOOD_AND_BAD], ids=[case[0] for case in GOOD_AND_BAD]
 )
 def test_a_bad_row_costs_only_itself(frame: bytes, instrument: Instrument, expected: list[str]) -> None:
-    """The good rows become events in their order; a bad one says which it is, why, and what it was."""
+    """The good rows become messages in order; a bad one is reported with its number, the reason and its bytes."""
     events = parse(frame, instrument, NOW)
     assert [event.reason if isinstance(event, Rejected) else type(event).__name__ for event in events] == expected
     for event in events:
@@ -84,7 +85,7 @@ def letters(frame: bytes, instrument: Instrument) -> tuple[list[dict[str, Any]],
 
 
 def test_the_dead_letter_of_a_row() -> None:
-    """It has the row as it was received, not the whole frame, between the events of the others."""
+    """It has the row as received instead of the whole frame, and comes between the events of the other rows."""
     frame = htx.trades(htx.SPOT, htx.spot_row(), htx.spot_row(price="-1.50"), htx.spot_row(tradeId="9"))
     [letter], topics = letters(frame, htx.SPOT)
     assert topics == ["market.trades", "dead_letters", "market.trades"]
@@ -94,14 +95,35 @@ def test_the_dead_letter_of_a_row() -> None:
 
 
 def test_dead_letters_of_a_frame_are_bounded() -> None:
-    """A frame of thousands of bad rows is reported by a hundred of them and by the number of the others."""
+    """A frame of thousands of bad rows gives a dead letter for each of the first hundred and one for the rest."""
     found, _ = letters(okx_trades({}, *[{"px": "-1"}] * 3000), okx.SPOT)
     assert len(found) == 101
     assert found[-1]["reason"] == "2900 more of 3001 rows rejected"
 
 
 def test_a_frame_without_a_good_row_is_one_dead_letter() -> None:
-    """What ruins every row is the frame's fault."""
+    """If no row is good, the whole frame is malformed."""
     frame = okx_trades(*[{"px": "-1"}] * 3)
     [letter], _ = letters(frame, okx.SPOT)
     assert (letter["reason"], letter["frame"]) == ("not a price or amount: '-1'", frame.decode())
+
+
+@pytest.mark.parametrize(
+    ("frame", "instrument", "reason"),
+    [
+        (dumps({"arg": {"channel": "mystery", "instType": "SWAP"}, "data": []}), okx.SPOT, "unknown channel: 'myst"),
+        (dumps({"arg": {"channel": "mystery"}}), okx.SPOT, "unknown channel: 'mystery'"),
+        (dumps({"stream": "btcusdt@mystery", "data": {"x": 1}}), binance.SPOT, "unknown channel: 'btcusdt@mystery'"),
+        (dumps({"hello": 1}), binance.SPOT, "neither data nor a response"),
+        (dumps({"stream": "btcusdt@trade"}), binance.SPOT, "missing field 'data'"),
+        (dumps({"stream": "btcusdt@mystery"}), binance.SPOT, "missing field 'data'"),
+        (okx.push("books", [{"bids": []}], action="update"), okx.SPOT, "missing field 'asks'"),
+        (okx.push("books", [{"bids": [["1"]], "asks": []}], action="update"), okx.SPOT, "malformed: a level"),
+        (dumps({"arg": 7, "data": []}), okx.SPOT, "malformed: a value of the wrong type"),
+        (b'{"a":' * 200_000, okx.SPOT, "not JSON"),
+    ],
+)  # fmt: skip
+def test_reasons_are_words(frame: bytes, instrument: Instrument, reason: str) -> None:
+    """A missing field, an unknown channel and a wrong type are described in words, not by an exception's name."""
+    with pytest.raises(FrameError, match=f"^{reason}"):
+        parse(frame, instrument, NOW)
