@@ -32,7 +32,7 @@ _decoder = msgspec.json.Decoder(Request)
 
 
 def decode_request(value: bytes) -> Request:
-    """Decode a record of `control.ingest`. Raises `ControlError` if it is no request."""
+    """Decode a record of `control.ingest`. Raises `ControlError` if it is not a request."""
     try:
         request: Request = _decoder.decode(value)
     except msgspec.MsgspecError as error:

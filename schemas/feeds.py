@@ -15,11 +15,11 @@ def feed_named(name: str) -> Feed:
     try:
         return FEEDS[name.lower()]
     except KeyError:
-        raise SymbolError(f"no feed is called {name!r}: known are {', '.join(FEEDS)}") from None
+        raise SymbolError(f"unknown feed {name!r}: known are {', '.join(FEEDS)}") from None
 
 
 def feed_of(exchange: str, symbol: str) -> Feed:
-    """Return the feed that carries a canonical symbol of an exchange. Raises `SymbolError` if none does."""
+    """Return the feed that serves a canonical symbol of an exchange. Raises `SymbolError` if none does."""
     parsed = parse_symbol(symbol)
     for feed in FEEDS.values():
         if feed.exchange == exchange and feed.carries(parsed):
@@ -28,14 +28,14 @@ def feed_of(exchange: str, symbol: str) -> Feed:
 
 
 def to_exchange(feed: str, symbol: str) -> str:
-    """Return a feed's own name of a canonical symbol, as REST and payloads spell it: `BTC-USDT` → `BTCUSDT`."""
+    """Return a feed's own name for a canonical symbol, as REST and payloads spell it: `BTC-USDT` → `BTCUSDT`."""
     return feed_named(feed).to_name(parse_symbol(symbol))
 
 
 def from_exchange(feed: str, name: str) -> str:
-    """Return the canonical symbol of a feed's own name: `BTC-USDT-SWAP` → `BTC-USDT-PERP`.
+    """Return the canonical symbol for a feed's own name: `BTC-USDT-SWAP` → `BTC-USDT-PERP`.
 
-    Raises `SymbolError` where it has none, or where the symbol that it looks like belongs to another name.
+    Raises `SymbolError` if there is none, or if the symbol that the name looks like belongs to another name.
     """
     known = feed_named(feed)
     symbol = known.to_symbol(name)

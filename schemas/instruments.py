@@ -1,4 +1,4 @@
-"""What is known of one tradable instrument: the facts that turn a frame's numbers into canonical ones."""
+"""Definitions of tradable instruments: the facts needed to convert a frame's numbers to canonical ones."""
 
 import re
 from typing import Annotated, Any, Literal
@@ -26,8 +26,8 @@ Size = Annotated[str, AfterValidator(_size)]
 class Instrument(BaseModel):
     """One instrument of one feed. Decimals are plain strings.
 
-    `contract_size`: what one unit of the exchange's amounts stands for: base units when linear ("1" where amounts
-    are base units already), units of the quote currency when `inverse` (base = contracts x size / price).
+    `contract_size`: what one unit of the exchange's amounts is worth. In base units if linear ("1" if amounts are base
+    units already), in units of the quote currency if `inverse` (base = contracts x size / price).
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -49,14 +49,14 @@ class Instrument(BaseModel):
 
     @property
     def key(self) -> str:
-        """`exchange:symbol`, the key of this instrument's records in every topic."""
+        """The key of this instrument's records in every topic: `exchange:symbol`."""
         return key_of(self.exchange, self.symbol)
 
 
 def assumed_instrument(feed: str, exchange: str, symbol: str) -> Instrument:
-    """What can be known without the exchange's metadata: for recordings that hold no definition.
+    """Return an instrument as its symbol defines it, for recordings without the exchange's definition.
 
-    Amounts are taken as base units, or as contracts of one where the kind has contracts.
+    Amounts are assumed to be base units, or contracts of size one if the kind has contracts.
     """
     parts: Symbol = parse_symbol(symbol)
     return Instrument(
@@ -73,5 +73,5 @@ def assumed_instrument(feed: str, exchange: str, symbol: str) -> Instrument:
 
 
 def defined_instrument(feed: str, exchange: str, symbol: str, **fields: Any) -> Instrument:
-    """An instrument as the exchange's metadata define it; `ValueError` where a field has another type."""
+    """Return an instrument as the exchange's metadata define it. Raise `ValueError` if a field has the wrong type."""
     return Instrument(**assumed_instrument(feed, exchange, symbol).model_dump() | fields)

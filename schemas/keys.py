@@ -5,7 +5,7 @@ from functools import lru_cache
 from aiokafka.partitioner import murmur2
 
 EVERY = "*"  # in the place of a symbol: all instruments of a partition
-UNKNOWN = "?"  # in the place of a symbol: ingest cannot tell the instrument
+UNKNOWN = "?"  # in the place of a symbol: ingest could not identify the instrument
 
 
 def key_of(exchange: str, symbol: str) -> str:

@@ -1,4 +1,4 @@
-"""One way of logging for every process: structlog through the standard library, text or JSON lines, to stderr."""
+"""Configure logging, the same for every process: structlog through the standard library, text or JSON, to stderr."""
 
 import logging
 
@@ -8,7 +8,7 @@ from schemas.settings import Settings
 
 
 def configure_logs(settings: Settings) -> None:
-    """Set up logging of this process. A Faust worker keeps its own handlers; our events go through them as text."""
+    """Set up logging of this process. A Faust worker keeps its own handlers, which print our events as text."""
     renderer: structlog.types.Processor = (
         structlog.processors.JSONRenderer() if settings.log_json else structlog.dev.ConsoleRenderer(colors=False)
     )

@@ -30,18 +30,18 @@ class Marker(Struct, tag_field="marketprism", omit_defaults=True, kw_only=True):
 
 
 class Connection(Marker, kw_only=True):
-    """Base of markers about a connection. `channels`: those that it carries; empty: all of the instrument."""
+    """Base of markers about a connection. `channels`: those that it serves; empty: all of the instrument."""
 
     channels: list[_Text] = field(default_factory=list)
     reason: _Text = ""
 
 
 class Connected(Connection, tag="connected"):
-    """A connection that carries the channels was opened."""
+    """A connection that serves the channels was opened."""
 
 
 class Disconnected(Connection, tag="disconnected"):
-    """A connection that carried the channels was lost."""
+    """A connection that served the channels was lost."""
 
 
 class Renewing(Connection, tag="renewing"):
@@ -83,7 +83,7 @@ class Clock(Marker, tag="clock"):
 
 
 class RateLimited(Marker, tag="rate_limited"):
-    """The exchange answered `status` at `where`, and is left alone for `seconds`."""
+    """The exchange responded with `status` at `where`, and is sent no requests for `seconds`."""
 
     status: int
     seconds: float
@@ -116,16 +116,16 @@ class Lost(Marker, tag="lost"):
 
 
 class Tick(Marker, tag="tick"):
-    """A second of stream time, in every partition under `<exchange>:*`. `feeds`: whom its writer ingests.
+    """A second of stream time, in every partition under `<exchange>:*`.
 
-    None in a replay, whose ticks are for all feeds.
+    `feeds`: those that its writer ingests. None in a replay, whose ticks are for all feeds.
     """
 
     feeds: list[str] | None = None
 
 
 class Wrapped(Marker, tag="frame"):
-    """A frame that cannot stand in a line: it holds newlines, or begins as a marker does."""
+    """A frame that cannot be written as a line: it has newlines, or begins like a marker."""
 
     base64: str
 

@@ -1,7 +1,7 @@
-"""Middleware that refuses requests from other sites' pages.
+"""Middleware that rejects requests from other sites' pages.
 
-A page in the operator's browser can have its own host name resolve to 127.0.0.1 (DNS rebinding) and then read what a
-local server answers. Its requests name that host in `Host`, and cross-origin ones say so in `Origin`.
+A page in the operator's browser can have its own host name resolve to 127.0.0.1 (DNS rebinding) and then read the
+responses of a local server. Its requests name that host in `Host`, and cross-origin requests also have an `Origin`.
 """
 
 from collections.abc import Collection
@@ -14,10 +14,10 @@ _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
 def own_hosts_only(host: str, listed: Collection[str] = ()) -> Middleware:
-    """Answer 403 unless `Host` is the server's own address or `listed`, and `Origin` is absent or the same.
+    """Respond 403 unless `Host` is the server's own address or `listed`, and `Origin` is absent or the same.
 
-    `host` is the name that the server is configured to listen on. Own addresses count with the port that it listens
-    on; a listed one counts with its port, or with any if it has none.
+    `host` is the name that the server is configured to listen on. An own address must have the port that it listens on.
+    A listed one must have its own port, or may have any if it names none.
     """
     own = {name.lower() for name in (*_LOOPBACK, host)}
     names = {name.lower() for name in listed}
@@ -30,7 +30,7 @@ def own_hosts_only(host: str, listed: Collection[str] = ()) -> Middleware:
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         hosts = [text.lower() for text in request.headers.getall("Host", [])]
         if len(hosts) != 1 or not allowed(request, hosts[0]):
-            raise web.HTTPForbidden(text="the Host of this request is not this server's: see the setting `sql_hosts`\n")
+            raise web.HTTPForbidden(text="the Host of this request is not this server: see the setting `sql_hosts`\n")
         origins = request.headers.getall("Origin", [])
         if any(urlsplit(origin).netloc.lower() != hosts[0] for origin in origins):
             raise web.HTTPForbidden(text="requests from pages of other origins are not answered\n")
@@ -40,13 +40,13 @@ def own_hosts_only(host: str, listed: Collection[str] = ()) -> Middleware:
 
 
 def _split(host: str) -> tuple[str, str]:
-    """Name and port of a `Host` header; without a port it is HTTP's."""
+    """Return the name and port of a `Host` header; the default port is HTTP's."""
     name, colon, port = host.rpartition(":")
     return (name, port) if colon and not port.endswith("]") else (host, "80")
 
 
 def _address(request: web.Request) -> tuple[str, int]:
-    """Where the request's connection arrived; empty when it is closed already."""
+    """Return the local address of the request's connection, or an empty one if it is already closed."""
     found = request.transport.get_extra_info("sockname") if request.transport else None
     return (str(found[0]), int(found[1])) if found else ("", 0)
 

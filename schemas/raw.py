@@ -1,11 +1,11 @@
-r"""Raw records: small batches of exchange frames, exactly as they came, and the markers between them.
+r"""Encode and decode raw records: small batches of exchange frames, exactly as received, with markers between them.
 
 One record of `raw.<exchange>` consists of UTF-8-safe lines, in order of receipt:
 
     <local_timestamp ns>\t<exchange>:<symbol>\t<frame>\n
 
-All lines of one instrument go to one partition (`schemas.keys.partition_of`). Whatever shapes the output besides frames
-is in the same topic as a marker (`schemas/markers.py`).
+All lines of one instrument go to one partition (`schemas.keys.partition_of`). Everything else that determines the
+output is in the same topic, as a marker (`schemas/markers.py`).
 """
 
 import base64
@@ -32,7 +32,7 @@ class RawLine(Struct, frozen=True, gc=False):
 
 
 def encode_line(local_timestamp: int, key: str, frame: bytes) -> bytes:
-    """Encode a frame as a line. One that cannot stand as it is becomes a `frame` or `oversized` marker."""
+    """Encode a frame as a line. A frame that does not fit a line becomes a `frame` or `oversized` marker."""
     if b"\n" in frame or frame.startswith(MARKER):
         frame = _wrap(frame)
     elif len(frame) > MAX_FRAME:

@@ -1,4 +1,8 @@
-"""Settings: environment (`MARKETPRISM_…`) over the file `marketprism.toml` (or `$MARKETPRISM_FILE`) over defaults."""
+"""Settings of all processes.
+
+The environment (`MARKETPRISM_…`) overrides the file `marketprism.toml` (or `$MARKETPRISM_FILE`), which overrides the
+defaults.
+"""
 
 import os
 from collections.abc import Callable
@@ -39,7 +43,7 @@ Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]  # `a,b` i
 
 
 class Endpoint(BaseModel):
-    """Where a feed is reached; empty means the exchange's own address."""
+    """Addresses of a feed; empty means the exchange's own."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -48,98 +52,111 @@ class Endpoint(BaseModel):
 
 
 class Settings(BaseSettings):
-    """Every setting, with its default; the description says what it does and what it accepts."""
+    """Every setting with its default; the description says what it does and which values it accepts."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
-    kafka: str = Field("127.0.0.1:9092", description="bootstrap servers, host:port[,host:port…]")
-    topic_prefix: str = Field("", pattern=r"^[A-Za-z0-9._-]*$", description="put before every topic and group name")
-    partitions: Annotated[int, Field(ge=1, le=1024)] = Field(4, description="partitions of every partitioned topic")
-    replication: Annotated[int, Field(ge=1, le=7)] = Field(1, description="replicas of every topic")
+    kafka: str = Field("127.0.0.1:9092", description="Kafka's bootstrap servers, host:port[,host:port…]")
+    topic_prefix: str = Field("", pattern=r"^[A-Za-z0-9._-]*$", description="prefix of every topic and group name")
+    partitions: Annotated[int, Field(ge=1, le=1024)] = Field(4, description="partitions per partitioned topic")
+    replication: Annotated[int, Field(ge=1, le=7)] = Field(1, description="replicas per topic")
 
     clickhouse: str = Field(
         "chdb://data/clickhouse",
         pattern=r"^(chdb://.+|clickhouses?://.+)$",
         description="chdb://DIRECTORY (embedded) or clickhouse://[user:password@]host[:9000]",
     )
-    database: str = Field("marketprism", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="ClickHouse database")
+    database: str = Field(
+        "marketprism", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="name of the ClickHouse database"
+    )
     sql_address: str = Field(
         "127.0.0.1:8123",
         pattern=r"^[^:]+:\d+$",
-        description="host:port where the sink of an embedded ClickHouse answers SQL",
+        description="host:port where the sink answers SQL if ClickHouse is embedded",
     )
     sql_hosts: Names = Field(
-        (), description="other names, host or host:port, by which clients may reach that address: comma-separated"
+        (), description="other names (host or host:port) by which clients may reach sql_address, comma-separated"
     )
-    retention_days: Annotated[int, Field(ge=0)] = Field(0, description="days that rows are kept; 0: for ever")
+    retention_days: Annotated[int, Field(ge=0)] = Field(0, description="days that rows are kept; 0: indefinitely")
 
-    feeds: Names = Field(tuple(FEEDS), description=f"feeds to ingest, of: {', '.join(FEEDS)}")
+    feeds: Names = Field(tuple(FEEDS), description=f"feeds to ingest, from: {', '.join(FEEDS)}")
     symbols: Names = Field(
         ("BTC-USDT", "ETH-USDT", "BTC-USDT-PERP", "ETH-USDT-PERP", "BTC-USD-PERP", "ETH-USD-PERP"),
-        description="canonical symbols to ingest, or patterns (*-USDT, BTC-*-PERP); each feed takes what it has",
+        description="canonical symbols to ingest, or patterns (*-USDT, BTC-*-PERP); each feed takes those it lists",
     )
-    kinds: Names = Field(KINDS, description=f"kinds of market data to ingest, of: {', '.join(KINDS)}")
+    kinds: Names = Field(KINDS, description=f"kinds of market data to ingest, from: {', '.join(KINDS)}")
     depth: Annotated[int, Field(ge=1, le=5000)] = Field(
-        400, description="levels a side of a book: each feed takes the least of its own that is enough, else its most"
+        400,
+        description="levels per side of a book: each feed uses the smallest depth it offers that is at least this, or "
+        "its largest",
     )
     endpoints: dict[str, Endpoint] = Field(
         default_factory=dict,
-        description='other addresses per feed: {"okx": {"ws": "ws://…", "rest": "http://…"}}',
+        description='addresses to use instead of the exchange\'s own, by feed: {"okx": {"ws": "ws://…", '
+        '"rest": "http://…"}}',
     )
-    linger_ms: Annotated[float, Field(ge=0, le=1000)] = Field(5.0, description="most a frame waits for its raw record")
-    buffer_mb: Annotated[int, Field(ge=1)] = Field(64, description="frames ingest holds while the broker is away, MB")
+    linger_ms: Annotated[float, Field(ge=0, le=1000)] = Field(
+        5.0, description="maximum time a frame waits to be batched, ms"
+    )
+    buffer_mb: Annotated[int, Field(ge=1)] = Field(
+        64, description="frames that ingest buffers while the broker is unavailable, MB"
+    )
 
     channel_timeout_s: dict[str, Annotated[float, Field(gt=0)]] = Field(
         default_factory=lambda: dict(_CHANNEL_TIMEOUT_S),
-        description="seconds without a frame until a channel is subscribed anew, and again until it is reconnected",
+        description="seconds without a frame after which a channel is resubscribed; after as many more, its connection "
+        "is replaced",
     )
 
     instruments_refresh_s: Annotated[float, Field(gt=0, le=86_400)] = Field(
-        300.0, description="seconds between two readings of the exchanges' instrument definitions, besides their pushes"
+        300.0, description="seconds between two requests for the exchange's instruments, in addition to what it pushes"
     )
 
     checkpoint_s: Annotated[float, Field(gt=0, le=60)] = Field(
-        1.0, description="seconds between checkpoints, at least: they take a fiftieth of a worker's time at most"
+        1.0, description="minimum seconds between checkpoints, which take at most a fiftieth of a worker's time"
     )
     poison_attempts: Annotated[int, Field(ge=1, le=100)] = Field(
-        3, description="times that a record may fail before it is set aside in dead_letters"
+        3, description="number of failed attempts after which a record is set aside as a dead letter"
     )
     clock_limit_ms: Annotated[int, Field(ge=1)] = Field(
-        5000, description="an exchange's times that are off by more are told as a wrong clock"
+        5000, description="clock skew beyond this is reported as wrong_clock, ms"
     )
-    snapshot_s: Annotated[float, Field(gt=0)] = Field(60.0, description="seconds between book snapshots published")
+    snapshot_s: Annotated[float, Field(gt=0)] = Field(60.0, description="seconds between published book snapshots")
     book_stale_after_s: Annotated[float, Field(gt=0)] = Field(
-        70.0, description="seconds without a message of its own after which a book is stale"
+        70.0, description="seconds without a book message after which a book is stale"
     )
-    quote_levels: Annotated[int, Field(ge=1, le=50)] = Field(5, description="levels a side that a quote carries")
+    quote_levels: Annotated[int, Field(ge=1, le=50)] = Field(5, description="levels per side of a quote")
 
-    arbitrage_window_ms: Annotated[int, Field(ge=1)] = Field(500, description="most that two quotes may be apart")
+    arbitrage_window_ms: Annotated[int, Field(ge=1)] = Field(
+        500, description="maximum time between two quotes that may be paired, ms"
+    )
     arbitrage_min_bps: Annotated[float, Field(allow_inf_nan=False)] = Field(
-        0.0, description="net basis points after both fees from which a signal opens"
+        0.0, description="net spread, after both fees, from which a signal opens, basis points"
     )
     arbitrage_max_bps: Annotated[float, Field(gt=0)] = Field(
-        2000.0, description="gross basis points beyond which two prices cannot be of the same coin: no signal opens"
+        2000.0,
+        description="gross spread beyond which two prices cannot be of the same coin, so that no signal opens, "
+        "basis points",
     )
     arbitrage_exclude: Names = Field(
-        (), description="instruments that are never paired, as exchange:symbol (htx:ABC-USDT)"
+        (), description="instruments that are never paired, as exchange:symbol (htx:ABC-USDT), comma-separated"
     )
     arbitrage_aliases: dict[str, str] = Field(
         default_factory=dict,
-        description="what an exchange's ticker is called elsewhere: "
-        '{"htx:LUNA-USDT": "LUNC-USDT"}; it is paired under that symbol, and the exchange\'s own instrument of that '
-        "name is not, unless it has an alias too",
+        description='instruments to pair under the symbol that other exchanges use: {"htx:LUNA-USDT": "LUNC-USDT"}; '
+        "the exchange's own instrument of that symbol is then not paired, unless it has an alias too",
     )
     fees_bps: dict[str, Annotated[float, Field(gt=-10_000, lt=10_000)]] = Field(
         default_factory=dict,
-        description='taker fees, basis points, by "feed" or "feed:kind", where they are not the public retail rates',
+        description='taker fees by "feed" or "feed:kind", if they are not the public retail rates, basis points',
     )
 
     log_level: Annotated[str, BeforeValidator(_upper)] = Field(
-        "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="DEBUG, INFO, WARNING, ERROR"
+        "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="lowest level logged: DEBUG, INFO, WARNING or ERROR"
     )
-    log_json: bool = Field(False, description="logs as JSON lines instead of text")
+    log_json: bool = Field(False, description="log JSON lines instead of text")
     disk_low_mb: Annotated[int, Field(ge=0)] = Field(
-        1024, description="free space of the data directory below which it is reported as low, MB; 0: never"
+        1024, description="free space in the data directory below which it is reported as low, MB; 0: never"
     )
 
     @field_validator("feeds")
@@ -157,14 +174,14 @@ class Settings(BaseSettings):
     @classmethod
     def _known_kinds(cls, kinds: tuple[str, ...]) -> tuple[str, ...]:
         if unknown := [name for name in kinds if name not in KINDS]:
-            raise ValueError(f"no kind is called {', '.join(unknown)}: known are {', '.join(KINDS)}")
+            raise ValueError(f"unknown kinds: {', '.join(unknown)}; known are {', '.join(KINDS)}")
         return kinds
 
     @field_validator("channel_timeout_s")
     @classmethod
     def _every_channel(cls, seconds: dict[str, float]) -> dict[str, float]:
         if unknown := [name for name in seconds if name not in CHANNELS]:
-            raise ValueError(f"no channel is called {', '.join(unknown)}: known are {', '.join(CHANNELS)}")
+            raise ValueError(f"unknown channels: {', '.join(unknown)}; known are {', '.join(CHANNELS)}")
         return _CHANNEL_TIMEOUT_S | seconds
 
     @field_validator("endpoints")
@@ -179,7 +196,7 @@ class Settings(BaseSettings):
             name for feed in FEEDS.values() for name in (feed.name, *(f"{feed.name}:{kind}" for kind in feed.kinds))
         }
         if unknown := sorted(set(fees) - known):
-            raise ValueError(f"no such fees: {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+            raise ValueError(f"fees for unknown feeds: {', '.join(unknown)}; known are {', '.join(sorted(known))}")
         return fees
 
     @field_validator("arbitrage_exclude")
@@ -211,21 +228,21 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, settings_file())
 
     def topic(self, name: str) -> str:
-        """A topic's (or group's) full name: the prefix before it."""
+        """Return the full name of a topic or group, with the prefix."""
         return self.topic_prefix + name
 
     def selection_of(self, feed: str) -> Selection:
-        """The configured symbols that a feed can carry, and all patterns."""
+        """Return the configured symbols that a feed can serve, and all patterns."""
         carries = FEEDS[feed].carries
         return Selection(text for text in self.symbols if is_pattern(text) or carries(parse_symbol(text)))
 
     def taker_fee_bps(self, exchange: str, symbol: str) -> float:
-        """The taker fee of an instrument in basis points."""
+        """Return the taker fee of an instrument, in basis points."""
         feed, kind = feed_of(exchange, symbol).name, parse_symbol(symbol).kind
         return self.fees_bps.get(f"{feed}:{kind}", self.fees_bps.get(feed, FEEDS[feed].taker_bps[kind]))
 
     def joined_symbol(self, exchange: str, symbol: str) -> str:
-        """The symbol under which an instrument is paired with other exchanges'; empty if it never is."""
+        """Return the symbol under which an instrument is paired with other exchanges'; empty if it never is."""
         key = key_of(exchange, symbol)
         if key in self.arbitrage_exclude:
             return ""
@@ -237,7 +254,7 @@ class Settings(BaseSettings):
         return "" if taken else symbol
 
     def environment(self) -> dict[str, str]:
-        """These settings as environment variables, for child processes."""
+        """Return these settings as environment variables, for child processes."""
         values = self.model_dump(mode="json")
         return {
             PREFIX + name.upper(): ",".join(value) if type(value) is list else _text(value)
@@ -250,10 +267,10 @@ def _text(value: Any) -> str:
 
 
 def _key(text: str) -> str:
-    """`htx:abc-usdt` as a key, of an exchange that has a feed for such symbols."""
+    """Return `htx:abc-usdt` as a key, `htx:ABC-USDT`, if that exchange has a feed for such symbols."""
     exchange, symbol = split_key(text.strip())
     if exchange.lower() not in EXCHANGES or not symbol:
-        raise ValueError(f"{text!r} is no exchange:symbol; exchanges are {', '.join(EXCHANGES)}")
+        raise ValueError(f"{text!r} is not exchange:symbol; exchanges are {', '.join(EXCHANGES)}")
     parsed = str(_checked(parse_symbol, symbol.upper()))
     _checked(lambda each: feed_of(exchange.lower(), each), parsed)
     return key_of(exchange.lower(), parsed)
@@ -264,15 +281,12 @@ def settings_file() -> Path:
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """The settings; `SettingsError` names each unusable one and what it accepts."""
+    """Return the settings. Raise `SettingsError` naming each unusable one and what it accepts."""
     try:
         return Settings(**overrides)
     except ValidationError as error:
         raise SettingsError("\n".join(_explain(item) for item in error.errors())) from None
-    except (
-        ValueError,
-        OSError,
-    ) as error:  # a TOML file that cannot be read, an environment variable that is no JSON
+    except (ValueError, OSError) as error:  # an unreadable TOML file, or an environment variable that is not JSON
         raise SettingsError(f"settings cannot be read ({settings_file()} and {PREFIX}*): {error}") from None
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 _HEAD = b'{"source":"'
 _START = len(_HEAD)
-_LONGEST = 256  # bytes; a longer text is no source
+_LONGEST = 256  # bytes; a longer text is not a source
 
 Position = tuple[int, int, int]  # offset, line, n
 
@@ -21,7 +21,7 @@ Position = tuple[int, int, int]  # offset, line, n
 def split_source(source: str) -> tuple[str, list[int]]:
     """Split a source into its origin and [partition, offset, line, n], which compare in order of publication.
 
-    Raises `ValueError` if the text is no source.
+    Raises `ValueError` if the text is not a source.
     """
     origin, partition, offset, line, n = source.split(":")
     return origin, [int(partition), int(offset), int(line), int(n)]

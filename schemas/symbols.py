@@ -1,9 +1,9 @@
-"""Canonical symbols, and selections of them.
+"""Parse canonical symbols, and select among them.
 
-The canonical form is close to what users of Tardis and CCXT already know:
-`BTC-USDT` spot, `BTC-USDT-PERP` linear perpetual, `BTC-USD-PERP` inverse perpetual, `BTC-USDT-261225`
-dated future, `BTC-USD-261225-76000-C` option. The quote is the currency of the price, never of settlement.
-Multiplied tickers keep their multiplier in the base (`1000SHIB-USDT-PERP`), as on the exchange.
+The canonical form is close to what users of Tardis and CCXT know: `BTC-USDT` spot, `BTC-USDT-PERP` linear perpetual,
+`BTC-USD-PERP` inverse perpetual, `BTC-USDT-261225` dated future, `BTC-USD-261225-76000-C` option. The quote is the
+currency of the price, not of settlement. The base keeps the multiplier that an exchange's ticker has
+(`1000SHIB-USDT-PERP`).
 """
 
 import fnmatch
@@ -24,7 +24,7 @@ _LONGEST = 64  # characters
 
 @dataclass(frozen=True, slots=True)
 class Symbol:
-    """One canonical symbol, taken apart. `expiry` is `YYMMDD`, `strike` a plain decimal string."""
+    """Parsed canonical symbol. `expiry` is `YYMMDD`, `strike` a plain decimal string."""
 
     base: str
     quote: str
@@ -35,7 +35,7 @@ class Symbol:
 
     @property
     def is_inverse(self) -> bool:
-        """Whether it is a contract quoted in USD, settled in its base currency."""
+        """Whether this is a contract quoted in USD and settled in its base currency."""
         return self.kind in ("perp", "future") and self.quote == "USD"
 
     def __str__(self) -> str:
@@ -48,7 +48,7 @@ class Symbol:
 
 @lru_cache(maxsize=65536)
 def parse_symbol(text: str) -> Symbol:
-    """`BTC-USDT-PERP` to a `Symbol`; `SymbolError` says which forms exist."""
+    """Parse a symbol such as `BTC-USDT-PERP`. Raise `SymbolError`, which lists the possible forms."""
     if len(text) > _LONGEST:
         raise _unknown(text)
     parts = text.split("-")
@@ -76,22 +76,22 @@ def _unknown(text: str) -> SymbolError:
 
 
 class Selection:
-    """Canonical symbols and patterns of them (`*-USDT`, `BTC-*-PERP`), in upper case."""
+    """Set of canonical symbols, given as symbols and patterns (`*-USDT`, `BTC-*-PERP`) in upper case."""
 
     def __init__(self, patterns: Iterable[str]) -> None:
         named = tuple(patterns)
         self.exact = tuple(each for each in named if not is_pattern(each))
         self.patterns = tuple(each for each in named if is_pattern(each))
-        self._chosen = re.compile("|".join(map(fnmatch.translate, self.patterns)) or r"(?!)")
+        self._matching = re.compile("|".join(map(fnmatch.translate, self.patterns)) or r"(?!)")
         self._named = frozenset(self.exact)
 
     def __bool__(self) -> bool:
         return bool(self.exact or self.patterns)
 
     def __contains__(self, symbol: str) -> bool:
-        return symbol in self._named or self._chosen.match(symbol) is not None
+        return symbol in self._named or self._matching.match(symbol) is not None
 
 
 def is_pattern(text: str) -> bool:
-    """Whether a symbol of the settings stands for several."""
+    """Return whether a symbol of the settings is a pattern for several."""
     return any(sign in text for sign in "*?[")

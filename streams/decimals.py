@@ -1,14 +1,14 @@
-"""Exact arithmetic, sized for the columns that its results go to: `Decimal(38, 18)`.
+"""Exact arithmetic, sized for the columns that its results are stored in: `Decimal(38, 18)`.
 
-Python's default context rounds to 28 digits and raises where more are needed: it is never used here. A product of two
-columns has 76 digits; fees, sums and quotients take some more.
+Python's default context rounds to 28 digits, and raises if more are needed, so it is never used here. A product of two
+columns has 76 digits; fees, sums and quotients need a few more.
 """
 
 from decimal import Context, Decimal
 
 from schemas.errors import RangeError
 
-INTEGERS, DECIMALS = 20, 18  # digits of a column before and behind the point
+INTEGERS, DECIMALS = 20, 18  # digits of a column before and after the point
 
 EXACT = Context(prec=160)
 LEAST = Decimal(1).scaleb(-DECIMALS, EXACT)
@@ -16,7 +16,7 @@ _LARGEST = Decimal(1).scaleb(INTEGERS, EXACT)
 
 
 def fitted(value: Decimal) -> Decimal:
-    """A result rounded to what a column holds behind the point; `RangeError` where it has too much before it."""
+    """Round a result to a column's decimal places. Raise `RangeError` if it has too many digits before the point."""
     if value.is_finite() and value.adjusted() < INTEGERS:
         rounded = value.quantize(LEAST, context=EXACT)
         if abs(rounded) < _LARGEST:
@@ -25,5 +25,5 @@ def fitted(value: Decimal) -> Decimal:
 
 
 def plain(value: Decimal) -> str:
-    """A decimal in plain notation, without zeros behind the last digit."""
+    """Return a decimal in plain notation, without trailing zeros."""
     return format(value.normalize(EXACT), "f")

@@ -1,4 +1,4 @@
-"""Faust's app with what Faust 0.15.3 has to be told otherwise; each class says why."""
+"""Faust's app with those parts of Faust 0.15.3 replaced that do not work for us. Each class says why."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
@@ -18,21 +18,21 @@ from schemas.errors import MarketPrismError
 from schemas.settings import Settings
 from streams.topic_wait import wait_for_topics
 
-_LONGEST_FETCH = 50  # ms
-_LONGEST_WAIT = 0.05  # s
+_LONGEST_FETCH = 50  # ms for which the broker may hold a fetch request
+_LONGEST_WAIT = 0.05  # s for which the consumer waits for records
 
 
 class _WithoutWeb(BootStrategy):
-    """No web server: Faust's listens on all addresses, and two workers on one machine would want the same port.
+    """Boot without a web server: Faust's listens on all addresses, and two workers on one machine need the same port.
 
-    The setting `web_enabled` would not do: `faust worker` turns it on again, unless told `--without-web`.
+    The setting `web_enabled` does not help: `faust worker` turns it on again, unless it is called `--without-web`.
     """
 
     enable_web = False
 
 
 class _NoThread:
-    """Stands where Faust has a thread (`mode.threads.WorkerThread`): the service is a task of the worker's own loop."""
+    """Replacement for Faust's thread (`mode.threads.WorkerThread`): runs the service as a task of the worker's loop."""
 
     def __init__(self, service: "_ConsumerInLoop") -> None:
         self._service = service
@@ -46,15 +46,15 @@ class _NoThread:
 
 
 class _ConsumerInLoop(driver.AIOKafkaConsumerThread):
-    """aiokafka's consumer in the worker's own loop, not in a thread with another one.
+    """aiokafka's consumer in the worker's own loop, instead of a thread with a loop of its own.
 
-    Each time something is fetched both threads had to have the interpreter in turn, each for up to 5 ms while the other
-    works: more than the rest of a record's way. A worker's single steps are short beside the session's time-out.
+    With two threads, each fetch needs the interpreter to change hands, which takes up to 5 ms while the other thread is
+    working: more than everything else that happens to a record. One loop is safe, as no step of a worker takes nearly
+    as long as the session timeout.
 
-    It also asks the broker for new records again soon. aiokafka has one request under way to a broker. While some
-    partitions' records wait to be taken for more than 0.1 s, it asks for the others only, and as there is nothing on
-    idle topics, that request stays for as long as is allowed: 1.5 s in Faust, fixed. For so long the busy partitions
-    got nothing.
+    Fetch requests are also kept short. aiokafka sends one request at a time to a broker. While records of some
+    partitions wait to be taken for more than 0.1 s, it fetches only the others. If those are idle, the broker holds the
+    request for as long as is allowed, which is fixed at 1.5 s in Faust. For that time the busy partitions got nothing.
     """
 
     Worker = _NoThread
@@ -66,7 +66,7 @@ class _ConsumerInLoop(driver.AIOKafkaConsumerThread):
         return await maybe_async(fun(*args, **kwargs))
 
     async def _gather_remaining_tasks(self) -> None:
-        """Those of the loop are not its own."""
+        """Do nothing: the loop's tasks are not the consumer's."""
 
     def _create_worker_consumer(self, transport: TransportT) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
@@ -75,20 +75,21 @@ class _ConsumerInLoop(driver.AIOKafkaConsumerThread):
 
 
 class _Consumer(driver.Consumer):
-    """Nothing is read while partitions are sought to what was committed.
+    """Consumer that reads nothing while it seeks partitions to their committed offsets.
 
     When tables are restored, Faust resumes the source partitions and only then seeks
-    (`Recovery.on_recovery_completed`), while its fetcher goes on. What is read in between comes again after the seek,
-    or is taken for a gap: `_add_gap` then acknowledges those offsets a second time, and as `_new_offset` commits up to
-    the first acknowledged offset that does not follow the one before it, each commit goes on by one offset only. A
-    worker with a backlog looked stuck that way for half an hour.
+    (`Recovery.on_recovery_completed`), while its fetcher goes on. Records read in between are read again after the
+    seek, or are taken for a gap. `_add_gap` then acknowledges those offsets a second time. As `_new_offset` commits up
+    to the first acknowledged offset that does not follow the one before it, each commit then advances by one offset
+    only. A worker with a backlog looked stuck that way for half an hour.
     """
 
     async def wait_first(self, *awaited: Any, timeout: Any = None) -> WaitResults:
-        """Without a task where none is needed.
+        """Wait for the first of several, without creating tasks if the first one does not have to wait.
 
-        Faust hands over every record by this, beside a second coroutine, as four tasks of which three are cancelled: at
-        80 µs most of what a record costs. As long as the stream has room, handing over never has to wait.
+        Faust hands over every record with this method, together with a second coroutine. It creates four tasks and
+        cancels three, which at 80 µs is most of what a record costs. While the stream has space, handing over a record
+        never has to wait.
         """
         first, *others = awaited
         if not iscoroutine(first):
@@ -102,18 +103,18 @@ class _Consumer(driver.Consumer):
         return await super().wait_first(_resumed(first, future), *others, timeout=timeout)
 
     async def sleep(self, n: Any, **kwargs: Any) -> None:
-        """Without a task where it only lets others go first, which it does before each look for records."""
+        """Sleep, without creating a task for zero seconds: Faust yields to others that way before every fetch."""
         await (super().sleep(n, **kwargs) if n else asyncio.sleep(0))
 
     def _new_consumer_thread(self) -> _ConsumerInLoop:
         return _ConsumerInLoop(self, loop=self.loop, beacon=self.beacon)
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:
-        """For a short time: it waits for these partitions, also when one whose stream was full is active again."""
+        """Fetch records, but wait only for a short time: a partition whose stream was full may be active again."""
         return await super()._getmany(active_partitions, min(timeout, _LONGEST_WAIT))
 
     async def perform_seek(self) -> None:
-        self.stop_flow()  # whoever calls this resumes it afterwards
+        self.stop_flow()  # the caller resumes it afterwards
         await super().perform_seek()
 
 
@@ -123,7 +124,7 @@ def _steps(begun: Coroutine[Any, Any, Any], future: Any) -> Generator[Any, Any, 
         while True:
             try:
                 value = yield future
-            except BaseException as error:  # noqa: BLE001 - cancellation too: it is the coroutine's to handle
+            except BaseException as error:  # noqa: BLE001 - also cancellation, which the coroutine handles
                 future = begun.throw(error)
             else:
                 future = begun.send(value)
@@ -132,7 +133,7 @@ def _steps(begun: Coroutine[Any, Any, Any], future: Any) -> Generator[Any, Any, 
 
 
 async def _resumed(begun: Coroutine[Any, Any, Any], future: Any) -> Any:
-    """Go on with a coroutine that waits for `future`."""
+    """Continue a coroutine that is waiting for `future`."""
     return await _steps(begun, future)
 
 
@@ -141,10 +142,10 @@ class _Transport(driver.Transport):
 
 
 class StreamsApp(faust.App):
-    """`settings`, once set, say which topics to wait for before anything is consumed.
+    """Faust app that waits for the broker and the topics of `settings` before it consumes anything.
 
-    A group whose topics are missing when it starts would stay idle until the consumer's next look at the metadata,
-    five minutes later; without a broker the start would end in a traceback.
+    A group whose topics are missing when it starts would stay idle until the consumer refreshes its metadata, five
+    minutes later. Without a broker, the start would end in a traceback.
     """
 
     BootStrategy = _WithoutWeb
@@ -154,7 +155,7 @@ class StreamsApp(faust.App):
         await super().on_first_start()
         if self.settings is not None:
             try:
-                await self.wait(wait_for_topics(self.settings))  # ends early when the worker is stopped
+                await self.wait(wait_for_topics(self.settings))  # ends early if the worker is stopped
             except MarketPrismError as error:
                 raise SystemExit(str(error)) from None
 

@@ -1,7 +1,7 @@
-"""Price levels as they are kept: what stands between the brackets and outer quotes of `["50000.10","1.5"]`.
+"""Price levels as books keep them: the bytes between the brackets and outer quotes of `["50000.10","1.5"]`.
 
-One object each, where a list of strings is three: a book takes half of the memory, one call cuts a side out of a frame
-and one joins it into an event, and the garbage collector has nothing to look at.
+A level is one object; a list of strings would be three. So a book takes half of the memory, one call cuts a side out of
+a frame, one call joins it into an event, and the garbage collector has nothing to scan.
 """
 
 from orjson import Fragment
@@ -13,16 +13,16 @@ _NO_LEVELS = Fragment(b"[]")
 
 
 def level_of(price: str, amount: str) -> Level:
-    """Both plain decimals (`numbers.are_plain`): nothing is escaped."""
+    """Return a level. Both texts must be plain decimals (`numbers.are_plain`), as nothing is escaped."""
     return f'{price}","{amount}'.encode()
 
 
 def texts_of(level: Level) -> tuple[str, str]:
-    """Its price and amount."""
+    """Return a level's price and amount."""
     price, amount = level.decode().split('","')
     return price, amount
 
 
 def json_of(levels: Levels) -> Fragment:
-    """`[["50000.10","1.5"],…]`, to be put into an event."""
+    """Return levels as JSON, `[["50000.10","1.5"],…]`, to be embedded in an event."""
     return Fragment(b'[["%b"]]' % b'"],["'.join(levels)) if levels else _NO_LEVELS

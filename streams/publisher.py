@@ -2,8 +2,8 @@
 
 Faust's own `send` costs 190 µs an event. aiokafka's `send_batch` waits until the partition's previous batch has left.
 If the agent awaited it, the worker would be idle most of the time. So the agent only appends to a queue, and waits
-(`wait_for_space`) only when too much is queued. Records that a signal waits for leave at once. All others are gathered
-for a moment: a request costs the broker and the worker as much as many events, and the next one waits behind it.
+(`wait_for_space`) only when too much is queued. Records that a signal depends on leave at once. All others are gathered
+for a moment, because a request costs the broker and the worker as much as many events, and delays the next one.
 """
 
 import asyncio
@@ -16,9 +16,9 @@ from aiokafka import AIOKafkaProducer
 from schemas.errors import StackError
 from schemas.limits import MAX_UNPUBLISHED
 
-_GATHER = 0.01  # s
+_GATHER = 0.01  # s for which records are gathered
 _STALLED = 120.0  # s without progress after which a restart is more promising than waiting
-_MOST_WAITING = 20_000  # records over all partitions until the agents wait; or so many bytes, `MAX_UNPUBLISHED`
+_MOST_WAITING = 20_000  # records over all partitions above which the agents wait, as above `MAX_UNPUBLISHED` bytes
 
 Entry = tuple[bytes | None, bytes]
 
@@ -46,7 +46,7 @@ class Publishers:
         self.size = 0  # bytes
 
     def put(self, topic: str, partition: int, key: bytes | None, value: bytes) -> None:
-        """Queue one record; never blocks."""
+        """Queue one record. Never blocks."""
         publisher = self._publishers.get((topic, partition))
         if publisher is None:
             gather = 0 if topic in self._urgent else _GATHER
@@ -66,33 +66,37 @@ class Publishers:
         await asyncio.gather(*(publisher.drain() for publisher in self._publishers.values()))
 
     def check_progress(self, now: float) -> None:
-        """Raise `StackError` if records are waiting and the broker has taken none for long. To be called regularly."""
+        """Raise `StackError` if records are waiting and the broker has taken none for 120 s. To be called regularly."""
         if not self.waiting:
             self._stalled_since = 0.0
         elif not self._stalled_since:
             self._stalled_since = now
         elif now - self._stalled_since > _STALLED:
-            raise StackError(f"{self.waiting} records wait, and none was published for {_STALLED:.0f} s")
+            raise StackError(f"{self.waiting} records are waiting, and none was published for {_STALLED:.0f} s")
 
     def handed_over(self, count: int, size: int) -> None:
+        """Note that records were handed to the producer."""
         self._stalled_since = 0.0
         self.waiting -= count
         self.size -= size
         self._space.set()
 
     def batch(self) -> Any:
+        """Return an empty batch of the producer."""
         return self._producer().create_batch()
 
     async def send(self, batch: Any, topic: str, partition: int) -> "asyncio.Future[Any]":
+        """Hand a batch to the producer, once the partition's previous one has left. Return its acknowledgement."""
         sent: asyncio.Future[Any] = await self._producer().send_batch(batch, topic, partition=partition)
         return sent
 
     def failed(self, error: BaseException) -> None:
+        """Report the failure of a publisher."""
         self._on_error(error)
 
 
 class _Publisher:
-    """One output partition: strictly in order, since its batches leave one after the other."""
+    """Queue of one output partition. It stays in order, because its batches leave one after the other."""
 
     def __init__(self, owner: Publishers, topic: str, partition: int, gather: float) -> None:
         self._owner = owner
@@ -101,8 +105,8 @@ class _Publisher:
         self._partition = partition
         self._queue: list[Entry] = []
         self._wake = asyncio.Event()
-        self._round = asyncio.Event()  # set, and a new one made, when what was queued has been handed over
-        self._put = self._handed = 0  # records, in all
+        self._progress = asyncio.Event()  # set, and replaced by a new one, whenever queued records were handed over
+        self._put = self._handed = 0  # total records
         self._error: BaseException | None = None
         self._sent: deque[asyncio.Future[Any]] = deque()
         self.task = asyncio.create_task(self._run(), name=f"publish {topic}-{partition}")
@@ -113,16 +117,16 @@ class _Publisher:
         self._wake.set()
 
     async def drain(self) -> None:
-        goal = self._put  # there may always be more: what comes after is not waited for
+        goal = self._put  # later records are not waited for: there may always be more
         while self._handed < goal and self._error is None:
-            await self._round.wait()
+            await self._progress.wait()
         if self._error is not None:
             raise self._error
         await asyncio.gather(*self._sent)
 
-    def _tell(self) -> None:
-        self._round.set()
-        self._round = asyncio.Event()
+    def _notify(self) -> None:
+        self._progress.set()
+        self._progress = asyncio.Event()
 
     async def _run(self) -> None:
         try:
@@ -137,10 +141,10 @@ class _Publisher:
                 self._owner.handed_over(len(entries), sum(len(value) for _, value in entries))
                 self._forget_delivered()
                 self._handed += len(entries)
-                self._tell()
-        except Exception as error:  # whatever it is, nothing after it may be acked: the worker must go down
+                self._notify()
+        except Exception as error:  # whatever it is, nothing after it may be acknowledged: the worker must crash
             self._error = error
-            self._tell()
+            self._notify()
             self._owner.failed(error)
             raise
 

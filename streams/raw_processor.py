@@ -94,7 +94,7 @@ class RawProcessor(KeyedState[InstrumentProcessor]):
         try:
             if exchange != self.exchange:
                 raise SymbolError(f"a line of {line.key!r:.100} in {self._topic}")
-            # No definition came before it.
+            # No definition has arrived.
             instrument = assumed_instrument(feed_of(exchange, symbol).name, exchange, symbol)
             if not line.frame.startswith(MARKER):
                 parse(line.frame, instrument, out.now)  # a malformed first frame must not create an entry
@@ -111,7 +111,7 @@ class RawProcessor(KeyedState[InstrumentProcessor]):
             out.dead_letter(self.exchange, processor.instrument.symbol, self._topic, str(error), frame)
 
     def _unknown(self, out: Output, frame: bytes) -> None:
-        """Publish a frame without an instrument as a dead letter, unless it carries nothing anyway."""
+        """Publish a frame without an instrument as a dead letter, unless it would hold no event anyway."""
         try:
             if frame.startswith(MARKER):
                 marker = decode_text(frame)
@@ -121,7 +121,7 @@ class RawProcessor(KeyedState[InstrumentProcessor]):
                     raise FrameError(_described(marker))
             if all(type(event) is Ignored for event in parse(frame, self._nobody, out.now)):
                 return
-            reason = "its instrument is unknown"
+            reason = "the instrument is unknown"
         except FrameError as error:
             reason = str(error)
         out.dead_letter(self.exchange, UNKNOWN, self._topic, reason, frame)
@@ -159,7 +159,7 @@ class RawProcessor(KeyedState[InstrumentProcessor]):
         if offset > self.own_checkpoint_offset:
             self.changed.add(self.own_key)
             self._note_presence(out, offset, _served_feeds(frame))
-        for key in sorted(self.entries):  # sources must not depend on the order in which a checkpoint came back
+        for key in sorted(self.entries):  # sources must not depend on the order in which a checkpoint was restored
             processor = self.entries[key]
             if offset > processor.checkpoint_offset:
                 self.changed.add(key)
@@ -191,7 +191,7 @@ class RawProcessor(KeyedState[InstrumentProcessor]):
         Its time is by ingest's clock, which may differ from the worker's.
         """
         feeds = {processor.instrument.feed for processor in self.entries.values() if processor.status.up}
-        if not self.presence.is_anybody_expected(feeds):
+        if not self.presence.is_ingest_expected(feeds):
             return None
         at = self.presence.now + int(silence * 1_000_000)
         return encode_marker(at * 1000, key_of(self.exchange, EVERY), Tick(feeds=[]))

@@ -1,4 +1,4 @@
-"""Read how large a message each topic takes (`max.message.bytes`) from the broker."""
+"""Ask the broker how large a message each topic accepts (`max.message.bytes`)."""
 
 from collections.abc import Collection
 
@@ -18,7 +18,7 @@ def changelogs(settings: Settings) -> list[str]:
 
 
 async def message_limits(client: AIOKafkaAdminClient, topics: Collection[str]) -> dict[str, int]:
-    """Return the bytes by topic, of topics that exist."""
+    """Return the bytes by topic. All topics must exist."""
     if not topics:
         return {}
     wanted = [ConfigResource(ConfigResourceType.TOPIC, name, configs={_LIMIT: ""}) for name in sorted(topics)]

@@ -1,4 +1,4 @@
-"""Wait for the broker and the topics, so that processes may be started in any order."""
+"""Wait for the broker and the topics, so that processes can be started in any order."""
 
 import asyncio
 import logging
@@ -19,31 +19,32 @@ from streams.topic_limits import changelogs, message_limits
 
 log = structlog.get_logger(__name__)
 
-_LOOK_EVERY = 1.0  # s
+_POLL_EVERY = 1.0  # s
 _REPORT_EVERY = 30.0  # s
-_ANSWER_WITHIN_MS = 5_000
+_TIMEOUT_MS = 5_000
 
 
 async def wait_for_topics(settings: Settings, names: Iterable[str] = TOPICS) -> None:
-    """Return once these topics of the table exist; say at once and every 30 s what is missing.
+    """Return once these topics of the table exist. Log what is missing, at once and every 30 s.
 
-    `StackError` where a topic has another number of partitions than the settings say.
+    Raise `StackError` if a topic's number of partitions differs from the setting, or its messages may not be as large
+    as ours.
     """
     wanted = {settings.topic(name): TOPICS[name].partitions or settings.partitions for name in names}
     report_at = 0.0
     with _quiet_client():
-        while trouble := await _trouble(settings, wanted):
+        while obstacle := await _obstacle(settings, wanted):
             if time.monotonic() >= report_at:
                 report_at = time.monotonic() + _REPORT_EVERY
-                log.warning("waiting: " + trouble, kafka=settings.kafka)
-            await asyncio.sleep(_LOOK_EVERY)
+                log.warning("waiting: " + obstacle, kafka=settings.kafka)
+            await asyncio.sleep(_POLL_EVERY)
     if report_at:
-        log.info("the topics are there", kafka=settings.kafka)
+        log.info("all topics exist", kafka=settings.kafka)
     await _check_limits(settings, wanted)
 
 
 async def _check_limits(settings: Settings, names: Iterable[str]) -> None:
-    """`StackError` where a topic takes no messages as large as ours may be."""
+    """Raise `StackError` if a topic does not accept messages as large as ours can be."""
     client = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
     await client.start()
     try:
@@ -53,13 +54,13 @@ async def _check_limits(settings: Settings, names: Iterable[str]) -> None:
         await client.close()
     if small := sorted(name for name, limit in limits.items() if limit < MAX_MESSAGE):
         raise StackError(
-            f"topics take no messages of {MAX_MESSAGE} bytes (`max.message.bytes`): {', '.join(small)}; "
-            "`marketprism topics --create` corrects them"
+            f"topics do not accept messages of {MAX_MESSAGE} bytes (`max.message.bytes`): {', '.join(small)}; "
+            "`marketprism topics --create` corrects that"
         )
 
 
-async def _trouble(settings: Settings, wanted: dict[str, int]) -> str:
-    """What there is to wait for; empty when nothing."""
+async def _obstacle(settings: Settings, wanted: dict[str, int]) -> str:
+    """Return what is still missing, or an empty string."""
     try:
         ready = await _ready_partitions(settings.kafka, wanted)
     except (KafkaError, OSError) as error:
@@ -71,8 +72,8 @@ async def _trouble(settings: Settings, wanted: dict[str, int]) -> str:
 
 
 async def _ready_partitions(kafka: str, wanted: dict[str, int]) -> dict[str, int]:
-    """The number of partitions that have a leader, by topic."""
-    client = AIOKafkaClient(bootstrap_servers=kafka, request_timeout_ms=_ANSWER_WITHIN_MS)
+    """Return the number of partitions that have a leader, by topic."""
+    client = AIOKafkaClient(bootstrap_servers=kafka, request_timeout_ms=_TIMEOUT_MS)
     try:
         await client.bootstrap()
         cluster = await client.fetch_all_metadata()
@@ -81,7 +82,7 @@ async def _ready_partitions(kafka: str, wanted: dict[str, int]) -> dict[str, int
     for topic, partitions in wanted.items():
         if (found := len(cluster.partitions_for_topic(topic) or ())) not in (0, partitions):
             raise StackError(
-                f"topic {topic} has {found} partitions, the settings say {partitions}: "
+                f"topic {topic} has {found} partitions, but the settings say {partitions}: "
                 "set `partitions` to what is there, or use another `topic_prefix`"
             )
     return {topic: len(cluster.available_partitions_for_topic(topic) or ()) for topic in wanted}
@@ -89,7 +90,7 @@ async def _ready_partitions(kafka: str, wanted: dict[str, int]) -> dict[str, int
 
 @contextmanager
 def _quiet_client() -> Iterator[None]:
-    """Leave the reporting to us: aiokafka logs every failed attempt to connect."""
+    """Silence aiokafka, which logs every failed attempt to connect: we report what is missing."""
     logger = logging.getLogger("aiokafka")
     level = logger.level
     logger.setLevel(logging.CRITICAL)

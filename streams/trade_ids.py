@@ -1,25 +1,25 @@
-"""The ids that an instrument's trades had: which trade is new, and which are missing.
+"""Remember the ids of an instrument's trades, to tell which trade is new and which are missing.
 
-The same trade comes again after a reconnect, on a resubscription, from two sockets while one takes over from the other,
-and twice in one frame.
+The same trade arrives again after a reconnect, after a resubscription, from two sockets during a handover, and twice in
+one frame.
 """
 
 from bisect import bisect_left, bisect_right
 from typing import Any
 
-_REMEMBERED = 120_000_000  # µs that ids without an order are remembered, at least
-_MOST_IDS = 4_096  # of one such time
+_REMEMBERED = 120_000_000  # µs for which ids without an order are remembered, at least
+_MOST_IDS = 4_096  # per such period
 _MOST_RANGES = 1_024
-_LEAP = 1_000_000  # ids: nobody misses so many; the exchange's ids began anew
+_LEAP = 1_000_000  # a hole of more numbers means that the exchange's ids started over, not that trades are missing
 _NONE = -2  # never a trade's number
 
 Range = tuple[int, int]
 
 
 class TradeIds:
-    """Consecutive numbers are kept as ranges, with what is missing between them; other ids one by one for some minutes.
+    """Memory of trade ids: consecutive numbers as ranges with holes between them, other ids one by one for minutes.
 
-    `next` is the number that is due: who finds it on a trade only has to count it up.
+    `next` is the number expected next. A caller who finds it on a trade only has to increment it.
     """
 
     __slots__ = ("_begun_at", "_ends", "_older", "_recent", "_starts", "next")
@@ -33,7 +33,7 @@ class TradeIds:
         self._begun_at = 0
 
     def add_id(self, trade_id: str) -> bool:
-        """Take an id without an order; whether it has not come lately."""
+        """Take an id without an order. Return whether it is new, as far as remembered."""
         if trade_id in self._recent or trade_id in self._older:
             return False
         self._recent[trade_id] = None
@@ -42,13 +42,13 @@ class TradeIds:
         return True
 
     def add(self, first: int, last: int) -> tuple[bool, Range | None]:
-        """Take consecutive numbers: whether the last is new, and which are missing just before the first."""
+        """Take consecutive numbers. Return whether the last is new, and which are missing just before the first."""
         self._count_up()
         starts, ends, missing = self._starts, self._ends, None
         at = bisect_right(starts, last) - 1
         if at >= 0 and last <= ends[at]:
             return False, None
-        below = bisect_left(starts, first) - 1  # the ranges between the two are parts of this one
+        below = bisect_left(starts, first) - 1  # the new range contains the ranges between the two
         if below >= 0 and first <= ends[below] + 1:
             first, into = starts[below], below
         else:
@@ -64,7 +64,7 @@ class TradeIds:
         return True, missing
 
     def _is_highest(self, at: int) -> bool:
-        """Whether no range lies above that one, but for numbers from before, or after, the ids began anew."""
+        """Return whether a range is the highest, apart from those on the other side of a restart of the ids."""
         return at + 1 == len(self._starts) or self._starts[at + 1] - self._ends[at] > _LEAP
 
     def _count_up(self) -> None:
@@ -77,25 +77,27 @@ class TradeIds:
             ends[at] = max(ends[at], ends[at + 1])
             del starts[at + 1], ends[at + 1]
 
-    def miss(self, missing: Range) -> bool:
-        """Whether any of these numbers has not come."""
+    def lack(self, missing: Range) -> bool:
+        """Return whether any of these numbers has not arrived."""
         self._count_up()
         at = bisect_right(self._starts, missing[0]) - 1
         return at < 0 or self._ends[at] < missing[1]
 
     def tick(self, now: int) -> None:
-        """Forget old ids; µs of stream time."""
+        """Forget old ids. `now`: µs of stream time."""
         if now - self._begun_at > _REMEMBERED:
             self._older, self._recent, self._begun_at = self._recent, {}, now
 
     def shift(self, step: int) -> None:
-        """Move all remembered times by `step` µs."""
+        """Move all remembered times by `step` µs: our clock was set."""
         self._begun_at += step
 
     def dump(self) -> list[Any]:
+        """Return the state for a checkpoint."""
         self._count_up()
         return [self.next, self._starts, self._ends, [*self._older], [*self._recent], self._begun_at]
 
     def load(self, dump: list[Any]) -> None:
+        """Restore the state of a checkpoint."""
         self.next, self._starts, self._ends, older, recent, self._begun_at = dump
         self._older, self._recent = dict.fromkeys(older), dict.fromkeys(recent)

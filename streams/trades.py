@@ -99,10 +99,10 @@ class TradeHandler:
             due = [hole for hole in self._holes if now - hole.found_at >= GRACE]
             self._holes = [hole for hole in self._holes if now - hole.found_at < GRACE]
             for hole in due:
-                if self.ids.miss(hole.missing):
+                if self.ids.lack(hole.missing):
                     self._report(out, hole)
         if self._gaps:
-            filled = [gap for missing, gap in self._gaps if not self.ids.miss(missing)]
+            filled = [gap for missing, gap in self._gaps if not self.ids.lack(missing)]
             self._gaps = [entry for entry in self._gaps if entry[1] not in filled]
             for gap in filled:
                 close_gap(out, self.subject, gap)

@@ -1,1 +1,1 @@
-"""What is known of each exchange without asking it: its feeds, their fees, and how they name instruments."""
+"""Fixed facts about each exchange: its feeds, their fees, and how they name instruments."""

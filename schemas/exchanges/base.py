@@ -1,4 +1,4 @@
-"""What a feed is."""
+"""The type of a feed, of which each exchange's module declares its own."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -34,7 +34,7 @@ def _symbol(name: str) -> Symbol:
 
 
 def _date(expiry: str) -> str:
-    """`260905` → `5SEP26`."""
+    """Convert `260905` to `5SEP26`."""
     month, day = int(expiry[2:4]), int(expiry[4:])
     if not 1 <= month <= 12 or not day:
         raise SymbolError(f"{expiry!r} is not a date: write YYMMDD")
@@ -42,7 +42,7 @@ def _date(expiry: str) -> str:
 
 
 def _expiry(date: str) -> str:
-    """`5SEP26` → `260905`. A combination of instruments has something else in this place."""
+    """Convert `5SEP26` to `260905`. Combinations of instruments have something else in this place."""
     found = _DATE.fullmatch(date)
     if found is None:
         raise SymbolError(f"{date!r:.80} is not an expiry of deribit")

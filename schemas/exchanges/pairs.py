@@ -1,13 +1,12 @@
-"""Base and quote of pairs that are written without a separator (`BTCUSDT`): Binance's and HTX's spot names.
+"""Split pairs that are written without a separator (`BTCUSDT`) into base and quote: Binance's and HTX's spot names.
 
-The exchange's listing decides wherever there is one. These lists, of October 2026, serve recordings without
-definitions. They are never a guess: a name whose quote nobody knows is refused, and so is one that can be read in two
-ways.
+Where the exchange lists its instruments, its listing decides. The lists below, of October 2026, are for recordings
+without definitions. Nothing is guessed: a name with an unknown quote is rejected, and so is an ambiguous one.
 """
 
 from schemas.errors import SymbolError
 
-# Every currency that pairs are, or in recordings since 2017 were, quoted in.
+# All currencies in which pairs are quoted, or were in recordings since 2017.
 _BINANCE_QUOTES = (
     # stablecoins
     "USDT", "FDUSD", "USDC", "TUSD", "BUSD", "USD1", "USDE", "USDP", "USDS", "PAX", "DAI", "UST", "VAI", "RLUSD",
@@ -25,11 +24,11 @@ _HTX_QUOTES = (
 )  # fmt: skip
 QUOTES = {"binance": _BINANCE_QUOTES, "htx": _HTX_QUOTES}
 
-# Quotes that hardly any pair has (USD: those of Binance.US): believed only behind a base that is known.
+# Quotes of very few pairs (USD: those of Binance.US). They count only after a known base.
 _RARE = frozenset({"USD", "IDR"})
 
-# Bases for which it has to be known that they exist: with or without their last letter a name can be read in two ways,
-# for the longer of two quotes may end like the shorter (AEUR and EUR, BIDR and IDR, BUSD, TUSD, FDUSD and USD …).
+# Known bases, to decide between two readings of a name: one quote may end in another (AEUR and EUR, BIDR and IDR,
+# BUSD, TUSD, FDUSD and USD …), so that the last letter of the base could belong to the quote.
 _ASSETS = """
     1INCH AAVE ACA ACH ADA ALGO ALICE ALPHA AMP ANKR ANT APE API3 APT AR ARB ARPA ASTR ATA ATOM AUDIO AVA AVAX AXS
     BADGER BAL BAND BAT BCH BEL BETA BICO BNB BNT BOND BONK BTC BTS BTT C98 CAKE CELO CELR CFX CHR CHZ CKB CLV COMP
@@ -46,10 +45,10 @@ _KNOWN = frozenset(_ASSETS.split()) | frozenset(_BINANCE_QUOTES) | frozenset(_HT
 
 
 def split_pair(pair: str, quotes: tuple[str, ...]) -> tuple[str, str]:
-    """Base and quote; `SymbolError` where no quote fits, or where several do and the bases do not tell which.
+    """Return base and quote. Raise `SymbolError` if no quote fits, or if several do and the bases do not decide.
 
-    Of several readings the one with a known base is right (`ADAEUR` is no AD-AEUR, `BTCBIDR` no BTCB-IDR), and two such
-    are ambiguous (`GALAEUR`: GAL-AEUR or GALA-EUR). Where no base is known, all but the rare quotes count.
+    Of several readings, the one with a known base is right (`ADAEUR` is not AD-AEUR, `BTCBIDR` not BTCB-IDR). Two such
+    readings are ambiguous (`GALAEUR`: GAL-AEUR or GALA-EUR). If no base is known, all but the rare quotes count.
     """
     readings = [(pair[: -len(quote)], quote) for quote in quotes if pair.endswith(quote) and len(pair) > len(quote)]
     known = [reading for reading in readings if reading[0] in _KNOWN]
@@ -57,6 +56,6 @@ def split_pair(pair: str, quotes: tuple[str, ...]) -> tuple[str, str]:
     if len(readings) == 1:
         return readings[0]
     if not readings:
-        raise SymbolError(f"cannot tell base from quote in {pair!r:.80}: its quote currency is not a known one")
+        raise SymbolError(f"cannot split {pair!r:.80} into base and quote: unknown quote currency")
     named = " or ".join(f"{base}-{quote}" for base, quote in readings)
-    raise SymbolError(f"{pair!r:.80} may be {named}: only its definition tells")
+    raise SymbolError(f"{pair!r:.80} is ambiguous without the exchange's definition: {named}")

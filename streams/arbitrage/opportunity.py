@@ -1,4 +1,4 @@
-"""One cross-exchange opportunity through its life: `opened` → `updated` (a new peak) → `closed`."""
+"""Track one cross-exchange opportunity: `opened` → `updated` (at each new peak) → `closed`."""
 
 from decimal import Decimal
 from typing import Any
@@ -10,7 +10,7 @@ from streams.decimals import plain
 
 
 class Opportunity:
-    """What is known of it: the sides as they last paid, and the peaks."""
+    """An open opportunity: both sides as they were when it last paid, and its peaks."""
 
     def __init__(self, symbol: str, opened_at: int) -> None:
         self.symbol = symbol
@@ -22,7 +22,7 @@ class Opportunity:
         self.peak_amount = self.peak_profit = "0"
 
     def take(self, buy: PairQuote, sell: PairQuote, gross: float, net: float, execution: Execution) -> bool:
-        """The opportunity as it is now; whether its profit is the highest so far."""
+        """Update the opportunity. Return whether its profit is the highest so far."""
         self.gross, self.net = gross, net
         self.amount, self.profit = plain(execution.amount), plain(execution.profit)
         self.sides = {
@@ -30,19 +30,19 @@ class Opportunity:
             "sell": _side(sell, sell.best_bid(), plain(execution.sell_price)),
         }
         self.peak_net = max(self.peak_net, net)
-        if Decimal(self.profit) <= Decimal(self.peak_profit):  # both as published: rounded alike
+        if Decimal(self.profit) <= Decimal(self.peak_profit):  # both rounded as published
             return False
         self.peak_amount, self.peak_profit = self.amount, self.profit
         return True
 
     def refresh(self, buy: PairQuote, sell: PairQuote) -> None:
-        """At the close: the states and times of what ended it; prices stay those that last paid."""
+        """Take the states and times of the quotes that close it. The prices stay those that last paid."""
         for name, quote in (("buy", buy), ("sell", sell)):
             side = self.sides[name]
             self.sides[name] = _side(quote, side["price"], side["average_price"])
 
     def signal(self, kind: str, reason: str, now: int, statistics: SpreadStatistics) -> dict[str, Any]:
-        """The event's body, without its source."""
+        """Return the event's body, without its source."""
         buy, sell = self.sides["buy"], self.sides["sell"]
         return {
             "id": f"{self.symbol}:{buy['exchange']}:{sell['exchange']}:{self.opened_at}",
@@ -65,10 +65,12 @@ class Opportunity:
         } | statistics.describe(self.gross)
 
     def dump(self) -> dict[str, Any]:
+        """Return the state for a checkpoint."""
         return vars(self)
 
     @classmethod
     def load(cls, fields: dict[str, Any]) -> "Opportunity":
+        """Return the opportunity of a checkpoint."""
         opportunity = cls(fields["symbol"], fields["opened_at"])
         vars(opportunity).update(fields)
         return opportunity

@@ -27,15 +27,19 @@ class PairQuote:
         self.ask = float(_best(line.asks))
 
     def best_bid(self) -> str:
+        """Return the best bid's price, `0` for an empty side."""
         return _best(self.line.bids).decode()
 
     def best_ask(self) -> str:
+        """Return the best ask's price, `0` for an empty side."""
         return _best(self.line.asks).decode()
 
     def bids(self) -> Levels:
+        """Decode the bids, best first."""
         return _levels(self.line.bids)
 
     def asks(self) -> Levels:
+        """Decode the asks, best first."""
         return _levels(self.line.asks)
 
 

@@ -22,6 +22,7 @@ class SpreadStatistics:
         self.variance = variance
 
     def add(self, now: int, spread: float) -> None:
+        """Take a sample, unless the last one is too recent. `now`: µs; `spread`: basis points."""
         elapsed = now - self.at
         if elapsed < _SAMPLE_EVERY:
             return
@@ -33,6 +34,7 @@ class SpreadStatistics:
         self.at = now
 
     def describe(self, spread: float) -> dict[str, Any]:
+        """Return the statistics as a signal's fields, and how unusual `spread` is."""
         deviation = sqrt(self.variance)
         return {
             "spread_mean_bps": round(self.mean, 4),
@@ -42,4 +44,5 @@ class SpreadStatistics:
         }
 
     def dump(self) -> list[Any]:
+        """Return the state for a checkpoint."""
         return [self.at, self.count, self.mean, self.variance]

@@ -1,6 +1,6 @@
-"""An L2 order book: price levels of two sides.
+"""Hold an L2 order book: the price levels of two sides.
 
-Levels are kept as the exchange's own text (`streams.levels`) under a float of the price, which only orders and
+Levels are the exchange's own text (`streams.levels`). Their key is the price as a float, which only orders and
 identifies them (two decimal strings of up to 15 digits never share a float).
 """
 
@@ -14,20 +14,20 @@ from zlib import crc32
 from streams.levels import Level, Levels
 from streams.normalize.messages import CheckedLevels
 
-MAX_LEVELS: Final = 10_000  # a side; the worst beyond it are forgotten, and count as unknown
+MAX_LEVELS: Final = 10_000  # per side; the worst beyond that are dropped, and count as unknown
 
-_KEPT, _MOST = 32, 96  # prices in order: after they have been chosen or cut, and until they are cut
+_KEPT, _MOST = 32, 96  # sorted prices: how many are chosen, and up to how many that may grow
 _COLONS = bytes.maketrans(b",", b":")
 
 
 class Side:
-    """One side. Only the best levels' prices stand in order (`near`, ascending on both sides).
+    """One side of a book. Only the best levels' prices are sorted (`near`, ascending on both sides).
 
-    Nearly all that is asked of a book is its top, while most of what changes lies further away, and keeping all prices
-    in order costs more than the rest of an update.
+    Readers want little but the top, while most changes are further away, and keeping all prices sorted costs more than
+    the rest of an update.
 
-    Where the side `is_cut`, `bound` is the worst price up to which every level is known. A snapshot that was cut off
-    says nothing about the orders beyond it: those that changed since are held, but shown neither as top nor as whole.
+    If the side `is_cut`, `bound` is the worst price up to which every level is known. A snapshot that was cut off says
+    nothing about the orders beyond it. Those that changed since are kept, but neither `top` nor `all` returns them.
     """
 
     __slots__ = ("_are_bids", "_edge", "_reach", "_tops", "bound", "is_cut", "levels", "near")
@@ -39,11 +39,11 @@ class Side:
         self.is_cut = False
         self._reach = 0.0  # from the best price to `bound`, when it was set
         self._are_bids = are_bids
-        self._edge = -inf if are_bids else inf  # above it are the bids that stand in `near`, the asks that do not
-        self._tops: dict[int, Levels] = {}  # by their count, until something changes: BBOs ask again and again
+        self._edge = -inf if are_bids else inf  # the bids above it are in `near`, the asks above it are not
+        self._tops: dict[int, Levels] = {}  # by count, until something changes: every BBO needs it
 
     def replace(self, side: CheckedLevels, is_whole: bool = True) -> None:
-        """Become this side. `is_whole`: it was not cut off at its worst level."""
+        """Replace all levels. `is_whole`: the new ones were not cut off at the worst level."""
         self._tops.clear()
         entries = zip(side.numbers, side.levels, strict=True)
         self.levels = {price: level for (price, amount), level in entries if amount}
@@ -54,41 +54,41 @@ class Side:
         self._limit()
 
     def cut(self, bound: float, reach: float) -> None:
-        """Believe the levels up to that price only, which is `reach` away from the best."""
+        """Trust the levels only up to the price `bound`, which is `reach` away from the best."""
         self.bound, self._reach, self.is_cut = bound, reach, True
         self._tops.clear()
 
     def cut_at(self) -> tuple[float, float] | None:
-        """What `cut` takes; None for a whole side."""
+        """Return the arguments of `cut`, or None for a whole side."""
         return (self.bound, self._reach) if self.is_cut else None
 
     def is_exhausted(self) -> bool:
-        """Whether the price has left what is known: the best level, if any is held, may not be the best."""
+        """Return whether the price has left the known levels: the best level here, if any, may not be the best."""
         if not self.is_cut or not self.near:
             return self.is_cut
         return self.near[-1] < self.bound if self._are_bids else self.near[0] > self.bound
 
     def is_near_bound(self) -> bool:
-        """Whether less than a third is left of the prices that a cut snapshot reached down, or up, to."""
+        """Return whether the price has used up over two thirds of the range that a cut snapshot covered."""
         if not self.is_cut or not self.near:
             return False
         best = self.near[-1] if self._are_bids else self.near[0]
         return abs(best - self.bound) < self._reach / 3
 
     def known_count(self) -> int:
-        """How many levels lie within `bound`."""
+        """Return the number of levels within `bound`."""
         bound = self.bound
         if not self.is_cut:
             return len(self.levels)
         return sum([price >= bound for price in self.levels] if self._are_bids else [p <= bound for p in self.levels])
 
     def uncut(self) -> None:
-        """Take what is held for the whole."""
+        """Treat the levels as the whole side."""
         self.bound, self.is_cut = -inf if self._are_bids else inf, False
         self._tops.clear()
 
     def update(self, side: CheckedLevels) -> None:
-        """Absolute amounts: zero deletes; deleting a level that is not held is normal (every exchange says so)."""
+        """Set absolute amounts; zero deletes. Deleting an absent level is normal, as every exchange's docs say."""
         self._tops.clear()
         levels, near, edge, are_bids = self.levels, self.near, self._edge, self._are_bids
         for (price, amount), level in zip(side.numbers, side.levels):  # noqa: B905 - both were checked together
@@ -106,7 +106,7 @@ class Side:
             self._choose(_KEPT)
 
     def _limit(self) -> None:
-        """Forget the worst tenth of a side that has grown too large."""
+        """Drop the worst tenth of a side that has grown too large."""
         if len(self.levels) > MAX_LEVELS:
             kept = sorted(self.levels, reverse=self._are_bids)[: MAX_LEVELS * 9 // 10]
             self.levels = {price: self.levels[price] for price in kept}
@@ -119,7 +119,7 @@ class Side:
         self._keep(best(count + 1, self.levels), count)
 
     def _keep(self, best: list[float], count: int) -> None:
-        """Of prices, best first, the first so many; the next tells that there are more."""
+        """Keep the first `count` prices sorted. `best`: prices, best first; one beyond `count` shows there are more."""
         near, more = best[:count], best[count:]
         if self._are_bids:
             self.near, self._edge = near[::-1], more[0] if more else -inf
@@ -127,7 +127,7 @@ class Side:
             self.near, self._edge = near, near[-1] if more else inf
 
     def top(self, count: int) -> Levels:
-        """The best levels, best first; not to be changed."""
+        """Return the best levels, best first. The caller must not change the list."""
         top = self._tops.get(count)
         if top is None:
             if len(self.near) < count and len(self.near) < len(self.levels):
@@ -146,19 +146,19 @@ class Side:
         return [price for price in prices if price >= bound] if self._are_bids else [p for p in prices if p <= bound]
 
     def behind(self, price: float, count: int) -> Levels:
-        """The levels behind the best, up to `count` with it; none if the best has another price."""
+        """Return the levels behind the best, up to `count` including it. None if the best price is not `price`."""
         near = self.near
         if not near or price != near[-1 if self._are_bids else 0]:
             return []
         return self.top(count)[1:]
 
     def all(self) -> Levels:
-        """All known levels, best first."""
+        """Return all known levels, best first."""
         return [self.levels[price] for price in self._within(sorted(self.levels, reverse=self._are_bids))]
 
 
 class Book:
-    """Both sides of one instrument."""
+    """Both sides of one instrument's book."""
 
     __slots__ = ("asks", "bids")
 
@@ -167,17 +167,17 @@ class Book:
         self.asks = Side(are_bids=False)
 
     def replace(self, bids: CheckedLevels, asks: CheckedLevels, cut_at: Collection[int] = ()) -> None:
-        """Become these sides. `cut_at`: numbers of levels at which the exchange cuts a side off."""
+        """Replace both sides. `cut_at`: the level counts at which the exchange cuts a side off."""
         self.bids.replace(bids, len(bids.levels) not in cut_at)
         self.asks.replace(asks, len(asks.levels) not in cut_at)
 
     def crossed(self) -> bool:
-        """Whether the best bid is at or above the best ask."""
+        """Return whether the best bid is at or above the best ask."""
         bids, asks = self.bids.near, self.asks.near
         return bool(bids and asks) and bids[-1] >= asks[0]
 
     def is_sound(self) -> bool:
-        """Whether both sides' best prices are surely the best, and do not cross. False: look closer."""
+        """Return whether both best prices are certain and do not cross. Cheap; False means: check closely."""
         bids, asks = self.bids, self.asks
         if not (bids.near and asks.near):
             return False
@@ -185,11 +185,11 @@ class Book:
         return bid < ask and bid >= bids.bound and ask <= asks.bound
 
     def is_exhausted(self) -> bool:
-        """Whether the price has left what is known of a side that was cut; its best level may not be the best."""
+        """Return whether the price has left the known levels of a cut side: its best level may not be the best."""
         return self.bids.is_exhausted() or self.asks.is_exhausted()
 
     def checksum(self) -> int:
-        """OKX's signed CRC32 of the best 25 levels, interleaved bid, ask, as `price:amount`.
+        """Return OKX's checksum: signed CRC32 of the best 25 levels, interleaved bid, ask, as `price:amount`.
 
         See docs/protocols/okx.md §3.5.
         """

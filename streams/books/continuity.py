@@ -1,6 +1,6 @@
-"""Whether a book update follows what the book holds: one small function per feed, with its rules numbered.
+"""Decide whether a book update follows the book's last one: one small function per feed, with numbered rules.
 
-Each takes the book's last applied sequence, the update, and whether it would be the first on top of a snapshot.
+Each takes the last sequence applied to the book, the update, and whether it would be the first one after a snapshot.
 """
 
 from collections.abc import Callable
@@ -10,21 +10,23 @@ from streams.normalize.messages import BookMessage
 
 
 class Verdict(Enum):
+    """What to do with an update."""
+
     APPLY = 1
-    DROP = 2  # the book holds it already
+    DROP = 2  # the book contains it already
     GAP = 3
 
 
-APPLY, DROP, GAP = Verdict  # looked up for every update: an enumeration's attributes take their time
+APPLY, DROP, GAP = Verdict  # used for every update, and an enum's attributes are slow to look up
 
 Rule = Callable[[int, BookMessage, bool], Verdict]
 
 
 def binance_spot(sequence: int, update: BookMessage, first: bool) -> Verdict:
-    """docs/protocols/binance.md §1.5.
+    """Judge an update of Binance spot: docs/protocols/binance.md §1.5.
 
     1. `u` <= sequence: nothing new, drop.
-    2. `U` <= sequence + 1: follows or overlaps, apply (overlap is legal: amounts are absolute).
+    2. `U` <= sequence + 1: follows or overlaps, apply (overlap is harmless: amounts are absolute).
     3. Anything else is a gap.
     """
     if update.last <= sequence:
@@ -33,10 +35,10 @@ def binance_spot(sequence: int, update: BookMessage, first: bool) -> Verdict:
 
 
 def binance_usdm(sequence: int, update: BookMessage, first: bool) -> Verdict:
-    """docs/protocols/binance.md §2.4. Ids are not consecutive: only `pu` chains.
+    """Judge an update of Binance USD-M: docs/protocols/binance.md §2.4. Ids are not consecutive: only `pu` chains.
 
-    1. First on a snapshot: `u` < L drop; `U` <= L <= u, or `pu` == L (seen on the wire), apply; else a gap.
-    2. Afterwards: `pu` == sequence apply; `u` <= sequence is a repetition, drop; else a gap.
+    1. First after a snapshot of id L: `u` < L drop; `U` <= L <= u, or `pu` == L (seen on the wire), apply; else a gap.
+    2. Afterwards: `pu` == sequence apply; `u` <= sequence is a duplicate, drop; else a gap.
     """
     if update.previous == sequence:
         return APPLY
@@ -48,10 +50,10 @@ def binance_usdm(sequence: int, update: BookMessage, first: bool) -> Verdict:
 
 
 def okx(sequence: int, update: BookMessage, first: bool) -> Verdict:
-    """docs/protocols/okx.md §3.5.
+    """Judge an update of OKX: docs/protocols/okx.md §3.5.
 
     1. `prevSeqId` == sequence: apply; also when `seqId` equals it (keep-alive) or is below it (maintenance reset).
-    2. `prevSeqId` < `seqId` <= sequence: a repetition, drop.
+    2. `prevSeqId` < `seqId` <= sequence: a duplicate, drop.
     3. Anything else is a gap.
     """
     if update.previous == sequence:
@@ -60,10 +62,10 @@ def okx(sequence: int, update: BookMessage, first: bool) -> Verdict:
 
 
 def htx_spot(sequence: int, update: BookMessage, first: bool) -> Verdict:
-    """docs/protocols/htx.md §4.5.
+    """Judge an update of HTX spot: docs/protocols/htx.md §4.5.
 
-    1. `seqNum` <= sequence: the book holds it, drop.
-    2. `prevSeqNum` <= sequence: follows or overlaps, apply (overlap is legal: amounts are absolute).
+    1. `seqNum` <= sequence: nothing new, drop.
+    2. `prevSeqNum` <= sequence: follows or overlaps, apply (overlap is harmless: amounts are absolute).
     3. Anything else is a gap.
     """
     if update.last <= sequence:
@@ -72,10 +74,10 @@ def htx_spot(sequence: int, update: BookMessage, first: bool) -> Verdict:
 
 
 def htx_linear(sequence: int, update: BookMessage, first: bool) -> Verdict:
-    """docs/protocols/htx.md §5.5. Versions are consecutive, and of one connection only.
+    """Judge an update of HTX linear: docs/protocols/htx.md §5.5. Versions are consecutive within one connection only.
 
     1. `version` == sequence + 1: apply.
-    2. `version` <= sequence: a repetition, drop.
+    2. `version` <= sequence: a duplicate, drop.
     3. Anything else is a gap.
     """
     if update.last == sequence + 1:
@@ -84,10 +86,10 @@ def htx_linear(sequence: int, update: BookMessage, first: bool) -> Verdict:
 
 
 def deribit(sequence: int, update: BookMessage, first: bool) -> Verdict:
-    """docs/protocols/deribit.md §6.5. Ids are shared by many instruments: they jump, only `prev_change_id` chains.
+    """Judge an update of Deribit: docs/protocols/deribit.md §6.5. Ids jump, as instruments share them.
 
     1. `prev_change_id` == sequence: apply.
-    2. `change_id` <= sequence: a repetition, drop.
+    2. `change_id` <= sequence: a duplicate, drop.
     3. Anything else is a gap.
     """
     if update.previous == sequence:
@@ -104,8 +106,8 @@ RULES: dict[str, Rule] = {
     "deribit": deribit,
 }
 
-# At these counts a fetched snapshot's side is cut off; a shorter side is the whole of it. Other feeds' come in the
-# stream, and the exchange keeps them whole itself.
+# The level counts at which a side of a fetched snapshot is cut off; a shorter side is whole. The other feeds send
+# snapshots in the stream, and keep the book that they show complete.
 CUT_AT: dict[str, frozenset[int]] = {
     "binance-spot": frozenset({100, 500, 1000, 5000}),
     "binance-usdm": frozenset({50, 100, 500, 1000}),

@@ -50,7 +50,7 @@ class BookHandler:
         self._quote_health.on_message(now, quote.timestamp)
         order_book = self.order_book
         bids, asks = quote.bids, quote.asks
-        fresh = self.recency.has_quote(quote, order_book.sequence, now)
+        fresh = self.recency.is_quote_current(quote, order_book.sequence, now)
         if order_book.state == "live":
             if quote.sequence:
                 self._compared(out, self.check.on_bbo(now, quote.sequence, top_of(bids, asks)))
@@ -125,7 +125,7 @@ class BookHandler:
         self.top = bids, asks
         sequence = self.order_book.sequence
         value = self._publish_quote(out, "book", timestamp, sequence, bids, asks)
-        if self._joined and self.recency.has_book(sequence, out.now):
+        if self._joined and self.recency.is_book_current(sequence, out.now):
             out.join(self._joined, quote_line("live", value))
 
     # Gaps
@@ -170,7 +170,7 @@ class BookHandler:
     def on_outage(self, out: Output, cause: str) -> None:
         """Distrust the book until a snapshot arrives."""
         was_live = self.order_book.state == "live"
-        self.order_book.leave()
+        self.order_book.invalidate()
         self.requests.on_down(out.now)
         if was_live or cause in ("lost", "skipped"):
             self._open_gap(out, cause)
@@ -183,13 +183,13 @@ class BookHandler:
     def on_absent(self, out: Output) -> None:
         """Nobody ingests the book. If ingest was only held up, the next updates go on."""
         if self.order_book.state == "live":
-            self.order_book.fall_silent()
+            self.order_book.mark_stale()
             self._open_gap(out, "absent")
 
     def on_delisted(self, out: Output) -> None:
         """The book has ended. That is no gap."""
         if self.order_book.state == "live":
-            self.order_book.leave()
+            self.order_book.invalidate()
             self._notify_join(out)
 
     def on_rescaled(self, out: Output) -> None:
@@ -228,7 +228,7 @@ class BookHandler:
         """Look after a live book. It is stale once its own channel is silent, whatever other channels deliver."""
         order_book = self.order_book
         if out.now - max(self._book_health.last_message_at, self.requests.live_since) > self._stale_after:
-            order_book.fall_silent()
+            order_book.mark_stale()
             self._notify_join(out)
             self.top = None
             return

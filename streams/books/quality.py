@@ -37,7 +37,7 @@ def top_of(bids: Levels, asks: Levels) -> Top:
 
 
 def json_of_top(top: Top) -> Fragment:
-    """Return the four strings, to be put into an event."""
+    """Return the four strings as JSON, to be embedded in an event."""
     return Fragment(b'["%b"]' % top)
 
 
@@ -60,7 +60,7 @@ class TruthCheck:
             return self._compare(sequence, top, waiting[1])
         if sequence > self.last_book:  # else the book has passed this id without having it
             self.bbos[sequence] = (now, top)
-            if len(self.bbos) > _MOST:  # the book stands still
+            if len(self.bbos) > _MOST:  # the book does not advance
                 self.bbos.clear()
         return None
 
@@ -101,6 +101,7 @@ class TruthCheck:
         _drop(self.books, now - WAIT)
 
     def dump(self) -> dict[str, Any]:
+        """Return the state for a checkpoint."""
         return {
             "agreed": self.agreed,
             "differed": self.differed,
@@ -110,6 +111,7 @@ class TruthCheck:
         }
 
     def load(self, dump: dict[str, Any]) -> None:
+        """Restore the state of a checkpoint."""
         self.agreed, self.differed, self.last_book = dump["agreed"], dump["differed"], dump["last_book"]
         self.bbos = _unlisted(dump["bbos"])
         self.books = _unlisted(dump["books"])

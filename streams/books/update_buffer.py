@@ -1,4 +1,4 @@
-"""The book updates that wait for a snapshot, within a bound of bytes."""
+"""Buffer the book updates that wait for a snapshot, up to a number of bytes."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -9,45 +9,52 @@ from streams.levels import json_of
 from streams.normalize.book_sides import levels
 from streams.normalize.messages import BookMessage
 
-_HEAD = 100  # bytes that an update costs beyond its levels
+_OVERHEAD = 100  # bytes of an update besides its levels
 
 
 class UpdateBuffer:
-    """Keeps the latest updates, oldest first. Past the bound the oldest go: a snapshot as old as them is of no use."""
+    """Buffer of the latest updates, oldest first. When it is full, it drops the oldest.
 
-    __slots__ = ("_held", "_sizes", "dropped", "size")
+    A snapshot too old to be followed by the rest is of no use anyway.
+    """
+
+    __slots__ = ("_sizes", "_updates", "dropped", "size")
 
     def __init__(self) -> None:
-        self._held: deque[BookMessage] = deque()
+        self._updates: deque[BookMessage] = deque()
         self._sizes: deque[int] = deque()
-        self.size = 0  # bytes, as a checkpoint writes them
-        self.dropped = 0  # updates since it was last empty
+        self.size = 0  # bytes in a checkpoint
+        self.dropped = 0  # updates since the buffer was last empty
 
     def append(self, update: BookMessage) -> None:
+        """Add the next update."""
         size = _size(update)
-        self._held.append(update)
+        self._updates.append(update)
         self._sizes.append(size)
         self.size += size
         while self.size > MAX_BUFFERED_BYTES:
-            self._held.popleft()
+            self._updates.popleft()
             self.size -= self._sizes.popleft()
             self.dropped += 1
 
     def clear(self) -> None:
-        self._held.clear()
+        """Remove all updates."""
+        self._updates.clear()
         self._sizes.clear()
         self.size = self.dropped = 0
 
     def __iter__(self) -> Iterator[BookMessage]:
-        return iter(self._held)
+        return iter(self._updates)
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._updates)
 
     def dump(self) -> list[Any]:
-        return [_as_list(held) for held in self._held]
+        """Return the updates for a checkpoint."""
+        return [_as_list(update) for update in self._updates]
 
     def load(self, dump: list[Any]) -> None:
+        """Restore the updates of a checkpoint."""
         self.clear()
         for kind, timestamp, first, last, previous, bids, asks, checksum in dump:
             self.append(BookMessage(kind, timestamp, first, last, previous, levels(bids), levels(asks), checksum))
@@ -55,9 +62,9 @@ class UpdateBuffer:
 
 def _size(update: BookMessage) -> int:
     sides = update.bids.levels, update.asks.levels
-    return _HEAD + sum(sum(map(len, side)) + 6 * len(side) for side in sides)
+    return _OVERHEAD + sum(sum(map(len, side)) + 6 * len(side) for side in sides)
 
 
-def _as_list(held: BookMessage) -> list[Any]:
-    head = [held.kind, held.timestamp, held.first, held.last, held.previous]
-    return [*head, json_of(held.bids.levels), json_of(held.asks.levels), held.checksum]
+def _as_list(update: BookMessage) -> list[Any]:
+    head = [update.kind, update.timestamp, update.first, update.last, update.previous]
+    return [*head, json_of(update.bids.levels), json_of(update.asks.levels), update.checksum]

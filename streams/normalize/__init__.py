@@ -1,9 +1,9 @@
-"""Frames to normalized events: one file per exchange, pure functions, no clock, no I/O, no state.
+"""Parse the exchanges' frames into normalized messages: one module per exchange, all pure functions.
 
-A normalizer takes the frame, the instrument and the receipt time (µs), and returns the frame's messages as a list of
-`Trade`, `BookMessage`, `Quote`, `Ignored` or `Rejected`. It raises `FrameError` with the reason for a dead letter, and
-lets the errors of decoding a malformed frame through (`rows.UNREADABLE`). Everything that it returns can be converted
-to base units, encoded and stored: it refuses the rest before a book is touched.
+They have no state, do no I/O and never read the clock. A normalizer takes the frame, the instrument and the receipt
+time (µs), and returns the frame's messages as a list of `messages.Normalized`. It raises `FrameError` with the reason
+for a dead letter, and lets the errors of decoding a malformed frame through (`rows.UNREADABLE`). Everything that it
+returns can be converted to base units, encoded and stored: the rest is rejected before it reaches a book.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ NORMALIZERS: dict[str, Normalizer] = {
 
 
 def parse(frame: bytes, instrument: Instrument, local_timestamp: int) -> list[Normalized]:
-    """A raw frame to normalized events; `FrameError` says why it is none."""
+    """Return the normalized messages of a raw frame. Raise `FrameError` with the reason if it is malformed."""
     try:
         return NORMALIZERS[instrument.exchange](frame, instrument, local_timestamp)
     except UNREADABLE as error:

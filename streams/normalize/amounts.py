@@ -1,4 +1,4 @@
-"""Contracts to base units, exactly: amounts stay decimal strings."""
+"""Convert contracts to base units, exactly: amounts stay decimal strings."""
 
 from decimal import Decimal
 from functools import lru_cache
@@ -10,14 +10,14 @@ from streams.levels import Level, Levels, level_of, texts_of
 from streams.normalize.messages import CheckedLevels
 from streams.normalize.numbers import positive
 
-_MODEST_SIZE = 100.0  # with which modest amounts and prices fit
-_LARGEST = 1e19  # base units: surely fewer than a column holds
+_MODEST_SIZE = 100.0  # up to this contract size, modest prices and amounts are sure to fit a column
+_LARGEST = 1e19  # below this, an amount in base units is sure to fit a column
 
 
 def base_amount(instrument: Instrument, price: str, amount: str) -> str:
-    """An amount in the exchange's units as base units: x contract size, / price when inverse.
+    """Convert an amount from the exchange's units to base units: x contract size, / price when inverse.
 
-    `RangeError` where the result does not fit a column, `FrameError` where the contract size is none.
+    Raise `RangeError` if the result does not fit a column, `FrameError` if the contract size is not a positive decimal.
     """
     if instrument.contract_size == "1" and not instrument.inverse:
         return amount
@@ -25,19 +25,19 @@ def base_amount(instrument: Instrument, price: str, amount: str) -> str:
 
 
 def base_levels(instrument: Instrument, side: Levels) -> Levels:
-    """A side's levels with their amounts in base units; of levels that `check_convertible` has let through."""
+    """Convert the amounts of a side to base units. `check_convertible` must have accepted its levels."""
     if instrument.contract_size == "1" and not instrument.inverse:
         return side
     return [_base_level(level, instrument.contract_size, instrument.inverse) for level in side]
 
 
 def check_convertible(instrument: Instrument, bids: CheckedLevels, asks: CheckedLevels) -> None:
-    """Make sure that `base_levels` can convert both sides, before a book holds them; raises as `base_amount` does."""
+    """Check that `base_levels` can convert both sides, before a book holds them. Raise as `base_amount` does."""
     if instrument.contract_size == "1" and not instrument.inverse:
         return
     size = _size_in_floats(instrument.contract_size)
     if bids.modest and asks.modest and size <= _MODEST_SIZE:
-        return  # as nearly always
+        return  # true of nearly all messages
     for side in (bids, asks):
         if side.numbers and _largest(side, instrument.inverse) * size >= _LARGEST:
             base_levels(instrument, side.levels)
@@ -49,7 +49,7 @@ def _size_in_floats(contract_size: str) -> float:
 
 
 def _largest(side: CheckedLevels, inverse: bool) -> float:
-    """No amount of the side is larger, in contracts or, where they are inverse, in contracts at a price of one."""
+    """Return an upper bound of the side's amounts: in contracts or, if these are inverse, in contracts / price."""
     most = max(amount for _, amount in side.numbers)
     return most / min(price for price, _ in side.numbers) if inverse else most
 
@@ -65,7 +65,7 @@ def _converted(amount: str, contract_size: str, price: str) -> str:
     value = EXACT.multiply(Decimal(amount), _size(contract_size))
     if price:
         value = EXACT.divide(value, Decimal(price))
-    # What is there is never rounded to nothing: an amount of zero deletes a level.
+    # A non-zero amount is never rounded to zero: that would delete the level.
     return plain(fitted(value) or (LEAST if value else value))
 
 

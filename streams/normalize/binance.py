@@ -1,7 +1,8 @@
-"""Binance spot and USD-M futures (docs/protocols/binance.md §1.4, §2.3): trades, diff book, BBO, REST depth snapshots.
+"""Parse Binance spot and USD-M futures: trades, diff books, BBO, REST depth snapshots.
 
-The types say what a frame must hold; msgspec checks that while it decodes. Three streams make nearly all of the traffic
-and are decoded straight into them, by the stream's name; all others go the long way, which also finds the reasons.
+Protocol: docs/protocols/binance.md §1.4, §2.3. The struct types declare what a frame must hold, and msgspec checks that
+while decoding. Three streams make up nearly all of the traffic: their frames are decoded straight into these types,
+chosen by the stream's name. All other frames take the slow path (`_other`), which also finds the reason to reject one.
 """
 
 import re
@@ -19,7 +20,7 @@ from streams.normalize.book_sides import decoded_sides, quote_of_texts
 from streams.normalize.messages import BookMessage, Ignored, Normalized, Quote, Trade, UsedUp
 from streams.normalize.numbers import MOST_DIGITS, check_name, decimal, micros, positives
 
-# Event types of channels that exist and are not supported.
+# Event types of channels that exist but are not supported.
 _UNSUPPORTED = frozenset(
     {
         "aggTrade", "blockTrade", "kline", "continuous_kline", "24hrTicker", "24hrMiniTicker", "1hTicker", "4hTicker",
@@ -29,13 +30,13 @@ _UNSUPPORTED = frozenset(
     }
 )  # fmt: skip
 
-# USD-M marks some trades: `NA` are placeholders with zero price for ids that were used up without a trade.
+# USD-M marks some trades. Not listed: `NA`, a zero-price placeholder for an id that was used up without a trade.
 _TRADE_KINDS = {"MARKET": "normal", "INSURANCE_FUND": "insurance_fund", "ADL": "adl"}
 _KIND = re.compile(r"[A-Za-z0-9_]{1,32}")
 
 _LARGEST_ID = (1 << 63) - 1
 _Id = Annotated[int, Meta(ge=0, le=_LARGEST_ID)]
-_Number = Annotated[str, Meta(max_length=MOST_DIGITS)]  # a longer one is looked at more closely
+_Number = Annotated[str, Meta(max_length=MOST_DIGITS)]  # longer ones are shortened by `_long`
 
 
 class _Trade(Struct, gc=False):
@@ -85,11 +86,11 @@ class _Snapshot(Struct, gc=False):
     lastUpdateId: _Id
     bids: Raw
     asks: Raw
-    T: int | None = None  # spot's have none
+    T: int | None = None  # absent on spot
 
 
 def _trade(trade: _Trade, instrument: Instrument, local_timestamp: int) -> Trade | UsedUp:
-    if trade.s != instrument.exchange_symbol:  # asked here: a call for every frame takes its time
+    if trade.s != instrument.exchange_symbol:  # checked here too, which saves a call for every frame
         check_name(trade.s, instrument)
     if trade.X == "NA":
         return UsedUp(trade.t)
@@ -101,14 +102,14 @@ def _trade(trade: _Trade, instrument: Instrument, local_timestamp: int) -> Trade
 
 def _unknown_kind(mark: str) -> str:
     if not _KIND.fullmatch(mark):
-        raise FrameError(f"not a kind of trade: {mark!r:.60}")
+        raise FrameError(f"not a trade kind: {mark!r:.60}")
     return mark.lower()
 
 
 def _quote(ticker: _Ticker, instrument: Instrument, local_timestamp: int) -> Quote:
     if ticker.s != instrument.exchange_symbol:
         check_name(ticker.s, instrument)
-    # Spot's BBO has no time at all; the futures' `T` is the matching time.
+    # Spot's BBO has no timestamp; in the futures', `T` is the matching time.
     stamp = micros(ticker.T) if ticker.T else local_timestamp
     return quote_of_texts(stamp, ticker.u, ticker.b, ticker.B, ticker.a, ticker.A)
 
@@ -126,12 +127,12 @@ def _seed(snapshot: _Snapshot, instrument: Instrument, local_timestamp: int) -> 
 
 
 class _Reader(NamedTuple):
-    """How one kind of frame is read: in the combined wrapper, or bare."""
+    """Decoders and converter of one kind of frame, which arrives in the combined wrapper or bare."""
 
     wrapped: Callable[[bytes], Any]
     bare: Callable[[bytes], Any]
     convert: Callable[[Any, Instrument, int], Normalized]
-    numbers: tuple[str, ...] = ()  # fields that are too long to be right as they are
+    numbers: tuple[str, ...] = ()  # fields whose texts may be too long and are shortened
 
 
 def _reader(
@@ -150,19 +151,22 @@ _LONG = {
 _STREAMS = {b"trade": _TRADE, b"bookTicker": _TICKER, b"depth": _DEPTH}
 _HEAD = b'{"stream":"'
 _NAME = len(_HEAD)  # where the stream's name begins
-_NAME_ENDS = 200  # at the latest
+_NAME_ENDS = 200  # where it ends at the latest
 
 
 @lru_cache(maxsize=65536)
 def _reader_of(stream: bytes) -> _Reader | None:
-    """By `btcusdt@depth@100ms"`; none for partial books (`@depth5`), other channels, all markets (`!bookTicker`)."""
+    """Return the reader of a stream, `btcusdt@depth@100ms"`.
+
+    None for partial books (`@depth5`), other channels and all-market streams (`!bookTicker`).
+    """
     return _STREAMS.get(stream[:-1].split(b"@")[1]) if b"@" in stream else None
 
 
 def normalize(frame: bytes, instrument: Instrument, local_timestamp: int) -> list[Normalized]:
-    """One frame, in the combined wrapper (`{"stream", "data"}`) or bare, to its events."""
+    """Return the messages of one frame, which is in the combined wrapper (`{"stream", "data"}`) or bare."""
     if frame.startswith(_HEAD):
-        # With its quote: of a name without an end nothing is left, which would be megabytes in the cache.
+        # Including the closing quote: where there is none, the slice is empty instead of megabytes in the cache.
         reader = _reader_of(frame[_NAME : frame.find(b'"', _NAME, _NAME_ENDS) + 1])
         if reader is not None:
             try:
@@ -174,7 +178,7 @@ def normalize(frame: bytes, instrument: Instrument, local_timestamp: int) -> lis
 
 
 def _long(reader: _Reader, wrapped: bool, frame: bytes) -> Any:
-    """What a frame with long numbers holds, these shortened; raises again what was wrong if it was anything else."""
+    """Decode a frame again and shorten its long numbers; if anything else was wrong with it, raise that again."""
     reader = _LONG.get(reader, reader)
     data = reader.wrapped(frame).data if wrapped else reader.bare(frame)
     for name in reader.numbers:
@@ -187,7 +191,7 @@ def _other(frame: bytes, instrument: Instrument, local_timestamp: int) -> Normal
     if wrapped := type(data) is dict and "stream" in data:
         stream, data = data["stream"], data["data"]
     if type(stream) is not str:
-        raise FrameError(f"not the name of a stream: {stream!r:.60}")
+        raise FrameError(f"not a stream name: {stream!r:.60}")
     if type(data) is list:
         return _of_all_markets(data, stream)
     if type(data) is not dict:
@@ -203,24 +207,24 @@ def _other(frame: bytes, instrument: Instrument, local_timestamp: int) -> Normal
 
 
 def _of_all_markets(rows: list[Any], stream: str) -> Ignored:
-    """Arrays come on streams of all markets only; bare ones do not tell the stream, but their rows' event type."""
+    """Return which all-market stream sent an array; others send none. Bare ones lack the name, but rows have a type."""
     if stream.startswith("!"):
         return Ignored(stream)
     kinds = {str(row.get("e")) if type(row) is dict else "" for row in rows}
     if kinds and kinds <= _UNSUPPORTED:
         return Ignored(min(kinds))
-    raise FrameError("an array that is no all-market stream")
+    raise FrameError("an array that is not from an all-market stream")
 
 
 def _read_by_shape(data: dict[str, Any], stream: str) -> _Reader | Ignored:
-    """How to read it, or what it is that is not read."""
+    """Return the reader of a payload, or `Ignored` with the channel if it is not to be read."""
     kind = data.get("e")
-    # Books that have the shape of the diff book or of REST's snapshot and are neither: the top levels only.
+    # Partial books look like diffs or REST snapshots, but hold the top levels only.
     if stream.partition("@depth")[2][:1].isdigit() and (kind == "depthUpdate" or "lastUpdateId" in data):
         return Ignored("partial depth")
-    if "@rpiDepth" in stream:  # USD-M's, with orders of a kind that others cannot take
+    if "@rpiDepth" in stream:  # USD-M's book with retail price improvement orders, which most others cannot match
         return Ignored("rpiDepth")
-    if stream.startswith("!"):  # of all markets
+    if stream.startswith("!"):  # all markets
         return Ignored(stream)
     if kind == "depthUpdate":
         return _DEPTH
@@ -240,5 +244,5 @@ def _named(frame: dict[str, Any], stream: str) -> Ignored:
     if "serverTime" in frame and "symbols" in frame:  # REST, in some recordings
         return Ignored("exchangeInfo")
     if not stream and kind is None:
-        raise FrameError("neither data nor an answer: it has no event type")
+        raise FrameError("neither data nor a response: it has no event type")
     raise FrameError(f"unknown channel: {(stream or kind)!r}")

@@ -1,6 +1,6 @@
 """Check the sides of book messages and BBOs, and cut them into levels, for all normalizers.
 
-Everything that passes fits the columns of ClickHouse, as in `numbers`.
+Everything that passes fits ClickHouse's columns, as in `numbers`.
 """
 
 import re
@@ -27,24 +27,24 @@ _modest_numbers = msgspec.json.Decoder(
 ).decode
 _numbers = msgspec.json.Decoder(list[tuple[_Price, _Amount]], strict=False).decode
 _LISTS = {list}
-_TWOPLAIN = level_of("", "") * 2  # what is left of two levels without digits and points
+_TWOPLAIN = level_of("", "") * 2  # two levels without their digits and points
 _NUMERIC = PLAIN + b"eE+-"
-_BETWEEN, _WITHIN = b'"],["', b'","'  # two levels; a level's price and amount
+_BETWEEN, _WITHIN = b'"],["', b'","'  # what separates two levels; a price from its amount
 _NEXT = b"\n\n\n"
 _QUOTE = ord('"')
 _SMALL_E, _LARGE_E, _MINUS, _ESCAPE, _SPACE, _TAB, _RETURN, _NEWLINE = b"eE-\\ \t\r\n"
-# Digits and points to zeros, all else to one letter.
+# Maps digits and points to zeros, everything else to one letter.
 _SHAPES = bytes(ord("0") if digit in PLAIN else ord("x") for digit in range(256))
 _SIX_DIGITS = b"000000"
 _LONG_RUN = re.compile(rb"[0-9.]{%d}" % (MOST_DIGITS + 1))
 
 
 _plain = lru_cache(maxsize=65536)(decimal)
-"""For sides with exponents, as tokens of small prices have them: the same prices come again and again."""
+"""`decimal`, cached for sides with exponents, as low-priced tokens have them: the same prices recur all the time."""
 
 
 def level(price: str, amount: str) -> CheckedLevels:
-    """A side of one level, of texts that are plain already (`number`)."""
+    """Return a side of one level. Both texts must be plain decimals already (`number`)."""
     numbers = float(price), float(amount)
     if 0 < numbers[0] < LARGEST and numbers[1] < LARGEST:
         modest = numbers[0] >= MODEST_PRICE and numbers[1] <= MODEST_AMOUNT
@@ -53,7 +53,7 @@ def level(price: str, amount: str) -> CheckedLevels:
 
 
 def quote_of(timestamp: int, sequence: int, bids: CheckedLevels, asks: CheckedLevels) -> Quote:
-    """A BBO of sides that are checked already."""
+    """Return a BBO of two sides that are already checked."""
     return Quote(timestamp, sequence, bids.levels, asks.levels, _best(bids), _best(asks))
 
 
@@ -62,9 +62,9 @@ def _best(side: CheckedLevels) -> float:
 
 
 def quote_of_texts(timestamp: int, sequence: int, bid: str, bid_amount: str, ask: str, ask_amount: str) -> Quote:
-    """A BBO, checked as `levels` does; a price of zero stands for a side without orders.
+    """Return a BBO, checked as `levels` does. A price of zero means a side without orders.
 
-    The texts have `MOST_DIGITS` characters at most.
+    The texts must have at most `MOST_DIGITS` characters.
     """
     best_bid, best_ask = float(bid), float(ask)
     bid_level, ask_level = level_of(bid, bid_amount), level_of(ask, ask_amount)
@@ -82,10 +82,10 @@ def quote_of_texts(timestamp: int, sequence: int, bid: str, bid_amount: str, ask
 
 
 def levels(side: _Texts) -> CheckedLevels:
-    """A side of a book, checked: every level a price above zero and a non-negative amount, as plain strings.
+    """Return a side of a book, checked: every level has a price above zero and a non-negative amount, as plain strings.
 
-    One look at all of a side's strings joined costs a tenth of looking at each; only a side that fails is looked
-    at level by level, to name the culprit or to write exponents out. After this nothing in a level can raise.
+    Checking all of a side's strings joined costs a tenth of checking each. Only a side that fails is checked level by
+    level, to name the culprit or to write exponents out. After this, nothing in a level can raise.
     """
     if type(side) is not list:
         raise FrameError(f"not a list of levels: {side!r:.100}")
@@ -95,10 +95,10 @@ def levels(side: _Texts) -> CheckedLevels:
 
 
 def decoded_sides(bids: Raw, asks: Raw) -> tuple[CheckedLevels, CheckedLevels]:
-    """`levels` of both sides, of JSON that is not decoded yet: it is cut into levels, and only numbers are decoded.
+    """Do what `levels` does for two sides that are still JSON: cut them into levels, and decode only the numbers.
 
-    With as many texts between quotes as pairs of numbers, and nothing odd in them (an exponent, the minus of a zero, an
-    escaped digit, white space, too many digits), the cuts are where they have to be.
+    The cuts are known to be right if there are as many texts between quotes as pairs of numbers, with nothing odd in
+    them (an exponent, the minus of a zero, an escaped digit, white space, too many digits).
     """
     both = bytes(bids), bytes(asks)
     joined = both[0] + both[1]
@@ -111,7 +111,7 @@ def _cut(side: Raw, json: bytes) -> CheckedLevels:
     try:
         numbers = _numbers(side)
     except ValidationError:
-        return levels(orjson.loads(json))  # which tells what it is
+        return levels(orjson.loads(json))  # names the culprit
     if not numbers:
         return NO_LEVELS
     cut = json[3:-3].split(_BETWEEN)
@@ -121,7 +121,7 @@ def _cut(side: Raw, json: bytes) -> CheckedLevels:
 
 
 def number_levels(side: Raw) -> CheckedLevels:
-    """`levels`, of JSON that is not decoded yet and has numbers: cut likewise, exponents written out."""
+    """Do what `levels` does for a side that is still JSON and holds numbers: cut it, and write exponents out."""
     json, modest = bytes(side), True
     try:
         numbers = _modest_numbers(side)
@@ -129,7 +129,7 @@ def number_levels(side: Raw) -> CheckedLevels:
         try:
             numbers, modest = _numbers(side), False
         except ValidationError:
-            return numeric_levels(exact(json))  # which tells what it is
+            return numeric_levels(exact(json))  # names the culprit
     if not numbers:
         return NO_LEVELS
     if json.translate(None, _NUMERIC) != b"[%b]" % (b"[,]," * len(numbers))[:-1]:
@@ -148,7 +148,7 @@ def _plain_level(level: Level) -> Level:
 
 
 def _is_odd(json: bytes) -> bool:
-    """Whether there is more in a side's numbers than digits and points; a byte is found sooner as a number."""
+    """Return whether a side's numbers have more than digits and points. A byte is found faster as an int."""
     return (
         _SMALL_E in json
         or _LARGE_E in json
@@ -162,30 +162,30 @@ def _is_odd(json: bytes) -> bool:
 
 
 def _is_long(json: bytes) -> bool:
-    """Whether a number has more than `MOST_DIGITS` characters, which `typed_levels` writes anew.
+    """Return whether a number has more than `MOST_DIGITS` characters: `typed_levels` has to shorten those.
 
-    What separates two texts has three characters or more. So a run of 20 digits shows itself in every third character
-    already, as six digits in a row: hardly any side has those, and only then all of it is searched.
+    Two texts are separated by at least three characters. So among every third character, a run of 20 digits leaves six
+    digits in a row. Hardly any side has those, and only then is all of it searched.
     """
     return _SIX_DIGITS in json[::3].translate(_SHAPES) and _LONG_RUN.search(json) is not None
 
 
 def numeric_levels(side: Iterable[tuple[Any, Any]]) -> CheckedLevels:
-    """`levels`, of prices and amounts that are numbers of exactly decoded JSON (`exact`: text, or an int)."""
+    """Do what `levels` does for prices and amounts that are numbers of exactly decoded JSON (`exact`: text or int)."""
     return typed_levels([[str(price), str(amount)] for price, amount in side])
 
 
 def typed_levels(side: _Texts) -> CheckedLevels:
-    """`levels`, where decoding has made sure of lists of strings."""
+    """Do what `levels` does for a side that is known to be lists of strings."""
     if not side:
         return NO_LEVELS
-    if len(side) == 1:  # as many updates have it
+    if len(side) == 1:  # true of many updates
         price, amount = side[0][0], side[0][1]
         if len(price) <= MOST_DIGITS and len(amount) <= MOST_DIGITS and are_plain(price + amount) and float(price) > 0:
             return level(price, amount)
     texts, more = [level[0] for level in side], [level[1] for level in side]
     joined = "".join(texts) + "".join(more)
-    # A number that is too long among others of one digit at least.
+    # The joined texts are at least this long if one number is too long and all others have one digit.
     if not are_plain(joined) or (
         len(joined) > MOST_DIGITS + 2 * len(side) - 1 and max(map(len, texts + more)) > MOST_DIGITS
     ):

@@ -1,8 +1,7 @@
-"""Deribit v2 (docs/protocols/deribit.md §6.4): trades, L2 books, BBO.
+"""Parse Deribit v2 (docs/protocols/deribit.md §6.4): trades, L2 books, BBO.
 
-Amounts of inverse perpetuals and futures are US dollars.
-
-JSON-RPC with prices as numbers: `exact` keeps their text.
+Amounts of inverse perpetuals and futures are in US dollars. Frames are JSON-RPC with prices as numbers: `exact` keeps
+their text.
 """
 
 from typing import Any
@@ -28,7 +27,7 @@ _LIQUIDATIONS = {"T": "liquidation_taker", "M": "liquidation_maker", "MT": "liqu
 
 
 def normalize(frame: bytes, instrument: Instrument, local_timestamp: int) -> list[Normalized]:
-    """One frame to its events; trades come several at once."""
+    """Return the messages of one frame, which may hold several trades."""
     message = exact(frame)
     if type(message) is not dict:
         raise FrameError("malformed: not an object")
@@ -37,18 +36,18 @@ def normalize(frame: bytes, instrument: Instrument, local_timestamp: int) -> lis
     params = message["params"]
     name = params["channel"]
     if type(name) is not str:
-        raise FrameError(f"not the name of a channel: {name!r}")
+        raise FrameError(f"not a channel name: {name!r}")
     channel, *rest = name.split(".")
     if channel in _UNSUPPORTED:
         return [Ignored(channel)]
-    if channel == "trades" and len(rest) == 3:  # of all instruments of a kind and currency
+    if channel == "trades" and len(rest) == 3:  # all instruments of one kind and currency
         return [Ignored("trades of a kind")]
-    if channel == "book" and len(rest) == 4:  # whole windows of the book that `book.<instrument>.100ms` has in full
+    if channel == "book" and len(rest) == 4:  # top levels of the book that `book.<instrument>.100ms` has in full
         return [Ignored("grouped book")]
     if channel not in ("trades", "book", "quote"):
         raise FrameError(f"unknown channel: {name!r}")
     if channel == "trades":
-        check_name(rest[0], instrument)  # of the frame: each row is checked by itself
+        check_name(rest[0], instrument)  # the frame's; each row is checked separately
     return _market(frame, channel, params["data"], instrument)
 
 
@@ -59,15 +58,15 @@ def _market(frame: bytes, channel: str, data: Any, instrument: Instrument) -> li
 
 
 def _control(frame: dict[str, Any]) -> list[Normalized]:
-    """Answers, heartbeats, and the requests that some recordings hold."""
+    """Ignore responses, heartbeats, and the requests that some recordings hold. Raise `FrameError` for the rest."""
     method = frame.get("method", "")
     if type(method) is not str:
-        raise FrameError(f"not the name of a method: {method!r}")
+        raise FrameError(f"not a method name: {method!r}")
     if method == "heartbeat" or method.startswith(("public/", "private/")):
         return [Ignored("control")]
     if not method and frame.get("jsonrpc") and ("result" in frame or "error" in frame):
         return [Ignored("control")]
-    raise FrameError(f"neither a subscription nor an answer: {method!r}")
+    raise FrameError(f"neither subscription data nor a response: {method!r}")
 
 
 def _trade(row: dict[str, Any], instrument: Instrument) -> Trade:
@@ -82,10 +81,10 @@ def _trade(row: dict[str, Any], instrument: Instrument) -> Trade:
 
 
 def _kind(row: dict[str, Any]) -> str:
-    """Legs of block trades and of combinations print here too, at prices that the book never had."""
+    """Return a trade's kind. Legs of block trades and combinations arrive here too, at prices the book never had."""
     if row.get("block_trade_id"):
         return "block"
-    if row.get("combo_id"):  # a liquidated leg too: its price is none of the book's
+    if row.get("combo_id"):  # even if liquidated: its price is not one of the book's
         return "combo"
     mark = row.get("liquidation")
     return _LIQUIDATIONS.get(str(mark), "liquidation") if mark else "normal"
@@ -93,11 +92,11 @@ def _kind(row: dict[str, Any]) -> str:
 
 def _depth(data: dict[str, Any], instrument: Instrument) -> BookMessage:
     check_name(data["instrument_name"], instrument)
-    # Frames of 2020 have no `type`: there only a change names what it follows.
+    # Frames of 2020 have no `type`: there, only changes have a previous id.
     previous = update_id(data["prev_change_id"]) if "prev_change_id" in data else -1
     kind = data.get("type", "snapshot" if previous < 0 else "change")
     if kind not in ("snapshot", "change") or (kind == "change") != (previous >= 0):
-        raise FrameError(f"a book {kind!r} that follows {previous}")
+        raise FrameError(f"a book {kind!r} with previous id {previous}")
     last, stamp = update_id(data["change_id"]), micros(data["timestamp"])
     bids, asks = _levels(data["bids"]), _levels(data["asks"])
     check_convertible(instrument, bids, asks)
@@ -105,7 +104,7 @@ def _depth(data: dict[str, Any], instrument: Instrument) -> BookMessage:
 
 
 def _levels(entries: list[list[Any]]) -> CheckedLevels:
-    """`["change", 86749.5, 4000.0]` → `["86749.5", "4000.0"]`: amounts are absolute whatever the action."""
+    """Convert `["change", 86749.5, 4000.0]` to `["86749.5", "4000.0"]`. Amounts are absolute for every action."""
     if not _ACTIONS.issuperset(entry[0] for entry in entries):
         raise FrameError(f"unknown book action among {entries!r:.100}")
     return numeric_levels((entry[1], "0" if entry[0] == "delete" else entry[2]) for entry in entries)
@@ -116,7 +115,7 @@ def _quote(data: dict[str, Any], instrument: Instrument) -> Quote:
     bids = _side(data["best_bid_price"], data["best_bid_amount"])
     asks = _side(data["best_ask_price"], data["best_ask_amount"])
     check_convertible(instrument, bids, asks)
-    return quote_of(micros(data["timestamp"]), 0, bids, asks)  # it has no id
+    return quote_of(micros(data["timestamp"]), 0, bids, asks)  # quotes have no id
 
 
 def _side(price: Any, amount: Any) -> CheckedLevels:

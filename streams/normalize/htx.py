@@ -1,6 +1,6 @@
-"""HTX spot and linear swaps (docs/protocols/htx.md §4.4, §5.4): trades, L2 books, BBO. Amounts of swaps are contracts.
+"""Parse HTX spot and linear swaps (docs/protocols/htx.md §4.4, §5.4): trades, L2 books, BBO.
 
-Prices are numbers, some with an exponent: their text is kept.
+Amounts of swaps are in contracts. Prices are numbers, some with an exponent: their text is kept.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ from streams.normalize.numbers import check_name, exact, micros, number, positiv
 from streams.normalize.rows import read_rows
 
 _SIDES = frozenset({"buy", "sell"})
-# By the topic's words behind `market.<symbol>.`. Steps 0 and 6 show the book's own prices, all others merged ones.
+# A channel is what follows `market.<symbol>.` in a topic. Steps 0 and 6 have the book's own prices, others merged ones.
 _WHOLE_BOOKS = frozenset({"depth.step0", "depth.step6"})
 _UNSUPPORTED = (
     "kline", "detail", "ticker", "depth.step", "mbp.refresh", "mark_price", "index", "premium_index", "basis",
@@ -32,7 +32,7 @@ _fields = msgspec.json.Decoder(dict[str, Raw]).decode  # the sides of books are 
 
 
 def normalize(frame: bytes, instrument: Instrument, local_timestamp: int) -> list[Normalized]:
-    """One frame to its events; trades come several at once."""
+    """Return the messages of one frame, which may hold several trades."""
     message = _fields(frame)
     topic = exact(message["ch"]) if "ch" in message else None
     if topic is None:
@@ -67,7 +67,7 @@ def _book(message: dict[str, Raw], channel: str) -> BookMessage:
 
 
 def _parts(topic: str) -> tuple[str, str]:
-    """`market.btcusdt.mbp.150` → `btcusdt`, `mbp.150`; of all markets: `market.overview` → ``, `overview`."""
+    """Split `market.btcusdt.mbp.150` into `btcusdt`, `mbp.150`; all markets' `market.overview` into ``, `overview`."""
     market, _, rest = topic.partition(".") if type(topic) is str else ("", "", "")
     symbol, _, channel = rest.partition(".")
     if market != "market":
@@ -76,13 +76,13 @@ def _parts(topic: str) -> tuple[str, str]:
 
 
 def _check_symbol(symbol: str, instrument: Instrument) -> None:
-    # The case of swaps is as the client wrote it.
+    # Swaps are named in the case that the client used to subscribe.
     if symbol.lower() != instrument.exchange_symbol.lower():
         check_name(symbol, instrument)
 
 
 def _other(frame: dict[str, Any], instrument: Instrument) -> list[Normalized]:
-    """Answers, pings of both dialects, the snapshot that was asked for, the notification socket's rows."""
+    """Read frames without a channel: responses, pings of both dialects, requested snapshots, notifications."""
     if "rep" in frame:
         return _answer(frame, instrument)
     if frame.get("op") == "notify":
@@ -94,7 +94,7 @@ def _other(frame: dict[str, Any], instrument: Instrument) -> list[Normalized]:
         return [Ignored("control")]
     if frame.get("status") == "ok" and ("data" in frame or "ts" in frame):  # REST, in some recordings
         return [Ignored("rest")]
-    raise FrameError("neither data nor an answer")
+    raise FrameError("neither data nor a response")
 
 
 def _answer(frame: dict[str, Any], instrument: Instrument) -> list[Normalized]:
@@ -103,7 +103,7 @@ def _answer(frame: dict[str, Any], instrument: Instrument) -> list[Normalized]:
         return [Ignored(channel)]
     _check_symbol(symbol, instrument)
     data = frame.get("data")
-    if data is None:  # the symbol is not ready: it is asked for again
+    if data is None:  # the symbol is not ready: ingest requests it again
         return [Ignored("empty snapshot")]
     last, bids, asks = update_id(data["seqNum"]), numeric_levels(data["bids"]), numeric_levels(data["asks"])
     check_convertible(instrument, bids, asks)
@@ -113,7 +113,7 @@ def _answer(frame: dict[str, Any], instrument: Instrument) -> list[Normalized]:
 def _trade(row: dict[str, Any], instrument: Instrument) -> Trade:
     if row["direction"] not in _SIDES:
         raise FrameError(f"not a side: {row['direction']!r}")
-    # Spot: `id` has more than 64 bits and comes as a rounded number; `tradeId` is the key.
+    # Spot: `id` has more than 64 bits and arrives as a rounded number, so `tradeId` is the key.
     trade_id = update_id(row["tradeId"] if "tradeId" in row else row["id"])
     price, own = positive(number(row["price"])), positive(number(row["amount"]))
     amount = base_amount(instrument, price, own)
@@ -121,7 +121,7 @@ def _trade(row: dict[str, Any], instrument: Instrument) -> Trade:
 
 
 def _mbp(stamp: Any, tick: dict[str, Raw]) -> BookMessage:
-    """Levels 5 and 20 leave out the side that did not change. There is no time but that of sending."""
+    """Read an update. 5 and 20 levels omit a side that did not change. The only time is that of sending."""
     previous, last = update_id(exact(tick["prevSeqNum"])), update_id(exact(tick["seqNum"]))
     bids, asks = _changes(tick, "bids"), _changes(tick, "asks")
     return BookMessage("update", micros(stamp), previous + 1, last, previous, bids, asks)
@@ -150,7 +150,7 @@ def _whole(tick: dict[str, Raw]) -> BookMessage:
 
 
 def _bbo(tick: dict[str, Any], instrument: Instrument) -> Quote:
-    if "seqId" in tick:  # spot's; it counts quotes: the books' ids are others
+    if "seqId" in tick:  # spot; it numbers quotes and is unrelated to the books' ids
         stamp = micros(tick["quoteTime"])
         bids, asks = _side(tick.get("bid"), tick.get("bidSize")), _side(tick.get("ask"), tick.get("askSize"))
     else:

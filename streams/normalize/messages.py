@@ -1,6 +1,6 @@
-"""What normalizers return: the exchange's message in canonical terms, not yet an event of a topic.
+"""Messages that normalizers return: an exchange's message in canonical terms, but not yet an event of a topic.
 
-Structs of msgspec: some of these are made for every frame, and a named tuple takes several times as long.
+They are msgspec structs: some are created for every frame, and a named tuple takes several times as long.
 """
 
 from typing import Literal
@@ -13,10 +13,10 @@ MODEST_PRICE, MODEST_AMOUNT = 1e-7, 1e10
 
 
 class CheckedLevels(Struct, frozen=True, gc=False, eq=False):
-    """A side of a book message, checked (`book_sides.levels`), with (price, amount) of each level as floats.
+    """Checked side of a book message (`book_sides.levels`), with (price, amount) of each level also as floats.
 
-    In the exchange's order: best first in snapshots. `modest`: no price is below `MODEST_PRICE`, no amount above
-    `MODEST_AMOUNT`, where decoding has found so.
+    Levels are in the exchange's order: best first in snapshots. `modest`: decoding has found that no price is below
+    `MODEST_PRICE` and no amount above `MODEST_AMOUNT`.
     """
 
     levels: Levels
@@ -31,11 +31,11 @@ NO_LEVELS = CheckedLevels([], [], modest=True)
 
 
 class Trade(Struct, frozen=True, gc=False):
-    """`timestamp` µs; `amount` base units; `side` of the taker.
+    """Trade; `timestamp` in µs, `amount` in base units, `side` of the taker.
 
-    `exchange_amount`: in the exchange's own unit, where that is not base units (contracts, USD). `first` and
-    `last`: its number, where an instrument's are consecutive, else -1; they differ where fills were merged into one,
-    and `first` alone is -1 where it is not known how many.
+    `exchange_amount`: the amount in the exchange's own unit, if that is not base units (contracts, USD). `first` and
+    `last`: its number, if an instrument's trades are numbered consecutively, else -1. They differ if fills were merged
+    into one trade; `first` alone is -1 if it is not known how many.
     """
 
     timestamp: int
@@ -50,17 +50,17 @@ class Trade(Struct, frozen=True, gc=False):
 
 
 class UsedUp(Struct, frozen=True, gc=False):
-    """A trade's number that no trade will have."""
+    """Number in the sequence of trades that no trade will have."""
 
     number: int
 
 
 class BookMessage(Struct, frozen=True, gc=False):
-    """A book message. Amounts are the exchange's own units (`normalize.amounts` converts at publication).
+    """Book message. Amounts are in the exchange's own units (`normalize.amounts` converts them at publication).
 
-    `kind`: `update`; `snapshot`, in the stream itself, so that what follows follows it; `seed`, a snapshot fetched
-    aside, to be aligned with the stream by its ids. `first`/`last`: the change ids contained; `previous`: the id that
-    this message says it follows, -1 if it does not. `checksum`: 0 where there is none.
+    `kind`: `update`; `snapshot`, sent in the stream itself, so that the next update follows it; `seed`, a snapshot
+    fetched separately, to be aligned with the stream by its ids. `first`/`last`: the change ids contained. `previous`:
+    the id that this message says it follows, -1 if it names none. `checksum`: 0 if there is none.
     """
 
     kind: Literal["update", "snapshot", "seed"]
@@ -74,7 +74,7 @@ class BookMessage(Struct, frozen=True, gc=False):
 
 
 class Quote(Struct, frozen=True, gc=False):
-    """The exchange's own best bid and offer; a side without orders is empty. Amounts as in `BookMessage`.
+    """Best bid and offer as the exchange sends it; a side without orders is empty. Amounts as in `BookMessage`.
 
     `bid` and `ask`: the prices, 0 for an empty side.
     """
@@ -88,13 +88,13 @@ class Quote(Struct, frozen=True, gc=False):
 
 
 class Ignored(Struct, frozen=True, gc=False):
-    """A message that is recognised and carries no event: a control frame or an unsupported channel."""
+    """Message that is recognised but holds no event: a control frame or an unsupported channel."""
 
     channel: str
 
 
 class Rejected(Struct, frozen=True, gc=False):
-    """A malformed row among the good ones of a frame: why, and its bytes. It becomes a dead letter."""
+    """Malformed row among good rows of a frame: the reason and its bytes. It becomes a dead letter."""
 
     reason: str
     row: bytes

@@ -1,7 +1,7 @@
 """Check and convert single values of a frame, for all normalizers.
 
-Everything that passes fits the columns of ClickHouse: decimals of 20 digits before the point and 18 behind it, ids of
-64 bits, times before 2300.
+Everything that passes fits ClickHouse's columns: decimals of 20 digits before the point and 18 after it, ids of 64
+bits, times before 2300.
 """
 
 from collections.abc import Callable
@@ -16,12 +16,12 @@ from schemas.instruments import Instrument
 from streams.decimals import DECIMALS, INTEGERS
 
 exact: Callable[[bytes | Raw], Any] = msgspec.json.Decoder(float_hook=str).decode
-"""JSON whose numbers with a point stay text: a float keeps only some 16 of their digits."""
+"""Decode JSON, but keep numbers with a point as text: a float keeps only about 16 of their digits."""
 
 LARGEST = float(10**INTEGERS)
 SMALLEST = 10.0**-DECIMALS
 MOST_DIGITS = DECIMALS + 1
-"""A plain decimal of so few characters cannot have too many digits behind the point, so it needs no closer look."""
+"""A plain decimal of at most this many characters cannot have too many digits after the point."""
 
 PLAIN = b"0123456789."
 _LONGEST_TEXT = 100  # characters of a number, zeros included
@@ -31,7 +31,7 @@ _FIRST_US = 10**14  # larger times are in microseconds (Binance's timeUnit optio
 
 
 def check_name(name: str, instrument: Instrument) -> None:
-    """A frame must name its instrument as the exchange does: what is written to its key must be its own."""
+    """Raise `FrameError` unless a frame names its instrument as the exchange does: each key holds only its own data."""
     if name != instrument.exchange_symbol:
         known = instrument.exchange_symbol
         raise FrameError(
@@ -42,7 +42,7 @@ def check_name(name: str, instrument: Instrument) -> None:
 
 
 def micros(stamp: int) -> int:
-    """An exchange's integer timestamp, milliseconds or microseconds, as microseconds."""
+    """Return an exchange's integer timestamp, in milliseconds or microseconds, as microseconds."""
     if type(stamp) is int:
         if 10**11 < stamp < _LAST_MS:
             return stamp * 1000
@@ -52,18 +52,18 @@ def micros(stamp: int) -> int:
 
 
 def are_plain(text: str) -> bool:
-    """Whether joined decimal strings hold nothing but digits and points: no sign, no exponent, no NaN."""
+    """Return whether joined decimal strings hold nothing but digits and points: no sign, no exponent, no NaN."""
     return not text.encode().translate(None, PLAIN)
 
 
 def decimal(text: str) -> str:
-    """A non-negative decimal string in plain notation; exponents are written out, anything else is a `FrameError`."""
+    """Return a non-negative decimal string in plain notation, with exponents written out; else raise `FrameError`."""
     if type(text) is not str:
         raise FrameError(f"not a decimal string: {text!r}")
     if len(text) > _LONGEST_TEXT:
         raise FrameError(f"out of range: a number of {len(text)} characters")
     if are_plain(text):
-        float(text)  # `ValueError` on two points
+        float(text)  # `ValueError` if there are two points
         return text if len(text) <= MOST_DIGITS else _shortened(text)
     try:
         value = Decimal(text)
@@ -77,7 +77,7 @@ def decimal(text: str) -> str:
 
 
 def _shortened(text: str) -> str:
-    """A plain decimal without needless zeros; `FrameError` where it has more digits than a column."""
+    """Strip a plain decimal's needless zeros. Raise `FrameError` if it has more digits than a column."""
     whole, _, behind = text.partition(".")
     whole, behind = whole.lstrip("0") or "0", behind.rstrip("0")
     if len(whole) > INTEGERS:
@@ -88,26 +88,26 @@ def _shortened(text: str) -> str:
 
 
 def number(value: str | int) -> str:
-    """A number of exactly decoded JSON (`exact`: text, or an int) as `decimal` has it."""
+    """Do what `decimal` does for a number of exactly decoded JSON (`exact`: text or int)."""
     return decimal(str(value) if type(value) is int else value)  # type: ignore[arg-type]
 
 
 def update_id(value: int) -> int:
-    """A non-negative id of at most 64 bits: JSON's integers have no bound, ClickHouse's have."""
+    """Return a non-negative id, or raise `FrameError` if it has more than 63 bits: JSON's integers are unbounded."""
     if type(value) is not int or not 0 <= value < 1 << 63:
         raise FrameError(f"not an id: {value!r:.60}")
     return value
 
 
 def trade_id(text: str) -> str:
-    """The id of a trade that is sent as a text."""
+    """Return a trade id that is sent as text; raise `FrameError` if it is empty, too long or not printable."""
     if type(text) is not str or not 0 < len(text) <= _LONGEST_ID or not text.isprintable():
         raise FrameError(f"not a trade id: {text!r:.60}")
     return text
 
 
 def positive(text: str) -> str:
-    """A decimal string above zero: a trade's price or amount."""
+    """Return a decimal string above zero, such as a trade's price or amount; else raise `FrameError`."""
     plain = decimal(text)
     if not 0 < float(plain) < LARGEST:
         raise FrameError(f"not above zero, or out of range: {text!r}")
@@ -115,7 +115,7 @@ def positive(text: str) -> str:
 
 
 def positives(price: str, amount: str) -> tuple[str, str]:
-    """A trade's price and amount, of `MOST_DIGITS` characters at most, each as `positive` has it."""
+    """Do what `positive` does for a trade's price and amount, each of at most `MOST_DIGITS` characters."""
     if are_plain(price + amount) and 0 < float(price) < LARGEST and 0 < float(amount) < LARGEST:
         return price, amount
     return positive(price), positive(amount)

@@ -1,4 +1,4 @@
-"""OKX v5 (docs/protocols/okx.md §3.4): trades, L2 books, BBO. Amounts of derivatives are contracts."""
+"""Parse OKX v5 (docs/protocols/okx.md §3.4): trades, L2 books, BBO. Amounts of derivatives are in contracts."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -28,7 +28,7 @@ _SIDES = frozenset({"buy", "sell"})
 
 
 def normalize(frame: bytes, instrument: Instrument, local_timestamp: int) -> list[Normalized]:
-    """One frame to its events; it may have several rows."""
+    """Return the messages of one frame, which may have several rows."""
     message = orjson.loads(frame)
     try:
         arg, rows = message["arg"], message["data"]
@@ -42,16 +42,16 @@ def normalize(frame: bytes, instrument: Instrument, local_timestamp: int) -> lis
 
 
 def _other(message: Any) -> Ignored:
-    """What is none of the messages that carry events."""
+    """Return which message without events this is. Raise `FrameError` if it is not a known one."""
     if type(message) is not dict:
         raise FrameError("malformed: not an object")
     if "event" in message or "op" in message:  # `op`: our own requests, which some recordings hold
         return Ignored("control")
     if "table" in message:
-        raise FrameError(f"a frame of the v3 protocol, which OKX has given up: {message['table']!r}")
+        raise FrameError(f"a frame of the v3 protocol, which OKX has retired: {message['table']!r}")
     channel = message["arg"]["channel"]
     if type(channel) is not str:
-        raise FrameError(f"not the name of a channel: {channel!r}")
+        raise FrameError(f"not a channel name: {channel!r}")
     if channel in _UNSUPPORTED or channel.startswith(_UNSUPPORTED_FAMILIES):
         return Ignored(channel)
     if channel in _BOOKS and message["action"] not in ("snapshot", "update"):
@@ -73,7 +73,7 @@ def _trade(row: dict[str, Any], instrument: Instrument) -> Trade:
 
 
 def _numbers(trade_id: str, merged: Any) -> tuple[int, int]:
-    """The numbers of the fills that were merged into a trade: ids are consecutive where `count` comes along."""
+    """Return the first and last number of the fills merged into a trade. With a `count`, ids are consecutive."""
     if len(trade_id) > 18 or not (trade_id.isascii() and trade_id.isdecimal()):
         return -1, -1
     last, count = int(trade_id), merged if type(merged) is str else ""
@@ -91,10 +91,10 @@ def _update(row: dict[str, Any], instrument: Instrument) -> BookMessage:
 
 
 def _depth(kind: Literal["snapshot", "update"], row: dict[str, Any], instrument: Instrument) -> BookMessage:
-    # Before `seqId` came there was a checksum only: ids are then 0 and always follow.
+    # Before `seqId` was introduced there was only a checksum: ids are then 0, and each message follows the last.
     last, previous, checksum = row.get("seqId", 0), row.get("prevSeqId", 0), row.get("checksum", 0)
     if not (type(last) is type(previous) is type(checksum) is int):
-        raise FrameError(f"sequence ids of a wrong type: {last!r}, {previous!r}, {checksum!r}")
+        raise FrameError(f"sequence ids of the wrong type: {last!r}, {previous!r}, {checksum!r}")
     if not (0 <= last < _IDS and -1 <= previous < _IDS and -_CHECKSUMS <= checksum < _CHECKSUMS):
         raise FrameError(f"sequence ids out of range: {last}, {previous}, {checksum}")
     bids, asks = levels(row["bids"]), levels(row["asks"])
@@ -108,7 +108,7 @@ def _bbo(row: dict[str, Any], instrument: Instrument) -> Quote:
     return quote_of(micros(int(row["ts"])), update_id(row.get("seqId", 0)), bids, asks)
 
 
-# By channel and action.
+# Key: channel and action.
 _READERS: dict[tuple[str, str | None], Callable[[dict[str, Any], Instrument], Normalized]] = {
     ("trades", None): _trade,
     ("bbo-tbt", None): _bbo,

@@ -1,4 +1,4 @@
-"""Frames of several rows: a malformed row costs only itself. And why something is malformed, in words."""
+"""Read frames of several rows, so that a malformed row costs only itself, and say in words why it is malformed."""
 
 import re
 from collections.abc import Callable
@@ -17,7 +17,7 @@ UNREADABLE = (
     MarketPrismError, RecursionError, KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError,
     *_NOT_JSON,
 )  # fmt: skip
-"""What reading a malformed frame or row raises."""
+"""Errors that reading a malformed frame or row may raise."""
 
 _LONGEST_REASON = 300  # characters: reasons quote what they reject
 _MOST = 100  # dead letters of one frame: it may have hundreds of thousands of rows
@@ -30,7 +30,7 @@ C = TypeVar("C")
 
 
 def reason_of(error: Exception) -> str:
-    """The reason of a dead letter, from what reading it raised."""
+    """Return the reason for a dead letter, given the error that reading it raised."""
     return _reason(error)[:_LONGEST_REASON]
 
 
@@ -49,18 +49,18 @@ def _reason(error: Exception) -> str:
     if isinstance(error, IndexError):
         return "malformed: a level or list is too short"
     if isinstance(error, TypeError | AttributeError):
-        return "malformed: a value of a wrong type"
+        return "malformed: a value of the wrong type"
     if isinstance(error, ArithmeticError):
         return "malformed: a number out of range"
-    return "malformed: a list of another length" if "to unpack" in str(error) else "malformed: not a number"
+    return "malformed: a list of the wrong length" if "to unpack" in str(error) else "malformed: not a number"
 
 
 def read_rows(
     read: Callable[[Any, C], Normalized], rows: list[Any], context: C, frame: bytes, *path: str
 ) -> list[Normalized]:
-    """Read each row; of several, one that is malformed becomes a `Rejected`. `path` leads to the rows in the frame.
+    """Read each row. If there are several, a malformed one becomes a `Rejected`.
 
-    Where no row is any good, the frame is not: the first row's error tells why.
+    `path` leads to the rows in the frame. If no row is good, the frame is malformed: raise the first row's error.
     """
     try:
         return [read(row, context) for row in rows]
@@ -86,12 +86,12 @@ def _one_by_one(
             if rejected <= _MOST:
                 events.append(Rejected(f"row {number} of {len(rows)}: {reason_of(error)}", bytes(text)))
     if rejected > _MOST:
-        events.append(Rejected(f"{rejected - _MOST} more of {len(rows)} rows", b""))
+        events.append(Rejected(f"{rejected - _MOST} more of {len(rows)} rows rejected", b""))
     return events
 
 
 def _raw_rows(frame: bytes, path: tuple[str, ...]) -> list[Raw]:
-    """The rows as they were received."""
+    """Return the rows as they were received."""
     for name in path:
         frame = bytes(_fields(frame)[name])
     return _rows(frame)

@@ -12,8 +12,7 @@ from schemas.keys import partition_of
 from schemas.settings import Settings
 from schemas.topics import raw_topic
 from tests.e2e.pipeline import Pipeline
-from tests.frames import binance as frames
-from tests.frames.binance import line
+from tests.frames import binance, line
 
 log = structlog.get_logger(__name__)
 
@@ -82,13 +81,11 @@ async def test_full_buffers(settings: Settings, tmp_path: Path) -> None:
 def _updates(keys: dict[int, str], first: int) -> Iterator[tuple[str, bytes]]:
     for number, key in keys.items():
         numbers = range(first, first + 65)
-        each = [frames.spot_depth(at, at, side(9_000, -1, at), side(9_001, 1, at)) for at in numbers]
-        yield (
-            key,
-            b"".join(line(key, for_instrument(number, frame), at) for at, frame in zip(numbers, each, strict=True)),
-        )
+        each = [binance.depth(at, at, side(9_000, -1, at), side(9_001, 1, at)) for at in numbers]
+        lines = (line(key, for_instrument(number, frame), at) for at, frame in zip(numbers, each, strict=True))
+        yield key, b"".join(lines)
 
 
 def _seeds(keys: dict[int, str]) -> list[tuple[str, bytes]]:
-    seed = frames.spot_snapshot(UPDATES - 5, [["1", "1"]], [["99999", "1"]])
+    seed = binance.snapshot(UPDATES - 5, [["1", "1"]], [["99999", "1"]])
     return [(key, line(key, for_instrument(number, seed), 60_000)) for number, key in keys.items()]

@@ -13,8 +13,7 @@ from schemas.raw import encode_marker
 from schemas.settings import Settings
 from schemas.topics import raw_topic
 from tests.e2e.pipeline import Pipeline
-from tests.frames import binance as frames
-from tests.frames.binance import T0, line
+from tests.frames import T0, binance, line
 
 KEY, OTHER = "binance:BTC-USDT", "binance:ETH-USDT"
 
@@ -25,12 +24,12 @@ def eth(frame: bytes) -> bytes:
 
 def book(key: str, millis: float) -> bytes:
     connected = encode_marker(T0 + int(millis * 1e6), key, Connected())
-    seed = line(key, frames.spot_snapshot(100, [["10", "1"]], [["11", "1"]]), millis)
+    seed = line(key, binance.snapshot(100, [["10", "1"]], [["11", "1"]]), millis)
     return connected + seed
 
 
 def trade(key: str, number: int, millis: float, kind: str = "MARKET") -> bytes:
-    frame = frames.spot_trade(t=number, X=kind)
+    frame = binance.trade(t=number, X=kind)
     return line(key, eth(frame) if key == OTHER else frame, millis)
 
 

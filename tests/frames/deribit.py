@@ -1,12 +1,11 @@
-"""Deribit's frames as it sends them, made for the tests. Numbers are given as the text they have on the wire."""
+"""Make Deribit's frames. Numbers are given as text, so that they appear as on the wire."""
 
 from schemas.instruments import Instrument, assumed_instrument
+from tests.frames import MS
 
 PERPETUAL = assumed_instrument("deribit", "deribit", "BTC-USD-PERP")
 LINEAR = assumed_instrument("deribit", "deribit", "BTC-USDC-PERP")
 OPTION = assumed_instrument("deribit", "deribit", "BTC-USD-260925-90000-C")
-
-MS = 1_790_000_000_000
 
 
 def subscription(channel: str, data: str) -> bytes:
@@ -15,7 +14,7 @@ def subscription(channel: str, data: str) -> bytes:
 
 
 def trade_row(instrument: Instrument = PERPETUAL, **changes: str) -> str:
-    """Values are JSON; an empty one leaves the key out."""
+    """Make a row of a trades frame. Values are JSON; an empty one omits its key."""
     fields = {
         "trade_seq": "150200300", "trade_id": '"400500600"', "timestamp": f"{MS + 188}", "tick_direction": "2",
         "price": "86749.5", "mark_price": "86748.4", "index_price": "86744.2",
@@ -32,7 +31,7 @@ def trades(*rows: str, instrument: Instrument = PERPETUAL) -> bytes:
 def book(
     change: int, bids: str = "[]", asks: str = "[]", previous: int | None = None, ms: int = MS, name: str = ""
 ) -> bytes:
-    """A change where `previous` is given, else a snapshot. Sides are JSON: `[["new",86749.5,4200.0]]`."""
+    """Make a change if `previous` is given, else a snapshot. Sides are JSON: `[["new",86749.5,4200.0]]`."""
     name = name or PERPETUAL.exchange_symbol
     kind = '"type":"snapshot"' if previous is None else f'"type":"change","prev_change_id":{previous}'
     data = f'{{{kind},"timestamp":{ms},"instrument_name":"{name}","change_id":{change},"bids":{bids},"asks":{asks}}}'

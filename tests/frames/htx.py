@@ -1,11 +1,10 @@
-"""HTX's frames as it sends them, decompressed, made for the tests. Numbers are the text they have on the wire."""
+"""Make HTX's frames, decompressed. Numbers are given as text, so that they appear as on the wire."""
 
 from schemas.instruments import Instrument, assumed_instrument
+from tests.frames import MS
 
 SPOT = assumed_instrument("htx-spot", "htx", "BTC-USDT")
 LINEAR = assumed_instrument("htx-linear", "htx", "BTC-USDT-PERP").model_copy(update={"contract_size": "0.001"})
-
-MS = 1_790_000_000_000
 
 
 def push(instrument: Instrument, channel: str, tick: str, ms: int = MS) -> bytes:
@@ -13,7 +12,7 @@ def push(instrument: Instrument, channel: str, tick: str, ms: int = MS) -> bytes
 
 
 def _object(fields: dict[str, str]) -> str:
-    """Values are JSON; an empty one leaves the key out."""
+    """Return a JSON object of values that are JSON. An empty value omits its key."""
     return "{" + ",".join(f'"{key}":{value}' for key, value in fields.items() if value) + "}"
 
 
@@ -54,16 +53,18 @@ def linear_bbo(**changes: str) -> bytes:
 
 
 def mbp(sequence: int, previous: int, bids: str = "[]", asks: str = "[]", levels: int = 150) -> bytes:
-    """Sides are JSON, an empty text leaves the side out: `[[86751.1,0.75]]`."""
+    """Make a spot diff. Sides are JSON, `[[86751.1,0.75]]`; an empty text omits the side."""
     fields = {"seqNum": f"{sequence}", "prevSeqNum": f"{previous}", "bids": bids, "asks": asks}
     return push(SPOT, f"mbp.{levels}", _object(fields))
 
 
 def mbp_snapshot(data: str, levels: int = 150) -> bytes:
+    """Make the response to a request for a spot snapshot."""
     return f'{{"id":"7","rep":"market.btcusdt.mbp.{levels}","status":"ok","ts":{MS},"data":{data}}}'.encode()
 
 
 def high_frequency(event: str, version: int, bids: str = "[]", asks: str = "[]") -> bytes:
+    """Make a `snapshot` or `update` of a linear book."""
     fields = {
         "mrid": "500700800", "id": "500700800", "bids": bids, "asks": asks, "ts": f"{MS}", "version": f"{version}",
         "event": f'"{event}"',

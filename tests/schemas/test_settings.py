@@ -1,4 +1,4 @@
-"""Settings: sources, and errors that say what to write."""
+"""Settings: where they come from, and errors that say what to write."""
 
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def test_log_levels_in_any_case(monkeypatch: pytest.MonkeyPatch, text: str) -> N
 
 
 def test_patterns(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Symbols may be patterns; which instruments they choose is told by each feed's listing."""
+    """Symbols may be patterns, which select from each feed's listed instruments."""
     monkeypatch.setenv("MARKETPRISM_SYMBOLS", "*-usdt,btc-*-perp,SOL-USDC")
     chosen = load_settings().selection_of("binance-usdm")
     assert chosen.exact == ()
@@ -53,29 +53,29 @@ def test_patterns(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "SOL-USDC" in load_settings().selection_of("binance-spot")
 
 
-def test_silence_by_channel(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One channel's limit is set and the others keep theirs."""
+def test_timeout_by_channel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Setting one channel's timeout leaves the others at their defaults."""
     monkeypatch.setenv("MARKETPRISM_CHANNEL_TIMEOUT_S", '{"trades": 30}')
     assert load_settings().channel_timeout_s == {"trades": 30.0, "books": 75.0, "quotes": 75.0}
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "message"),
     [
         ("FEEDS", "mtgox", "known are binance-spot"),
         ("SYMBOLS", "BITCOIN", "write BTC-USDT"),
-        ("KINDS", "trades,candles", "no kind is called candles: known are trades, books, quotes"),
-        ("CHANNEL_TIMEOUT_S", '{"candles": 3}', "no channel is called candles"),
+        ("KINDS", "trades,candles", "unknown kinds: candles; known are trades, books, quotes"),
+        ("CHANNEL_TIMEOUT_S", '{"candles": 3}', "unknown channels: candles"),
         ("CHANNEL_TIMEOUT_S", '{"books": 0}', "greater than 0"),
-        ("DEPTH", "0", "levels a side of a book"),
-        ("LOG_LEVEL", "LOUD", "DEBUG, INFO, WARNING, ERROR"),
-        ("DISK_LOW_MB", "-1", "free space of the data directory"),
-        ("PARTITIONS", "0", "partitions of every partitioned topic"),
+        ("DEPTH", "0", "levels per side of a book"),
+        ("LOG_LEVEL", "LOUD", "DEBUG, INFO, WARNING or ERROR"),
+        ("DISK_LOW_MB", "-1", "free space in the data directory"),
+        ("PARTITIONS", "0", "partitions per partitioned topic"),
         ("CLICKHOUSE", "http://x", "chdb://DIRECTORY"),
-        ("ARBITRAGE_MAX_BPS", "0", "gross basis points"),
+        ("ARBITRAGE_MAX_BPS", "0", "gross spread"),
         ("ARBITRAGE_MIN_BPS", "nan", "finite"),
         ("FEES_BPS", '{"okx": -10000}', "greater than -10000"),
-        ("ARBITRAGE_EXCLUDE", "htx", "no exchange:symbol"),
+        ("ARBITRAGE_EXCLUDE", "htx", "is not exchange:symbol"),
         ("ARBITRAGE_EXCLUDE", "htx:ABC-USDT,mtgox:ABC-USDT", "exchanges are binance, okx, htx, deribit"),
         ("ARBITRAGE_EXCLUDE", "htx:ABC", "write BTC-USDT"),
         ("ARBITRAGE_EXCLUDE", "binance:BTC-USD-261225-76000-C", "binance has no feed for"),
@@ -85,23 +85,23 @@ def test_silence_by_channel(monkeypatch: pytest.MonkeyPatch) -> None:
         ("ENDPOINTS", '{"mtgox": {}}', "known are binance-spot"),
     ],
 )
-def test_errors_name_the_setting(monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str) -> None:
+def test_errors_name_the_setting(monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str) -> None:
     """An unusable value names its variable and what it accepts."""
     monkeypatch.setenv(f"MARKETPRISM_{name}", value)
     with pytest.raises(SettingsError, match=f"MARKETPRISM_{name}") as caught:
         load_settings()
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_unknown_setting_in_the_file(tmp_path: Path) -> None:
-    """A misspelt setting is told, not passed over."""
+    """A misspelt setting is reported, not ignored."""
     (tmp_path / "marketprism.toml").write_text("partitons = 8\n")
     with pytest.raises(SettingsError, match="partitons: there is no such setting"):
         load_settings()
 
 
 def test_unreadable_file(tmp_path: Path) -> None:
-    """A file that is no TOML is named."""
+    """A file that is not TOML is named in the error."""
     (tmp_path / "marketprism.toml").write_text("partitions = = 8\n")
     with pytest.raises(SettingsError, match=r"marketprism\.toml"):
         load_settings()
@@ -119,7 +119,7 @@ def test_environment_round_trip(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_fees() -> None:
-    """A rate of the settings stands before the public one, and one by feed and kind before one by feed."""
+    """A configured fee overrides the public one, and a fee by feed and kind overrides one by feed."""
     public = load_settings()
     assert public.taker_fee_bps("okx", "BTC-USDT") == 10.0
     assert public.taker_fee_bps("okx", "BTC-USDT-PERP") == 5.0
@@ -127,12 +127,12 @@ def test_fees() -> None:
     own = load_settings(fees_bps={"okx": 4.0, "okx:spot": 8.0})
     fees = [own.taker_fee_bps("okx", symbol) for symbol in ("BTC-USDT", "BTC-USDT-PERP")]
     assert [*fees, own.taker_fee_bps("deribit", "BTC-USD-PERP")] == [8.0, 4.0, 3.5]
-    with pytest.raises(SettingsError, match="no such fees: kraken"):
+    with pytest.raises(SettingsError, match="fees for unknown feeds: kraken"):
         load_settings(fees_bps={"kraken": 1.0})
 
 
 def test_joined_symbols(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Exclusions and aliases are typed in any case, and an alias takes its name from the exchange's own instrument."""
+    """Exclusions and aliases are typed in any case; an aliased symbol no longer means the exchange's own instrument."""
     monkeypatch.setenv("MARKETPRISM_ARBITRAGE_EXCLUDE", "HTX:abc-usdt, okx:XYZ-USDT")
     monkeypatch.setenv("MARKETPRISM_ARBITRAGE_ALIASES", '{"htx:luna-usdt": "lunc-usdt", "htx:LUNA2-USDT": "LUNA-USDT"}')
     settings = load_settings()

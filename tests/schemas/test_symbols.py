@@ -128,13 +128,13 @@ def test_pairs_without_a_separator(symbol: str) -> None:
 @pytest.mark.parametrize(
     ("feed", "name", "reason"),
     [
-        ("binance-spot", "GALAEUR", "may be GAL-AEUR or GALA-EUR"),
-        ("binance-spot", "ARBUSD", "may be AR-BUSD or ARB-USD"),
-        ("binance-spot", "NEWCOINAEUR", "may be NEWCOIN-AEUR or NEWCOINA-EUR"),
-        ("binance-spot", "NEWCOINUSD", "not a known one"),
-        ("binance-spot", "BTCXYZ", "not a known one"),
-        ("binance-spot", "USDT", "not a known one"),
-        ("htx-spot", "btcxyz", "not a known one"),
+        ("binance-spot", "GALAEUR", "definition: GAL-AEUR or GALA-EUR"),
+        ("binance-spot", "ARBUSD", "definition: AR-BUSD or ARB-USD"),
+        ("binance-spot", "NEWCOINAEUR", "definition: NEWCOIN-AEUR or NEWCOINA-EUR"),
+        ("binance-spot", "NEWCOINUSD", "unknown quote currency"),
+        ("binance-spot", "BTCXYZ", "unknown quote currency"),
+        ("binance-spot", "USDT", "unknown quote currency"),
+        ("htx-spot", "btcxyz", "unknown quote currency"),
     ],
 )
 def test_pairs_that_only_a_definition_tells(feed: str, name: str, reason: str) -> None:

@@ -22,9 +22,7 @@ from schemas.keys import partition_of
 from schemas.settings import load_settings
 from streams.arbitrage.join import JoinProcessor
 from streams.raw_processor import RawProcessor
-from tests.frames import binance as frames
-from tests.frames import deribit as deribit_frames
-from tests.frames import htx as htx_frames
+from tests.frames import binance, deribit, htx, line, marker, okx, tick
 from tests.streams.test_mutations import FIXTURES
 
 GOLDEN = Path(__file__).with_name("golden.json")
@@ -130,8 +128,8 @@ def recorded() -> Iterator[tuple[Place, bytes]]:
     """The recordings as a replay writes them, each line a record."""
     captures = [open_capture(FEEDS[feed], RECORDINGS / name) for name, feed in RECORDED.items()]
     lines = ReplayLines(captures, SETTINGS.partitions)
-    for line in CaptureMerge(captures):
-        yield from (((exchange, partition), value) for exchange, partition, _, value in lines.of(line))
+    for captured in CaptureMerge(captures):
+        yield from (((exchange, partition), value) for exchange, partition, _, value in lines.of(captured))
     yield from (((exchange, partition), value) for exchange, partition, _, value in lines.end())
 
 
@@ -143,18 +141,18 @@ def generated() -> Iterator[tuple[Place, bytes]]:
             yield from _of(instrument, _opening(instrument, number, at))
             frames_now = fixture if number % 4 else [*fixture, *fixture[1:], b"{}", fixture[0][:-9], b"[1]"]
             for step, frame in enumerate(frames_now):
-                yield from _of(instrument, [frames.line(instrument.key, _renewed(frame, number), at + 10 + step)])
+                yield from _of(instrument, [line(instrument.key, _renewed(frame, number), at + 10 + step)])
             yield from _of(instrument, _closing(instrument, number, at + 900))
         yield from _opportunity(number, at + 950)
         for exchange in ("binance", "okx", "htx", "deribit"):
             for partition in range(SETTINGS.partitions):
                 for second in range(3):
-                    yield (exchange, partition), frames.tick(exchange, at + 1_000 * (second + 1))
+                    yield (exchange, partition), tick(exchange, at + 1_000 * (second + 1))
 
 
 def _of(instrument: Instrument, lines: list[bytes]) -> Iterator[tuple[Place, bytes]]:
     place = instrument.exchange, partition_of(instrument.key, SETTINGS.partitions)
-    yield from ((place, line) for line in lines)
+    yield from ((place, value) for value in lines)
 
 
 def _renewed(frame: bytes, number: int) -> bytes:
@@ -168,11 +166,11 @@ def _opening(instrument: Instrument, number: int, at: float) -> list[bytes]:
     key, every = instrument.key, ["trades", "books", "quotes"]
     definition = instrument.model_dump() | ({"contract_size": "5"} if number == 30 else {})
     return [
-        frames.marker(key, "instrument", at, **definition),
-        *([frames.marker(key, "listed", at, reason="new")] if number == 0 else []),
-        *([frames.marker(key, "connected", at, channels=every)] if number % 5 == 0 else []),
-        frames.marker(key, "subscribed", at, channels=every),
-        frames.marker(key, "clock", at, offset=1000 + number, round_trip=2000),
+        marker(key, "instrument", at, **definition),
+        *([marker(key, "listed", at, reason="new")] if number == 0 else []),
+        *([marker(key, "connected", at, channels=every)] if number % 5 == 0 else []),
+        marker(key, "subscribed", at, channels=every),
+        marker(key, "clock", at, offset=1000 + number, round_trip=2000),
     ]
 
 
@@ -194,9 +192,9 @@ def _closing(instrument: Instrument, number: int, at: float) -> list[bytes]:
     ]
     kind, fields = markers[number % len(markers)]
     return [
-        frames.marker(key, kind, at, **fields),
-        frames.line(key, b'{"marketprism":"frame"}', at),
-        frames.line(key, b"two\nlines", at),
+        marker(key, kind, at, **fields),
+        line(key, b'{"marketprism":"frame"}', at),
+        line(key, b"two\nlines", at),
     ]
 
 
@@ -205,12 +203,12 @@ def _opportunity(number: int, at: float) -> Iterator[tuple[Place, bytes]]:
     bid, ask = ("11.5", "12") if number % 2 else ("10", "11")
     sequence = 100_000 + number
     for instrument, quote in (
-        (frames.SPOT, frames.spot_quote(sequence, bid, "3", ask, "1")),
-        (frames.OKX_SPOT, frames.okx_bbo(sequence, "10", "4", "11", "5")),
-        (htx_frames.SPOT, htx_frames.spot_bbo(seqId=str(141220330007 + number))),
-        (deribit_frames.PERPETUAL, deribit_frames.quote("86749.5", "10", "86750.5", "300.0")),
+        (binance.SPOT, binance.quote(sequence, bid, "3", ask, "1")),
+        (okx.SPOT, okx.bbo(sequence, "10", "4", "11", "5")),
+        (htx.SPOT, htx.spot_bbo(seqId=str(141220330007 + number))),
+        (deribit.PERPETUAL, deribit.quote("86749.5", "10", "86750.5", "300.0")),
     ):
-        yield from _of(instrument, [frames.line(instrument.key, quote, at)])
+        yield from _of(instrument, [line(instrument.key, quote, at)])
 
 
 def golden() -> dict[str, Digests]:

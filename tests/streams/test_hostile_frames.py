@@ -8,23 +8,7 @@ from schemas.events import EVENTS
 from schemas.instruments import Instrument
 from schemas.settings import load_settings
 from streams.raw_processor import RawProcessor
-from tests.frames import deribit
-from tests.frames.binance import (
-    OKX_INVERSE,
-    OKX_SPOT,
-    SPOT,
-    USDM,
-    line,
-    marker,
-    okx_bbo,
-    okx_book,
-    spot_depth,
-    spot_quote,
-    spot_snapshot,
-    spot_trade,
-    tick,
-    usdm_depth,
-)
+from tests.frames import MS, binance, deribit, line, marker, okx, tick
 
 _FAR = 99_999_999_999_999_999  # µs: in the year 5138, and a timestamp still
 _BEYOND = 1 << 64  # more than an id may be
@@ -76,25 +60,25 @@ _SIDE = '[["new",{}.0,10.0]]'
 
 FEEDS: dict[str, Callable[[], Feed]] = {
     "spot": lambda: Feed(
-        SPOT, lambda n: spot_snapshot(10 + n, _bid(n), _ASK),
-        lambda n: _later(spot_depth(10 + n, 10 + n, _bid(n), []), 1_790_000_000_200, n),
+        binance.SPOT, lambda n: binance.snapshot(10 + n, _bid(n), _ASK),
+        lambda n: _later(binance.depth(10 + n, 10 + n, _bid(n), []), 1_790_000_000_200, n),
     ),
     "usdm": lambda: Feed(
-        USDM, lambda n: spot_snapshot(10 + n, _bid(n), _ASK),
-        lambda n: _later(usdm_depth(9 + n, 10 + n, 9 + n, _bid(n), []), 1_790_000_000_148, n),
+        binance.USDM, lambda n: binance.snapshot(10 + n, _bid(n), _ASK),
+        lambda n: _later(binance.usdm_depth(9 + n, 10 + n, 9 + n, _bid(n), []), 1_790_000_000_148, n),
     ),
-    "okx": lambda: _okx(OKX_SPOT),
-    "okx inverse": lambda: _okx(OKX_INVERSE),
+    "okx": lambda: _okx(okx.SPOT),
+    "okx inverse": lambda: _okx(okx.INVERSE),
     "deribit": lambda: Feed(
         deribit.PERPETUAL, lambda n: deribit.book(10 + n, _SIDE.format(100 + n), _SIDE.format(900)),
-        lambda n: deribit.book(10 + n, _SIDE.format(100 + n), previous=9 + n, ms=deribit.MS + 100 * n),
+        lambda n: deribit.book(10 + n, _SIDE.format(100 + n), previous=9 + n, ms=MS + 100 * n),
     ),
 }  # fmt: skip
 
 
 def _okx(instrument: Instrument) -> Feed:
     def book(previous: int, n: int, asks: list[list[str]], action: str) -> bytes:
-        return _later(okx_book(previous, 10 + n, _bid(n), asks, action, instrument), 1_790_000_000_100, n)
+        return _later(okx.book(previous, 10 + n, _bid(n), asks, action, instrument), 1_790_000_000_100, n)
 
     return Feed(instrument, lambda n: book(-1, n, _ASK, "snapshot"), lambda n: book(9 + n, n, [], "update"))
 
@@ -108,17 +92,18 @@ FRAMES = [
     ("deribit", "BBO of the year 5138", deribit.quote("100.0", "10.0", "900.0", "10.0", ms=_FAR)),
     ("deribit", "BBO with a price of 1e-40", deribit.quote("86762.5", "77650.0", "1e-40", "62540.0")),
     ("deribit", "book of the year 5138", deribit.book(11, '[["new",100.5,10.0]]', previous=10, ms=_FAR)),
-    ("okx inverse", "BBO with a price of 1e-40", okx_bbo(11, "1e-40", "469", "900", "1", OKX_INVERSE)),
-    ("okx inverse", "book with a price of 1e-40", okx_book(10, 11, [["1e-40", "1e17"]], [], instrument=OKX_INVERSE)),
-    ("okx", "BBO with an id of 63 bits", okx_bbo((1 << 63) - 1, "100", "1", "900", "1")),
-    ("okx", "book with an id of 64 bits", okx_book(10, 1 << 63, [["100", "2"]], [])),
-    ("okx", "book that follows an id of 64 bits", okx_book(1 << 63, 12, [["100", "2"]], [])),
-    ("okx", "book with a negative id", okx_book(10, -5, [["100", "2"]], [])),
-    ("spot", "BBO with an id of 63 bits", spot_quote((1 << 63) - 1, "100", "1", "900", "1")),
-    ("spot", "trade of the year 5138", spot_trade(T=_FAR)),
-    ("spot", "trade with an id of 63 bits", spot_trade(t=(1 << 63) - 1)),
-    ("usdm", "book that follows an id of 65 bits", usdm_depth(12, 13, -7, [], []).replace(b"-7", b"%d" % _BEYOND)),
-    ("usdm", "book that follows a negative id", usdm_depth(12, 13, -(1 << 63), [], [])),
+    ("okx inverse", "BBO with a price of 1e-40", okx.bbo(11, "1e-40", "469", "900", "1", okx.INVERSE)),
+    ("okx inverse", "book with a price of 1e-40", okx.book(10, 11, [["1e-40", "1e17"]], [], instrument=okx.INVERSE)),
+    ("okx", "BBO with an id of 63 bits", okx.bbo((1 << 63) - 1, "100", "1", "900", "1")),
+    ("okx", "book with an id of 64 bits", okx.book(10, 1 << 63, [["100", "2"]], [])),
+    ("okx", "book that follows an id of 64 bits", okx.book(1 << 63, 12, [["100", "2"]], [])),
+    ("okx", "book with a negative id", okx.book(10, -5, [["100", "2"]], [])),
+    ("spot", "BBO with an id of 63 bits", binance.quote((1 << 63) - 1, "100", "1", "900", "1")),
+    ("spot", "trade of the year 5138", binance.trade(T=_FAR)),
+    ("spot", "trade with an id of 63 bits", binance.trade(t=(1 << 63) - 1)),
+    ("usdm", "book that follows an id of 65 bits",
+     binance.usdm_depth(12, 13, -7, [], []).replace(b"-7", b"%d" % _BEYOND)),
+    ("usdm", "book that follows a negative id", binance.usdm_depth(12, 13, -(1 << 63), [], [])),
 ]  # fmt: skip
 
 
@@ -146,8 +131,8 @@ def test_frame(feed: str, what: str, frame: bytes) -> None:
 def test_definition(changes: dict[str, object]) -> None:
     """A definition that is none leaves the instrument as it was, or without one; frames go on as events or letters."""
     made = FEEDS["okx inverse"]()
-    made.take(_defined(OKX_INVERSE, **changes))
-    led = made.send(okx_bbo(11, "100", "469", "900", "1", OKX_INVERSE))
+    made.take(_defined(okx.INVERSE, **changes))
+    led = made.send(okx.bbo(11, "100", "469", "900", "1", okx.INVERSE))
     assert led
     made.checkpoint()
 
@@ -157,6 +142,6 @@ def test_strangers_are_not_kept() -> None:
     made = FEEDS["okx"]()
     for number in range(50):
         key = f"okx:BT{number}-USDT"
-        led = made.take(line(key, okx_bbo(11, "100", "1", "900", "1")))
+        led = made.take(line(key, okx.bbo(11, "100", "1", "900", "1")))
         assert [topic for topic, _ in led if topic != "join"] == ["dead_letters"]
-    assert set(made.partition.entries) == {OKX_SPOT.key}
+    assert set(made.partition.entries) == {okx.SPOT.key}

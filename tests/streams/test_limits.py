@@ -10,8 +10,7 @@ from streams.books.book import MAX_LEVELS, Side
 from streams.instrument_processor import InstrumentProcessor
 from streams.normalize.book_sides import levels
 from streams.raw_processor import RawProcessor
-from tests.frames import binance as frames
-from tests.frames.binance import line, tick
+from tests.frames import binance, line, okx, tick
 from tests.streams.test_raw_processor import of, run
 
 KEY = "binance:BTC-USDT"
@@ -32,7 +31,7 @@ def partition(exchange: str, *records: bytes) -> RawProcessor:
 def waiting(updates: int) -> list[bytes]:
     """Records of updates whose snapshot never comes."""
     return [
-        line(KEY, frames.spot_depth(number, number, side(90_000, -1, 40), side(90_001, 1, 40)), number * 100)
+        line(KEY, binance.depth(number, number, side(90_000, -1, 40), side(90_001, 1, 40)), number * 100)
         for number in range(1, updates + 1)
     ]
 
@@ -44,14 +43,14 @@ def test_updates_that_wait_are_bounded() -> None:
     orders = state.entries[KEY].books.order_book
     assert orders.buffer.size <= MAX_BUFFERED_BYTES
     assert len(state.dump(KEY)) < MAX_CHECKPOINT_ENTRY
-    state.process(5_000, line(KEY, frames.spot_snapshot(4_090, side(90_000, -1, 100), side(90_001, 1, 100)), 502_000))
+    state.process(5_000, line(KEY, binance.snapshot(4_090, side(90_000, -1, 100), side(90_001, 1, 100)), 502_000))
     assert (orders.state, orders.sequence) == ("live", 4_096)
     assert len([each for each in of(run("binance", *records), "market.status") if each["type"] == "limited"]) == 1
 
 
 def test_a_large_book_and_a_full_buffer_are_one_entry() -> None:
     """5,000 levels a side and a full buffer fit into an entry, and come back equal."""
-    state = partition("binance", line(KEY, frames.spot_snapshot(1, side(90_000, -1, 5_000), side(90_001, 1, 5_000))))
+    state = partition("binance", line(KEY, binance.snapshot(1, side(90_000, -1, 5_000), side(90_001, 1, 5_000))))
     stream = state.entries[KEY]
     stream.books.order_book.refresh()
     for offset, record in enumerate(waiting(3_000), 1):
@@ -66,7 +65,7 @@ def test_a_large_book_and_a_full_buffer_are_one_entry() -> None:
 def test_what_no_entry_can_hold_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A book beyond all bounds starts anew and says so; the pipeline goes on."""
     monkeypatch.setattr("streams.instrument_processor.MAX_CHECKPOINT_ENTRY", 2_000)
-    book = frames.okx_book(-1, 1, side(90_000, -1, 5_000), side(90_001, 1, 5_000), "snapshot")
+    book = okx.book(-1, 1, side(90_000, -1, 5_000), side(90_001, 1, 5_000), "snapshot")
     state = partition("okx", line(OKX, book))
     stream = state.entries[OKX]
     assert len(stream.dump()) < 2_000
@@ -101,7 +100,7 @@ def test_join_records_are_bounded() -> None:
 
 def test_the_largest_book_fits_into_a_message() -> None:
     """A snapshot of as many levels as a side may have is one event that a topic takes."""
-    book = frames.okx_book(-1, 1, side(90_000, -1, 10_000), side(90_001, 1, 10_000), "snapshot")
+    book = okx.book(-1, 1, side(90_000, -1, 10_000), side(90_001, 1, 10_000), "snapshot")
     state = partition("okx", line(OKX, book))
     assert len(state.dump(OKX)) < MAX_CHECKPOINT_ENTRY
     out = state.process(1, tick("okx", 61_000))

@@ -4,8 +4,7 @@ import orjson
 import pytest
 
 from schemas.markers import MARKER
-from tests.frames import binance as frames
-from tests.frames.binance import T0, line, tick
+from tests.frames import T0, binance, line, tick
 from tests.streams.test_raw_processor import live, of, run
 
 KEY = "binance:BTC-USDT"
@@ -25,7 +24,7 @@ ODD = [
 def test_odd_markers(key: str, marker: bytes) -> None:
     """Whatever stands in a marker, every event fits its model, and the lines around it go through."""
     odd = b"%d\t%s\t%s\n" % (T0, key.encode(), marker)
-    found = run("binance", live(), odd, tick("binance", 11_000) + line(KEY, frames.spot_trade(t=5), 11_001))
+    found = run("binance", live(), odd, tick("binance", 11_000) + line(KEY, binance.trade(t=5), 11_001))
     assert len(of(found, "market.trades")) == 1
     letters = of(found, "dead_letters")
     assert len(letters) <= 1

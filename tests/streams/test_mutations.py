@@ -16,52 +16,49 @@ from schemas.markers import Definition, Tick
 from schemas.raw import encode_line, encode_marker
 from schemas.settings import load_settings
 from streams.raw_processor import RawProcessor
-from tests.frames import binance as frames
-from tests.frames import deribit as deribit_frames
-from tests.frames import htx as htx_frames
+from tests.frames import T0, binance, deribit, htx, okx
 
 SETTINGS = load_settings()
-T0 = frames.T0
-CONTRACTS = htx_frames.LINEAR.model_copy(update={"contract_size": "100", "inverse": True})
+CONTRACTS = htx.LINEAR.model_copy(update={"contract_size": "100", "inverse": True})
 DERIBIT_SIDE = '[["new",86749.5,4200.0],["change",86750,10]]'
 
 # Frames of every channel, with what makes them events of a live book before and after.
 FIXTURES: list[tuple[Instrument, list[bytes]]] = [
-    (frames.SPOT, [
-        frames.spot_snapshot(100, [["10", "1"], ["9.5", "2"]], [["11", "1"]]),
-        frames.spot_depth(101, 102, [["10", "3"]], [["12", "0.5"]]),
-        frames.spot_quote(102, "10", "3", "11", "1"),
-        frames.spot_trade(),
+    (binance.SPOT, [
+        binance.snapshot(100, [["10", "1"], ["9.5", "2"]], [["11", "1"]]),
+        binance.depth(101, 102, [["10", "3"]], [["12", "0.5"]]),
+        binance.quote(102, "10", "3", "11", "1"),
+        binance.trade(),
     ]),
-    (frames.USDM, [
-        frames.spot_snapshot(100, [["10", "1"], ["9.5", "2"]], [["11", "1"]]),
-        frames.usdm_depth(99, 102, 98, [["10", "3"]], [["12", "0.5"]]),
-        frames.spot_trade(X="INSURANCE_FUND"),
-    ]),
-    *((instrument, [
-        frames.okx_book(-1, 5, [["10", "3"], ["9", "4"]], [["11", "5"]], "snapshot", instrument),
-        frames.okx_book(5, 6, [["10", "4"]], [["12", "1"]], instrument=instrument),
-        frames.okx_bbo(6, "10", "4", "11", "5", instrument),
-        frames.okx_trade(instrument),
-    ]) for instrument in (frames.OKX_SPOT, frames.OKX_SWAP, frames.OKX_INVERSE)),
-    (htx_frames.SPOT, [
-        htx_frames.mbp(12, 11, "[[86750.5,1e-05]]", "[[86751.1,0.75],[86752,0]]"),
-        htx_frames.mbp_snapshot('{"seqNum":11,"bids":[[86750.5,1.0]],"asks":[[86751.1,0.75]]}'),
-        htx_frames.spot_bbo(),
-        htx_frames.depth_step(htx_frames.SPOT, 0, "[[86750.5,1.0]]", "[[86751.1,0.75]]"),
-        htx_frames.trades(htx_frames.SPOT, htx_frames.spot_row(), htx_frames.spot_row(tradeId="104400550012")),
+    (binance.USDM, [
+        binance.snapshot(100, [["10", "1"], ["9.5", "2"]], [["11", "1"]]),
+        binance.usdm_depth(99, 102, 98, [["10", "3"]], [["12", "0.5"]]),
+        binance.trade(X="INSURANCE_FUND"),
     ]),
     *((instrument, [
-        htx_frames.high_frequency("snapshot", 100, "[[86750.9,12]]", "[[86751,3],[86752,7]]"),
-        htx_frames.high_frequency("update", 101, "[[86750.9,0],[86749,1]]"),
-        htx_frames.linear_bbo(),
-        htx_frames.trades(instrument, htx_frames.linear_row()),
-    ]) for instrument in (htx_frames.LINEAR, CONTRACTS)),
-    (deribit_frames.PERPETUAL, [
-        deribit_frames.book(500, DERIBIT_SIDE, '[["new",86751,1200.0]]'),
-        deribit_frames.book(731, '[["change",86749.5,4e3]]', '[["delete",86751,0]]', previous=500),
-        deribit_frames.quote("86749.5", "10", "86750.5", "300.0"),
-        deribit_frames.trades(deribit_frames.trade_row(), deribit_frames.trade_row(trade_id='"2"')),
+        okx.book(-1, 5, [["10", "3"], ["9", "4"]], [["11", "5"]], "snapshot", instrument),
+        okx.book(5, 6, [["10", "4"]], [["12", "1"]], instrument=instrument),
+        okx.bbo(6, "10", "4", "11", "5", instrument),
+        okx.trade(instrument),
+    ]) for instrument in (okx.SPOT, okx.SWAP, okx.INVERSE)),
+    (htx.SPOT, [
+        htx.mbp(12, 11, "[[86750.5,1e-05]]", "[[86751.1,0.75],[86752,0]]"),
+        htx.mbp_snapshot('{"seqNum":11,"bids":[[86750.5,1.0]],"asks":[[86751.1,0.75]]}'),
+        htx.spot_bbo(),
+        htx.depth_step(htx.SPOT, 0, "[[86750.5,1.0]]", "[[86751.1,0.75]]"),
+        htx.trades(htx.SPOT, htx.spot_row(), htx.spot_row(tradeId="104400550012")),
+    ]),
+    *((instrument, [
+        htx.high_frequency("snapshot", 100, "[[86750.9,12]]", "[[86751,3],[86752,7]]"),
+        htx.high_frequency("update", 101, "[[86750.9,0],[86749,1]]"),
+        htx.linear_bbo(),
+        htx.trades(instrument, htx.linear_row()),
+    ]) for instrument in (htx.LINEAR, CONTRACTS)),
+    (deribit.PERPETUAL, [
+        deribit.book(500, DERIBIT_SIDE, '[["new",86751,1200.0]]'),
+        deribit.book(731, '[["change",86749.5,4e3]]', '[["delete",86751,0]]', previous=500),
+        deribit.quote("86749.5", "10", "86750.5", "300.0"),
+        deribit.trades(deribit.trade_row(), deribit.trade_row(trade_id='"2"')),
     ]),
 ]  # fmt: skip
 

@@ -4,8 +4,7 @@ from typing import Any
 
 from schemas.markers import Tick
 from schemas.raw import encode_marker
-from tests.frames import binance as frames
-from tests.frames.binance import T0, line, marker
+from tests.frames import T0, binance, line, marker
 from tests.streams.test_raw_processor import of, run
 
 KEY = "binance:BTC-USDT"
@@ -19,13 +18,11 @@ def tick(millis: float, *feeds: str) -> bytes:
 
 def begun(key: str = KEY) -> bytes:
     both = marker(key, "connected", 0) + marker(key, "subscribed", 0, channels=["trades", "books", "quotes"])
-    return both + line(key, frames.spot_trade(t=1), 100)
+    return both + line(key, binance.trade(t=1), 100)
 
 
 def live() -> bytes:
-    return (
-        begun() + line(KEY, frames.spot_depth(100, 101, [], []), 200) + line(KEY, frames.spot_snapshot(100, BID, ASK))
-    )
+    return begun() + line(KEY, binance.depth(100, 101, [], []), 200) + line(KEY, binance.snapshot(100, BID, ASK))
 
 
 def gaps(found: list[tuple[str, dict[str, Any]]]) -> list[tuple[str, str, str]]:
@@ -60,7 +57,7 @@ def test_its_successor_closes_the_gaps() -> None:
         "binance", live(), tick(1_000, "binance-spot"), *(tick(1_000 * each) for each in range(2, 8)),
         tick(8_000, "binance-spot") + marker(KEY, "connected", 8_100),
         marker(KEY, "subscribed", 8_200, channels=["trades", "books"])
-        + line(KEY, frames.spot_depth(200, 201, [], []), 8_300) + line(KEY, frames.spot_snapshot(200, BID, ASK), 8_400),
+        + line(KEY, binance.depth(200, 201, [], []), 8_300) + line(KEY, binance.snapshot(200, BID, ASK), 8_400),
     )  # fmt: skip
     assert gaps(found) == [*ABSENT, ("closed", "trades", "absent"), ("closed", "books", "absent")]
     assert [gap["duration"] for gap in of(found, "market.gaps")][2:] == [8_100_000, 8_200_000]
@@ -76,7 +73,7 @@ def test_an_ingest_that_was_held_up_goes_on() -> None:
     """It lost nothing: the next update that follows makes the book live again, and the next trade ends the outage."""
     found = run(
         "binance", live(), tick(1_000, "binance-spot"), *(tick(1_000 * each) for each in range(2, 8)),
-        line(KEY, frames.spot_depth(102, 102, [], []), 8_000) + line(KEY, frames.spot_trade(t=2), 8_001),
+        line(KEY, binance.depth(102, 102, [], []), 8_000) + line(KEY, binance.trade(t=2), 8_001),
         tick(8_500, "binance-spot"),
     )  # fmt: skip
     assert gaps(found) == [*ABSENT, ("closed", "books", "absent"), ("closed", "trades", "absent")]
@@ -104,9 +101,9 @@ def test_a_clock_that_is_set_back() -> None:
 
 def test_a_book_is_stale_by_its_own_silence() -> None:
     """Trades that go on for minutes keep no silent book live."""
-    trades = [tick(1_000 * each, "binance-spot") + line(KEY, frames.spot_trade(t=each), 1_000 * each)
+    trades = [tick(1_000 * each, "binance-spot") + line(KEY, binance.trade(t=each), 1_000 * each)
               for each in range(2, 90)]  # fmt: skip
-    found = run("binance", live(), *trades, line(KEY, frames.spot_quote(500, "10", "1", "11", "1"), 90_000))
+    found = run("binance", live(), *trades, line(KEY, binance.quote(500, "10", "1", "11", "1"), 90_000))
     assert len(of(found, "market.quotes")[-1]["bids"]) == 1
-    back = run("binance", live(), *trades, line(KEY, frames.spot_depth(102, 102, [["10", "3"]], []), 90_000))
+    back = run("binance", live(), *trades, line(KEY, binance.depth(102, 102, [["10", "3"]], []), 90_000))
     assert of(back, "market.quotes")[-1]["bids"] == [["10", "3"]]

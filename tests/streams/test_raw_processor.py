@@ -11,8 +11,7 @@ from schemas.events import EVENTS
 from schemas.settings import load_settings
 from streams.output import Record
 from streams.raw_processor import RawProcessor
-from tests.frames import binance as frames
-from tests.frames.binance import OKX_SWAP, dumps, line, marker, tick
+from tests.frames import binance, dumps, line, marker, okx, tick
 
 SETTINGS = load_settings()
 KEY = "binance:BTC-USDT"
@@ -39,7 +38,7 @@ def of(found: list[tuple[str, dict[str, Any]]], topic: str) -> list[dict[str, An
 
 def live() -> bytes:
     """A spot book that is live at id 100."""
-    return line(KEY, frames.spot_depth(100, 101, [], [])) + line(KEY, frames.spot_snapshot(100, BID, ASK))
+    return line(KEY, binance.depth(100, 101, [], [])) + line(KEY, binance.snapshot(100, BID, ASK))
 
 
 def test_book_goes_live() -> None:
@@ -59,9 +58,9 @@ def test_gap_is_told_and_mended() -> None:
     found = run(
         "binance",
         live(),
-        line(KEY, frames.spot_depth(110, 111, [["10", "2"]], []), 100),
-        line(KEY, frames.spot_depth(112, 113, [["9", "2"]], []), 200),
-        line(KEY, frames.spot_snapshot(112, [["10", "5"]], ASK), 300),
+        line(KEY, binance.depth(110, 111, [["10", "2"]], []), 100),
+        line(KEY, binance.depth(112, 113, [["9", "2"]], []), 200),
+        line(KEY, binance.snapshot(112, [["10", "5"]], ASK), 300),
     )
     opened, closed = of(found, "market.gaps")
     assert (opened["type"], opened["cause"], opened["expected"], opened["received"]) == ("opened", "sequence", 101, 110)
@@ -74,11 +73,11 @@ def test_gap_is_told_and_mended() -> None:
 def test_other_instruments_are_untouched_by_a_gap() -> None:
     """One book's gap leaves its neighbour in the same partition live."""
     other = "binance:ETH-USDT"
-    eth = frames.spot_depth(2, 2, [["5", "1"]], []).replace(b"BTCUSDT", b"ETHUSDT").replace(b"btcusdt", b"ethusdt")
+    eth = binance.depth(2, 2, [["5", "1"]], []).replace(b"BTCUSDT", b"ETHUSDT").replace(b"btcusdt", b"ethusdt")
     found = run(
         "binance",
-        live() + line(other, frames.spot_snapshot(1, [["4", "1"]], ASK)),
-        line(KEY, frames.spot_depth(110, 111, [], [])) + line(other, eth),
+        live() + line(other, binance.snapshot(1, [["4", "1"]], ASK)),
+        line(KEY, binance.depth(110, 111, [], [])) + line(other, eth),
     )
     assert [book["symbol"] for book in of(found, "market.books")][-1] == "ETH-USDT"
     assert {gap["symbol"] for gap in of(found, "market.gaps")} == {"BTC-USDT"}
@@ -89,7 +88,7 @@ def test_no_quote_from_a_book_that_is_not_live() -> None:
     found = run(
         "binance",
         live(),
-        marker(KEY, "disconnected", 10, reason="closed") + line(KEY, frames.spot_quote(130, "10", "1", "11", "1"), 20),
+        marker(KEY, "disconnected", 10, reason="closed") + line(KEY, binance.quote(130, "10", "1", "11", "1"), 20),
     )
     quotes = of(found, "market.quotes")
     assert [quote["origin"] for quote in quotes] == ["book", "bbo"]
@@ -100,8 +99,8 @@ def test_no_quote_from_a_book_that_is_not_live() -> None:
 
 def test_quote_carries_the_levels_behind_it() -> None:
     """Behind the exchange's best price stand the live book's levels, while both agree on that price."""
-    deep = line(KEY, frames.spot_snapshot(100, [["10", "1"], ["9", "2"]], [["11", "1"], ["12", "2"]]))
-    found = run("binance", deep, line(KEY, frames.spot_quote(101, "9.5", "7", "11.0", "3"), 5))
+    deep = line(KEY, binance.snapshot(100, [["10", "1"], ["9", "2"]], [["11", "1"], ["12", "2"]]))
+    found = run("binance", deep, line(KEY, binance.quote(101, "9.5", "7", "11.0", "3"), 5))
     quote = of(found, "market.quotes")[-1]
     assert quote["bids"] == [["9.5", "7"]]
     assert quote["asks"] == [["11.0", "3"], ["12", "2"]]
@@ -112,8 +111,8 @@ def test_truth_check_agrees_and_differs() -> None:
     found = run(
         "binance",
         live(),
-        line(KEY, frames.spot_quote(102, "10", "1", "11", "1")) + line(KEY, frames.spot_depth(102, 102, [], [])),
-        line(KEY, frames.spot_depth(103, 103, [], [])) + line(KEY, frames.spot_quote(103, "10", "9", "11", "1")),
+        line(KEY, binance.quote(102, "10", "1", "11", "1")) + line(KEY, binance.depth(102, 102, [], [])),
+        line(KEY, binance.depth(103, 103, [], [])) + line(KEY, binance.quote(103, "10", "9", "11", "1")),
         tick("binance", 1000),
     )
     difference, report = of(found, "market.quality")
@@ -124,9 +123,9 @@ def test_truth_check_agrees_and_differs() -> None:
 def test_contracts_are_published_as_base_units() -> None:
     """An OKX swap's definition in the topic turns its contracts into base units everywhere."""
     key = "okx:BTC-USDT-PERP"
-    definition = marker(key, "instrument", **OKX_SWAP.model_dump())
-    book = line(key, frames.okx_book(-1, 5, [["10", "300"]], [["11", "5"]], "snapshot", OKX_SWAP))
-    found = run("okx", definition + book + line(key, frames.okx_trade(OKX_SWAP)))
+    definition = marker(key, "instrument", **okx.SWAP.model_dump())
+    book = line(key, okx.book(-1, 5, [["10", "300"]], [["11", "5"]], "snapshot", okx.SWAP))
+    found = run("okx", definition + book + line(key, okx.trade(okx.SWAP)))
     assert of(found, "market.books")[0]["bids"] == [["10", "3"]]
     assert of(found, "market.quotes")[0]["asks"] == [["11", "0.05"]]
     assert of(found, "market.trades")[0]["amount"] == "0.12"
@@ -134,9 +133,9 @@ def test_contracts_are_published_as_base_units() -> None:
 
 def test_rubbish_becomes_one_dead_letter_each() -> None:
     """Bad lines of every kind are told with a reason, and the frames around them go through."""
-    bad = [b"{", b"[]", b"\xff\xfe", dumps({"e": "mystery"}), frames.spot_trade(q="-1"), b'{"a":\n1}', b"x" * 1_000_000]
+    bad = [b"{", b"[]", b"\xff\xfe", dumps({"e": "mystery"}), binance.trade(q="-1"), b'{"a":\n1}', b"x" * 1_000_000]
     lines = b"".join(line(KEY, frame, number) for number, frame in enumerate(bad))
-    found = run("binance", live() + lines + line(KEY, frames.spot_trade(), 50))
+    found = run("binance", live() + lines + line(KEY, binance.trade(), 50))
     letters = of(found, "dead_letters")
     assert len(letters) == len(bad)
     assert all(letter["reason"] for letter in letters)
@@ -177,9 +176,9 @@ def test_snapshot_each_minute_and_silence() -> None:
 def test_wrong_checksum_is_a_gap() -> None:
     """Where OKX still sends a checksum, a book that does not match it is given up; the right one is taken."""
     key = "okx:BTC-USDT"
-    start = line(key, frames.okx_book(-1, 5, [["3366.1", "7"]], [["3366.8", "9"]], "snapshot"))
-    right = frames.okx_book(5, 6, [["3366", "6"]], [["3368", "8"]]).replace(b'"checksum":0', b'"checksum":-1881014294')
-    wrong = frames.okx_book(6, 7, [["3365", "1"]], []).replace(b'"checksum":0', b'"checksum":12345')
+    start = line(key, okx.book(-1, 5, [["3366.1", "7"]], [["3366.8", "9"]], "snapshot"))
+    right = okx.book(5, 6, [["3366", "6"]], [["3368", "8"]]).replace(b'"checksum":0', b'"checksum":-1881014294')
+    wrong = okx.book(6, 7, [["3365", "1"]], []).replace(b'"checksum":0', b'"checksum":12345')
     found = run("okx", start + line(key, right, 1) + line(key, wrong, 2))
     assert [book["sequence"] for book in of(found, "market.books")] == [5, 6]
     assert [gap["cause"] for gap in of(found, "market.gaps")] == ["checksum"]
@@ -198,13 +197,13 @@ def stream(seed: list[int]) -> list[bytes]:
     for number, choice in enumerate(seed):
         last += 1 + (choice == 5)
         kinds = {
-            0: frames.spot_trade(t=number + 1),
-            1: frames.spot_quote(last, "10", "1", "11", "1"),
-            4: frames.spot_snapshot(last, BID, ASK),
+            0: binance.trade(t=number + 1),
+            1: binance.quote(last, "10", "1", "11", "1"),
+            4: binance.snapshot(last, BID, ASK),
         }
-        frame = kinds.get(choice) or frames.spot_depth(last, last, [["9.5", str(number % 3)]], [])
+        frame = kinds.get(choice) or binance.depth(last, last, [["9.5", str(number % 3)]], [])
         last -= choice in (0, 1, 4)
-        other = line("binance:ETH-USDT", frames.spot_trade(s="ETHUSDT", t=number + 1), number * 400)
+        other = line("binance:ETH-USDT", binance.trade(s="ETHUSDT", t=number + 1), number * 400)
         records.append(line(KEY, frame, number * 400) + other + tick("binance", number * 400))
     return records
 

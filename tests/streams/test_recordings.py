@@ -15,7 +15,7 @@ from schemas.feeds import FEEDS, from_exchange
 from schemas.raw import encode_line
 from schemas.settings import load_settings
 from streams.raw_processor import RawProcessor
-from tests.frames.binance import tick
+from tests.frames import tick
 
 FRAMES = Path(__file__).parents[3] / "shared" / "frames"
 SETTINGS = load_settings()

@@ -13,7 +13,7 @@ from streams.instrument_processor import InstrumentProcessor
 from streams.normalize.messages import Normalized
 from streams.packing import VERSION, pack, unpack
 from streams.raw_processor import RawProcessor
-from tests.frames.binance import SPOT, line, spot_trade, tick
+from tests.frames import binance, line, tick
 
 SETTINGS = load_settings()
 
@@ -21,7 +21,7 @@ SETTINGS = load_settings()
 def test_a_checkpoint_of_another_version_is_refused() -> None:
     """The error says what to do, for an instrument and for a partition, small and compressed."""
     partition = RawProcessor("binance", 0, SETTINGS)
-    partition.process(0, line(SPOT.key, spot_trade()) + tick("binance", 1000))
+    partition.process(0, line(binance.SPOT.key, binance.trade()) + tick("binance", 1000))
     for key in partition.take_changed():
         state = unpack(partition.dump(key)) | {"version": VERSION + 1}
         with pytest.raises(CheckpointError, match="discard the checkpoints with `marketprism topics"):
@@ -39,10 +39,10 @@ def test_every_entry_has_one_owner() -> None:
         assert sum(state.owns(key) for state in raw) == 1, key
     for key in ("BTC-USDT", "ETH-USDT", "*:2"):
         assert sum(state.owns(key) for state in join) == 1, key
-    owner = next(state for state in raw if state.owns(SPOT.key))
-    assert (owner.exchange, owner.partition) == ("binance", partition_of(SPOT.key, 4))
+    owner = next(state for state in raw if state.owns(binance.SPOT.key))
+    assert (owner.exchange, owner.partition) == ("binance", partition_of(binance.SPOT.key, 4))
 
 
 def test_every_message_has_a_handler() -> None:
     """A type of message without a handler would be lost, or crash the worker."""
-    assert set(InstrumentProcessor(SPOT, SETTINGS).handlers) == set(get_args(Normalized))
+    assert set(InstrumentProcessor(binance.SPOT, SETTINGS).handlers) == set(get_args(Normalized))

@@ -7,17 +7,15 @@ import pytest
 
 from schemas.settings import load_settings
 from streams.raw_processor import RawProcessor
-from tests.frames import binance as frames
-from tests.frames.binance import OKX_SPOT, line, marker, tick
+from tests.frames import MS, line, marker, okx, tick
 from tests.streams.test_raw_processor import of, run
 
 KEY = "okx:BTC-USDT"
-NOW = 1_790_000_000_000  # ms, of `frames.T0`
 
 
 def trade(at: float, behind: float, number: int = 1) -> bytes:
     """A trade received `at` ms after the start, that the exchange dates `behind` ms before."""
-    return line(KEY, frames.okx_trade(OKX_SPOT, ts=str(int(NOW + at - behind)), tradeId=str(number)), at)
+    return line(KEY, okx.trade(okx.SPOT, ts=str(int(MS + at - behind)), tradeId=str(number)), at)
 
 
 def told(*records: bytes) -> list[dict[str, Any]]:
@@ -91,7 +89,7 @@ def test_wrong_clock(off: int) -> None:
         records.append(b"".join(trade(second * 1000 + n, off, n) for n in range(3)) + tick("okx", second * 1000 + 900))
     records.append(b"".join(trade(7000 + n, 20, n) for n in range(3)) + tick("okx", 7900))
     found = [event for event in told(*records) if event["type"] != "report"]
-    assert [(event["type"], event["channels"], event["local_timestamp"] // 1000 - NOW) for event in found] == [
+    assert [(event["type"], event["channels"], event["local_timestamp"] // 1000 - MS) for event in found] == [
         ("wrong_clock", ["trades"], 4900),
         ("clock_right", ["trades"], 7900),
     ]
@@ -132,7 +130,7 @@ def test_doubled_trades() -> None:
 def test_quotes_alone_are_lost() -> None:
     """A socket that carries no books takes no book out of the live state."""
     partition = RawProcessor("okx", 0, load_settings())
-    partition.process(0, line(KEY, frames.okx_book(-1, 5, [["10", "1"]], [["11", "1"]], "snapshot")))
+    partition.process(0, line(KEY, okx.book(-1, 5, [["10", "1"]], [["11", "1"]], "snapshot")))
     for number, channels in enumerate((["quotes", "trades"], ["books"]), 1):
         out = partition.process(number, marker(KEY, "disconnected", number, channels=channels, reason="closed"))
         gaps = [orjson.loads(value)["channel"] for topic, _, value in out.records if topic == "market.gaps"]

@@ -31,7 +31,7 @@ def test_a_number_is_new_once(steps: list[tuple[int, int]]) -> None:
             restored.load(orjson.loads(orjson.dumps(ids.dump())))
             ids = restored
     for number in range(62):
-        assert ids.miss((number, number)) == (number not in seen)
+        assert ids.lack((number, number)) == (number not in seen)
 
 
 @given(st.sets(st.integers(0, 40), min_size=1))

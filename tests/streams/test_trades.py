@@ -8,26 +8,23 @@ import pytest
 from schemas.events import EVENTS
 from schemas.settings import load_settings
 from streams.raw_processor import RawProcessor
-from tests.frames import binance as frames
-from tests.frames import deribit as deribit_frames
-from tests.frames import htx as htx_frames
-from tests.frames.binance import line, marker, tick
+from tests.frames import T0, binance, deribit, htx, line, marker, okx, tick
 from tests.streams.test_raw_processor import of, run
 
 KEY = "binance:BTC-USDT"
 
 
-def spot(number: int, millis: float, **changes: Any) -> bytes:
-    return line(KEY, frames.spot_trade(t=number, **changes), millis)
+def binance_trade(number: int, millis: float, **changes: Any) -> bytes:
+    return line(KEY, binance.trade(t=number, **changes), millis)
 
 
-def okx(number: int, count: int, millis: float) -> bytes:
-    return line("okx:BTC-USDT", frames.okx_trade(tradeId=str(number), count=str(count)), millis)
+def okx_trade(number: int, count: int, millis: float) -> bytes:
+    return line("okx:BTC-USDT", okx.trade(tradeId=str(number), count=str(count)), millis)
 
 
-def deribit(number: int, millis: float) -> bytes:
-    row = deribit_frames.trade_row(trade_seq=str(number), trade_id=f'"{number}"')
-    return line("deribit:BTC-USD-PERP", deribit_frames.trades(row), millis)
+def deribit_trade(number: int, millis: float) -> bytes:
+    row = deribit.trade_row(trade_seq=str(number), trade_id=f'"{number}"')
+    return line("deribit:BTC-USD-PERP", deribit.trades(row), millis)
 
 
 def gaps(found: list[tuple[str, dict[str, Any]]]) -> list[tuple[str, ...]]:
@@ -37,7 +34,11 @@ def gaps(found: list[tuple[str, dict[str, Any]]]) -> list[tuple[str, ...]]:
 
 @pytest.mark.parametrize(
     ("exchange", "one"),
-    [("binance", spot), ("okx", lambda number, millis: okx(number, 1, millis)), ("deribit", deribit)],
+    [
+        ("binance", binance_trade),
+        ("okx", lambda number, millis: okx_trade(number, 1, millis)),
+        ("deribit", deribit_trade),
+    ],
 )
 def test_missing_trades_are_a_gap_until_they_come(exchange: str, one: Any) -> None:
     """Ids 1, 2, 9, 10 where ids are consecutive: 3 to 8 are reported, and closed once all of them have come."""
@@ -56,13 +57,17 @@ def test_missing_trades_are_a_gap_until_they_come(exchange: str, one: Any) -> No
     ]
     opened, closed = of(found, "market.gaps")
     assert opened["id"] == closed["id"]
-    assert opened["since"] == (frames.T0 + 20_000_000) // 1000
+    assert opened["since"] == (T0 + 20_000_000) // 1000
     assert [trade["id"] for trade in of(found, "market.trades")] == [str(each) for each in (1, 2, 9, 10, *range(3, 9))]
 
 
 def test_a_hole_that_another_socket_fills_is_no_gap() -> None:
     """While two sockets overlap, one may be ahead of the other for a moment."""
-    found = run("binance", spot(1, 0) + spot(4, 10) + spot(2, 20) + spot(3, 30) + spot(4, 40), tick("binance", 5_000))
+    found = run(
+        "binance",
+        binance_trade(1, 0) + binance_trade(4, 10) + binance_trade(2, 20) + binance_trade(3, 30) + binance_trade(4, 40),
+        tick("binance", 5_000),
+    )
     assert gaps(found) == []
     assert [trade["id"] for trade in of(found, "market.trades")] == ["1", "4", "2", "3"]
 
@@ -70,7 +75,7 @@ def test_a_hole_that_another_socket_fills_is_no_gap() -> None:
 def test_used_up_ids_are_no_gap() -> None:
     """USD-M uses ids up without a trade, and says so."""
     key = "binance:BTC-USDT-PERP"
-    lines = [line(key, frames.spot_trade(t=number, X="NA" if number == 2 else "MARKET")) for number in (1, 2, 3)]
+    lines = [line(key, binance.trade(t=number, X="NA" if number == 2 else "MARKET")) for number in (1, 2, 3)]
     found = run("binance", b"".join(lines), tick("binance", 5_000))
     assert gaps(found) == []
     assert [trade["id"] for trade in of(found, "market.trades")] == ["1", "3"]
@@ -78,7 +83,11 @@ def test_used_up_ids_are_no_gap() -> None:
 
 def test_merged_fills_are_no_gap() -> None:
     """An OKX trade of three fills bears the last one's id; a merged trade that only repeats is no new one."""
-    found = run("okx", okx(3, 3, 0) + okx(6, 3, 1) + okx(7, 1, 2) + okx(6, 3, 3) + okx(12, 2, 4), tick("okx", 5_000))
+    found = run(
+        "okx",
+        okx_trade(3, 3, 0) + okx_trade(6, 3, 1) + okx_trade(7, 1, 2) + okx_trade(6, 3, 3) + okx_trade(12, 2, 4),
+        tick("okx", 5_000),
+    )
     assert gaps(found) == [("opened", "trades", "sequence", "8", "10")]
     assert [trade["id"] for trade in of(found, "market.trades")] == ["3", "6", "7", "12"]
 
@@ -89,7 +98,7 @@ def test_an_outage_of_trades_without_order_is_a_gap_in_time(away: int) -> None:
     key = "htx:BTC-USDT"
 
     def trade(number: int, millis: float) -> bytes:
-        return line(key, htx_frames.trades(htx_frames.SPOT, htx_frames.spot_row(tradeId=str(number))), millis)
+        return line(key, htx.trades(htx.SPOT, htx.spot_row(tradeId=str(number))), millis)
 
     found = run(
         "htx",
@@ -106,8 +115,8 @@ def test_an_outage_of_trades_without_order_is_a_gap_in_time(away: int) -> None:
 
 def test_twice_in_one_frame() -> None:
     """A row that stands twice in a frame is one trade."""
-    row = deribit_frames.trade_row()
-    found = run("deribit", line("deribit:BTC-USD-PERP", deribit_frames.trades(row, row)))
+    row = deribit.trade_row()
+    found = run("deribit", line("deribit:BTC-USD-PERP", deribit.trades(row, row)))
     assert len(of(found, "market.trades")) == 1
 
 
@@ -115,11 +124,18 @@ def test_known_ids_survive_a_restart() -> None:
     """A trade from before a crash is recognised after it, and a hole from before it is closed."""
     settings = load_settings()
     first, second = RawProcessor("binance", 0, settings), RawProcessor("binance", 0, settings)
-    first.process(0, spot(1, 0) + spot(5, 10))
+    first.process(0, binance_trade(1, 0) + binance_trade(5, 10))
     first.process(1, tick("binance", 3_000))
     for key in first.take_changed():
         second.load(key, first.dump(key))
-    out = second.process(2, spot(5, 4_000) + spot(2, 4_001) + spot(3, 4_002) + spot(4, 4_003) + tick("binance", 5_000))
+    out = second.process(
+        2,
+        binance_trade(5, 4_000)
+        + binance_trade(2, 4_001)
+        + binance_trade(3, 4_002)
+        + binance_trade(4, 4_003)
+        + tick("binance", 5_000),
+    )
     bodies = [(topic, orjson.loads(value)) for topic, _, value in out.records if topic in EVENTS]
     assert [body["id"] for topic, body in bodies if topic == "market.trades"] == ["2", "3", "4"]
     assert [body["type"] for topic, body in bodies if topic == "market.gaps"] == ["closed"]
@@ -127,7 +143,7 @@ def test_known_ids_survive_a_restart() -> None:
 
 def test_the_same_trade_with_and_without_its_count() -> None:
     """A copy that does not say how many fills it merges is the same trade, and opens no gap."""
-    without = line("okx:BTC-USDT", frames.okx_trade(tradeId="9", count=""), 20)
-    found = run("okx", okx(5, 1, 0) + without + okx(9, 4, 30) + okx(10, 1, 40), tick("okx", 5_000))
+    without = line("okx:BTC-USDT", okx.trade(tradeId="9", count=""), 20)
+    found = run("okx", okx_trade(5, 1, 0) + without + okx_trade(9, 4, 30) + okx_trade(10, 1, 40), tick("okx", 5_000))
     assert [trade["id"] for trade in of(found, "market.trades")] == ["5", "9", "10"]
     assert gaps(found) == []

@@ -16,7 +16,8 @@ from streams.arbitrage.execution import execute
 from streams.arbitrage.join import JoinProcessor
 from streams.arbitrage.statistics import SpreadStatistics
 from streams.raw_processor import RawProcessor
-from tests.frames import binance as frames
+from tests import frames
+from tests.frames import binance
 
 SETTINGS = load_settings()  # fees: 10 bps each on spot; window 500 ms
 T0 = 1_790_000_000_000_000
@@ -369,7 +370,7 @@ def test_quotes_go_where_they_are_joined() -> None:
     settings = load_settings(
         partitions=64, arbitrage_exclude=["binance:ETH-USDT"], arbitrage_aliases={"binance:BTC-USDT": "XBT-USDT"}
     )
-    quote = frames.spot_quote(1, "10", "1", "11", "1")
+    quote = binance.quote(1, "10", "1", "11", "1")
     other = quote.replace(b"BTCUSDT", b"ETHUSDT").replace(b"btcusdt", b"ethusdt")
     out = RawProcessor("binance", 0, settings).process(
         0, frames.line("binance:BTC-USDT", quote) + frames.line("binance:ETH-USDT", other)

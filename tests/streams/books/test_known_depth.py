@@ -9,8 +9,7 @@ from schemas.markers import Tick
 from schemas.raw import encode_marker
 from schemas.settings import load_settings
 from streams.raw_processor import RawProcessor
-from tests.frames import binance as frames
-from tests.frames.binance import SPOT, T0, line, marker, tick
+from tests.frames import T0, binance, line, marker, tick
 from tests.streams.test_raw_processor import of
 
 KEY = "binance:BTC-USDT"
@@ -41,10 +40,10 @@ class Rig:
 
     def update(self, bids: list[list[str]], asks: list[list[str]], millis: float) -> Found:
         self._sequence += 1
-        return self.feed(line(KEY, frames.spot_depth(self._sequence, self._sequence, bids, asks), millis))
+        return self.feed(line(KEY, binance.depth(self._sequence, self._sequence, bids, asks), millis))
 
     def seed(self, bids: list[list[str]], asks: list[list[str]], millis: float, sequence: int = 0) -> Found:
-        return self.feed(line(KEY, frames.spot_snapshot(sequence or self._sequence, bids, asks), millis))
+        return self.feed(line(KEY, binance.snapshot(sequence or self._sequence, bids, asks), millis))
 
     @property
     def state(self) -> str:
@@ -137,7 +136,7 @@ def test_a_replay_goes_on_with_what_updates_told() -> None:
 def test_the_exchange_contradicts_the_book(rig: Rig) -> None:
     """A BBO that differs at the same id takes the book out of the live state until a snapshot has come."""
     rig.update([], [], 10)
-    found = rig.feed(line(KEY, frames.spot_quote(101, "9999", "1", "10000.5", "2"), 20))
+    found = rig.feed(line(KEY, binance.quote(101, "9999", "1", "10000.5", "2"), 20))
     assert [difference["type"] for difference in of(found, "market.quality")] == ["difference"]
     assert [gap["cause"] for gap in of(found, "market.gaps")] == ["quality"]
     assert [request["reason"] for request in of(found, "control.ingest")] == ["quality"]
@@ -161,7 +160,7 @@ def test_known_levels_survive_a_restart(rig: Rig) -> None:
 def test_the_request_says_where_seeds_are_cut() -> None:
     """Where ingest says how many levels it asked for, a side that happens to have another limit's count is whole."""
     rig = Rig()
-    rig.feed(marker(KEY, "instrument", 0, **SPOT.model_dump(), seed_levels=500))
+    rig.feed(marker(KEY, "instrument", 0, **binance.SPOT.model_dump(), seed_levels=500))
     rig.seed(side(9999, -1, 100), side(10001, 1, 500), 0)
     book = rig.partition.entries[KEY].books.order_book.book
     assert (book.bids.is_cut, book.asks.is_cut) == (False, True)

@@ -79,7 +79,7 @@ def test_a_live_book_is_the_true_book(feed: str, steps: list[str]) -> None:
         orders.take(update)
         if orders.state == "live":
             assert orders.book.bids.all() == exchange.history[orders.sequence]
-    orders.leave()
+    orders.invalidate()
     orders.take(exchange.snapshot())
     assert orders.state == "live"
     assert orders.book.bids.all() == exchange.levels()
@@ -149,11 +149,11 @@ def test_silence_is_not_loss() -> None:
     exchange = Exchange("okx")
     orders = OrderBook("okx")
     orders.take(exchange.snapshot())
-    orders.fall_silent()
+    orders.mark_stale()
     states = [str(orders.state)]
     orders.take(exchange.step(1))
     states.append(orders.state)
-    orders.leave()
+    orders.invalidate()
     orders.take(exchange.step(2))
     states.append(orders.state)
     assert states == ["stale", "live", "stale"]

@@ -8,10 +8,7 @@ from hypothesis import strategies as st
 
 from schemas.settings import load_settings
 from streams.raw_processor import RawProcessor
-from tests.frames import binance as frames
-from tests.frames import deribit as deribit_frames
-from tests.frames.binance import line, marker
-from tests.frames.deribit import MS
+from tests.frames import MS, binance, deribit, line, marker, okx
 
 SETTINGS = load_settings()
 KEY = "deribit:BTC-USD-PERP"
@@ -42,11 +39,11 @@ def book(bid: str, ms: int, change: int, previous: int | None = None) -> bytes:
     """A book message after which this bid stands alone."""
     bids, asks = f'["new",{bid},100.0]', '[["new",12.0,100.0]]' if previous is None else "[]"
     gone = "".join(f'["delete",{price},0.0],' for price in (10.0, 10.2) if previous is not None)
-    return line(KEY, deribit_frames.book(change, f"[{gone}{bids}]", asks, previous, MS + ms))
+    return line(KEY, deribit.book(change, f"[{gone}{bids}]", asks, previous, MS + ms))
 
 
 def bbo(bid: str, ms: int) -> bytes:
-    return line(KEY, deribit_frames.quote(bid, "100.0", "12.0", "100.0", MS + ms))
+    return line(KEY, deribit.quote(bid, "100.0", "12.0", "100.0", MS + ms))
 
 
 def test_bbo_without_an_id_reaches_the_join() -> None:
@@ -58,9 +55,9 @@ def test_bbo_without_an_id_reaches_the_join() -> None:
 def test_bbo_of_okx_without_an_id() -> None:
     """OKX's frames of old have none either."""
     key = "okx:BTC-USDT"
-    early = frames.okx_bbo(0, "9.5", "1", "11", "1").replace(b"1790000000201", b"1790000000099")
-    late = frames.okx_bbo(0, "10.5", "1", "11", "1")  # the book is of 1790000000100
-    start = frames.okx_book(-1, 0, [["10", "1"]], [["11", "1"]], "snapshot").replace(b',"prevSeqId":-1,"seqId":0', b"")
+    early = okx.bbo(0, "9.5", "1", "11", "1").replace(b"1790000000201", b"1790000000099")
+    late = okx.bbo(0, "10.5", "1", "11", "1")  # the book is of 1790000000100
+    start = okx.book(-1, 0, [["10", "1"]], [["11", "1"]], "snapshot").replace(b',"prevSeqId":-1,"seqId":0', b"")
     partition = RawProcessor("okx", 0, SETTINGS)
     told = joined(partition, *(line(key, frame) for frame in (start, early, late)))
     assert [quote["bids"][0][0] for _, quote in told] == ["10", "10.5"]
@@ -100,10 +97,10 @@ def test_ids_count_where_there_are_any() -> None:
     key, asks = "binance:BTC-USDT", [["11", "1"]]
     told = joined(
         RawProcessor("binance", 0, SETTINGS),
-        line(key, frames.spot_snapshot(100, [["10", "1"]], asks)),
-        line(key, frames.spot_quote(120, "10.5", "1", "11", "1")),
-        line(key, frames.spot_depth(101, 110, [["10.2", "1"]], [])),
-        line(key, frames.spot_depth(111, 120, [["10.5", "1"]], [])),
+        line(key, binance.snapshot(100, [["10", "1"]], asks)),
+        line(key, binance.quote(120, "10.5", "1", "11", "1")),
+        line(key, binance.depth(101, 110, [["10.2", "1"]], [])),
+        line(key, binance.depth(111, 120, [["10.5", "1"]], [])),
     )
     assert [(quote["sequence"], quote["bids"][0][0]) for _, quote in told] == [
         (100, "10"),

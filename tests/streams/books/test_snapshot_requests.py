@@ -3,27 +3,26 @@
 from itertools import pairwise
 from typing import Any
 
-from tests.frames import binance as frames
-from tests.frames.binance import line, tick
+from tests.frames import T0, line, okx, tick
 from tests.streams.test_raw_processor import of, run
 
 KEY = "okx:BTC-USDT"
 
 
 def snapshot(number: int, bid: str, ask: str, millis: float, previous: int = -1, action: str = "snapshot") -> bytes:
-    return line(KEY, frames.okx_book(previous, number, [[bid, "1"]], [[ask, "1"]], action), millis)
+    return line(KEY, okx.book(previous, number, [[bid, "1"]], [[ask, "1"]], action), millis)
 
 
 def asked(found: list[tuple[str, dict[str, Any]]]) -> list[int]:
     """When, in seconds since the test began."""
-    return [(request["timestamp"] - frames.T0 // 1000) // 1_000_000 for request in of(found, "control.ingest")]
+    return [(request["timestamp"] - T0 // 1000) // 1_000_000 for request in of(found, "control.ingest")]
 
 
 def test_crossed_before_an_opening() -> None:
     """It is reported once, asked for less and less often, follows its updates, and goes live when it uncrosses."""
     ticks = [tick("okx", 1_000 * second) for second in range(1, 301)]
     updates = [snapshot(5 + each, "12", "11", 500 + each, 4 + each, "update") for each in range(1, 4)]
-    opening = line(KEY, frames.okx_book(8, 9, [["12", "0"], ["10", "2"]], [], "update"), 301_000)
+    opening = line(KEY, okx.book(8, 9, [["12", "0"], ["10", "2"]], [], "update"), 301_000)
     found = run("okx", snapshot(5, "12", "11", 0), *updates, *ticks, opening)
     requests = asked(found)
     assert 4 <= len(requests) <= 10

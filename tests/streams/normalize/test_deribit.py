@@ -1,4 +1,4 @@
-"""Deribit's payloads to normalized events, exact to the digit, and everything that is none to a reason."""
+"""Deribit's payloads are parsed to messages, exact to the digit, and everything else to a reason."""
 
 from decimal import Decimal
 from typing import Any
@@ -14,18 +14,17 @@ from streams.levels import texts_of
 from streams.normalize import parse
 from streams.normalize.book_sides import levels, quote_of
 from streams.normalize.messages import BookMessage, Ignored, Quote, Trade
-from tests.frames import deribit as frames
-from tests.frames.binance import dumps
-from tests.frames.deribit import LINEAR, MS, OPTION, PERPETUAL, subscription
-from tests.streams.normalize.test_normalize import anything
+from tests.frames import MS, deribit, dumps
+from tests.frames.deribit import LINEAR, OPTION, PERPETUAL, subscription
+from tests.streams.normalize.strategies import anything
 
 NOW = 1_790_000_000_000_001  # µs of receipt
 
 
 def test_trades_of_an_inverse_perpetual() -> None:
-    """Several in a frame; US dollars become coins, and are kept beside them."""
-    frame = frames.trades(
-        frames.trade_row(price="50000.0"), frames.trade_row(trade_id='"400500601"', amount="10", direction='"buy"')
+    """A frame has several. Amounts in US dollars become coins; the exchange's amounts are kept as well."""
+    frame = deribit.trades(
+        deribit.trade_row(price="50000.0"), deribit.trade_row(trade_id='"400500601"', amount="10", direction='"buy"')
     )
     first, second = parse(frame, PERPETUAL, NOW)
     stamp = (MS + 188) * 1000
@@ -35,9 +34,9 @@ def test_trades_of_an_inverse_perpetual() -> None:
 
 @pytest.mark.parametrize("instrument", [LINEAR, OPTION])
 def test_trades_in_coins(instrument: Instrument) -> None:
-    """Amounts of linear contracts and of options are coins already, options of an inverse underlying as well."""
-    row = frames.trade_row(instrument, price="0.0115", amount="0.1", contracts="", iv="55.2")
-    [trade] = parse(frames.trades(row, instrument=instrument), instrument, NOW)
+    """Amounts of linear contracts and of options are coins already, even if an option's underlying is inverse."""
+    row = deribit.trade_row(instrument, price="0.0115", amount="0.1", contracts="", iv="55.2")
+    [trade] = parse(deribit.trades(row, instrument=instrument), instrument, NOW)
     assert isinstance(trade, Trade)
     assert (trade.price, trade.amount, trade.exchange_amount) == ("0.0115", "0.1", "0.1")
 
@@ -55,19 +54,19 @@ def test_trades_in_coins(instrument: Instrument) -> None:
     ],
 )
 def test_marked_trades(marks: dict[str, str], kind: str) -> None:
-    """Liquidations, block trades and legs of combinations are kept apart."""
-    [trade] = parse(frames.trades(frames.trade_row(PERPETUAL, **marks)), PERPETUAL, NOW)
+    """Liquidations, block trades and legs of combinations have their own kinds."""
+    [trade] = parse(deribit.trades(deribit.trade_row(PERPETUAL, **marks)), PERPETUAL, NOW)
     assert isinstance(trade, Trade)
     assert trade.kind == kind
 
 
 def test_book() -> None:
-    """A snapshot, a change that names what it follows; every action is an absolute amount, `delete` zero."""
-    [snapshot] = parse(frames.book(500, '[["new",86749.5,4200.0]]', '[["new",86750.0,1200.0]]'), PERPETUAL, NOW)
+    """A change names the id that it follows. Every action sets an absolute amount, which for `delete` is zero."""
+    [snapshot] = parse(deribit.book(500, '[["new",86749.5,4200.0]]', '[["new",86750.0,1200.0]]'), PERPETUAL, NOW)
     sides = levels([["86749.5", "4200.0"]]), levels([["86750.0", "1200.0"]])
     assert snapshot == BookMessage("snapshot", MS * 1000, 500, 500, -1, *sides)
     asks = '[["delete",86750.0,0.0],["new",86751,300],["delete",86752.0]]'
-    [change] = parse(frames.book(731, '[["change",86749.5,4e3]]', asks, previous=500), PERPETUAL, NOW)
+    [change] = parse(deribit.book(731, '[["change",86749.5,4e3]]', asks, previous=500), PERPETUAL, NOW)
     assert astuple(change)[:5] == ("update", MS * 1000, 731, 731, 500)
     assert isinstance(change, BookMessage)
     assert change.bids.levels == [b'86749.5","4000']
@@ -75,34 +74,34 @@ def test_book() -> None:
 
 
 def test_book_without_type() -> None:
-    """Frames of 2020 do not say what they are: only a change has something before it."""
-    [snapshot] = parse(frames.book(500).replace(b'"type":"snapshot",', b""), PERPETUAL, NOW)
-    [change] = parse(frames.book(501, previous=500).replace(b'"type":"change",', b""), PERPETUAL, NOW)
+    """Frames of 2020 have no type: only a change has a previous id."""
+    [snapshot] = parse(deribit.book(500).replace(b'"type":"snapshot",', b""), PERPETUAL, NOW)
+    [change] = parse(deribit.book(501, previous=500).replace(b'"type":"change",', b""), PERPETUAL, NOW)
     assert [depth.kind for depth in (snapshot, change) if isinstance(depth, BookMessage)] == ["snapshot", "update"]
 
 
 def test_book_of_an_empty_option() -> None:
     """A book that never had an order has the id zero."""
-    [snapshot] = parse(frames.book(0, name=OPTION.exchange_symbol), OPTION, NOW)
+    [snapshot] = parse(deribit.book(0, name=OPTION.exchange_symbol), OPTION, NOW)
     assert snapshot == BookMessage("snapshot", MS * 1000, 0, 0, -1, levels([]), levels([]))
 
 
 @pytest.mark.parametrize("missing", [("0.0", "0.0"), ("null", "null"), ("0", "0"), ("null", "0.0"), ("86749.5", "0.0")])
-def test_quote_with_a_side(missing: tuple[str, str]) -> None:
-    """A BBO has no id; a side without orders is sent as zeros or nulls."""
-    [quote] = parse(frames.quote(*missing, "86750.5", "300.0"), PERPETUAL, NOW)
+def test_quote_without_a_side(missing: tuple[str, str]) -> None:
+    """A BBO has no id. A side without orders is sent as zeros or nulls."""
+    [quote] = parse(deribit.quote(*missing, "86750.5", "300.0"), PERPETUAL, NOW)
     assert quote == quote_of(MS * 1000, 0, levels([]), levels([["86750.5", "300.0"]]))
 
 
 @given(st.decimals("0.00000001", "9999999.99", places=8).filter(bool), st.booleans())
 def test_prices_are_exact(price: Decimal, scientific: bool) -> None:
-    """A JSON number arrives with all its digits, however it is written."""
+    """A JSON number keeps all its digits, whatever its notation."""
     text = f"{price:e}" if scientific else f"{price}"
-    [quote] = parse(frames.quote(text, "1.0", text, "1.0"), PERPETUAL, NOW)
+    [quote] = parse(deribit.quote(text, "1.0", text, "1.0"), PERPETUAL, NOW)
     assert isinstance(quote, Quote)
-    held, _ = texts_of(quote.bids[0])
-    assert Decimal(held) == price
-    assert "e" not in held.lower()
+    text, _ = texts_of(quote.bids[0])
+    assert Decimal(text) == price
+    assert "e" not in text.lower()
 
 
 @pytest.mark.parametrize(
@@ -123,14 +122,14 @@ def test_prices_are_exact(price: Decimal, scientific: bool) -> None:
         subscription("trades.option.any.100ms", "[{}]"),
     ],
 )
-def test_recognised_and_unsupported(frame: bytes) -> None:
-    """Control frames, unsupported channels, and the book's windows are named, not called rubbish."""
+def test_recognised_but_unsupported(frame: bytes) -> None:
+    """Control frames, unsupported channels and grouped books are ignored by name, not rejected as malformed."""
     [event] = parse(frame, PERPETUAL, NOW)
     assert isinstance(event, Ignored)
 
 
-RUBBISH: list[tuple[str, bytes, str]] = [
-    ("truncated", frames.quote("1", "1", "2", "1")[:-9], "not JSON"),
+MALFORMED: list[tuple[str, bytes, str]] = [
+    ("truncated", deribit.quote("1", "1", "2", "1")[:-9], "not JSON"),
     ("nested without end", b"[" * 100_000, "not JSON"),
     ("a number", b"7", "malformed"),
     ("unknown channel", subscription("mystery.BTC-PERPETUAL", "{}"), "unknown channel"),
@@ -142,38 +141,42 @@ RUBBISH: list[tuple[str, bytes, str]] = [
     ),
     ("unknown method", dumps({"jsonrpc": "2.0", "method": "mystery"}), "neither"),
     ("no JSON-RPC", dumps({"result": 1}), "neither"),
-    ("other instrument", frames.book(1, name="ETH-PERPETUAL"), "ETH-PERPETUAL"),
+    ("other instrument", deribit.book(1, name="ETH-PERPETUAL"), "ETH-PERPETUAL"),
     ("no instrument", subscription("quote.BTC-PERPETUAL", "{}"), "missing field 'instrument_name'"),
-    ("side", frames.trades(frames.trade_row(direction='"up"')), "not a side"),
-    ("trade id", frames.trades(frames.trade_row(trade_id="400500600")), "not a trade id"),
-    ("zero amount", frames.trades(frames.trade_row(amount="0.0")), "not above zero"),
-    ("negative price", frames.trades(frames.trade_row(price="-1.5")), "not a price"),
-    ("null price", frames.trades(frames.trade_row(price="null")), "not a decimal"),
-    ("time as text", frames.trades(frames.trade_row(timestamp='"now"')), "timestamp"),
-    ("action", frames.book(2, '[["replace",10,1]]'), "unknown book action"),
-    ("no action", frames.book(2, "[[50000,100]]"), "unknown book action"),
-    ("NaN", frames.book(2, '[["new",10,"NaN"]]'), "not a price"),
-    ("negative level", frames.book(2, '[["new",10.5,-1.0]]'), "not a price"),
-    ("true", frames.book(2, '[["new",true,1.0]]'), "not a decimal"),
-    ("level as text", frames.book(2, '["new"]'), "unknown book action"),
-    ("id as text", frames.book(2).replace(b":2,", b':"2",'), "not an id"),
-    ("id beyond 64 bits", frames.book(1 << 63), "not an id"),
-    ("a change that follows nothing", frames.book(2).replace(b"snapshot", b"change"), "that follows -1"),
-    ("a snapshot that follows", frames.book(2, previous=1).replace(b'"change"', b'"snapshot"'), "that follows 1"),
-    ("exponent of a billion", frames.quote("1e999999999", "1", "2", "1"), "out of range"),
+    ("side", deribit.trades(deribit.trade_row(direction='"up"')), "not a side"),
+    ("trade id", deribit.trades(deribit.trade_row(trade_id="400500600")), "not a trade id"),
+    ("zero amount", deribit.trades(deribit.trade_row(amount="0.0")), "not above zero"),
+    ("negative price", deribit.trades(deribit.trade_row(price="-1.5")), "not a price"),
+    ("null price", deribit.trades(deribit.trade_row(price="null")), "not a decimal"),
+    ("time as text", deribit.trades(deribit.trade_row(timestamp='"now"')), "timestamp"),
+    ("action", deribit.book(2, '[["replace",10,1]]'), "unknown book action"),
+    ("no action", deribit.book(2, "[[50000,100]]"), "unknown book action"),
+    ("NaN", deribit.book(2, '[["new",10,"NaN"]]'), "not a price"),
+    ("negative level", deribit.book(2, '[["new",10.5,-1.0]]'), "not a price"),
+    ("true", deribit.book(2, '[["new",true,1.0]]'), "not a decimal"),
+    ("level as text", deribit.book(2, '["new"]'), "unknown book action"),
+    ("id as text", deribit.book(2).replace(b":2,", b':"2",'), "not an id"),
+    ("id beyond 64 bits", deribit.book(1 << 63), "not an id"),
+    ("a change without a previous id", deribit.book(2).replace(b"snapshot", b"change"), "with previous id -1"),
+    (
+        "a snapshot with a previous id",
+        deribit.book(2, previous=1).replace(b'"change"', b'"snapshot"'),
+        "with previous id 1",
+    ),
+    ("exponent of a billion", deribit.quote("1e999999999", "1", "2", "1"), "out of range"),
 ]
 
 
-@pytest.mark.parametrize(("frame", "reason"), [case[1:] for case in RUBBISH], ids=[case[0] for case in RUBBISH])
-def test_rubbish_has_a_reason(frame: bytes, reason: str) -> None:
-    """What cannot be understood says why."""
+@pytest.mark.parametrize(("frame", "reason"), [case[1:] for case in MALFORMED], ids=[case[0] for case in MALFORMED])
+def test_malformed_frames_have_a_reason(frame: bytes, reason: str) -> None:
+    """A malformed frame is rejected, with what is wrong with it."""
     with pytest.raises(FrameError, match=reason):
         parse(frame, PERPETUAL, NOW)
 
 
 @given(st.sampled_from(["book.BTC-PERPETUAL.100ms", "quote.BTC-PERPETUAL", "trades.BTC-PERPETUAL.100ms"]), anything)
 def test_no_json_stops_a_partition(channel: str, body: Any) -> None:
-    """Whatever JSON comes, as a frame or as a channel's data, it is events or a `FrameError`."""
+    """Any JSON, as a frame or as a channel's data, is parsed to messages or to a `FrameError`."""
     for frame in (body, {"method": "subscription", "params": {"channel": channel, "data": body}}):
         try:
             parse(dumps(frame), PERPETUAL, NOW)

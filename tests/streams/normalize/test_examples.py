@@ -1,4 +1,4 @@
-"""Frames that many projects collected, one by one: each is events, control, unsupported, or rightly refused."""
+"""Frames that many projects collected: each gives events, is control, is unsupported, or is rightly rejected."""
 
 import re
 from collections import Counter
@@ -21,30 +21,30 @@ NOW = 1_790_000_000_000_001  # µs of receipt
 pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason=f"no examples at {EXAMPLES}")
 
 COUNTS = {
-    "binance": {"Trade": 20, "BookMessage": 93, "Quote": 26, "Ignored": 216, "control": 7, "refused": 40},
-    "okx": {"Trade": 13, "BookMessage": 16, "Quote": 11, "Ignored": 92, "control": 84, "refused": 45},
-    "htx": {"Trade": 6, "BookMessage": 9, "Quote": 4, "Ignored": 51, "control": 48, "refused": 15},
-    "deribit": {"Trade": 4, "BookMessage": 20, "Quote": 2, "Ignored": 18, "control": 41, "refused": 2},
+    "binance": {"Trade": 20, "BookMessage": 93, "Quote": 26, "Ignored": 216, "control": 7, "rejected": 40},
+    "okx": {"Trade": 13, "BookMessage": 16, "Quote": 11, "Ignored": 92, "control": 84, "rejected": 45},
+    "htx": {"Trade": 6, "BookMessage": 9, "Quote": 4, "Ignored": 51, "control": 48, "rejected": 15},
+    "deribit": {"Trade": 4, "BookMessage": 20, "Quote": 2, "Ignored": 18, "control": 41, "rejected": 2},
 }
 
-REFUSED = {
+REJECTED = {
     "binance": {
-        r"has no canonical name": 15,  # COIN-M futures and European options, which are other markets; one "X"
-        r"received on the subscription of": 3,  # written by hand: the stream names another instrument than the data
+        r"has no canonical name": 15,  # COIN-M futures and European options, which are other markets, and one "X"
+        r"received on the subscription of": 3,  # written by hand: the stream and the data name different instruments
         r"not a timestamp": 11,  # written by hand: times such as 1 or 123456789
         r"missing field": 6,  # written by hand: no symbol, or no time
         r"malformed: Expected": 4,  # written by hand: flags and times of another type; European options' trade ids
         r"not a decimal: 'bad'": 1,  # written by hand
     },
     "okx": {
-        r"v3 protocol": 35,  # given up in 2022; what it names is told
-        r"has no canonical name": 3,  # another exchange's, of the same shape: `BTCUSDT`
+        r"v3 protocol": 35,  # retired in 2022
+        r"has no canonical name": 3,  # another exchange's of the same shape: `BTCUSDT`
         r"missing field": 5,  # written by hand: no action, no time, no instrument
         r"not a decimal: 'XYZ'": 1,  # written by hand
         r"unknown channel: 'some-channel'": 1,  # written by hand
     },
     "htx": {
-        r"has no canonical name": 15,  # coin-margined contracts (`BTC-USD`, `BTC_CQ`); options, given up in 2022
+        r"has no canonical name": 15,  # coin-margined contracts (`BTC-USD`, `BTC_CQ`); options, retired in 2022
     },
     "deribit": {
         r"missing field 'change_id'": 1,  # written by hand
@@ -59,7 +59,7 @@ def examples(exchange: str) -> Iterator[bytes]:
 
 
 def instrument_of(exchange: str, name: str) -> Instrument:
-    """Whose frame it is, in the feed that has such names; nobody's where none has."""
+    """Return the instrument of a name, from the feed that has such names; a placeholder if no feed has."""
     for feed in FEEDS.values():
         try:
             if feed.exchange == exchange and feed_of(exchange, symbol := from_exchange(feed.name, name)) == feed:
@@ -70,25 +70,26 @@ def instrument_of(exchange: str, name: str) -> Instrument:
 
 
 def outcome(exchange: str, frame: bytes) -> str:
-    """`control`, or the kind of its events, or `refused: ` with the reason."""
+    """Return `control`, or the type of its messages, or `rejected: ` with the reason."""
     feed = next(CONNECTORS[feed.name]() for feed in FEEDS.values() if feed.exchange == exchange)
     route = feed.route(frame)
     if route.kind == "control":
         return "control"
-    # A depth snapshot of REST does not say whose it is: ingest knows what it asked for.
+    # A REST depth snapshot does not name its instrument: ingest knows what it requested.
     symbol = route.symbol or ("BTCUSDT" if route.channel == "snapshot" else "")
     try:
         [kind] = {type(event).__name__ for event in parse(frame, instrument_of(exchange, symbol), NOW)}
     except FrameError as error:
-        return f"refused: {error}"
+        return f"rejected: {error}"
     return kind
 
 
 @pytest.mark.parametrize("exchange", COUNTS)
-def test_every_example_is_understood(exchange: str) -> None:
-    """So many of each kind, and every refusal is one that is explained."""
+def test_every_example_is_parsed_or_explained(exchange: str) -> None:
+    """Each outcome occurs the given number of times, and every rejection has one of the explained reasons."""
     outcomes = [outcome(exchange, frame) for frame in examples(exchange)]
     assert Counter(each.partition(":")[0] for each in outcomes) == COUNTS[exchange]
-    refusals = [each for each in outcomes if each.startswith("refused")]
-    assert {why: sum(bool(re.search(why, each)) for each in refusals) for why in REFUSED[exchange]} == REFUSED[exchange]
-    assert sum(REFUSED[exchange].values()) == len(refusals)
+    rejections = [each for each in outcomes if each.startswith("rejected")]
+    explained = {why: sum(bool(re.search(why, each)) for each in rejections) for why in REJECTED[exchange]}
+    assert explained == REJECTED[exchange]
+    assert sum(explained.values()) == len(rejections)

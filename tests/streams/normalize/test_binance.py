@@ -1,0 +1,137 @@
+"""Binance's payloads are parsed to messages, and everything else to a reason."""
+
+import pytest
+
+from schemas.errors import FrameError
+from schemas.instruments import Instrument
+from streams.normalize import parse
+from streams.normalize.book_sides import levels, quote_of
+from streams.normalize.messages import BookMessage, Ignored, Quote, Trade, UsedUp
+from tests.frames import binance, dumps
+from tests.frames.binance import SPOT, USDM
+
+NOW = 1_790_000_000_000_001  # µs of receipt
+
+
+def test_spot_trade() -> None:
+    """`m` true means that the taker sold; times become microseconds."""
+    [trade] = parse(binance.trade(), SPOT, NOW)
+    assert trade == Trade(
+        1790000000122000, "5100000001", "86750.01000000", "0.00150000", "sell", "normal", "", 5100000001, 5100000001
+    )
+
+
+def test_microsecond_option() -> None:
+    """Timestamps in microseconds are not converted."""
+    [trade] = parse(binance.trade(T=1790000000122333, m=False), SPOT, NOW)
+    assert isinstance(trade, Trade)
+    assert (trade.timestamp, trade.side) == (1790000000122333, "buy")
+
+
+def test_bare_frame() -> None:
+    """Frames of a single-stream socket have no wrapper."""
+    body = {"u": 70000000161, "s": "BTCUSDT", "b": "86750.00", "B": "1.2", "a": "86750.02", "A": "0.7"}
+    [quote] = parse(dumps(body), SPOT, NOW)
+    assert quote == quote_of(NOW, 70000000161, levels([["86750.00", "1.2"]]), levels([["86750.02", "0.7"]]))
+
+
+def test_usdm_quote_has_its_own_time() -> None:
+    """The futures' BBO has the matching time."""
+    body = {"e": "bookTicker", "u": 9, "E": 1790000000152, "T": 1790000000150, "s": "BTCUSDT", "ps": "BTCUSDT",
+            "b": "86751.00", "B": "3.200", "a": "86751.20", "A": "1.750", "st": 1}  # fmt: skip
+    [quote] = parse(dumps({"stream": "btcusdt@bookTicker", "data": body}), USDM, NOW)
+    assert isinstance(quote, Quote)
+    assert quote.timestamp == 1790000000150000
+
+
+def test_empty_side() -> None:
+    """A side without orders is sent as zeros."""
+    [quote] = parse(binance.quote(5, "0.00", "0.00", "10", "1"), SPOT, NOW)
+    assert isinstance(quote, Quote)
+    assert (quote.bids, quote.asks) == ([], [b'10","1'])
+
+
+def test_depth() -> None:
+    """Both markets' diff books have ids and levels."""
+    side = [["86750.00", "0.000"]]
+    assert parse(binance.depth(5, 9, side, []), SPOT, NOW) == [
+        BookMessage("update", 1790000000200000, 5, 9, -1, levels(side), levels([]))
+    ]
+    assert parse(binance.usdm_depth(5, 9, 3, [], side), USDM, NOW) == [
+        BookMessage("update", 1790000000148000, 5, 9, 3, levels([]), levels(side))
+    ]
+
+
+def test_snapshot() -> None:
+    """A REST snapshot is a seed; on spot it has no time."""
+    [seed] = parse(binance.snapshot(7, [["10", "1"]], [["11", "1"]]), SPOT, NOW)
+    assert seed == BookMessage("seed", NOW, 7, 7, -1, levels([["10", "1"]]), levels([["11", "1"]]))
+
+
+def test_placeholder_trade_is_not_a_trade() -> None:
+    """`X: NA` marks an id that was used up without a trade."""
+    assert parse(binance.trade(X="NA", p="0", q="0"), SPOT, NOW) == [UsedUp(5100000001)]
+
+
+def test_insurance_trade_is_marked() -> None:
+    """Trades of the insurance fund have their own kind."""
+    [trade] = parse(binance.trade(X="INSURANCE_FUND"), SPOT, NOW)
+    assert isinstance(trade, Trade)
+    assert trade.kind == "insurance_fund"
+
+
+@pytest.mark.parametrize(
+    ("frame", "instrument"),
+    [
+        (dumps({"result": None, "id": 1}), SPOT),
+        (dumps({"stream": "btcusdt@kline_1m", "data": {"e": "kline", "s": "BTCUSDT"}}), SPOT),
+        (dumps({"stream": "!miniTicker@arr", "data": [{"e": "24hrMiniTicker"}]}), SPOT),
+        (dumps({"e": "serverShutdown", "E": 1790000000123}), SPOT),
+        (dumps({"stream": "!bookTicker", "data": {"u": 1, "s": "BTCUSDT", "b": "1", "B": "1"}}), SPOT),
+        (dumps({"stream": "btcusdt@depth5@100ms", "data": {"e": "depthUpdate", "s": "BTCUSDT"}}), USDM),
+        (dumps({"stream": "btcusdt@rpiDepth@500ms", "data": {"e": "depthUpdate", "s": "BTCUSDT"}}), USDM),
+        (dumps({"e": "indexPriceUpdate", "i": "BTCUSD"}), USDM),
+        (dumps({"code": -1121, "msg": "Invalid symbol."}), SPOT),
+        (dumps({"timezone": "UTC", "serverTime": 1790000000123, "symbols": []}), SPOT),
+        (dumps([{"e": "24hrTicker", "s": "BTCUSDT"}, {"e": "24hrTicker", "s": "ETHUSDT"}]), SPOT),
+        (dumps({"stream": "!forceOrder@arr", "data": {"e": "forceOrder", "o": {"s": "BTCUSDT"}}}), USDM),
+        (dumps({"stream": "!contractInfo", "data": {"e": "contractInfo", "s": "BTCUSDT"}}), USDM),
+        (dumps({"e": "markPrice_kline", "ps": "BTCUSD"}), USDM),
+    ],
+)
+def test_recognised_but_unsupported(frame: bytes, instrument: Instrument) -> None:
+    """Control frames and unsupported channels are ignored by name, not rejected as malformed."""
+    [event] = parse(frame, instrument, NOW)
+    assert isinstance(event, Ignored)
+
+
+MALFORMED: list[tuple[str, bytes, str]] = [
+    ("truncated", binance.trade()[:-9], "not JSON"),
+    ("invalid UTF-8", b'{"e":"trade","s":"\xff\xfe"}', "not JSON"),
+    ("NaN literal", b'{"e":"trade","p":NaN}', "not JSON"),
+    ("empty array", b"[]", "array"),
+    ("a number", b"7", "malformed"),
+    ("unknown channel", dumps({"e": "mystery", "s": "BTCUSDT"}), "unknown channel"),
+    ("other symbol", binance.trade(s="ETHUSDT"), "ETHUSDT"),
+    ("price as a number", binance.trade(p=86750.01), "Expected `str`"),
+    ("NaN price", binance.trade(p="NaN"), "not a price"),
+    ("negative amount", binance.trade(q="-1"), "not a price"),
+    ("zero amount", binance.trade(q="0.0"), "not above zero"),
+    ("maker flag as text", binance.trade(m="true"), "Expected `bool`"),
+    ("time as text", binance.trade(T="now"), "Expected `int`"),
+    ("time in seconds", binance.trade(T=1790000000), "timestamp"),
+    ("negative level", binance.depth(1, 2, [["10", "-1"]], []), "not a price"),
+    ("NaN level", binance.depth(1, 2, [["NaN", "1"]], []), "not"),
+    ("level of zero price", binance.depth(1, 2, [["0", "1"]], []), "not above zero"),
+    ("level as text", binance.depth(1, 2, ["12"], []), "not a level"),  # type: ignore[list-item]
+    ("two points", binance.depth(1, 2, [["1.2.3", "1"]], []), "malformed"),
+    ("out of range", binance.depth(1, 2, [["9" * 30, "1"]], []), "out of range"),
+    ("ids as text", binance.depth("1", 2, [], []), "Expected `int`"),  # type: ignore[arg-type]
+]
+
+
+@pytest.mark.parametrize(("frame", "reason"), [case[1:] for case in MALFORMED], ids=[case[0] for case in MALFORMED])
+def test_malformed_frames_have_a_reason(frame: bytes, reason: str) -> None:
+    """A malformed frame is rejected, with what is wrong with it."""
+    with pytest.raises(FrameError, match=reason):
+        parse(frame, SPOT, NOW)
