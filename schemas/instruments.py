@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from schemas.feeds import to_exchange
-from schemas.keys import key_of
-from schemas.symbols import Kind, Symbol, parse_symbol
+from schemas.feeds import FEEDS, feed_of, to_exchange
+from schemas.keys import key_of, split_key
+from schemas.symbols import Kind, Symbol, is_currency, parse_symbol
 
 Status = Literal["trading", "halted", "closed"]
 
@@ -51,6 +51,26 @@ class Instrument(BaseModel):
     def key(self) -> str:
         """The key of this instrument's records in every topic: `exchange:symbol`."""
         return key_of(self.exchange, self.symbol)
+
+
+def instrument_of_key(key: str) -> Instrument:
+    """Return the instrument of a key without its definition: as its symbol defines it, or a currency.
+
+    Raise `SymbolError` if the exchange has no feed for it.
+    """
+    exchange, symbol = split_key(key)
+    if not is_currency(symbol):
+        return assumed_instrument(feed_of(exchange, symbol).name, exchange, symbol)
+    feed = next((feed.name for feed in FEEDS.values() if feed.exchange == exchange), "")
+    return Instrument(
+        exchange=exchange,
+        feed=feed,
+        symbol=symbol,
+        exchange_symbol=symbol,
+        kind="currency",
+        base=symbol,
+        quote="",
+    )
 
 
 def assumed_instrument(feed: str, exchange: str, symbol: str) -> Instrument:

@@ -15,9 +15,11 @@ from typing import Literal
 
 from schemas.errors import SymbolError
 
-Kind = Literal["spot", "perp", "future", "option"]
+# `currency`: no symbol has this kind. Some figures are about all instruments of one currency, and have it as their key.
+Kind = Literal["spot", "perp", "future", "option", "currency"]
 
 _ASSET = re.compile(r"[^\s\-:_/\t]+")
+_CURRENCY = re.compile(r"[A-Z0-9]{1,20}")
 _DATE = re.compile(r"[0-9]{6}")
 _LONGEST = 64  # characters
 
@@ -44,6 +46,11 @@ class Symbol:
             return f"{pair}-PERP"
         tail = [part for part in (self.expiry, self.strike, self.option) if part]
         return "-".join([pair, *tail])
+
+
+def is_currency(text: str) -> bool:
+    """Return whether a key's symbol is a currency, as of figures about all its instruments."""
+    return _CURRENCY.fullmatch(text) is not None
 
 
 @lru_cache(maxsize=65536)

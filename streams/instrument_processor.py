@@ -13,9 +13,10 @@ from schemas.settings import Settings
 from schemas.topics import raw_topic
 from streams.books.handler import BookHandler
 from streams.normalize import parse
-from streams.normalize.messages import BookMessage, Ignored, Normalized, Quote, Rejected, Trade, UsedUp
+from streams.normalize.messages import BookMessage, Ignored, Normalized, Quote, Reading, Rejected, Trade, UsedUp
 from streams.output import Output
 from streams.packing import pack, unpack
+from streams.readings import ReadingHandler
 from streams.status import FeedStatus
 from streams.subject import Subject
 from streams.trades import TradeHandler
@@ -39,6 +40,7 @@ class InstrumentProcessor:
         self.status = FeedStatus(self.subject, settings.clock_limit_ms * 1000)
         self.trades = TradeHandler(self.subject, self.status.health_of("trades"))
         self.books = BookHandler(self.subject, settings, self.status)
+        self.readings = ReadingHandler(self.subject, self.status)
         self.reported_at = 0
         self.checkpoint_offset = -1
         # A row for each type of `Normalized`.
@@ -47,6 +49,7 @@ class InstrumentProcessor:
             Trade: self.trades.on_trade,
             BookMessage: self.books.on_message,
             UsedUp: self.trades.on_used_up,
+            Reading: self.readings.on_reading,
             Rejected: self._on_rejected,
             Ignored: _ignore,
         }
@@ -173,6 +176,7 @@ class InstrumentProcessor:
         self.trades.shift(step)
         self.books.shift(step)
         self.status.shift(step)
+        self.readings.shift(step)
         self.reported_at += step
 
     # Checkpoint
@@ -192,6 +196,7 @@ class InstrumentProcessor:
             "books": self.books.dump(),
             "status": self.status.dump(),
             "trades": self.trades.dump(),
+            "readings": self.readings.dump(),
             "reported_at": self.reported_at,
         }
 
@@ -204,6 +209,7 @@ class InstrumentProcessor:
         processor.books.load(state["books"])
         processor.status.load(state["status"])
         processor.trades.load(state["trades"])
+        processor.readings.load(state["readings"])
         return processor
 
 

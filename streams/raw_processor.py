@@ -8,8 +8,8 @@ from contextlib import suppress
 from typing import Any
 
 from schemas.errors import FrameError, RawRecordError, SymbolError
-from schemas.feeds import FEEDS, feed_of
-from schemas.instruments import Instrument, assumed_instrument
+from schemas.feeds import FEEDS
+from schemas.instruments import Instrument, instrument_of_key
 from schemas.keys import EVERY, UNKNOWN, key_of, partition_of, split_key
 from schemas.limits import MAX_EVENT
 from schemas.markers import MARKER, Definition, Delisted, Markers, Oversized, Tick, Wrapped, decode_text
@@ -95,7 +95,7 @@ class RawProcessor(KeyedState[InstrumentProcessor]):
             if exchange != self.exchange:
                 raise SymbolError(f"a line of {line.key!r:.100} in {self._topic}")
             # No definition has arrived.
-            instrument = assumed_instrument(feed_of(exchange, symbol).name, exchange, symbol)
+            instrument = instrument_of_key(line.key)
             if not line.frame.startswith(MARKER):
                 parse(line.frame, instrument, out.now)  # a malformed first frame must not create an entry
         except (SymbolError, FrameError) as error:

@@ -14,9 +14,7 @@ from bench.rigs.frames import Frame, load_others
 from bench.rigs.raw_topics import raw_records
 from bench.rigs.rival import NAME, NoRival, cryptofeed
 from ingest.exchanges import CONNECTORS
-from schemas.feeds import feed_of
-from schemas.instruments import Instrument, assumed_instrument
-from schemas.keys import split_key
+from schemas.instruments import instrument_of_key
 from schemas.settings import load_settings
 from streams.books.order_book import OrderBook
 from streams.normalize import parse
@@ -42,14 +40,9 @@ def _of_kind(frames: Sequence[Frame], mark: bytes) -> list[Frame]:
     return [frame for frame in frames if mark in frame[2][:80] or frame[2].startswith(_SEED)]
 
 
-def _instrument(key: str) -> Instrument:
-    exchange, symbol = split_key(key)
-    return assumed_instrument(feed_of(exchange, symbol).name, exchange, symbol)
-
-
 def _normalize(frames: Sequence[Frame]) -> Callable[[], None]:
     """Return work that normalizes every frame and applies book messages to a book."""
-    instruments = {key: _instrument(key) for key in dict.fromkeys(key for _, key, _ in frames)}
+    instruments = {key: instrument_of_key(key) for key in dict.fromkeys(key for _, key, _ in frames)}
     feed = next(iter(instruments.values())).feed
     gzipped, decode = feed.startswith("htx"), CONNECTORS[feed]().decode
     own = [(stamp // 1000, key, gzip.compress(frame) if gzipped else frame) for stamp, key, frame in frames]
@@ -100,7 +93,7 @@ def _against_both(name: str, frames: Sequence[Frame], rounds: int) -> list[Resul
     ours = per_second(times * len(frames), _repeat(_normalize(frames), times))
     floor = per_second(times * len(frames), _repeat(_parse_only(frames), times))
     results = [compare(name, "frames/s", ours, "orjson alone", floor, rounds)]
-    instruments = [_instrument(key) for key in dict.fromkeys(key for _, key, _ in frames)]
+    instruments = [instrument_of_key(key) for key in dict.fromkeys(key for _, key, _ in frames)]
     symbols = [instrument.exchange_symbol for instrument in instruments]
     try:
         with cryptofeed(_RIVALS[instruments[0].feed], symbols, times, frames) as rival:

@@ -4,8 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from marketprism.captures.capture import Capture
 from schemas.errors import SymbolError
-from schemas.feeds import feed_of
-from schemas.instruments import Instrument, assumed_instrument
+from schemas.instruments import Instrument, instrument_of_key
 from schemas.keys import EVERY, UNKNOWN, key_of, partition_of, split_key
 from schemas.markers import MARKER, Connected, Definition, Subscribed, Tick
 from schemas.raw import RawLine, encode_line, encode_marker
@@ -88,8 +87,7 @@ class ReplayLines:
 
 
 def _assumed(key: str) -> Instrument | None:
-    exchange, symbol = split_key(key)
     try:
-        return assumed_instrument(feed_of(exchange, symbol).name, exchange, symbol)
+        return instrument_of_key(key)
     except SymbolError:
         return None

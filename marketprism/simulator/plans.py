@@ -10,15 +10,24 @@ from itertools import count
 from typing import Annotated, Any, Literal
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, TypeAdapter
 
-from marketprism.simulator.server.connection import Channel
+from schemas.channels import CHANNELS
 
 _log = structlog.get_logger(__name__)
 
 Form = Literal[
     "truncated", "wrong_types", "nan", "negative", "empty_arrays", "unknown_channel", "huge", "invalid_utf8", "given"
 ]
+
+
+def _known_channel(name: str) -> str:
+    if name not in CHANNELS:
+        raise ValueError(f"unknown channel: known are {', '.join(CHANNELS)}")
+    return name
+
+
+Channel = Annotated[str, AfterValidator(_known_channel)]
 
 
 class _Plan(BaseModel):

@@ -3,7 +3,7 @@
 They are msgspec structs: some are created for every frame, and a named tuple takes several times as long.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -87,6 +87,18 @@ class Quote(Struct, frozen=True, gc=False):
     ask: float
 
 
+class Reading(Struct, frozen=True, gc=False):
+    """Values of a kind whose events are a state. `fields`: those that this message has, as the event model names them.
+
+    `channel`: ours, on which it arrived. `timestamp`: µs.
+    """
+
+    topic: str
+    channel: str
+    timestamp: int
+    fields: dict[str, Any]
+
+
 class Ignored(Struct, frozen=True, gc=False):
     """Message that is recognised but holds no event: a control frame or an unsupported channel."""
 
@@ -100,4 +112,4 @@ class Rejected(Struct, frozen=True, gc=False):
     row: bytes
 
 
-Normalized = Trade | UsedUp | BookMessage | Quote | Ignored | Rejected
+Normalized = Trade | UsedUp | BookMessage | Quote | Reading | Ignored | Rejected

@@ -1,7 +1,5 @@
 """Checkpointed state: versions, keys, and what belongs to a partition."""
 
-from typing import get_args
-
 import orjson
 import pytest
 
@@ -9,8 +7,6 @@ from schemas.errors import CheckpointError
 from schemas.keys import partition_of
 from schemas.settings import load_settings
 from streams.arbitrage.join import JoinProcessor
-from streams.instrument_processor import InstrumentProcessor
-from streams.normalize.messages import Normalized
 from streams.packing import VERSION, pack, unpack
 from streams.raw_processor import RawProcessor
 from tests.frames import binance, line, tick
@@ -41,8 +37,3 @@ def test_every_entry_has_one_owner() -> None:
         assert sum(state.owns(key) for state in join) == 1, key
     owner = next(state for state in raw if state.owns(binance.SPOT.key))
     assert (owner.exchange, owner.partition) == ("binance", partition_of(binance.SPOT.key, 4))
-
-
-def test_every_message_has_a_handler() -> None:
-    """A type of message without a handler would be lost, or crash the worker."""
-    assert set(InstrumentProcessor(binance.SPOT, SETTINGS).handlers) == set(get_args(Normalized))

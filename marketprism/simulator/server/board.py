@@ -1,7 +1,7 @@
 """Base class of the boards: what an exchange serves of one instrument."""
 
 from marketprism.simulator.market.instrument import SimulatedInstrument
-from marketprism.simulator.server.connection import Channel, Stream
+from marketprism.simulator.server.connection import Stream
 from marketprism.simulator.server.exchange_server import ExchangeServer
 
 
@@ -15,7 +15,7 @@ class Board:
         self.top_sent = 0  # id of the last change of a best level that was sent
         self._server = server
 
-    def add_stream(self, name: str, channel: Channel) -> Stream:
+    def add_stream(self, name: str, channel: str) -> Stream:
         """Offer a stream of this instrument."""
         return self._server.add_stream(name, self.instrument.listing, channel)
 

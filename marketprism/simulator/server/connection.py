@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import orjson
 from aiohttp import ClientError, WSMsgType, web
@@ -17,8 +17,6 @@ from marketprism.simulator.server.mutations import MessageKind
 
 _MAX_OUTBOX = 20_000  # frames; a client further behind is disconnected
 _POLL_INTERVAL = 0.05  # s between checks whether a client has hung up
-
-Channel = Literal["trades", "books", "quotes"]
 
 _gzip = partial(gzip.compress, compresslevel=1, mtime=0)
 
@@ -137,5 +135,5 @@ class Stream:
 
     name: str
     symbol: str
-    channel: Channel
+    channel: str
     subscribers: set[Connection] = field(default_factory=set)

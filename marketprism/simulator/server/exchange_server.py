@@ -24,7 +24,7 @@ from marketprism.simulator.plans import (
     TimedFault,
 )
 from marketprism.simulator.server.book_faults import BookFaults, Dialect
-from marketprism.simulator.server.connection import Channel, Connection, Limits, Stream, now_ms
+from marketprism.simulator.server.connection import Connection, Limits, Stream, now_ms
 from marketprism.simulator.server.connection_faults import ConnectionFaults
 from marketprism.simulator.server.mutation_faults import MutationFaults
 from marketprism.simulator.server.rate_limits import RateLimits
@@ -211,7 +211,7 @@ class ExchangeServer(Dialect):
 
     # Streams
 
-    def add_stream(self, name: str, listing: Listing, channel: Channel) -> Stream:
+    def add_stream(self, name: str, listing: Listing, channel: str) -> Stream:
         """Offer a stream under the exchange's name of it."""
         stream = self.streams[name] = Stream(name, listing.symbol, channel)
         return stream

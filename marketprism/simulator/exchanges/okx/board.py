@@ -5,10 +5,10 @@ import time
 from marketprism.simulator.market.book import Levels
 from marketprism.simulator.market.instrument import SimulatedInstrument
 from marketprism.simulator.server.board import Board
-from marketprism.simulator.server.connection import Channel, Connection
+from marketprism.simulator.server.connection import Connection
 from marketprism.simulator.server.exchange_server import ExchangeServer
 
-CHANNELS: dict[str, Channel] = {
+CHANNELS: dict[str, str] = {
     "trades": "trades",
     "trades-all": "trades",
     "books": "books",

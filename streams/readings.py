@@ -1,0 +1,73 @@
+"""Publish the latest values of one instrument: kinds such as funding, whose events are a state and not a change.
+
+An exchange may deliver the fields of such a kind on several channels, each at its own pace. An event has the latest
+value of each field, and null for what the exchange has not delivered.
+"""
+
+from typing import Any
+
+from schemas.events import EVENTS, MarketEvent
+from streams.normalize.messages import Reading
+from streams.output import Output
+from streams.status import FeedStatus
+from streams.subject import Subject
+
+_MIN_INTERVAL = 1_000_000  # µs between two events of a kind, unless a required field has changed
+
+
+def _own_fields(required: bool) -> dict[str, tuple[str, ...]]:
+    """Return the fields that a market event adds to the common ones, by topic: all, or those that cannot be null."""
+    return {
+        topic: tuple(
+            name
+            for name, field in event.model_fields.items()
+            if name not in MarketEvent.model_fields and not (required and type(None) in _types(field.annotation))
+        )
+        for topic, event in EVENTS.items()
+        if issubclass(event, MarketEvent)
+    }
+
+
+def _types(annotation: Any) -> tuple[Any, ...]:
+    return getattr(annotation, "__args__", ())
+
+
+_FIELDS, _REQUIRED = _own_fields(required=False), _own_fields(required=True)
+
+
+class ReadingHandler:
+    """Merges one instrument's readings by topic, and publishes them at most once a second."""
+
+    __slots__ = ("_latest", "_published_at", "_status", "_subject")
+
+    def __init__(self, subject: Subject, status: FeedStatus) -> None:
+        self._subject = subject
+        self._status = status
+        self._latest: dict[str, dict[str, Any]] = {}
+        self._published_at: dict[str, int] = {}
+
+    def on_reading(self, out: Output, reading: Reading) -> None:
+        """Take a reading, and publish an event if it is due."""
+        self._status.health_of(reading.channel).on_message(out.now, reading.timestamp)
+        topic, latest = reading.topic, self._latest.setdefault(reading.topic, {})
+        required = [latest.get(name) for name in _REQUIRED[topic]]
+        latest.update(reading.fields)
+        now_required = [latest.get(name) for name in _REQUIRED[topic]]
+        if None in now_required:
+            return  # the rest has not arrived yet
+        if now_required != required or out.now - self._published_at.get(topic, 0) >= _MIN_INTERVAL:
+            self._published_at[topic] = out.now
+            fields = {name: latest.get(name) for name in _FIELDS[topic]}
+            out.event(topic, self._subject.key, out.head(self._subject, reading.timestamp) | fields)
+
+    def shift(self, step: int) -> None:
+        """Move all remembered times by `step` µs: our clock was set."""
+        self._published_at = {topic: at + step for topic, at in self._published_at.items()}
+
+    def dump(self) -> list[Any]:
+        """Return the state for a checkpoint."""
+        return [self._latest, self._published_at]
+
+    def load(self, dump: list[Any]) -> None:
+        """Restore the state of a checkpoint."""
+        self._latest, self._published_at = dump
