@@ -76,7 +76,7 @@ def instrument_of_key(key: str) -> Instrument:
 def assumed_instrument(feed: str, exchange: str, symbol: str) -> Instrument:
     """Return an instrument as its symbol defines it, for recordings without the exchange's definition.
 
-    Amounts are assumed to be base units, or contracts of size one if the kind has contracts.
+    Amounts are assumed to be base units, or contracts of the size that the feed assumes.
     """
     parts: Symbol = parse_symbol(symbol)
     return Instrument(
@@ -87,6 +87,7 @@ def assumed_instrument(feed: str, exchange: str, symbol: str) -> Instrument:
         kind=parts.kind,
         base=parts.base,
         quote=parts.quote,
+        contract_size=FEEDS[feed].contract_size(parts),
         inverse=parts.is_inverse,
         expiry=parts.expiry,
     )

@@ -6,13 +6,18 @@ from dataclasses import dataclass
 from schemas.symbols import Kind, Symbol
 
 
+def _one(symbol: Symbol) -> str:
+    return "1"
+
+
 @dataclass(frozen=True, slots=True)
 class Feed:
     """One market of an exchange, with sockets of its own.
 
     `taker_bps`: the kinds of instruments that it trades, with the taker fee of each: public retail rates, basis points
     (docs/protocols/README.md §9). `inverse`: whether its contracts are inverse; None: it has both. `to_name` and
-    `to_symbol` translate between canonical symbols and its own names, and raise `SymbolError`.
+    `to_symbol` translate between canonical symbols and its own names, and raise `SymbolError`. `contract_size`: of a
+    symbol, where no definition of the exchange says it.
     """
 
     name: str
@@ -21,6 +26,7 @@ class Feed:
     to_name: Callable[[Symbol], str]
     to_symbol: Callable[[str], Symbol]
     inverse: bool | None = None
+    contract_size: Callable[[Symbol], str] = _one
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
