@@ -76,7 +76,7 @@ class Resumed(Marker, tag="resumed"):
 
 
 class Clock(Marker, tag="clock"):
-    """The exchange's clock minus ours, and the time that it took to ask for it by REST, µs."""
+    """The exchange's clock minus ours, and the duration of the REST request for it, µs."""
 
     offset: _Micros
     round_trip: _Micros

@@ -74,7 +74,7 @@ class InstrumentProcessor:
     # Markers
 
     def on_definition(self, out: Output, definition: markers.Definition) -> None:
-        """Take a definition. It comes again at each connection. Only a new contract size resets the book."""
+        """Take a definition, which is repeated at each connection. Only a new contract size resets the book."""
         instrument, old = definition.instrument, self.instrument
         self.subject.instrument = instrument
         if self.status.is_begun and (changes := _changes(old, instrument)):
@@ -138,7 +138,7 @@ class InstrumentProcessor:
             self.trades.on_outage(out, cause)
 
     def on_absent(self, out: Output, age: int) -> None:
-        """Nobody has ingested the feed for `age` µs. If ingest was only held up, the next updates go on."""
+        """Open gaps: nobody has ingested the feed for `age` µs. If ingest was only held up, the next updates go on."""
         if not self.status.up:
             return
         self.status.publish(out, "absent", sorted(self.status.up), age=age)
@@ -147,12 +147,12 @@ class InstrumentProcessor:
             self.trades.on_outage(out, "absent")
 
     def on_returned(self, out: Output) -> None:
-        """Somebody ingests the feed again."""
+        """Report that the feed is ingested again."""
         if self.status.up:
             self.status.publish(out, "returned", sorted(self.status.up))
 
     def on_skipped(self, out: Output, reason: str) -> None:
-        """A record with lines of this instrument was set aside."""
+        """Open gaps: a record with lines of this instrument was set aside."""
         self.status.publish(out, "skipped", [], reason)
         self.books.on_lost(out, "skipped")
         self.trades.on_outage(out, "skipped")
@@ -171,7 +171,7 @@ class InstrumentProcessor:
             self.books.report(out)
 
     def on_clock_step(self, out: Output, step: int) -> None:
-        """Our clock was set by `step` µs: all remembered times move with it."""
+        """Move all remembered times by `step` µs: our clock was set."""
         self.status.publish(out, "clock_stepped", [], f"ingest's clock was set by {step / _SECOND:+.0f} s")
         self.trades.shift(step)
         self.books.shift(step)

@@ -203,7 +203,7 @@ def status_fields(
     reconnects: int = 0,
     renewals: int = 0,
 ) -> dict[str, Any]:
-    """Return the fields of a `market.status` event behind its head."""
+    """Return the fields of a `market.status` event that follow its head."""
     return {
         "type": kind,
         "channels": channels,

@@ -64,7 +64,7 @@ class TradeHandler:
     def _is_new(self, trade: Trade, now: int) -> bool:
         if trade.last < 0:
             return self.ids.add_id(trade.id)
-        if trade.first < 0:  # how many came before it is unknown
+        if trade.first < 0:  # it is unknown how many fills it merges
             return self.ids.add(trade.last, trade.last)[0]
         return self._add(trade.first, trade.last, now)
 
@@ -84,7 +84,7 @@ class TradeHandler:
             self.outage = open_gap(out, self.subject, gap)
 
     def on_return(self, out: Output) -> None:
-        """Close it: the channel is subscribed again. Where ids are consecutive, they tell which trades are missing."""
+        """Close the outage: the channel is subscribed again. Consecutive ids then show which trades are missing."""
         if self.outage is not None:
             close_gap(out, self.subject, self.outage)
             self.outage = None

@@ -41,7 +41,7 @@ class SymbolJoin:
         self._window = settings.arbitrage_window_ms * 1000
         self._least = settings.arbitrage_min_bps
         self._most = settings.arbitrage_max_bps
-        # Floats find the pairs that may pay, decimals decide. No float errs by so many basis points:
+        # Floats find the pairs that may pay, and decimals decide. No float is off by this many basis points:
         least = max(self._least, 0.0)
         self._nearly = least - 1e-6 - least * 1e-9
         self._fees: dict[str, float] = {}

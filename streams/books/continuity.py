@@ -10,7 +10,7 @@ from streams.normalize.messages import BookMessage
 
 
 class Verdict(Enum):
-    """What to do with an update."""
+    """Verdict on an update."""
 
     APPLY = 1
     DROP = 2  # the book contains it already

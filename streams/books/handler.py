@@ -161,7 +161,7 @@ class BookHandler:
         out.request_snapshot(self.subject, reason)
 
     def _notify_join(self, out: Output) -> None:
-        """Tell the join that the book has left the live state, so that signals that rest on it close."""
+        """Notify the join that the book has left the live state, so that signals based on it close."""
         if self._joined:
             subject = self.subject
             line = not_live_line(self.order_book.state, out.source(), subject.exchange, subject.symbol, out.now)
@@ -176,24 +176,24 @@ class BookHandler:
             self._open_gap(out, cause)
 
     def on_lost(self, out: Output, cause: str = "lost") -> None:
-        """Messages were dropped before they were processed."""
+        """Open a gap and request a snapshot: messages were dropped before they were processed."""
         self.on_outage(out, cause)
         self._request(out, cause)
 
     def on_absent(self, out: Output) -> None:
-        """Nobody ingests the book. If ingest was only held up, the next updates go on."""
+        """Open a gap: nobody ingests the book. If ingest was only held up, the next updates go on."""
         if self.order_book.state == "live":
             self.order_book.mark_stale()
             self._open_gap(out, "absent")
 
     def on_delisted(self, out: Output) -> None:
-        """The book has ended. That is no gap."""
+        """Leave the live state without a gap: the book has ended."""
         if self.order_book.state == "live":
             self.order_book.invalidate()
             self._notify_join(out)
 
     def on_rescaled(self, out: Output) -> None:
-        """The contract size changed: the book's amounts still count in the old one."""
+        """Request a snapshot: the book's amounts are in contracts of the old size."""
         if self.order_book.state == "live":
             self.on_lost(out, "changed")
 

@@ -1,4 +1,4 @@
-"""Make Binance's frames. The spot functions without a prefix serve for USD-M too, where both look alike."""
+"""Make Binance's frames. USD-M uses those of spot if they look the same in both markets."""
 
 from typing import Any
 

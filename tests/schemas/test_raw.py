@@ -1,4 +1,4 @@
-"""Raw records: every byte that goes in comes out."""
+"""Raw records preserve every byte."""
 
 import hashlib
 
@@ -16,7 +16,7 @@ from schemas.raw import decode_record, encode_line, encode_marker, unwrap
 
 @given(st.lists(st.tuples(st.integers(0, 2**62), st.binary(max_size=80)), max_size=8))
 def test_round_trip(frames: list[tuple[int, bytes]]) -> None:
-    """Frames of any bytes, newlines and tabs among them, come back as they were, in order."""
+    """Frames of any bytes, including newlines and tabs, are decoded as they were, in order."""
     record = b"".join(encode_line(stamp, "okx:BTC-USDT", frame) for stamp, frame in frames)
     found = []
     for line in decode_record(record):
@@ -34,7 +34,7 @@ def test_a_frame_cannot_pose_as_a_marker() -> None:
 
 @pytest.mark.parametrize("filler", [b"x", b"\n"])
 def test_an_oversized_frame_is_described(filler: bytes) -> None:
-    """More than a Kafka record holds is told by size and hash, with its beginning."""
+    """A frame too large for a Kafka record is replaced by its size, hash and beginning."""
     frame = filler * 10_000_000
     [line] = decode_record(encode_line(1, "okx:?", frame))
     marker = decode_text(line.frame)
@@ -46,20 +46,20 @@ def test_an_oversized_frame_is_described(filler: bytes) -> None:
 
 
 def test_markers() -> None:
-    """A marker leaves out the fields that have their default, and comes back equal."""
+    """A marker omits the fields that have their default, and is decoded as it was."""
     [line] = decode_record(encode_marker(5, "okx:*", Notice(reason="maintenance")))
     assert orjson.loads(line.frame) == {"marketprism": "notice", "reason": "maintenance"}
     assert decode_text(line.frame) == Notice(reason="maintenance")
 
 
 @pytest.mark.parametrize("record", [b"x\n", b"1\tkey\n", b"one\tkey\tframe\n"])
-def test_no_record(record: bytes) -> None:
-    """Bytes that are none say which line."""
+def test_malformed_records(record: bytes) -> None:
+    """The error names the malformed line."""
     with pytest.raises(RawRecordError, match="line 0"):
         list(decode_record(record))
 
 
-def test_partition_is_every_kafka_clients() -> None:
-    """Known murmur2 values of the Java client's test suite, positive part, modulo."""
+def test_partitions_are_those_of_every_kafka_client() -> None:
+    """Partitions are the known murmur2 values of the Java client's test suite, positive part, modulo."""
     assert partition_of("21", 1000) == (-973932308 & 0x7FFFFFFF) % 1000
     assert partition_of("foobar", 1000) == (-790332482 & 0x7FFFFFFF) % 1000

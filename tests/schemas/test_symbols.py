@@ -1,4 +1,4 @@
-"""Canonical symbols, and their mapping to and from the feeds' names."""
+"""Canonical symbols are parsed, and converted to and from the feeds' names."""
 
 import pytest
 from hypothesis import given
@@ -23,14 +23,14 @@ options = st.builds(Symbol, bases, quotes, st.just("option"), expiries, strikes,
 
 @given(spots | perps | futures | options)
 def test_text_round_trip(symbol: Symbol) -> None:
-    """A symbol written and read is the same symbol."""
+    """A symbol that is written and parsed is the same symbol."""
     assert parse_symbol(str(symbol)) == symbol
 
 
 @pytest.mark.parametrize("feed", list(FEEDS))
 @given(spots | perps | futures | options)
 def test_exchange_round_trip(feed: str, symbol: Symbol) -> None:
-    """Each feed's own name of a symbol leads back to it; kinds that a feed lacks are refused."""
+    """Each feed's own name for a symbol leads back to the symbol. Kinds that a feed lacks are rejected."""
     if symbol.kind not in FEEDS[feed].kinds:
         with pytest.raises(SymbolError):
             to_exchange(feed, str(symbol))
@@ -38,7 +38,7 @@ def test_exchange_round_trip(feed: str, symbol: Symbol) -> None:
     name = to_exchange(feed, str(symbol))
     try:
         assert from_exchange(feed, name) == str(symbol)
-    except SymbolError:  # without a separator some names can be read in two ways
+    except SymbolError:  # without a separator, some names are ambiguous
         assert feed.startswith("binance") or feed == "htx-spot"
         assert symbol.quote in ("USD", "EUR")
     except AssertionError:  # a base that ends like the beginning of another quote
@@ -76,14 +76,14 @@ def test_exchange_round_trip(feed: str, symbol: Symbol) -> None:
     ],
 )
 def test_known_names(feed: str, symbol: str, name: str) -> None:
-    """The documented spellings, both ways."""
+    """The documented names are converted in both directions."""
     assert to_exchange(feed, symbol) == name
     assert from_exchange(feed, name) == symbol
 
 
 @pytest.mark.parametrize("text", ["", "BTC", "BTC-USDT-", "BTC-USDT-SWAP", "BTC-USDT-261225-1-X", "BTC-US DT", "A:B-C"])
-def test_no_symbol(text: str) -> None:
-    """What is no symbol is told which forms there are."""
+def test_malformed_symbols(text: str) -> None:
+    """The error for a malformed symbol lists the possible forms."""
     with pytest.raises(SymbolError, match="BTC-USDT"):
         parse_symbol(text)
 
@@ -101,8 +101,8 @@ def test_no_symbol(text: str) -> None:
         ("htx-linear", "BTC_CQ"), ("htx-linear", "BTC-USDT-CQ"), ("htx-linear", "BTC-USDT-210326-C-32000"),
     ],
 )  # fmt: skip
-def test_no_instrument_of_a_feed(feed: str, name: str) -> None:
-    """Combinations, rolling names, and what belongs to another market or instrument have no canonical symbol."""
+def test_names_without_a_symbol(feed: str, name: str) -> None:
+    """Combinations, rolling aliases, and names of another market or instrument have no canonical symbol."""
     with pytest.raises(SymbolError) as caught:
         from_exchange(feed, name)
     assert len(str(caught.value)) < 300
@@ -120,7 +120,7 @@ def test_no_instrument_of_a_feed(feed: str, name: str) -> None:
     ],
 )  # fmt: skip
 def test_pairs_without_a_separator(symbol: str) -> None:
-    """Names of pairs that Binance has or had, by their quote currencies and, where two fit, by the known bases."""
+    """Binance's present and past pairs are split by their quotes or, if two fit, by known bases."""
     assert from_exchange("binance-spot", symbol.replace("-", "").lower()) == symbol
     assert from_exchange("binance-usdm", symbol.replace("-", "")) == f"{symbol}-PERP"
 
@@ -137,8 +137,8 @@ def test_pairs_without_a_separator(symbol: str) -> None:
         ("htx-spot", "btcxyz", "unknown quote currency"),
     ],
 )
-def test_pairs_that_only_a_definition_tells(feed: str, name: str, reason: str) -> None:
-    """What can be read in two ways, or not at all, is refused: a wrong pair is worse than none."""
+def test_ambiguous_and_unknown_pairs(feed: str, name: str, reason: str) -> None:
+    """Ambiguous or unknown names are rejected: a wrong pair is worse than none."""
     with pytest.raises(SymbolError, match=reason):
         from_exchange(feed, name)
 
@@ -147,18 +147,18 @@ def test_pairs_that_only_a_definition_tells(feed: str, name: str, reason: str) -
     "symbol", ["BTC-USDT", "HT-USDT", "ETH-USD", "BCH-HUSD", "BTC-HUSD", "USDT-HUSD", "NFT-HT", "SUN-USDD"]
 )
 def test_htx_pairs(symbol: str) -> None:
-    """The same for HTX's quotes."""
+    """HTX's pairs are split by its own quotes."""
     assert from_exchange("htx-spot", symbol.replace("-", "").lower()) == symbol
 
 
-def test_no_date() -> None:
-    """Six digits that are no date have no name there."""
+def test_invalid_date() -> None:
+    """Six digits that are not a date have no name on Deribit."""
     with pytest.raises(SymbolError, match="YYMMDD"):
         to_exchange("deribit", "BTC-USD-261325")
 
 
 def test_feeds() -> None:
-    """An exchange's symbol leads to the feed that carries it, and an assumed instrument knows its kind."""
+    """A symbol leads to the exchange's feed for it, and an assumed instrument has the right kind."""
     assert feed_of("binance", "BTC-USDT-PERP").name == "binance-usdm"
     assert feed_of("okx", "BTC-USD-261225-76000-C").name == "okx"
     assert feed_of("deribit", "BTC-USD-261225-76000-C").name == "deribit"

@@ -1,4 +1,4 @@
-"""What the pipeline needs of Faust, on a real broker."""
+"""Faust delivers every record in order and commits it, on a real broker."""
 
 import asyncio
 from typing import Any
@@ -12,7 +12,7 @@ from schemas.topics import JOIN
 from streams.faust_overrides import StreamsApp
 
 BEHIND, ALL, COMMITTED = 400, 500, 100
-_SLOW = 1.5  # s: longer than a fetch waits for records
+_SLOW = 1.5  # s, longer than a fetch waits for records
 
 
 async def send(settings: Settings, place: TopicPartition, count: int) -> None:
@@ -22,7 +22,7 @@ async def send(settings: Settings, place: TopicPartition, count: int) -> None:
 
 
 async def backlog(settings: Settings, group: str) -> TopicPartition:
-    """Records of which the group has committed some, and a table that holds something."""
+    """Produce records, of which the group has committed some, and a table with an entry."""
     place, changelog = TopicPartition(settings.topic(JOIN), 0), f"{group}-held-changelog"
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
     await admin.start()
@@ -51,7 +51,7 @@ def reading(settings: Settings, group: str, **more: Any) -> StreamsApp:
 
 @pytest.mark.e2e
 async def test_a_slow_stream_gets_every_record_in_order(settings: Settings) -> None:
-    """With room for a few records only: handing over has to wait, and goes on."""
+    """With space for a few records only, the consumer waits until the stream has taken some, and then goes on."""
     group, place = settings.topic("reader"), TopicPartition(settings.topic(JOIN), 0)
     await send(settings, place, ALL)
     app, values = reading(settings, group, stream_buffer_maxsize=4), list[int]()
@@ -71,7 +71,7 @@ async def test_a_slow_stream_gets_every_record_in_order(settings: Settings) -> N
 
 @pytest.mark.e2e
 async def test_a_backlog_is_read_once_and_committed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However long it takes, at the start, to seek to what was committed."""
+    """This is so however long the seek to the committed offsets takes at the start."""
     group = settings.topic("reader")
     place = await backlog(settings, group)
     app = reading(settings, group)

@@ -1,4 +1,4 @@
-"""The output of the processors, byte for byte: moving and renaming code must not change what it publishes.
+"""The processors' output is the same, byte for byte: moving and renaming code must not change what it publishes.
 
 `golden.json` holds the number of records and a hash, by topic. A commit that alters the output on purpose says which
 field and why, and rewrites the file: `python -m tests.streams.test_golden`.
@@ -27,7 +27,7 @@ from tests.streams.test_mutations import FIXTURES
 
 GOLDEN = Path(__file__).with_name("golden.json")
 RECORDINGS = Path(__file__).parents[3] / "shared" / "frames"
-# Without fees a quote pays against an earlier one of itself.
+# Without fees, a quote pays against an earlier copy of itself.
 SETTINGS = load_settings(partitions=4, fees_bps=dict.fromkeys(FEEDS, 0.0))
 RECORDED = {
     "binance-spot-btcusdt-20240808.gz": "binance-spot",
@@ -46,7 +46,7 @@ Joins = list[tuple[int, bytes]]  # the join's partition, and a record for it
 
 
 class Hashes:
-    """The number of records and their hash, by topic and of all together."""
+    """Number of records and their hash, by topic and for all topics together."""
 
     def __init__(self) -> None:
         self._hashes: dict[str, Any] = {}
@@ -63,7 +63,7 @@ class Hashes:
 
 
 class Restarting:
-    """One partition's state, rebuilt from its own checkpoint before every `every`-th record; 0: never."""
+    """State of one partition, restored from its own checkpoint before every `every`-th record; 0: never."""
 
     def __init__(self, create: Any, every: int) -> None:
         self._create, self._every = create, every
@@ -88,7 +88,7 @@ class Restarting:
 
 
 def normalized(records: Iterable[tuple[Place, bytes]], restart_every: int = 0) -> tuple[Digests, Joins]:
-    """The digests of all events, and what goes to the join."""
+    """Return the digests of all events, and the records for the join."""
     hashes, joins, partitions = Hashes(), Joins(), dict[Place, Restarting]()
     for offset, (place, value) in enumerate(records):
         if place not in partitions:
@@ -101,7 +101,7 @@ def normalized(records: Iterable[tuple[Place, bytes]], restart_every: int = 0) -
 
 
 def joined(records: Joins, restart_every: int = 0) -> Digests:
-    """The digests of what the join publishes."""
+    """Return the digests of what the join publishes."""
     hashes = Hashes()
     partitions = [
         Restarting(partial(JoinProcessor, number, SETTINGS), restart_every) for number in range(SETTINGS.partitions)
@@ -113,7 +113,7 @@ def joined(records: Joins, restart_every: int = 0) -> Digests:
 
 
 def echoed(records: Joins) -> Joins:
-    """Every record twice: Binance's quotes come from OKX too, some records later."""
+    """Return every record twice: Binance's quotes also come from OKX, some records later."""
     out = Joins()
     for number, (partition, record) in enumerate(records):
         out.append((partition, record))
@@ -125,7 +125,7 @@ def echoed(records: Joins) -> Joins:
 
 
 def recorded() -> Iterator[tuple[Place, bytes]]:
-    """The recordings as a replay writes them, each line a record."""
+    """Yield the recordings as a replay writes them, each line as a record."""
     captures = [open_capture(FEEDS[feed], RECORDINGS / name) for name, feed in RECORDED.items()]
     lines = ReplayLines(captures, SETTINGS.partitions)
     for captured in CaptureMerge(captures):
@@ -134,14 +134,14 @@ def recorded() -> Iterator[tuple[Place, bytes]]:
 
 
 def generated() -> Iterator[tuple[Place, bytes]]:
-    """Frames of every feed and every marker, over and over, with gaps, garbage and duplicates among them."""
+    """Yield frames of every feed and all markers many times, with gaps, malformed frames and duplicates among them."""
     for number in range(ROUNDS):
         at = number * 3_000
         for instrument, fixture in FIXTURES:
             yield from _of(instrument, _opening(instrument, number, at))
-            frames_now = fixture if number % 4 else [*fixture, *fixture[1:], b"{}", fixture[0][:-9], b"[1]"]
-            for step, frame in enumerate(frames_now):
-                yield from _of(instrument, [line(instrument.key, _renewed(frame, number), at + 10 + step)])
+            sent = fixture if number % 4 else [*fixture, *fixture[1:], b"{}", fixture[0][:-9], b"[1]"]
+            for step, frame in enumerate(sent):
+                yield from _of(instrument, [line(instrument.key, _with_new_ids(frame, number), at + 10 + step)])
             yield from _of(instrument, _closing(instrument, number, at + 900))
         yield from _opportunity(number, at + 950)
         for exchange in ("binance", "okx", "htx", "deribit"):
@@ -155,8 +155,8 @@ def _of(instrument: Instrument, lines: list[bytes]) -> Iterator[tuple[Place, byt
     yield from ((place, value) for value in lines)
 
 
-def _renewed(frame: bytes, number: int) -> bytes:
-    """The frame with other trade ids in every second round; the others come again."""
+def _with_new_ids(frame: bytes, number: int) -> bytes:
+    """Return the frame with new trade ids in every second round; the other rounds repeat the last ids."""
     for known in (b"5100000001", b"2300000045", b"104400550011", b"5007009000001", b"400500600"):
         frame = frame.replace(known, b"%d" % (int(known) + number // 2 * 3))
     return frame.replace(b"150200300", b"%d" % (150200300 + number // 2 * 3))
@@ -199,7 +199,7 @@ def _closing(instrument: Instrument, number: int, at: float) -> list[bytes]:
 
 
 def _opportunity(number: int, at: float) -> Iterator[tuple[Place, bytes]]:
-    """Spot quotes of Binance and OKX, of which one pays against the other in every second round."""
+    """Yield spot quotes of Binance and OKX, of which one pays against the other in every second round."""
     bid, ask = ("11.5", "12") if number % 2 else ("10", "11")
     sequence = 100_000 + number
     for instrument, quote in (
@@ -212,6 +212,7 @@ def _opportunity(number: int, at: float) -> Iterator[tuple[Place, bytes]]:
 
 
 def golden() -> dict[str, Digests]:
+    """Return what `golden.json` holds."""
     digests, joins = normalized(generated())
     found = {"generated": digests, "generated, joined": joined(joins)}
     if RECORDINGS.is_dir():
@@ -222,7 +223,7 @@ def golden() -> dict[str, Digests]:
 
 @pytest.mark.parametrize("restart_every", [0, 7])
 def test_generated_frames(restart_every: int) -> None:
-    """Frames of every feed give the stored records, also when their worker restarts time and again."""
+    """Frames of every feed give the expected records, even if the worker restarts every few records."""
     known = orjson.loads(GOLDEN.read_bytes())
     digests, joins = normalized(generated(), restart_every)
     assert digests == known["generated"]
@@ -231,7 +232,7 @@ def test_generated_frames(restart_every: int) -> None:
 
 @pytest.mark.skipif(not RECORDINGS.is_dir(), reason=f"no recordings at {RECORDINGS}")
 def test_recordings() -> None:
-    """The recordings give the stored records, and their quotes the stored signals."""
+    """The recordings give the expected records, and their quotes the expected signals."""
     known = orjson.loads(GOLDEN.read_bytes())
     digests, joins = normalized(recorded())
     assert digests == known["recorded"]

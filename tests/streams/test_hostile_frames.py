@@ -1,4 +1,4 @@
-"""Single messages that did harm in hostile runs: none ends a partition, none leaves anything behind."""
+"""Single messages that did harm in hostile runs do not stop a partition, and leave nothing behind."""
 
 from collections.abc import Callable
 
@@ -10,13 +10,13 @@ from schemas.settings import load_settings
 from streams.raw_processor import RawProcessor
 from tests.frames import MS, binance, deribit, line, marker, okx, tick
 
-_FAR = 99_999_999_999_999_999  # µs: in the year 5138, and a timestamp still
-_BEYOND = 1 << 64  # more than an id may be
-_UPDATES = 150  # of the book, one each 0.1 s, that follow a hostile message
+_FAR = 99_999_999_999_999_999  # µs: in the year 5138
+_BEYOND = 1 << 64  # larger than any id
+_UPDATES = 150  # book updates that follow a hostile message, one every 0.1 s
 
 
 class Feed:
-    """One instrument's partition with a live book; `update(n)` is its n-th change, `whole(n)` the book after it."""
+    """Partition of one instrument with a live book. `update(n)` is its n-th change, `whole(n)` the book after it."""
 
     def __init__(self, instrument: Instrument, whole: Callable[[int], bytes], update: Callable[[int], bytes]) -> None:
         self.partition = RawProcessor(instrument.exchange, 0, load_settings(partitions=1))
@@ -32,7 +32,7 @@ class Feed:
         return self.take(line(self.instrument.key, frame, self._millis))
 
     def take(self, value: bytes) -> list[tuple[str, bytes]]:
-        """Process a record; its events, each valid, and its lines for the join."""
+        """Process a record. Return its events, each checked against its model, and its lines for the join."""
         self._offset += 1
         self._millis += 100
         out = self.partition.process(self._offset, value + tick(self.instrument.exchange, self._millis))
@@ -47,7 +47,7 @@ class Feed:
 
 
 def _later(frame: bytes, stamp: int, n: int) -> bytes:
-    """The frame with its time, ms, n tenths of a second later."""
+    """Return the frame with its time `stamp`, in ms, moved by `n` tenths of a second."""
     return frame.replace(b"%d" % stamp, b"%d" % (stamp + 100 * n))
 
 
@@ -84,7 +84,7 @@ def _okx(instrument: Instrument) -> Feed:
 
 
 def _defined(instrument: Instrument, **changes: object) -> bytes:
-    """A definition of which an exchange's listing made something else."""
+    """Return an instrument's definition with some fields changed."""
     return marker(instrument.key, "instrument", **instrument.model_dump() | changes)
 
 
@@ -109,18 +109,18 @@ FRAMES = [
 
 @pytest.mark.parametrize(("feed", "what", "frame"), FRAMES, ids=[f"{feed}: {what}" for feed, what, _ in FRAMES])
 def test_frame(feed: str, what: str, frame: bytes) -> None:
-    """It is an event or a dead letter; the state can be written; the next snapshot and updates reach the join."""
-    made = FEEDS[feed]()
-    led = made.send(frame)
-    assert any(topic != "join" for topic, _ in led)
-    assert sum(topic == "dead_letters" for topic, _ in led) <= 1
-    made.checkpoint()
+    """It gives an event or a dead letter; the state can be saved; the next snapshot and updates reach the join."""
+    tested = FEEDS[feed]()
+    caused = tested.send(frame)
+    assert any(topic != "join" for topic, _ in caused)
+    assert sum(topic == "dead_letters" for topic, _ in caused) <= 1
+    tested.checkpoint()
     reached = 0
     for number in range(1, _UPDATES):
-        topics = [topic for topic, _ in made.send(made.update(number))]
+        topics = [topic for topic, _ in tested.send(tested.update(number))]
         reached += number >= _UPDATES - 20 and "join" in topics
         if "control.ingest" in topics:
-            made.send(made.whole(number))
+            tested.send(tested.whole(number))
     assert reached == 20
 
 
@@ -129,19 +129,19 @@ def test_frame(feed: str, what: str, frame: bytes) -> None:
     [{"exchange_symbol": [{}]}, {"settle": 17}, {"contract_size": "text"}, {"contract_size": "1e400"}, {"kind": "?"}],
 )
 def test_definition(changes: dict[str, object]) -> None:
-    """A definition that is none leaves the instrument as it was, or without one; frames go on as events or letters."""
-    made = FEEDS["okx inverse"]()
-    made.take(_defined(okx.INVERSE, **changes))
-    led = made.send(okx.bbo(11, "100", "469", "900", "1", okx.INVERSE))
-    assert led
-    made.checkpoint()
+    """A malformed definition does not change the instrument, and frames still give events or dead letters."""
+    tested = FEEDS["okx inverse"]()
+    tested.take(_defined(okx.INVERSE, **changes))
+    caused = tested.send(okx.bbo(11, "100", "469", "900", "1", okx.INVERSE))
+    assert caused
+    tested.checkpoint()
 
 
-def test_strangers_are_not_kept() -> None:
+def test_unknown_names_leave_no_state() -> None:
     """Frames of names that nobody lists are dead letters, and leave no state behind."""
-    made = FEEDS["okx"]()
+    tested = FEEDS["okx"]()
     for number in range(50):
         key = f"okx:BT{number}-USDT"
-        led = made.take(line(key, okx.bbo(11, "100", "1", "900", "1")))
-        assert [topic for topic, _ in led if topic != "join"] == ["dead_letters"]
-    assert set(made.partition.entries) == {okx.SPOT.key}
+        caused = tested.take(line(key, okx.bbo(11, "100", "1", "900", "1")))
+        assert [topic for topic, _ in caused if topic != "join"] == ["dead_letters"]
+    assert set(tested.partition.entries) == {okx.SPOT.key}

@@ -1,4 +1,4 @@
-"""Every size has a bound: buffers, books, checkpoint entries, join records."""
+"""Buffers, books, checkpoint entries and join records have size limits."""
 
 import orjson
 import pytest
@@ -11,7 +11,7 @@ from streams.instrument_processor import InstrumentProcessor
 from streams.normalize.book_sides import levels
 from streams.raw_processor import RawProcessor
 from tests.frames import binance, line, okx, tick
-from tests.streams.test_raw_processor import of, run
+from tests.streams.helpers import bodies, run
 
 KEY = "binance:BTC-USDT"
 OKX = "okx:BTC-USDT"
@@ -29,7 +29,7 @@ def partition(exchange: str, *records: bytes) -> RawProcessor:
 
 
 def waiting(updates: int) -> list[bytes]:
-    """Records of updates whose snapshot never comes."""
+    """Return records of updates whose snapshot never arrives."""
     return [
         line(KEY, binance.depth(number, number, side(90_000, -1, 40), side(90_001, 1, 40)), number * 100)
         for number in range(1, updates + 1)
@@ -37,7 +37,7 @@ def waiting(updates: int) -> list[bytes]:
 
 
 def test_updates_that_wait_are_bounded() -> None:
-    """With 4,096 large updates and no snapshot the latest are kept, it is reported once, and a late seed still fits."""
+    """Of 4,096 large updates without a snapshot the latest are kept; this is reported once, and a late seed fits."""
     records = [*waiting(4_096), tick("binance", 500_000), tick("binance", 501_000)]
     state = partition("binance", *records)
     orders = state.entries[KEY].books.order_book
@@ -45,39 +45,39 @@ def test_updates_that_wait_are_bounded() -> None:
     assert len(state.dump(KEY)) < MAX_CHECKPOINT_ENTRY
     state.process(5_000, line(KEY, binance.snapshot(4_090, side(90_000, -1, 100), side(90_001, 1, 100)), 502_000))
     assert (orders.state, orders.sequence) == ("live", 4_096)
-    assert len([each for each in of(run("binance", *records), "market.status") if each["type"] == "limited"]) == 1
+    assert len([each for each in bodies(run("binance", *records), "market.status") if each["type"] == "limited"]) == 1
 
 
 def test_a_large_book_and_a_full_buffer_are_one_entry() -> None:
-    """5,000 levels a side and a full buffer fit into an entry, and come back equal."""
+    """5,000 levels per side and a full buffer fit into an entry, and are restored as they were."""
     state = partition("binance", line(KEY, binance.snapshot(1, side(90_000, -1, 5_000), side(90_001, 1, 5_000))))
-    stream = state.entries[KEY]
-    stream.books.order_book.refresh()
+    processor = state.entries[KEY]
+    processor.books.order_book.refresh()
     for offset, record in enumerate(waiting(3_000), 1):
         state.process(offset, record)
-    assert stream.books.order_book.buffer.size > MAX_BUFFERED_BYTES * 0.9
+    assert processor.books.order_book.buffer.size > MAX_BUFFERED_BYTES * 0.9
     entry = state.dump(KEY)
     assert len(entry) < MAX_CHECKPOINT_ENTRY
     restored = InstrumentProcessor.load(entry, load_settings())
-    assert orjson.dumps(restored.books.order_book.dump()) == orjson.dumps(stream.books.order_book.dump())
+    assert orjson.dumps(restored.books.order_book.dump()) == orjson.dumps(processor.books.order_book.dump())
 
 
-def test_what_no_entry_can_hold_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A book beyond all bounds starts anew and says so; the pipeline goes on."""
+def test_a_book_too_large_for_an_entry_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A book that is too large starts over, which is reported, and the pipeline goes on."""
     monkeypatch.setattr("streams.instrument_processor.MAX_CHECKPOINT_ENTRY", 2_000)
     book = okx.book(-1, 1, side(90_000, -1, 5_000), side(90_001, 1, 5_000), "snapshot")
     state = partition("okx", line(OKX, book))
-    stream = state.entries[OKX]
-    assert len(stream.dump()) < 2_000
-    assert stream.books.order_book.state == "stale"
+    processor = state.entries[OKX]
+    assert len(processor.dump()) < 2_000
+    assert processor.books.order_book.state == "stale"
     out = state.process(1, tick("okx", 1_000))
     topics = [topic for topic, _, _ in out.records]
     assert {"market.gaps", "market.status", "control.ingest"} <= set(topics)
 
 
 @pytest.mark.parametrize("are_bids", [True, False])
-def test_a_side_forgets_its_worst_levels(are_bids: bool) -> None:
-    """Past the bound only the best remain, as a side that is cut there."""
+def test_a_side_drops_its_worst_levels(are_bids: bool) -> None:
+    """Above the limit only the best levels remain, as on a side that is cut off there."""
     one, prices = Side(are_bids), list(range(1, MAX_LEVELS + 2))
     one.replace(levels([[str(price), "1"] for price in prices[:-1]]))
     one.update(levels([[str(prices[-1]), "1"]]))
@@ -90,7 +90,7 @@ def test_a_side_forgets_its_worst_levels(are_bids: bool) -> None:
 
 
 def test_join_records_are_bounded() -> None:
-    """Lines become as few records as hold them, in order; one that is larger stands alone."""
+    """Lines are joined into as few records as possible, in order. A larger line gets a record of its own."""
     lines = [b"x" * 300_000, b"y" * 300_000, b"z" * 300_001, b"w" * 2_000_000, b"v"]
     records = list(in_records(lines, MAX_JOIN_RECORD))
     assert b"\n".join(records).split(b"\n") == lines
@@ -99,7 +99,7 @@ def test_join_records_are_bounded() -> None:
 
 
 def test_the_largest_book_fits_into_a_message() -> None:
-    """A snapshot of as many levels as a side may have is one event that a topic takes."""
+    """A snapshot with the largest number of levels is one event, which a topic accepts."""
     book = okx.book(-1, 1, side(90_000, -1, 10_000), side(90_001, 1, 10_000), "snapshot")
     state = partition("okx", line(OKX, book))
     assert len(state.dump(OKX)) < MAX_CHECKPOINT_ENTRY

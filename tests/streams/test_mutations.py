@@ -1,4 +1,4 @@
-"""Whatever an exchange sends, no exception leaves a partition, and every event can be encoded and stored."""
+"""Whatever an exchange sends, processing raises nothing, and every event can be encoded and stored."""
 
 import re
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ SETTINGS = load_settings()
 CONTRACTS = htx.LINEAR.model_copy(update={"contract_size": "100", "inverse": True})
 DERIBIT_SIDE = '[["new",86749.5,4200.0],["change",86750,10]]'
 
-# Frames of every channel, with what makes them events of a live book before and after.
+# Frames of every channel, in an order that makes a live book.
 FIXTURES: list[tuple[Instrument, list[bytes]]] = [
     (binance.SPOT, [
         binance.snapshot(100, [["10", "1"], ["9.5", "2"]], [["11", "1"]]),
@@ -77,7 +77,7 @@ TOKENS = [b"1e-40", b"1e40", b"1e400", b"1" * 5000, b"0.0000000000000000001", b"
 
 
 def places(body: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The path of everything in a JSON document, containers included."""
+    """Yield the path of everything in a JSON document, including containers."""
     if path:
         yield path
     inner = body.items() if isinstance(body, dict) else enumerate(body) if isinstance(body, list) else ()
@@ -86,7 +86,7 @@ def places(body: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 def changed(body: Any, path: tuple[Any, ...], change: str, value: Any) -> Any:
-    """The document with one place dropped, replaced, repeated or doubled."""
+    """Return the document with one place dropped, replaced, repeated, or with another value inserted there."""
     body = orjson.loads(orjson.dumps(body))
     holder = body
     for key in path[:-1]:
@@ -104,7 +104,7 @@ def changed(body: Any, path: tuple[Any, ...], change: str, value: Any) -> Any:
 
 @st.composite
 def mutated(draw: st.DrawFn, frame: bytes) -> bytes:
-    """A frame with a field or its bytes changed, a few times over."""
+    """Draw a frame with one or two fields changed, and sometimes its bytes."""
     body = orjson.loads(frame)
     for _ in range(draw(st.integers(1, 2))):
         path = draw(st.sampled_from(list(places(body)) or [()]))
@@ -121,34 +121,34 @@ def mutated(draw: st.DrawFn, frame: bytes) -> bytes:
     return text
 
 
-def check_stored(topic: str, value: bytes) -> None:
-    """An event is valid, and every number in it fits its column."""
+def check_storable(topic: str, value: bytes) -> None:
+    """Check that an event is valid, and that every number in it fits its column."""
     body = orjson.loads(value)
     EVENTS[topic].model_validate(body)
     for path in places(body):
-        held = body
+        found = body
         for key in path:
-            held = held[key]
-        if isinstance(held, int):
-            assert -(1 << 63) <= held < 1 << 63, path
+            found = found[key]
+        if isinstance(found, int):
+            assert -(1 << 63) <= found < 1 << 63, path
         if path[-1] in ("timestamp", "local_timestamp"):
-            assert 0 <= held < 10_413_792_000_000_000, path
-        if isinstance(held, str) and (
+            assert 0 <= found < 10_413_792_000_000_000, path
+        if isinstance(found, str) and (
             path[-1] in ("price", "amount", "exchange_amount") or path[0] in ("bids", "asks")
         ):
-            assert re.fullmatch(r"[0-9]*\.?[0-9]*", held), (path, held)
-            assert -int(Decimal(held).as_tuple().exponent) <= 18, (path, held)
-            assert Decimal(held) < 10**20, (path, held)
-        if isinstance(held, str) and path[-1] in ("id", "kind", "side"):
-            assert 0 < len(held) <= 64, (path, held[:80])
-            assert held.isprintable()
+            assert re.fullmatch(r"[0-9]*\.?[0-9]*", found), (path, found)
+            assert -int(Decimal(found).as_tuple().exponent) <= 18, (path, found)
+            assert Decimal(found) < 10**20, (path, found)
+        if isinstance(found, str) and path[-1] in ("id", "kind", "side"):
+            assert 0 < len(found) <= 64, (path, found[:80])
+            assert found.isprintable()
         if topic == "dead_letters" and path == ("reason",):
-            assert 0 < len(held) <= 400
-            assert not re.search(r"(Error|Exception)\b", held), held
+            assert 0 < len(found) <= 400
+            assert not re.search(r"(Error|Exception)\b", found), found
 
 
 def check(instrument: Instrument, lines: list[bytes]) -> None:
-    """Every frame goes through, with one dead letter at most, and the rest of the books too after it."""
+    """Check that every frame is processed, with at most one dead letter, and that the state can be checkpointed."""
     exchange, key = instrument.exchange, instrument.key
     partition = RawProcessor(exchange, 0, SETTINGS)
     partition.process(0, encode_marker(T0, key, Definition(instrument)))
@@ -157,15 +157,15 @@ def check(instrument: Instrument, lines: list[bytes]) -> None:
         letters = 0
         for topic, _, value in out.records:
             if topic in EVENTS:
-                check_stored(topic, value)
+                check_storable(topic, value)
                 letters += topic == "dead_letters" and not orjson.loads(value)["reason"].startswith("row ")
         assert letters <= 1
     out = partition.process(len(lines) + 1, encode_marker(T0 + 200 * 10**9, f"{exchange}:*", Tick()))
     for topic, _, value in out.records:
         if topic in EVENTS:
-            check_stored(topic, value)
-    for dumped in partition.take_changed():
-        partition.load(dumped, partition.dump(dumped))
+            check_storable(topic, value)
+    for entry in partition.take_changed():
+        partition.load(entry, partition.dump(entry))
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def check(instrument: Instrument, lines: list[bytes]) -> None:
 @settings(max_examples=150)
 @given(st.data())
 def test_mutated_frames(instrument: Instrument, good: list[bytes], data: st.DataObject) -> None:
-    """Fields dropped, retyped, huge, tiny, negative; odd tokens, truncation, repetition: events, or a reason."""
+    """Frames with dropped, retyped, huge, tiny or negative fields, odd tokens or a lost end give events or a reason."""
     number = data.draw(st.integers(0, len(good) - 1))
     bad = data.draw(mutated(good[number]))
     check(instrument, [*good[:number], bad, *good[number:]])
@@ -182,7 +182,7 @@ def test_mutated_frames(instrument: Instrument, good: list[bytes], data: st.Data
 
 @pytest.mark.parametrize(("instrument", "good"), FIXTURES)
 def test_each_odd_value_in_each_place(instrument: Instrument, good: list[bytes]) -> None:
-    """The same, for every single value of every frame in turn."""
+    """So do frames in which each single value is replaced in turn."""
     for frame in good:
         body = orjson.loads(frame)
         lines = [orjson.dumps(changed(body, path, "replace", odd)) for path in places(body) for odd in ODD]
@@ -190,7 +190,7 @@ def test_each_odd_value_in_each_place(instrument: Instrument, good: list[bytes])
 
 
 def test_the_fixtures_are_good() -> None:
-    """Without a change they are events, and no dead letter."""
+    """Unchanged, they give events and no dead letter."""
     for instrument, good in FIXTURES:
         partition = RawProcessor(instrument.exchange, 0, SETTINGS)
         topics = [

@@ -1,11 +1,9 @@
-"""An ingest that is gone, one that was only held up, and a clock that was set."""
-
-from typing import Any
+"""An ingest that died, one that was only held up, and a clock that was set back."""
 
 from schemas.markers import Tick
 from schemas.raw import encode_marker
 from tests.frames import T0, binance, line, marker
-from tests.streams.test_raw_processor import of, run
+from tests.streams.helpers import Found, bodies, run
 
 KEY = "binance:BTC-USDT"
 PERP = "binance:BTC-USDT-PERP"
@@ -16,43 +14,43 @@ def tick(millis: float, *feeds: str) -> bytes:
     return encode_marker(T0 + int(millis * 1e6), "binance:*", Tick(feeds=list(feeds)))
 
 
-def begun(key: str = KEY) -> bytes:
+def connected(key: str = KEY) -> bytes:
     both = marker(key, "connected", 0) + marker(key, "subscribed", 0, channels=["trades", "books", "quotes"])
     return both + line(key, binance.trade(t=1), 100)
 
 
 def live() -> bytes:
-    return begun() + line(KEY, binance.depth(100, 101, [], []), 200) + line(KEY, binance.snapshot(100, BID, ASK))
+    return connected() + line(KEY, binance.depth(100, 101, [], []), 200) + line(KEY, binance.snapshot(100, BID, ASK))
 
 
-def gaps(found: list[tuple[str, dict[str, Any]]]) -> list[tuple[str, str, str]]:
-    return [(gap["type"], gap["channel"], gap["cause"]) for gap in of(found, "market.gaps")]
+def gaps(found: Found) -> list[tuple[str, str, str]]:
+    return [(gap["type"], gap["channel"], gap["cause"]) for gap in bodies(found, "market.gaps")]
 
 
 ABSENT = [("opened", "books", "absent"), ("opened", "trades", "absent")]
 
 
-def test_an_ingest_that_died_is_noticed_without_it() -> None:
-    """A witness's ticks go on: within seconds every channel has its gap, from its last frame on."""
+def test_an_ingest_that_died_is_noticed() -> None:
+    """A witness's ticks go on. Within seconds every channel has a gap, which begins at its last frame."""
     found = run("binance", live(), tick(1_000, "binance-spot"), *(tick(2_000 + 1_000 * each) for each in range(6)))
     assert gaps(found) == ABSENT
-    books, trades = of(found, "market.gaps")
+    books, trades = bodies(found, "market.gaps")
     assert (books["since"], trades["since"]) == ((T0 + 200_000_000) // 1000, (T0 + 100_000_000) // 1000)
     assert books["local_timestamp"] == (T0 + 6_000_000_000) // 1000
-    [status] = [each for each in of(found, "market.status") if each["type"] == "absent"]
+    [status] = [each for each in bodies(found, "market.status") if each["type"] == "absent"]
     assert (status["channels"], status["age"]) == (["books", "quotes", "trades"], 5_000_000)
 
 
 def test_another_ingest_of_the_exchange_is_a_witness() -> None:
-    """Only the feeds of the dead one are absent."""
-    records = [begun(PERP), live(), tick(1_000, "binance-usdm", "binance-spot")]
+    """Only the feeds of the dead ingest are absent."""
+    records = [connected(PERP), live(), tick(1_000, "binance-usdm", "binance-spot")]
     found = run("binance", *records, *(tick(1_000 * each, "binance-usdm") for each in range(2, 9)))
-    assert {gap["symbol"] for gap in of(found, "market.gaps")} == {"BTC-USDT"}
+    assert {gap["symbol"] for gap in bodies(found, "market.gaps")} == {"BTC-USDT"}
     assert gaps(found) == ABSENT
 
 
-def test_its_successor_closes_the_gaps() -> None:
-    """Books close with their snapshot, trades once they are subscribed again."""
+def test_a_successor_closes_the_gaps() -> None:
+    """The books' gap closes with their snapshot, the trades' once they are subscribed again."""
     found = run(
         "binance", live(), tick(1_000, "binance-spot"), *(tick(1_000 * each) for each in range(2, 8)),
         tick(8_000, "binance-spot") + marker(KEY, "connected", 8_100),
@@ -60,50 +58,50 @@ def test_its_successor_closes_the_gaps() -> None:
         + line(KEY, binance.depth(200, 201, [], []), 8_300) + line(KEY, binance.snapshot(200, BID, ASK), 8_400),
     )  # fmt: skip
     assert gaps(found) == [*ABSENT, ("closed", "trades", "absent"), ("closed", "books", "absent")]
-    assert [gap["duration"] for gap in of(found, "market.gaps")][2:] == [8_100_000, 8_200_000]
+    assert [gap["duration"] for gap in bodies(found, "market.gaps")][2:] == [8_100_000, 8_200_000]
 
 
-def test_a_quick_successor_tells_by_its_connection() -> None:
-    """Connected again without having been disconnected: whoever carried it has died meanwhile."""
+def test_a_quick_successor_reveals_the_death() -> None:
+    """If a channel is connected again without having been disconnected, its ingest has died."""
     found = run("binance", live(), tick(1_000, "binance-spot") + marker(KEY, "connected", 1_500))
     assert gaps(found) == ABSENT
 
 
 def test_an_ingest_that_was_held_up_goes_on() -> None:
-    """It lost nothing: the next update that follows makes the book live again, and the next trade ends the outage."""
+    """It lost nothing. The next update makes the book live again, and the next trade ends the outage."""
     found = run(
         "binance", live(), tick(1_000, "binance-spot"), *(tick(1_000 * each) for each in range(2, 8)),
         line(KEY, binance.depth(102, 102, [], []), 8_000) + line(KEY, binance.trade(t=2), 8_001),
         tick(8_500, "binance-spot"),
     )  # fmt: skip
     assert gaps(found) == [*ABSENT, ("closed", "books", "absent"), ("closed", "trades", "absent")]
-    assert [each["type"] for each in of(found, "market.status")][-1] == "returned"
+    assert [each["type"] for each in bodies(found, "market.status")][-1] == "returned"
 
 
-def test_an_orderly_end_is_no_absence() -> None:
-    """What was disconnected in order has its gap already."""
+def test_a_shutdown_is_not_an_absence() -> None:
+    """A channel that was disconnected properly has its gap already."""
     end = marker(KEY, "disconnected", 900, reason="shutdown")
     found = run("binance", live(), tick(800, "binance-spot") + end, *(tick(1_000 * each) for each in range(1, 9)))
     assert {cause for _, _, cause in gaps(found)} == {"disconnected"}
 
 
 def test_a_clock_that_is_set_back() -> None:
-    """Stream time stays usable: reports and snapshots go on at their pace, and the step is reported."""
+    """Reports and snapshots go on at their intervals, and the step is reported."""
     before = [tick(1_000 * each, "binance-spot") for each in range(100, 131)]
     after = [tick(1_000 * each, "binance-spot") for each in range(11, 80)]
     found = run("binance", live(), *before, *after)
-    steps = [each for each in of(found, "market.status") if each["type"] == "clock_stepped"]
+    steps = [each for each in bodies(found, "market.status") if each["type"] == "clock_stepped"]
     assert len(steps) == 1
-    late = [each for each in of(found, "market.status") if each["type"] == "report"][-1]
+    late = [each for each in bodies(found, "market.status") if each["type"] == "report"][-1]
     assert late["local_timestamp"] > (T0 + 65_000_000_000) // 1000
     assert gaps(found) == []
 
 
 def test_a_book_is_stale_by_its_own_silence() -> None:
-    """Trades that go on for minutes keep no silent book live."""
+    """Trades do not keep a book live whose own channel has been silent for minutes."""
     trades = [tick(1_000 * each, "binance-spot") + line(KEY, binance.trade(t=each), 1_000 * each)
               for each in range(2, 90)]  # fmt: skip
     found = run("binance", live(), *trades, line(KEY, binance.quote(500, "10", "1", "11", "1"), 90_000))
-    assert len(of(found, "market.quotes")[-1]["bids"]) == 1
+    assert len(bodies(found, "market.quotes")[-1]["bids"]) == 1
     back = run("binance", live(), *trades, line(KEY, binance.depth(102, 102, [["10", "3"]], []), 90_000))
-    assert of(back, "market.quotes")[-1]["bids"] == [["10", "3"]]
+    assert bodies(back, "market.quotes")[-1]["bids"] == [["10", "3"]]

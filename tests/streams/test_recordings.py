@@ -1,4 +1,4 @@
-"""Real recordings through the pure pipeline, where they are at hand."""
+"""Real recordings give the expected events, where they are available."""
 
 import gzip
 from collections import Counter
@@ -54,7 +54,7 @@ def counts(exchange: str, lines: Iterator[bytes]) -> Counter[str]:
     ],
 )
 def test_binance(name: str, symbol: str, trades: int, updates: int, compared: int) -> None:
-    """Every trade and book update, no gap, no dead letter, and a book that agrees with the BBO wherever they meet."""
+    """All trades and book updates are published without a gap or dead letter, and the book agrees with the BBO."""
 
     def lines() -> Iterator[bytes]:
         stamp = 0
@@ -71,16 +71,16 @@ def test_binance(name: str, symbol: str, trades: int, updates: int, compared: in
 @pytest.mark.parametrize(
     ("feed", "name", "control", "expected"),
     [
-        # Years of checksums: each book frame's CRC32 is right.
+        # From the years of checksums: each book frame's CRC32 is right.
         ("okx", "okx-v5-20220406.gz", 60, {"trades": 19, "books": 3679, "snapshot": 20, "update": 3659}),
-        # Each change names the one before it; the 92 frames beside the books are tickers, which are unsupported.
+        # Each change names the one before it. The 92 other frames are tickers, which are unsupported.
         ("deribit", "deribit-2021.gz", 1, {"books": 56, "snapshot": 10, "update": 46}),
         # Every frame is a whole book; prices have exponents.
         ("htx-spot", "htx-spot-2021.gz", 26, {"trades": 73, "books": 292, "snapshot": 292}),
     ],
 )
 def test_others(feed: str, name: str, control: int, expected: dict[str, int]) -> None:
-    """All trades and books, no gap, no dead letter."""
+    """All trades and books are published without a gap or dead letter."""
     capture = open_capture(FEEDS[feed], FRAMES / name)
     found = counts(FEEDS[feed].exchange, (encode_line(*astuple(line)) for line in capture.lines()))
     assert capture.control == control
@@ -89,7 +89,7 @@ def test_others(feed: str, name: str, control: int, expected: dict[str, int]) ->
 
 
 def test_htx_swaps() -> None:
-    """Swaps of HTX's coin-margined market, which has the same frames, under the names of the linear one."""
+    """Frames of HTX's coin-margined swaps are parsed under the names of the linear ones, as both look the same."""
     found, partition = Counter[str](), RawProcessor("htx", 0, SETTINGS)
     connector = CONNECTORS["htx-linear"]()
     for offset, (stamp, frame) in enumerate(frames_of("htx-swap-2022.gz")):

@@ -1,4 +1,4 @@
-"""Checkpointed state: versions, keys, and what belongs to a partition."""
+"""Checkpointed state has a version, and each entry belongs to one partition."""
 
 import orjson
 import pytest
@@ -14,8 +14,8 @@ from tests.frames import binance, line, tick
 SETTINGS = load_settings()
 
 
-def test_a_checkpoint_of_another_version_is_refused() -> None:
-    """The error says what to do, for an instrument and for a partition, small and compressed."""
+def test_a_checkpoint_of_another_version_is_rejected() -> None:
+    """The error says what to do, for an instrument's entry and for a partition's own."""
     partition = RawProcessor("binance", 0, SETTINGS)
     partition.process(0, line(binance.SPOT.key, binance.trade()) + tick("binance", 1000))
     for key in partition.take_changed():
@@ -28,7 +28,7 @@ def test_a_checkpoint_of_another_version_is_refused() -> None:
 
 
 def test_every_entry_has_one_owner() -> None:
-    """Of all partitions of all topics, exactly one owns an instrument, a symbol, or a partition's own entry."""
+    """Exactly one partition of all topics owns an instrument, a symbol, or a partition's own entry."""
     raw = [RawProcessor(exchange, number, SETTINGS) for exchange in ("binance", "okx") for number in range(4)]
     join = [JoinProcessor(number, SETTINGS) for number in range(4)]
     for key in ("binance:BTC-USDT", "okx:BTC-USDT", "binance:*:3", "okx:*:0"):

@@ -1,4 +1,4 @@
-"""The watch over a feed, from raw lines to `market.status` events."""
+"""Feed health, from raw lines to `market.status` events."""
 
 from typing import Any
 
@@ -8,23 +8,23 @@ import pytest
 from schemas.settings import load_settings
 from streams.raw_processor import RawProcessor
 from tests.frames import MS, line, marker, okx, tick
-from tests.streams.test_raw_processor import of, run
+from tests.streams.helpers import bodies, run
 
 KEY = "okx:BTC-USDT"
 
 
 def trade(at: float, behind: float, number: int = 1) -> bytes:
-    """A trade received `at` ms after the start, that the exchange dates `behind` ms before."""
+    """Return a trade received `at` ms after the start, with an exchange time `behind` ms earlier."""
     return line(KEY, okx.trade(okx.SPOT, ts=str(int(MS + at - behind)), tradeId=str(number)), at)
 
 
-def told(*records: bytes) -> list[dict[str, Any]]:
-    return of(run("okx", *records), "market.status")
+def statuses(*records: bytes) -> list[dict[str, Any]]:
+    return bodies(run("okx", *records), "market.status")
 
 
 def test_markers_become_events() -> None:
-    """What ingest tells of connection, subscriptions, silence and limits, with channels and reason."""
-    found = told(
+    """Connections, subscriptions, silent channels and limits are reported with their channels and reason."""
+    found = statuses(
         marker(KEY, "connected", 0, channels=["books"])
         + marker(KEY, "subscribed", 1, channels=["books"])
         + marker(KEY, "refused", 2, channels=["trades"], reason="60018: no such")
@@ -53,27 +53,27 @@ def test_markers_become_events() -> None:
     assert [(event["reconnects"], event["renewals"]) for event in (found[0], found[-1])] == [(0, 0), (1, 1)]
 
 
-def test_two_sockets_are_no_reconnect() -> None:
-    """An instrument whose channels come over two sockets is connected twice, and was lost never."""
-    found = told(marker(KEY, "connected", 0, channels=["books"]) + marker(KEY, "connected", 1, channels=["trades"]))
+def test_two_sockets_are_not_a_reconnect() -> None:
+    """An instrument whose channels are served by two sockets is connected twice, but has not reconnected."""
+    found = statuses(marker(KEY, "connected", 0, channels=["books"]) + marker(KEY, "connected", 1, channels=["trades"]))
     assert [event["reconnects"] for event in found] == [0, 0]
 
 
 def test_report() -> None:
-    """Every ten seconds and channel: messages, the age of the last, and latency by the exchange's clock."""
+    """Every 10 s each channel reports its messages, the age of the last, and latency by the exchange's clock."""
     lines = marker(KEY, "connected", 0) + marker(KEY, "clock", 1, offset=5_000, round_trip=900)
     lines += b"".join(trade(100 + number, 10 + number, number) for number in range(5))
-    trades, books, quotes = told(lines + tick("okx", 10_001))[1:]
+    trades, books, quotes = statuses(lines + tick("okx", 10_001))[1:]
     assert (trades["channels"], trades["messages"], trades["age"]) == (["trades"], 5, 10_001_000 - 104_000)
     assert (trades["latency_median"], trades["latency_max"]) == (17_000, 19_000)
     assert (trades["clock_offset"], trades["round_trip"]) == (5_000, 900)
     assert (books["messages"], books["age"], quotes["channels"], quotes["latency_max"]) == (0, 0, ["quotes"], 0)
 
 
-def test_report_of_many() -> None:
-    """The median is taken from some of them, all over the time; the maximum from all."""
+def test_report_of_many_messages() -> None:
+    """The median is of samples from the whole interval, the maximum of all messages."""
     lines = b"".join(trade(number, 20 + number % 100, number) for number in range(2000))
-    [report] = told(lines + tick("okx", 10_001))
+    [report] = statuses(lines + tick("okx", 10_001))
     assert report["messages"] == 2000
     assert report["latency_max"] == 119_000
     assert 55_000 <= report["latency_median"] <= 85_000
@@ -81,14 +81,14 @@ def test_report_of_many() -> None:
 
 @pytest.mark.parametrize("off", [-3_600_000, 3_600_000])
 def test_wrong_clock(off: int) -> None:
-    """Times that are an hour off are told once, and once when they are right again; a single old one is not."""
+    """Times that are an hour off are reported once, and once when they are right again. A single old one is not."""
     records = [trade(0, 60_000) + tick("okx", 1)]
     for second in range(1, 4):
         records.append(b"".join(trade(second * 1000 + n, 20, n) for n in range(3)) + tick("okx", second * 1000 + 900))
     for second in range(4, 7):
         records.append(b"".join(trade(second * 1000 + n, off, n) for n in range(3)) + tick("okx", second * 1000 + 900))
     records.append(b"".join(trade(7000 + n, 20, n) for n in range(3)) + tick("okx", 7900))
-    found = [event for event in told(*records) if event["type"] != "report"]
+    found = [event for event in statuses(*records) if event["type"] != "report"]
     assert [(event["type"], event["channels"], event["local_timestamp"] // 1000 - MS) for event in found] == [
         ("wrong_clock", ["trades"], 4900),
         ("clock_right", ["trades"], 7900),
@@ -96,14 +96,14 @@ def test_wrong_clock(off: int) -> None:
 
 
 def test_clock_offset_is_corrected() -> None:
-    """An exchange whose clock is known to be an hour ahead is not wrong by it."""
+    """A clock that is known to be an hour ahead is not reported as wrong."""
     lines = marker(KEY, "clock", 0, offset=3_600_000_000, round_trip=900)
     lines += b"".join(trade(n, 20 - 3_600_000, n) for n in range(1, 5)) + tick("okx", 900)
-    assert [event["type"] for event in told(lines)] == ["report"]
+    assert [event["type"] for event in statuses(lines)] == ["report"]
 
 
 def test_state_survives_a_checkpoint() -> None:
-    """A partition restored in the middle tells what the first would have told."""
+    """A restored partition reports the same as one that was not interrupted."""
     settings = load_settings()
     first = marker(KEY, "connected", 0) + marker(KEY, "renewing", 1) + trade(100, 10, 1) + trade(200, 10, 2)
     then = trade(300, 10, 2) + trade(400, 10, 3) + marker(KEY, "connected", 500) + tick("okx", 10_001)
@@ -114,8 +114,8 @@ def test_state_survives_a_checkpoint() -> None:
     assert restored.process(1, then).records == whole.process(1, then).records
 
 
-def test_doubled_trades() -> None:
-    """A trade is published once, whether its connection is moved, lost, or only repeats it; old ids are forgotten."""
+def test_duplicate_trades() -> None:
+    """A trade is published once if its connection is replaced, is lost or repeats it, until its id is forgotten."""
     records = [
         trade(0, 1, 1) + trade(1, 1, 1),
         marker(KEY, "renewing", 10) + trade(11, 1, 2) + trade(12, 1, 3) + trade(13, 1, 2),
@@ -123,12 +123,12 @@ def test_doubled_trades() -> None:
         marker(KEY, "disconnected", 2_003) + marker(KEY, "connected", 2_004) + trade(2_005, 1, 4) + trade(2_006, 1, 5),
         tick("okx", 119_000) + tick("okx", 121_000) + trade(121_001, 1, 4),
     ]
-    ids = [event["id"] for event in of(run("okx", *records), "market.trades")]
+    ids = [event["id"] for event in bodies(run("okx", *records), "market.trades")]
     assert ids == ["1", "2", "3", "4", "5"]
 
 
-def test_quotes_alone_are_lost() -> None:
-    """A socket that carries no books takes no book out of the live state."""
+def test_only_the_channels_of_a_lost_socket_have_gaps() -> None:
+    """The loss of a socket that serves no books leaves the book live."""
     partition = RawProcessor("okx", 0, load_settings())
     partition.process(0, line(KEY, okx.book(-1, 5, [["10", "1"]], [["11", "1"]], "snapshot")))
     for number, channels in enumerate((["quotes", "trades"], ["books"]), 1):

@@ -1,4 +1,4 @@
-"""Which trades are new and which are missing, against a plain set of all ids."""
+"""New and missing trades are detected as by a plain set of all ids."""
 
 import orjson
 from hypothesis import given
@@ -9,8 +9,8 @@ from streams.trade_ids import TradeIds
 IDS = st.lists(st.tuples(st.integers(0, 60), st.integers(1, 4)), max_size=60)
 
 
-def counted(ids: TradeIds, first: int, last: int) -> bool:
-    """As `Trades.on_trade` does: the number that is due is only counted up."""
+def is_new(ids: TradeIds, first: int, last: int) -> bool:
+    """Take a trade as `TradeHandler.on_trade` does, which only increments the number that is expected next."""
     if first == last == ids.next:
         ids.next += 1
         return True
@@ -19,11 +19,11 @@ def counted(ids: TradeIds, first: int, last: int) -> bool:
 
 @given(IDS)
 def test_a_number_is_new_once(steps: list[tuple[int, int]]) -> None:
-    """In any order, with any repetition, over checkpoints: a range is new exactly if its last number is."""
+    """In any order, with duplicates and checkpoints, a range is new exactly if its last number is."""
     ids, seen = TradeIds(), set[int]()
     for number, (last, count) in enumerate(steps):
         first = max(last - count + 1, 0)
-        assert counted(ids, first, last) == (last not in seen)
+        assert is_new(ids, first, last) == (last not in seen)
         if last not in seen:
             seen |= set(range(first, last + 1))
         if number % 7 == 0:
@@ -35,8 +35,8 @@ def test_a_number_is_new_once(steps: list[tuple[int, int]]) -> None:
 
 
 @given(st.sets(st.integers(0, 40), min_size=1))
-def test_holes_are_what_is_missing(present: set[int]) -> None:
-    """In order, each jump names exactly the numbers between."""
+def test_holes_are_the_missing_numbers(present: set[int]) -> None:
+    """In ascending order, each jump reports exactly the numbers in between."""
     ids, missing = TradeIds(), set[int]()
     for number in sorted(present):
         if number == ids.next:
@@ -46,8 +46,8 @@ def test_holes_are_what_is_missing(present: set[int]) -> None:
     assert missing == set(range(min(present), max(present))) - present
 
 
-def test_ids_that_begin_anew_are_no_hole() -> None:
-    """A leap that nobody can have missed opens no gap, in either direction, and what comes after it is followed."""
+def test_ids_that_start_over_are_not_a_hole() -> None:
+    """A leap of over a million ids opens no gap, in either direction, and the ids after it are tracked."""
     ids = TradeIds()
     assert ids.add(1000, 1000) == (True, None)
     assert ids.add(9 * 10**18, 9 * 10**18) == (True, None)  # one bad frame
@@ -58,7 +58,7 @@ def test_ids_that_begin_anew_are_no_hole() -> None:
 
 
 def test_ids_without_an_order_are_remembered_for_minutes() -> None:
-    """Such an id is new once within two minutes, and memory is bounded however many come."""
+    """Such an id is new once within two minutes, and memory is bounded for any number of them."""
     ids = TradeIds()
     assert ids.add_id("a")
     assert not ids.add_id("a")
@@ -73,7 +73,7 @@ def test_ids_without_an_order_are_remembered_for_minutes() -> None:
 
 
 def test_many_holes_are_bounded() -> None:
-    """Numbers that never follow one another cost a bounded memory."""
+    """Memory is bounded for numbers that are never consecutive."""
     ids = TradeIds()
     for number in range(0, 20_000, 2):
         ids.add(number, number)

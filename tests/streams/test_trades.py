@@ -1,4 +1,4 @@
-"""Trades through a raw partition: each once, and what is missing reported until it has come."""
+"""Trades are published once, and missing ones are reported until they have arrived."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from schemas.events import EVENTS
 from schemas.settings import load_settings
 from streams.raw_processor import RawProcessor
 from tests.frames import T0, binance, deribit, htx, line, marker, okx, tick
-from tests.streams.test_raw_processor import of, run
+from tests.streams.helpers import Found, bodies, run
 
 KEY = "binance:BTC-USDT"
 
@@ -27,9 +27,9 @@ def deribit_trade(number: int, millis: float) -> bytes:
     return line("deribit:BTC-USD-PERP", deribit.trades(row), millis)
 
 
-def gaps(found: list[tuple[str, dict[str, Any]]]) -> list[tuple[str, ...]]:
+def gaps(found: Found) -> list[tuple[str, ...]]:
     fields = ("type", "channel", "cause", "first_missing", "last_missing")
-    return [tuple(gap[name] for name in fields) for gap in of(found, "market.gaps")]
+    return [tuple(gap[name] for name in fields) for gap in bodies(found, "market.gaps")]
 
 
 @pytest.mark.parametrize(
@@ -40,8 +40,8 @@ def gaps(found: list[tuple[str, dict[str, Any]]]) -> list[tuple[str, ...]]:
         ("deribit", deribit_trade),
     ],
 )
-def test_missing_trades_are_a_gap_until_they_come(exchange: str, one: Any) -> None:
-    """Ids 1, 2, 9, 10 where ids are consecutive: 3 to 8 are reported, and closed once all of them have come."""
+def test_missing_trades_are_a_gap_until_they_arrive(exchange: str, one: Any) -> None:
+    """Of consecutive ids only 1, 2, 9 and 10 arrive: 3 to 8 are a gap, which closes once all of them have arrived."""
     missing = b"".join(one(number, 5_000) for number in range(3, 9))
     found = run(
         exchange,
@@ -55,13 +55,15 @@ def test_missing_trades_are_a_gap_until_they_come(exchange: str, one: Any) -> No
         ("opened", "trades", "sequence", "3", "8"),
         ("closed", "trades", "sequence", "3", "8"),
     ]
-    opened, closed = of(found, "market.gaps")
+    opened, closed = bodies(found, "market.gaps")
     assert opened["id"] == closed["id"]
     assert opened["since"] == (T0 + 20_000_000) // 1000
-    assert [trade["id"] for trade in of(found, "market.trades")] == [str(each) for each in (1, 2, 9, 10, *range(3, 9))]
+    assert [trade["id"] for trade in bodies(found, "market.trades")] == [
+        str(each) for each in (1, 2, 9, 10, *range(3, 9))
+    ]
 
 
-def test_a_hole_that_another_socket_fills_is_no_gap() -> None:
+def test_a_hole_that_another_socket_fills_is_not_a_gap() -> None:
     """While two sockets overlap, one may be ahead of the other for a moment."""
     found = run(
         "binance",
@@ -69,32 +71,32 @@ def test_a_hole_that_another_socket_fills_is_no_gap() -> None:
         tick("binance", 5_000),
     )
     assert gaps(found) == []
-    assert [trade["id"] for trade in of(found, "market.trades")] == ["1", "4", "2", "3"]
+    assert [trade["id"] for trade in bodies(found, "market.trades")] == ["1", "4", "2", "3"]
 
 
-def test_used_up_ids_are_no_gap() -> None:
-    """USD-M uses ids up without a trade, and says so."""
+def test_used_up_ids_are_not_a_gap() -> None:
+    """USD-M uses up some ids without a trade, and sends placeholders for them."""
     key = "binance:BTC-USDT-PERP"
     lines = [line(key, binance.trade(t=number, X="NA" if number == 2 else "MARKET")) for number in (1, 2, 3)]
     found = run("binance", b"".join(lines), tick("binance", 5_000))
     assert gaps(found) == []
-    assert [trade["id"] for trade in of(found, "market.trades")] == ["1", "3"]
+    assert [trade["id"] for trade in bodies(found, "market.trades")] == ["1", "3"]
 
 
-def test_merged_fills_are_no_gap() -> None:
-    """An OKX trade of three fills bears the last one's id; a merged trade that only repeats is no new one."""
+def test_merged_fills_are_not_a_gap() -> None:
+    """An OKX trade of three fills has the id of the last one. A repeated merged trade is a duplicate."""
     found = run(
         "okx",
         okx_trade(3, 3, 0) + okx_trade(6, 3, 1) + okx_trade(7, 1, 2) + okx_trade(6, 3, 3) + okx_trade(12, 2, 4),
         tick("okx", 5_000),
     )
     assert gaps(found) == [("opened", "trades", "sequence", "8", "10")]
-    assert [trade["id"] for trade in of(found, "market.trades")] == ["3", "6", "7", "12"]
+    assert [trade["id"] for trade in bodies(found, "market.trades")] == ["3", "6", "7", "12"]
 
 
 @pytest.mark.parametrize("away", [100, 5_000])
-def test_an_outage_of_trades_without_order_is_a_gap_in_time(away: int) -> None:
-    """HTX's ids do not follow one another: what its socket missed is known by time alone."""
+def test_an_outage_of_trades_without_consecutive_ids_is_a_gap_in_time(away: int) -> None:
+    """HTX's ids are not consecutive: only the time shows what its socket missed."""
     key = "htx:BTC-USDT"
 
     def trade(number: int, millis: float) -> bytes:
@@ -109,19 +111,19 @@ def test_an_outage_of_trades_without_order_is_a_gap_in_time(away: int) -> None:
         marker(key, "subscribed", away + 30, channels=["trades"]) + trade(70, away + 40) + trade(90, away + 50),
     )
     assert gaps(found) == [("opened", "trades", "disconnected", "", ""), ("closed", "trades", "disconnected", "", "")]
-    assert of(found, "market.gaps")[1]["duration"] == (away + 30 - 21) * 1000
-    assert [trade["id"] for trade in of(found, "market.trades")] == ["50", "70", "90"]
+    assert bodies(found, "market.gaps")[1]["duration"] == (away + 30 - 21) * 1000
+    assert [trade["id"] for trade in bodies(found, "market.trades")] == ["50", "70", "90"]
 
 
-def test_twice_in_one_frame() -> None:
-    """A row that stands twice in a frame is one trade."""
+def test_duplicate_rows_of_a_frame() -> None:
+    """Two equal rows of a frame are one trade."""
     row = deribit.trade_row()
     found = run("deribit", line("deribit:BTC-USD-PERP", deribit.trades(row, row)))
-    assert len(of(found, "market.trades")) == 1
+    assert len(bodies(found, "market.trades")) == 1
 
 
 def test_known_ids_survive_a_restart() -> None:
-    """A trade from before a crash is recognised after it, and a hole from before it is closed."""
+    """After a crash, an earlier trade is recognised as a duplicate, and an earlier gap is closed."""
     settings = load_settings()
     first, second = RawProcessor("binance", 0, settings), RawProcessor("binance", 0, settings)
     first.process(0, binance_trade(1, 0) + binance_trade(5, 10))
@@ -142,8 +144,8 @@ def test_known_ids_survive_a_restart() -> None:
 
 
 def test_the_same_trade_with_and_without_its_count() -> None:
-    """A copy that does not say how many fills it merges is the same trade, and opens no gap."""
+    """A copy that does not say how many fills it merges is a duplicate, and opens no gap."""
     without = line("okx:BTC-USDT", okx.trade(tradeId="9", count=""), 20)
     found = run("okx", okx_trade(5, 1, 0) + without + okx_trade(9, 4, 30) + okx_trade(10, 1, 40), tick("okx", 5_000))
-    assert [trade["id"] for trade in of(found, "market.trades")] == ["5", "9", "10"]
+    assert [trade["id"] for trade in bodies(found, "market.trades")] == ["5", "9", "10"]
     assert gaps(found) == []

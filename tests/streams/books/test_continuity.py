@@ -1,4 +1,4 @@
-"""The continuity rules against their published test vectors (docs/protocols/README.md §11.2)."""
+"""The continuity rules give the verdicts of the published test vectors (docs/protocols/README.md §11.2)."""
 
 import pytest
 
@@ -10,7 +10,7 @@ APPLY, DROP, GAP = Verdict.APPLY, Verdict.DROP, Verdict.GAP
 
 
 def verdicts(feed: str, sequence: int, updates: list[tuple[int, int, int]]) -> list[Verdict]:
-    """Run (first, last, previous) ids over a snapshot's sequence, as the book does."""
+    """Return the verdicts on updates of (first, last, previous) ids after a snapshot, as the book applies them."""
     rule, first, found = RULES[feed], True, []
     for update in updates:
         verdict = rule(sequence, BookMessage("update", 0, *update, levels([]), levels([])), first)
@@ -54,7 +54,7 @@ def test_vectors(feed: str, sequence: int, updates: list[tuple[int, int, int]], 
 
 
 @pytest.mark.parametrize("feed", list(RULES))
-def test_repeated_update_is_dropped(feed: str) -> None:
-    """The same update twice is applied once."""
+def test_duplicate_update_is_dropped(feed: str) -> None:
+    """An update that arrives twice is applied once."""
     last = 101 if feed == "htx-linear" else 105  # its versions are consecutive
     assert verdicts(feed, 100, [(101, last, 100), (101, last, 100)]) == [APPLY, DROP]

@@ -1,6 +1,4 @@
-"""Books of which a seed knows the best levels only: nothing beyond is shown, and a fresh seed comes in time."""
-
-from typing import Any
+"""Beyond the levels of a seed, a book shows nothing, and a fresh seed is requested in time."""
 
 import orjson
 import pytest
@@ -10,10 +8,9 @@ from schemas.raw import encode_marker
 from schemas.settings import load_settings
 from streams.raw_processor import RawProcessor
 from tests.frames import T0, binance, line, marker, tick
-from tests.streams.test_raw_processor import of
+from tests.streams.helpers import Found, bodies
 
 KEY = "binance:BTC-USDT"
-Found = list[tuple[str, dict[str, Any]]]
 
 
 def side(best: int, step: int, count: int = 500) -> list[list[str]]:
@@ -21,12 +18,12 @@ def side(best: int, step: int, count: int = 500) -> list[list[str]]:
 
 
 def served(millis: float) -> bytes:
-    """A tick of an ingest that answers requests."""
+    """Return a tick of an ingest that answers requests."""
     return encode_marker(T0 + int(millis * 1e6), "binance:*", Tick(feeds=["binance-spot"]))
 
 
 class Rig:
-    """A partition that a test feeds line by line."""
+    """Partition that a test feeds line by line."""
 
     def __init__(self) -> None:
         self.partition = RawProcessor("binance", 0, load_settings(depth=400))
@@ -52,7 +49,7 @@ class Rig:
 
 @pytest.fixture
 def rig() -> Rig:
-    """A live book of 500 levels a side: bids from 9999 down, asks from 10001 up to 10500."""
+    """Return a live book of 500 levels per side: bids from 9999 down, asks from 10001 up to 10500."""
     rig = Rig()
     rig.feed(served(0))
     rig.seed(side(9999, -1), side(10001, 1), 0)
@@ -60,13 +57,13 @@ def rig() -> Rig:
     return rig
 
 
-def test_what_lies_beyond_a_seed_is_not_shown(rig: Rig) -> None:
-    """A change beyond the known levels is published as it came, and changes no snapshot and no quote."""
+def test_levels_beyond_a_seed_are_not_shown(rig: Rig) -> None:
+    """A change beyond the known levels is published as received, but is part of no snapshot or quote."""
     found = rig.update([["9000", "5"]], [["10600", "5"], ["10400", "2"]], 10)
-    [book] = of(found, "market.books")
-    assert of(found, "market.quotes") == []
+    [book] = bodies(found, "market.books")
+    assert bodies(found, "market.quotes") == []
     assert (book["bids"], book["asks"]) == ([["9000", "5"]], [["10600", "5"], ["10400", "2"]])
-    whole = of(rig.feed(served(61_000)), "market.books")[0]
+    whole = bodies(rig.feed(served(61_000)), "market.books")[0]
     assert (whole["type"], len(whole["bids"]), len(whole["asks"]), whole["asks"][-1][0]) == (
         "snapshot",
         500,
@@ -75,44 +72,44 @@ def test_what_lies_beyond_a_seed_is_not_shown(rig: Rig) -> None:
     )
 
 
-def test_the_price_leaves_what_is_known(rig: Rig) -> None:
-    """An order at 10501 that the seed did not reach is the best ask: the book is not live, and says why."""
+def test_the_price_leaves_the_known_levels(rig: Rig) -> None:
+    """The best ask could be an order at 10501, which the seed did not reach: a gap opens, with that as the cause."""
     rig.update([], [["10502", "1"]], 10)
     gone = [[str(price), "0"] for price in range(10001, 10501)]
     found = rig.update([], gone, 20)
-    assert [gap["cause"] for gap in of(found, "market.gaps")] == ["depth"]
-    assert [request["reason"] for request in of(found, "control.ingest")] == ["depth"]
-    assert of(found, "market.quotes") == []
+    assert [gap["cause"] for gap in bodies(found, "market.gaps")] == ["depth"]
+    assert [request["reason"] for request in bodies(found, "control.ingest")] == ["depth"]
+    assert bodies(found, "market.quotes") == []
     assert rig.state == "waiting"
 
 
 def test_a_seed_is_fetched_before_the_price_leaves(rig: Rig) -> None:
-    """With less than `depth` left one is asked for; the live book goes on with it, whole again, without a gap."""
+    """One is requested when fewer than `depth` levels are left. With it the live book is whole again, without a gap."""
     rig.update([], [[str(price), "0"] for price in range(10001, 10200)], 10)
-    assert [request["reason"] for request in of(rig.feed(served(31_000)), "control.ingest")] == ["depth"]
+    assert [request["reason"] for request in bodies(rig.feed(served(31_000)), "control.ingest")] == ["depth"]
     rig.update([["9998", "7"]], [], 31_100)
     stale = rig.seed(side(9999, -1), side(10200, 1), 31_200, sequence=50)  # older than the request
     assert (stale, rig.state) == ([], "live")
     found = rig.seed(side(9999, -1), side(10200, 1), 31_300, sequence=101)
-    [book] = of(found, "market.books")
+    [book] = bodies(found, "market.books")
     assert (book["type"], book["sequence"], len(book["asks"]), book["bids"][1]) == ("snapshot", 102, 500, ["9998", "7"])
-    assert of(found, "market.gaps") == []
-    assert of(rig.feed(served(62_000)), "control.ingest") == []
+    assert bodies(found, "market.gaps") == []
+    assert bodies(rig.feed(served(62_000)), "control.ingest") == []
 
 
 def test_a_seed_that_is_ahead_of_the_stream(rig: Rig) -> None:
-    """The book goes on from it, and drops the updates that it holds already."""
+    """The book goes on from the seed, and drops the updates that the seed contains."""
     rig.update([], [[str(price), "0"] for price in range(10001, 10200)], 10)
     rig.feed(served(31_000))
-    assert len(of(rig.seed(side(9999, -1), side(10200, 1), 31_300, sequence=103), "market.books")) == 1
+    assert len(bodies(rig.seed(side(9999, -1), side(10200, 1), 31_300, sequence=103), "market.books")) == 1
     assert rig.update([["9998", "7"]], [], 31_400) == []
     assert rig.update([["9998", "7"]], [], 31_500) == []
-    assert len(of(rig.update([["9998", "8"]], [], 31_600), "market.books")) == 1
+    assert len(bodies(rig.update([["9998", "8"]], [], 31_600), "market.books")) == 1
     assert rig.state == "live"
 
 
-def test_a_whole_seed_knows_everything() -> None:
-    """Fewer levels than the request's limit are all there are."""
+def test_a_seed_that_is_not_cut_off() -> None:
+    """If a side has fewer levels than the request's limit, it has no others."""
     rig = Rig()
     rig.feed(served(0))
     rig.seed(side(9999, -1, 20), side(10001, 1, 20), 0)
@@ -121,32 +118,32 @@ def test_a_whole_seed_knows_everything() -> None:
     assert rig.partition.entries[KEY].books.order_book.book.asks.all() == [b'10600","5']
 
 
-def test_a_replay_goes_on_with_what_updates_told() -> None:
-    """Nobody answers there: beyond the seed the levels are those that changed since, no snapshot is published."""
+def test_a_replay_goes_on_with_the_levels_of_updates() -> None:
+    """Nobody answers requests there. Beyond the seed only changed levels are known, and no snapshot is published."""
     rig = Rig()
     rig.feed(tick("binance", 0))
     rig.seed(side(9999, -1), side(10001, 1), 0)
     rig.update([], [["10502", "1"]], 10)
     found = rig.update([], [[str(price), "0"] for price in range(10001, 10501)], 20)
     assert rig.state == "live"
-    assert of(found, "market.quotes")[0]["asks"] == [["10502", "1"]]
-    assert of(rig.feed(tick("binance", 62_000)), "market.books") == []
+    assert bodies(found, "market.quotes")[0]["asks"] == [["10502", "1"]]
+    assert bodies(rig.feed(tick("binance", 62_000)), "market.books") == []
 
 
 def test_the_exchange_contradicts_the_book(rig: Rig) -> None:
-    """A BBO that differs at the same id takes the book out of the live state until a snapshot has come."""
+    """A BBO that differs at the same id takes the book out of the live state until a snapshot arrives."""
     rig.update([], [], 10)
     found = rig.feed(line(KEY, binance.quote(101, "9999", "1", "10000.5", "2"), 20))
-    assert [difference["type"] for difference in of(found, "market.quality")] == ["difference"]
-    assert [gap["cause"] for gap in of(found, "market.gaps")] == ["quality"]
-    assert [request["reason"] for request in of(found, "control.ingest")] == ["quality"]
-    assert [len(quote["asks"]) for quote in of(found, "market.quotes")] == [1]
+    assert [difference["type"] for difference in bodies(found, "market.quality")] == ["difference"]
+    assert [gap["cause"] for gap in bodies(found, "market.gaps")] == ["quality"]
+    assert [request["reason"] for request in bodies(found, "control.ingest")] == ["quality"]
+    assert [len(quote["asks"]) for quote in bodies(found, "market.quotes")] == [1]
     assert rig.state == "waiting"
-    assert [gap["type"] for gap in of(rig.seed(side(9999, -1), side(10001, 1), 30), "market.gaps")] == ["closed"]
+    assert [gap["type"] for gap in bodies(rig.seed(side(9999, -1), side(10001, 1), 30), "market.gaps")] == ["closed"]
 
 
 def test_known_levels_survive_a_restart(rig: Rig) -> None:
-    """A restored book knows as much as before, and no more."""
+    """A restored book has the same known levels as before."""
     rig.update([], [["10600", "5"]], 10)
     restored = RawProcessor("binance", 0, load_settings(depth=400))
     for key in rig.partition.take_changed():
@@ -158,7 +155,7 @@ def test_known_levels_survive_a_restart(rig: Rig) -> None:
 
 
 def test_the_request_says_where_seeds_are_cut() -> None:
-    """Where ingest says how many levels it asked for, a side that happens to have another limit's count is whole."""
+    """If ingest says how many levels it requested, a side with the number of another limit is whole."""
     rig = Rig()
     rig.feed(marker(KEY, "instrument", 0, **binance.SPOT.model_dump(), seed_levels=500))
     rig.seed(side(9999, -1, 100), side(10001, 1, 500), 0)

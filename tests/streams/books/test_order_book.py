@@ -1,4 +1,4 @@
-"""Books under dropped, duplicated and reordered updates: whenever one says it is live, it is right."""
+"""Under dropped, duplicated and reordered updates, a book that is live is right."""
 
 from dataclasses import dataclass, field
 
@@ -21,7 +21,7 @@ STEPS = st.lists(st.sampled_from(["keep", "keep", "keep", "drop", "twice", "swap
 
 @dataclass
 class Exchange:
-    """A true book that changes by one bid level a step, and remembers what it was at each sequence."""
+    """True book that changes one bid level per step, and remembers its levels at each sequence."""
 
     feed: str
     sequence: int = 100
@@ -57,7 +57,7 @@ class Exchange:
 
 
 def damaged(updates: list[BookMessage], steps: list[str]) -> list[BookMessage]:
-    """The updates as a bad line would deliver them."""
+    """Return the updates as a faulty connection would deliver them."""
     out: list[BookMessage] = []
     for update, step in zip(updates, steps, strict=True):
         if step == "swap" and out:
@@ -70,19 +70,19 @@ def damaged(updates: list[BookMessage], steps: list[str]) -> list[BookMessage]:
 @pytest.mark.parametrize("feed", FEEDS)
 @given(steps=STEPS)
 def test_a_live_book_is_the_true_book(feed: str, steps: list[str]) -> None:
-    """Under any damage, a live book equals the exchange's at its sequence; a fresh snapshot mends the rest."""
+    """Under any damage, a live book equals the exchange's at its sequence, and a fresh snapshot recovers it."""
     exchange = Exchange(feed)
-    orders = OrderBook(feed)
-    orders.take(exchange.snapshot())
+    order_book = OrderBook(feed)
+    order_book.take(exchange.snapshot())
     updates = [exchange.step(number) for number in range(len(steps))]
     for update in damaged(updates, steps):
-        orders.take(update)
-        if orders.state == "live":
-            assert orders.book.bids.all() == exchange.history[orders.sequence]
-    orders.invalidate()
-    orders.take(exchange.snapshot())
-    assert orders.state == "live"
-    assert orders.book.bids.all() == exchange.levels()
+        order_book.take(update)
+        if order_book.state == "live":
+            assert order_book.book.bids.all() == exchange.history[order_book.sequence]
+    order_book.invalidate()
+    order_book.take(exchange.snapshot())
+    assert order_book.state == "live"
+    assert order_book.book.bids.all() == exchange.levels()
 
 
 @pytest.mark.parametrize("feed", FEEDS)
@@ -90,142 +90,142 @@ def test_a_live_book_is_the_true_book(feed: str, steps: list[str]) -> None:
 def test_every_lost_update_is_noticed(feed: str, steps: int, drop: int) -> None:
     """Losing any one update but the last breaks the book at the next."""
     exchange = Exchange(feed)
-    orders = OrderBook(feed)
-    orders.take(exchange.snapshot())
+    order_book = OrderBook(feed)
+    order_book.take(exchange.snapshot())
     updates = [exchange.step(number) for number in range(steps)]
     lost = drop % (steps - 1)
-    outcomes = [orders.take(update) for update in updates[:lost] + updates[lost + 1 :]]
+    outcomes = [order_book.take(update) for update in updates[:lost] + updates[lost + 1 :]]
     broken = [outcome for outcome in outcomes if isinstance(outcome, Broken)]
     assert [outcome.cause for outcome in broken] == ["sequence"]
-    assert orders.state == "waiting"
+    assert order_book.state == "waiting"
 
 
 @pytest.mark.parametrize("feed", ["binance-spot", "binance-usdm", "htx-spot"])
 def test_seed_joins_the_buffer(feed: str) -> None:
-    """A seed taken in the middle of buffered updates drops the old ones and applies the rest."""
+    """A seed from the middle of buffered updates is followed by the newer ones; the older ones are dropped."""
     exchange = Exchange(feed)
-    orders = OrderBook(feed)
+    order_book = OrderBook(feed)
     early = [exchange.step(number) for number in range(5)]
     seed = exchange.snapshot()
     late = [exchange.step(number) for number in range(5, 9)]
     for update in early + late:
-        assert orders.take(update) == []
-    applied = orders.take(seed)
+        assert order_book.take(update) == []
+    applied = order_book.take(seed)
     assert isinstance(applied, list)
     assert applied[0] == seed
     assert applied[-4:] == late  # futures also apply the update that ends at the seed's id: amounts are absolute
-    assert orders.book.bids.all() == exchange.levels()
+    assert order_book.book.bids.all() == exchange.levels()
 
 
 @pytest.mark.parametrize("feed", ["binance-spot", "binance-usdm", "htx-spot"])
-def test_seed_older_than_the_buffer_is_refused(feed: str) -> None:
-    """A seed from before the first buffered update asks for another, and the buffer is kept for it."""
+def test_seed_older_than_the_buffer_is_rejected(feed: str) -> None:
+    """A seed from before the first buffered update is not enough, and the buffer is kept for the next one."""
     exchange = Exchange(feed)
-    orders = OrderBook(feed)
+    order_book = OrderBook(feed)
     seed = exchange.snapshot()
     exchange.step(0)
     exchange.step(1)
-    orders.take(exchange.step(2))
-    outcome = orders.take(seed)
+    order_book.take(exchange.step(2))
+    outcome = order_book.take(seed)
     assert isinstance(outcome, Broken)
     assert outcome.cause == "snapshot_too_old"
-    orders.take(exchange.snapshot())
-    assert orders.state == "live"
+    order_book.take(exchange.snapshot())
+    assert order_book.state == "live"
 
 
 def test_a_late_seed_does_not_touch_a_live_book() -> None:
-    """A second answer to a snapshot request changes nothing."""
+    """A second response to a snapshot request changes nothing."""
     exchange = Exchange("binance-spot")
-    orders = OrderBook("binance-spot")
+    order_book = OrderBook("binance-spot")
     seed = exchange.snapshot()
-    orders.take(seed)
-    orders.take(exchange.step(1))
-    assert orders.take(seed) == []
-    assert orders.book.bids.all() == exchange.levels()
+    order_book.take(seed)
+    order_book.take(exchange.step(1))
+    assert order_book.take(seed) == []
+    assert order_book.book.bids.all() == exchange.levels()
 
 
 def test_silence_is_not_loss() -> None:
-    """A book that fell silent is live again with the next update that follows; one that was left is not."""
+    """The next update makes a stale book live again, but not one that was invalidated."""
     exchange = Exchange("okx")
-    orders = OrderBook("okx")
-    orders.take(exchange.snapshot())
-    orders.mark_stale()
-    states = [str(orders.state)]
-    orders.take(exchange.step(1))
-    states.append(orders.state)
-    orders.invalidate()
-    orders.take(exchange.step(2))
-    states.append(orders.state)
+    order_book = OrderBook("okx")
+    order_book.take(exchange.snapshot())
+    order_book.mark_stale()
+    states = [str(order_book.state)]
+    order_book.take(exchange.step(1))
+    states.append(order_book.state)
+    order_book.invalidate()
+    order_book.take(exchange.step(2))
+    states.append(order_book.state)
     assert states == ["stale", "live", "stale"]
 
 
 def test_crossed_book_breaks() -> None:
-    """An update that makes the book contradict itself takes it out of the live state."""
+    """An update that crosses the book takes it out of the live state."""
     exchange = Exchange("binance-spot")
-    orders = OrderBook("binance-spot")
-    orders.take(exchange.snapshot())
-    outcome = orders.take(BookMessage("update", 0, 101, 101, -1, levels([["1001", "1"]]), levels([])))
+    order_book = OrderBook("binance-spot")
+    order_book.take(exchange.snapshot())
+    outcome = order_book.take(BookMessage("update", 0, 101, 101, -1, levels([["1001", "1"]]), levels([])))
     assert isinstance(outcome, Broken)
     assert outcome.cause == "crossed"
 
 
 @given(steps=STEPS, at=st.integers(0, 40))
 def test_checkpoint_holds_everything(steps: list[str], at: int) -> None:
-    """A book that is dumped and loaded anywhere goes on exactly as one that was not."""
+    """A book restored from a checkpoint at any point goes on exactly as one that was not."""
     exchange = Exchange("binance-usdm")
     first, second = OrderBook("binance-usdm"), OrderBook("binance-usdm")
     stream = [exchange.snapshot(), *damaged([exchange.step(number) for number in range(len(steps))], steps)]
     for number, message in enumerate(stream):
         if number == at:
             restored = OrderBook("binance-usdm")
-            restored.load(orjson.loads(_dumped(second)))
+            restored.load(orjson.loads(_dump_of(second)))
             second = restored
         assert first.take(message) == second.take(message)
-        assert _dumped(first) == _dumped(second)
+        assert _dump_of(first) == _dump_of(second)
 
 
-def _dumped(orders: OrderBook) -> bytes:
-    return orjson.dumps(orders.dump())
+def _dump_of(order_book: OrderBook) -> bytes:
+    return orjson.dumps(order_book.dump())
 
 
 def test_books_start_empty() -> None:
-    """Before anything came the book waits."""
-    orders = OrderBook("okx")
-    assert (orders.state, orders.book.bids.all()) == ("waiting", [])
-    assert isinstance(orders.book, Book)
+    """A new book is empty and waits for a snapshot."""
+    order_book = OrderBook("okx")
+    assert (order_book.state, order_book.book.bids.all()) == ("waiting", [])
+    assert isinstance(order_book.book, Book)
 
 
 @pytest.mark.parametrize("feed", FEEDS)
 def test_ids_that_start_over(feed: str) -> None:
-    """Old ids with a clearly later time are a restart, not a repetition; the next snapshot starts the new numbering."""
+    """Old ids with a clearly later time are a restart, not duplicates. The next snapshot begins the new numbering."""
     exchange = Exchange(feed)
-    orders = OrderBook(feed)
-    orders.take(exchange.snapshot())
+    order_book = OrderBook(feed)
+    order_book.take(exchange.snapshot())
     applied = [replace(exchange.step(number), timestamp=number * 1_000_000) for number in range(1, 4)]
     for update in (*applied, *applied, replace(applied[-1], timestamp=3_900_000)):
-        assert not isinstance(orders.take(update), Broken)
+        assert not isinstance(order_book.take(update), Broken)
     exchange.sequence = 3
     restarted = replace(exchange.step(5), timestamp=60_000_000)
-    outcome = orders.take(restarted)
+    outcome = order_book.take(restarted)
     assert isinstance(outcome, Broken)
-    # Where ids only chain, a restart may look like any gap.
+    # If ids only chain, a restart may look like any other gap.
     assert outcome.cause in ("restarted", "sequence")
-    orders.take(exchange.snapshot())
-    orders.take(replace(exchange.step(6), timestamp=61_000_000))
-    assert orders.state == "live"
-    assert orders.book.bids.all() == exchange.levels()
+    order_book.take(exchange.snapshot())
+    order_book.take(replace(exchange.step(6), timestamp=61_000_000))
+    assert order_book.state == "live"
+    assert order_book.book.bids.all() == exchange.levels()
 
 
 @pytest.mark.parametrize("kind", ["snapshot", "seed"])
 @pytest.mark.parametrize("feed", FEEDS)
 def test_ids_that_start_over_right_after_a_snapshot(feed: str, kind: str) -> None:
-    """No update followed the snapshot yet: one in the stream has a time; behind a fetched one it takes 10 s to tell."""
+    """A restart is detected by the time of a snapshot in the stream, or 10 s after a fetched one."""
     exchange = Exchange(feed)
     exchange.sequence = 1000
-    orders = OrderBook(feed)
-    orders.take(replace(exchange.snapshot(), kind=kind, timestamp=50_000_000))
+    order_book = OrderBook(feed)
+    order_book.take(replace(exchange.snapshot(), kind=kind, timestamp=50_000_000))
     exchange.sequence = 3
-    outcomes = [orders.take(replace(exchange.step(n), timestamp=50_500_000 + n * 1_000_000)) for n in range(12)]
+    outcomes = [order_book.take(replace(exchange.step(n), timestamp=50_500_000 + n * 1_000_000)) for n in range(12)]
     broken = [outcome for outcome in outcomes if isinstance(outcome, Broken)]
     assert len(broken) == 1
     assert broken[0].cause in ("restarted", "sequence")
@@ -234,17 +234,17 @@ def test_ids_that_start_over_right_after_a_snapshot(feed: str, kind: str) -> Non
 @pytest.mark.parametrize("feed", FEEDS)
 @given(late=st.integers(0, 12), joined=st.integers(0, 20))
 def test_two_interleaved_copies_are_one(feed: str, late: int, joined: int) -> None:
-    """A second connection's updates, some behind the first one's, change nothing: what comes twice is dropped."""
+    """A second connection's updates, some later than the first one's, change nothing: duplicates are dropped."""
     exchange = Exchange(feed)
-    orders = OrderBook(feed)
-    orders.take(exchange.snapshot())
+    order_book = OrderBook(feed)
+    order_book.take(exchange.snapshot())
     updates = [replace(exchange.step(number), timestamp=number * 100_000) for number in range(40)]
     arrivals = [(number, 0, update) for number, update in enumerate(updates)]
-    # Less than a second behind: what lies further back could be a restart.
+    # Less than a second late: a later copy could be a restart.
     arrivals += [(number + min(late, 9), 1, update) for number, update in enumerate(updates) if number >= joined]
     applied: list[BookMessage] = []
     for _, _, update in sorted(arrivals, key=lambda arrival: arrival[:2]):
-        outcome = orders.take(update)
+        outcome = order_book.take(update)
         assert isinstance(outcome, list)
         applied += outcome
     assert applied == updates
