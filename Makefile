@@ -6,7 +6,7 @@ SECONDS ?= 60
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check
 
-.PHONY: help setup demo test test-long hostile lint bench bench-full lock clean
+.PHONY: help setup demo test test-long hostile lint docs bench bench-full lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -41,6 +41,9 @@ lint: setup  ## check with ruff, mypy --strict and the import contract
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: setup  ## rewrite the README's tables of topics, feeds and settings
+	$(BIN)/python -m marketprism.ops.docs
 
 bench: setup  ## run the benchmarks, about 8 minutes; writes results.json and report.png to bench/out
 	$(BIN)/python -m bench

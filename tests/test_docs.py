@@ -1,10 +1,12 @@
-"""References in the documentation and to it: cited pages and sections exist, and links lead somewhere."""
+"""The documentation agrees with the code: cited pages, sections and files exist, links resolve, tables are current."""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from marketprism.ops import docs
 
 ROOT = Path(__file__).parents[1]
 SUFFIXES = {".py", ".sql", ".md", ".toml", ".yaml"}
@@ -15,6 +17,8 @@ _LINK = re.compile(r"\[(?P<text>[^\]]*)\]\((?P<target>[^)\s]+)\)")
 _HEADING = re.compile(r"^#+ +(?P<title>(?:(?P<section>\d+(?:\.\d+)*) )?.*?) *$", re.MULTILINE)
 _FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _INLINE_CODE = re.compile(r"`[^`\n]*`")
+# A file in inline code, named by its path from the root; `<exchange>` stands for any name.
+_CODE_PATH = re.compile(r"`(?P<path>[\w.<>-]+(?:/[\w.<>-]+)+\.(?:py|md|sql|toml|yaml))`")
 
 
 def sections(page: str) -> dict[str, str]:
@@ -78,6 +82,13 @@ def wrong_links(file: Path) -> Iterator[str]:
             yield f"{file}: §{cited[1]} is not at {link['target']}"
 
 
+def missing_files(root: Path, file: Path) -> Iterator[str]:
+    """Report files that a page names in inline code and that do not exist."""
+    for code in _CODE_PATH.finditer(_FENCED.sub("", file.read_text())):
+        if not any(root.glob(re.sub(r"<[^>]+>", "*", code["path"]))):
+            yield f"{file}: there is no file {code['path']}"
+
+
 def _files() -> list[Path]:
     # Hidden directories and kept data are no part of the repository. This file's made-up pages do not exist.
     roots = [path for path in ROOT.iterdir() if not path.name.startswith(".") and path.name != "data"]
@@ -93,6 +104,23 @@ def test_every_cited_page_and_section_exists() -> None:
 def test_every_relative_link_resolves() -> None:
     """Links between README and docs resolve, with their anchors."""
     assert not [wrong for file in _files() if file.suffix == ".md" for wrong in wrong_links(file)]
+
+
+def test_every_named_file_exists() -> None:
+    """A file that was moved or renamed is renamed in README and docs, too."""
+    assert not [wrong for file in _files() if file.suffix == ".md" for wrong in missing_files(ROOT, file)]
+
+
+def test_generated_tables_are_current() -> None:
+    """The README's tables of topics, feeds and settings are those of the registries."""
+    text = docs.README.read_text("utf-8")
+    assert text == docs.rewritten(text), "run `make docs`"
+
+
+def test_pages_without_markers_are_rejected() -> None:
+    """A table whose place is not marked would silently not be written."""
+    with pytest.raises(ValueError, match="<!-- feeds -->"):
+        docs.rewritten("<!-- topics -->\n<!-- /topics -->\n<!-- feeds -->")
 
 
 def test_pages_are_cited_from_the_code() -> None:
@@ -150,3 +178,18 @@ def test_wrong_links_are_found(tree: Path, text: str, wrong: int) -> None:
     """Missing files, missing headings, a section's link that leads to another."""
     (tree / "docs/page.md").write_text(text)
     assert len(list(wrong_links(tree / "docs/page.md"))) == wrong
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        ("`docs/protocols/acme.md`, `docs/<page>/<exchange>.md`, `acme.md`, `a/b`", 0),
+        ("`docs/protocols/nobody.md` and `docs/nowhere/<exchange>.md`", 2),
+        ("`docs/a.py`, `docs/a.sql`, `docs/a.toml`, `docs/a.yaml`", 4),
+        ("```\n`docs/nobody.md`\n```", 0),
+    ],
+)
+def test_missing_files_are_found(tree: Path, text: str, wrong: int) -> None:
+    """Each file that does not exist is reported, also where a name is left open."""
+    (tree / "docs/page.md").write_text(text)
+    assert len(list(missing_files(tree, tree / "docs/page.md"))) == wrong
