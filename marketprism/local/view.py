@@ -14,12 +14,11 @@ from marketprism.local.processes import ChildStatus
 from marketprism.ops.lag import Lag
 from marketprism.ops.raw_topic_stats import RawTopicStats
 from marketprism.ops.table_stats import TableStats
+from schemas.events import EVENTS, TABLES
 from schemas.feeds import FEEDS
 from schemas.settings import Settings
 from schemas.topics import SINK_GROUP, WORKER_GROUP, raw_topic
 
-_EVENTS = ("market.trades", "market.books", "market.quotes", "market.gaps", "market.quality", "market.status",
-           "signals.arbitrage", "dead_letters")  # fmt: skip
 _STATES = {"running": "green", "starting": "yellow", "restarting": "red", "stopped": "dim"}
 
 
@@ -122,8 +121,8 @@ def _feeds(state: ViewState) -> Panel:
 
 def _events(state: ViewState) -> Panel:
     table = _table(("events", ""), ("in Kafka", "right"), ("stored", "right"))
-    for name in _EVENTS:
-        stored = state.table_stats.value.rows.get(name.rpartition(".")[2].replace("arbitrage", "signals"), 0)
+    for name in EVENTS:
+        stored = state.table_stats.value.rows.get(TABLES[name], 0)
         records = state.lag.value.records.get(name, 0)
         style = "red" if name == "dead_letters" and records else ""
         table.add_row(name, f"{records:,}", f"{stored:,}", style=style)
@@ -178,7 +177,7 @@ def summary(state: ViewState, seconds: float) -> str:
     """Return the summary of a run that took `seconds`."""
     counts, records = state.table_stats.value.signal_counts, state.lag.value.records
     feeds = "  ".join(f"{feed} {count:,}" for feed, count in sorted(state.raw_stats.frames.items()))
-    events = "  ".join(f"{name} {records.get(name, 0):,}" for name in _EVENTS)
+    events = "  ".join(f"{name} {records.get(name, 0):,}" for name in EVENTS)
     rows = "  ".join(f"{table} {count:,}" for table, count in state.table_stats.value.rows.items())
     restarts = sum(status.restarts for status in state.statuses)
     warnings = [f"  note           {', '.join(state.warnings)}"] if state.warnings else []

@@ -23,7 +23,8 @@ from marketprism.ops.raw_topic_stats import RawTopicStats
 from marketprism.ops.table_stats import TableStats, TableStatsReader
 from marketprism.ops.topics import topic_ends
 from schemas.errors import StorageError
-from schemas.markers import Connected, Notice, Tick
+from schemas.instruments import assumed_instrument
+from schemas.markers import Connected, Definition, Tick
 from schemas.raw import encode_line, encode_marker
 from schemas.settings import Settings, load_settings
 
@@ -38,7 +39,8 @@ SIGNAL = {
 def view_state() -> ViewState:
     raw_stats = RawTopicStats(load_settings())
     symbols = ("BTC-USDT", "ETH-USDT", "BTC-USDT-PERP", "ETH-USDT-PERP")
-    lines = b"".join(encode_marker(1, f"okx:{symbol}", Notice()) for symbol in symbols)
+    okx = [assumed_instrument("okx", "okx", symbol) for symbol in symbols]
+    lines = b"".join(encode_marker(1, each.key, Definition(each)) for each in okx)
     lines += encode_marker(1, "okx:BTC-USDT", Connected()) + encode_line(2, "okx:BTC-USDT", b"{}")
     raw_stats.add_record(lines + encode_line(3, "binance:?", b"malformed") + encode_marker(4, "okx:*", Tick()))
     lag = Lag({"market.trades": 7, "dead_letters": 1}, {"marketprism-sink": 3}, {"raw.okx": 5})

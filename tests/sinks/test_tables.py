@@ -1,19 +1,34 @@
 """Parse events into tables, on the real engine."""
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 import pytest
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
-from schemas.events import EVENTS, TABLES
+from schemas.events import EVENTS, TABLES, SignalSide
+from schemas.fields import Exact, Time
 from sinks.storage.base import Block, Rejection
 from sinks.storage.embedded import EmbeddedStorage
 from sinks.tables import held_query
 from tests.sinks.events import BODIES, DAY, encoded, event, trade
 
-DECIMALS = {"price", "amount", "exchange_amount", "average_price", "profit", "peak_amount", "peak_profit"}
-TIMES = {"timestamp", "local_timestamp", "opened_at", "since"}
+
+def fields_marked(mark: type) -> set[str]:
+    """Return the names of all event fields whose type has a mark, such as `Exact`."""
+    models: list[type[BaseModel]] = [*EVENTS.values(), SignalSide]
+    return {name for model in models for name, field in model.model_fields.items() if mark in marks_of(field)}
+
+
+def marks_of(field: FieldInfo) -> list[Any]:
+    parts = get_args(field.annotation)
+    inner = [mark for part in parts for mark in get_args(part)[1:]] if type(None) in parts else []  # `Micros | None`
+    return [*field.metadata, *inner]
+
+
+DECIMALS, TIMES = fields_marked(Exact), fields_marked(Time)
 
 
 def insert(storage: EmbeddedStorage, topic: str, *values: bytes, first: int = 0) -> Rejection | None:
@@ -31,7 +46,7 @@ def columns_of(body: dict[str, Any], prefix: str = "") -> dict[str, Any]:
             columns[f"{name}.price"] = [Decimal(price) for price, _ in value]
             columns[f"{name}.amount"] = [Decimal(amount) for _, amount in value]
         elif name in DECIMALS:
-            columns[prefix + name] = Decimal(value)
+            columns[prefix + name] = None if value is None else Decimal(value)
         elif name == "channels":
             columns[f"arrayStringConcat({name}, ',')"] = ",".join(value)
         elif name in ("bbo", "book") and isinstance(value, list):
