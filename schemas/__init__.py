@@ -1,1 +1,1 @@
-"""The contracts between rooms: settings, symbols, instruments, raw records, events, topics. No I/O."""
+"""Contracts between the packages: settings, symbols, instruments, raw records, events, topics. Does no I/O."""

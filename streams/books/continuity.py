@@ -5,6 +5,7 @@ Each takes the last sequence applied to the book, the update, and whether it wou
 
 from collections.abc import Callable
 from enum import Enum
+from typing import NamedTuple
 
 from streams.normalize.messages import BookMessage
 
@@ -19,7 +20,7 @@ class Verdict(Enum):
 
 APPLY, DROP, GAP = Verdict  # used for every update, and an enum's attributes are slow to look up
 
-Rule = Callable[[int, BookMessage, bool], Verdict]
+Judge = Callable[[int, BookMessage, bool], Verdict]
 
 
 def binance_spot(sequence: int, update: BookMessage, first: bool) -> Verdict:
@@ -97,19 +98,24 @@ def deribit(sequence: int, update: BookMessage, first: bool) -> Verdict:
     return DROP if update.last <= sequence else GAP
 
 
-RULES: dict[str, Rule] = {
-    "binance-spot": binance_spot,
-    "binance-usdm": binance_usdm,
-    "okx": okx,
-    "htx-spot": htx_spot,
-    "htx-linear": htx_linear,
-    "deribit": deribit,
-}
+class Rule(NamedTuple):
+    """How a feed's books go on. `judge` decides on an update.
 
-# The level counts at which a side of a fetched snapshot is cut off; a shorter side is whole. The other feeds send
-# snapshots in the stream, and keep the book that they show complete.
-CUT_AT: dict[str, frozenset[int]] = {
-    "binance-spot": frozenset({100, 500, 1000, 5000}),
-    "binance-usdm": frozenset({50, 100, 500, 1000}),
-    "htx-spot": frozenset({150, 400}),
+    `cut_at`: the level counts at which a side of a fetched snapshot (a seed) is cut off; a shorter side is whole. It is
+    empty where the feed sends snapshots in the stream, and keeps the book that they show complete.
+    """
+
+    judge: Judge
+    cut_at: frozenset[int] = frozenset()
+
+
+_USDM_CUTS = frozenset({50, 100, 500, 1000})
+
+RULES: dict[str, Rule] = {
+    "binance-spot": Rule(binance_spot, frozenset({100, 500, 1000, 5000})),
+    "binance-usdm": Rule(binance_usdm, _USDM_CUTS),
+    "okx": Rule(okx),
+    "htx-spot": Rule(htx_spot, frozenset({150, 400})),
+    "htx-linear": Rule(htx_linear),
+    "deribit": Rule(deribit),
 }

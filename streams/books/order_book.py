@@ -7,7 +7,7 @@ one book out of the live state until a snapshot arrives.
 from typing import Any, Literal, NamedTuple
 
 from streams.books.book import Book
-from streams.books.continuity import APPLY, CUT_AT, GAP, RULES, Verdict
+from streams.books.continuity import APPLY, GAP, RULES, Verdict
 from streams.books.update_buffer import UpdateBuffer
 from streams.levels import json_of
 from streams.normalize.book_sides import levels
@@ -42,8 +42,7 @@ class OrderBook:
     )  # fmt: skip
 
     def __init__(self, feed: str) -> None:
-        self._rule = RULES[feed]
-        self._cut_at = CUT_AT.get(feed, frozenset[int]())
+        self._rule, self._cut_at = RULES[feed]
         self._first = True  # the next update is the first after a snapshot
         self._stamp = 0  # exchange time of the last applied message, µs; 0: unknown
         self._seed_levels = 0  # of the shorter cut side of the last seed; 0: no side was cut

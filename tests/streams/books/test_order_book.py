@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from streams.books.book import Book
-from streams.books.continuity import RULES
+from streams.books.continuity import RULES, binance_spot, htx_linear
 from streams.books.order_book import Broken, OrderBook
 from streams.levels import Levels
 from streams.normalize.book_sides import levels
 from streams.normalize.messages import BookMessage, CheckedLevels
 
 FEEDS = sorted(RULES)
+SEEDED = [feed for feed in FEEDS if RULES[feed].cut_at]
 STEPS = st.lists(st.sampled_from(["keep", "keep", "keep", "drop", "twice", "swap"]), min_size=1, max_size=40)
 
 
@@ -38,7 +39,7 @@ class Exchange:
         return self.side().levels
 
     def step(self, number: int) -> BookMessage:
-        stride = 1 if self.feed == "htx-linear" else 1 + number % 3
+        stride = 1 if RULES[self.feed].judge is htx_linear else 1 + number % 3
         previous, self.sequence = self.sequence, self.sequence + stride
         price, amount = 880 + number * 7 % 20, str(number % 4)
         if amount == "0":
@@ -47,11 +48,11 @@ class Exchange:
             self.bids[price] = amount
         self.history[self.sequence] = self.levels()
         change = levels([[str(price), amount]])
-        named = -1 if self.feed == "binance-spot" else previous
+        named = -1 if RULES[self.feed].judge is binance_spot else previous
         return BookMessage("update", 0, previous + 1, self.sequence, named, change, levels([]))
 
     def snapshot(self) -> BookMessage:
-        kind = "snapshot" if self.feed in ("okx", "htx-linear", "deribit") else "seed"
+        kind = "seed" if self.feed in SEEDED else "snapshot"
         bids, asks = self.side(), levels([["1000", "1"]])
         return BookMessage(kind, 0, self.sequence, self.sequence, -1, bids, asks)  # type: ignore[arg-type]
 
@@ -100,7 +101,7 @@ def test_every_lost_update_is_noticed(feed: str, steps: int, drop: int) -> None:
     assert order_book.state == "waiting"
 
 
-@pytest.mark.parametrize("feed", ["binance-spot", "binance-usdm", "htx-spot"])
+@pytest.mark.parametrize("feed", SEEDED)
 def test_seed_joins_the_buffer(feed: str) -> None:
     """A seed from the middle of buffered updates is followed by the newer ones; the older ones are dropped."""
     exchange = Exchange(feed)
@@ -117,7 +118,7 @@ def test_seed_joins_the_buffer(feed: str) -> None:
     assert order_book.book.bids.all() == exchange.levels()
 
 
-@pytest.mark.parametrize("feed", ["binance-spot", "binance-usdm", "htx-spot"])
+@pytest.mark.parametrize("feed", SEEDED)
 def test_seed_older_than_the_buffer_is_rejected(feed: str) -> None:
     """A seed from before the first buffered update is not enough, and the buffer is kept for the next one."""
     exchange = Exchange(feed)
