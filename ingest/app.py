@@ -8,13 +8,15 @@ from collections.abc import Iterable
 import aiohttp
 import structlog
 
-from ingest.control import Request, SnapshotRequest, consume_requests
+from ingest.control import consume_requests
 from ingest.exchanges import CONNECTORS
 from ingest.feed_manager import FeedManager
 from ingest.own_clock import OwnClock
 from ingest.raw_writer import RawWriter
 from ingest.supervision import supervise
 from ingest.timings import DEFAULT_TIMINGS, Timings
+from schemas.control import Request, SnapshotRequest
+from schemas.keys import key_of
 from schemas.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -39,7 +41,7 @@ async def ingest(settings: Settings, feeds: Iterable[str] | None = None, timings
         def on_request(request: Request) -> None:
             for manager in managers:
                 if isinstance(request, SnapshotRequest):
-                    manager.request_snapshot(request.key, request.caused_at)
+                    manager.request_snapshot(key_of(request.exchange, request.symbol), request.timestamp)
                 elif manager.name in request.feeds:
                     manager.reconnect()
 

@@ -3,13 +3,14 @@
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
 
-import orjson
+import msgspec
 import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
+from schemas.control import Request, decode_request
+from schemas.errors import ControlError
 from schemas.settings import Settings
 from schemas.topics import CONTROL
 
@@ -18,22 +19,6 @@ log = structlog.get_logger(__name__)
 MAX_AGE = 10_000_000  # µs: older requests come from a replay or a lagging worker, which repeats what is still needed
 _MAX_AHEAD = 86_400_000_000  # µs: our clock may have been set back, but not by more
 _RETRY = 2.0  # s
-
-
-class SnapshotRequest(NamedTuple):
-    """Request for a fresh book snapshot of `exchange:symbol`. `caused_at`: µs since the epoch of what caused it."""
-
-    key: str
-    caused_at: int
-
-
-class ReconnectRequest(NamedTuple):
-    """Request to move the connections of these feeds to new sockets."""
-
-    feeds: tuple[str, ...]
-
-
-Request = SnapshotRequest | ReconnectRequest
 
 
 async def consume_requests(settings: Settings, on_request: Callable[[Request], None]) -> None:
@@ -47,7 +32,7 @@ async def consume_requests(settings: Settings, on_request: Callable[[Request], N
             await consumer.start()
             async for record in consumer:
                 if request := parse_request(record.value, started, time.time_ns() // 1000):
-                    log.info("request received", request=type(request).__name__, **request._asdict())
+                    log.info("request received", **msgspec.to_builtins(request))
                     _pass_on(request, on_request)
         except (KafkaError, OSError) as error:
             log.warning("cannot read control.ingest: retrying", kafka=settings.kafka, error=str(error))
@@ -69,17 +54,8 @@ def parse_request(value: bytes | None, started: int, now: int) -> Request | None
     Return None for an invalid request, one that is too old, and one from before `started`.
     """
     try:
-        body: Any = orjson.loads(value or b"")
-        request, caused_at = _parse_body(body), int(body["timestamp"])
-    except (ValueError, KeyError, TypeError, OverflowError) as error:
-        log.warning("invalid request in control.ingest", error=repr(error), value=repr(value)[:200])
+        request = decode_request(value or b"")
+    except ControlError as error:
+        log.warning("invalid request in control.ingest", error=str(error), value=repr(value)[:200])
         return None
-    return request if max(started, now - MAX_AGE) <= caused_at < now + _MAX_AHEAD else None
-
-
-def _parse_body(body: Any) -> Request:
-    if body["request"] == "snapshot":
-        return SnapshotRequest(f"{body['exchange']}:{body['symbol']}", int(body["timestamp"]))
-    if body["request"] == "reconnect":
-        return ReconnectRequest(tuple(map(str, body["feeds"])))
-    raise ValueError(f"unknown request {body['request']!r}")
+    return request if max(started, now - MAX_AGE) <= request.timestamp < now + _MAX_AHEAD else None

@@ -6,7 +6,7 @@ from msgspec import Struct
 from schemas.errors import ControlError
 
 
-class SnapshotRequest(Struct, tag_field="request", tag="snapshot", frozen=True):
+class SnapshotRequest(Struct, tag_field="request", tag="snapshot", frozen=True, kw_only=True):
     """Fetch one instrument's book snapshot again.
 
     `timestamp`: µs of stream time, so that the requests of a replay look old.
@@ -14,7 +14,7 @@ class SnapshotRequest(Struct, tag_field="request", tag="snapshot", frozen=True):
 
     exchange: str
     symbol: str
-    reason: str
+    reason: str = ""
     timestamp: int
 
 

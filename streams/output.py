@@ -70,7 +70,7 @@ class Output:
 
     def request_snapshot(self, subject: Subject, reason: str) -> None:
         """Request one instrument's book snapshot from ingest."""
-        request = SnapshotRequest(subject.exchange, subject.symbol, reason, self.now)
+        request = SnapshotRequest(exchange=subject.exchange, symbol=subject.symbol, reason=reason, timestamp=self.now)
         self.records.append((CONTROL, subject.key, encode_request(request)))
 
     def dead_letter(

@@ -146,7 +146,7 @@ class _Recorder:
         exchange, symbol = split_key(key.decode())
         if symbol in (EVERY, UNKNOWN):
             return
-        request = SnapshotRequest(exchange, symbol, "record", int(stamp) // 1000)
+        request = SnapshotRequest(exchange=exchange, symbol=symbol, reason="record", timestamp=int(stamp) // 1000)
         await producer.send_and_wait(self._settings.topic(CONTROL), encode_request(request), key=key)
 
 

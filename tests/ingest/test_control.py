@@ -8,8 +8,9 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from ingest.control import MAX_AGE, ReconnectRequest, SnapshotRequest, parse_request
+from ingest.control import MAX_AGE, parse_request
 from ingest.feed_manager import FeedManager
+from schemas.control import ReconnectRequest, SnapshotRequest
 from schemas.settings import Settings
 from schemas.topics import CONTROL
 from tests.ingest.reading import ingesting, is_flowing, kinds, read_lines, until
@@ -25,13 +26,15 @@ def request(**changes: object) -> bytes:
 
 def test_recent() -> None:
     """A recent request is accepted, with the time of its cause."""
-    assert parse_request(request(), NOW - 1, NOW) == SnapshotRequest("okx:BTC-USDT", NOW)
+    assert parse_request(request(), NOW - 1, NOW) == SnapshotRequest(
+        exchange="okx", symbol="BTC-USDT", reason="sequence", timestamp=NOW
+    )
 
 
 def test_reconnect() -> None:
     """The operator's request names the feeds."""
     body = orjson.dumps({"request": "reconnect", "feeds": ["okx", "deribit"], "timestamp": NOW})
-    assert parse_request(body, NOW - 1, NOW) == ReconnectRequest(("okx", "deribit"))
+    assert parse_request(body, NOW - 1, NOW) == ReconnectRequest(["okx", "deribit"], NOW)
 
 
 @pytest.mark.parametrize("timestamp", [NOW - MAX_AGE - 1, NOW - 60_000_001])
