@@ -15,13 +15,14 @@ from marketprism.simulator.exchanges.okx.frames import instrument_row as okx_row
 from marketprism.simulator.market.listings import listings_of
 from marketprism.simulator.server.connection import Limits
 
+
+def _binance_rows(feed: str, market: type[BinanceSpot | BinanceUsdm]) -> list[dict[str, Any]]:
+    return [market(feed, [], Limits()).symbol_info(each) for each in listings_of(feed)]
+
+
 ROWS: dict[str, Callable[[], list[dict[str, Any]]]] = {
-    "binance-spot": lambda: [
-        BinanceSpot("binance-spot", [], Limits()).symbol_info(each) for each in listings_of("binance-spot")
-    ],
-    "binance-usdm": lambda: [
-        BinanceUsdm("binance-usdm", [], Limits()).symbol_info(each) for each in listings_of("binance-usdm")
-    ],
+    "binance-spot": lambda: _binance_rows("binance-spot", BinanceSpot),
+    "binance-usdm": lambda: _binance_rows("binance-usdm", BinanceUsdm),
     "okx": lambda: [okx_row(each) for each in listings_of("okx")],
     "htx-spot": lambda: [spot_row(each) for each in listings_of("htx-spot")],
     "htx-linear": lambda: [contract_row(each) for each in listings_of("htx-linear")],

@@ -67,7 +67,8 @@ async def test_raw_topics_are_complete(here: Settings) -> None:
             await until(here, exchange, key, lambda found: found.count("frame") > 60)
     for exchange, key in (("binance", SPOT), ("binance", PERP), ("okx", OKX_PERP)):
         found = kinds((await read_lines(here, exchange))[key])
-        assert found[:3] == ["instrument", "connected", "subscribed"]
+        first = list(dict.fromkeys(found))  # a feed with several paths announces itself on each
+        assert first[:3] == ["instrument", "connected", "subscribed"]
         assert found[-1] == "disconnected"
         if exchange == "binance":
             assert found.index("frame") < found.index("snapshot")

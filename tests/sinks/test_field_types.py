@@ -22,11 +22,11 @@ class Detail(BaseModel):
     is_final: bool
 
 
-class Funding(MarketEvent):
+class Sample(MarketEvent):
     """An event with fields of all types, named like keywords of SQL where a name could be."""
 
-    topic_name = "market.funding"
-    table_name = "funding"
+    topic_name = "market.samples"
+    table_name = "samples"
     meaning = "a test's event"
 
     rate: SignedDecimal
@@ -87,33 +87,33 @@ TYPES = {
 
 
 @pytest.fixture
-def funding(storage: EmbeddedStorage, engine_settings: Settings) -> EmbeddedStorage:
-    migrate(storage, engine_settings, models=[Funding])
+def samples(storage: EmbeddedStorage, engine_settings: Settings) -> EmbeddedStorage:
+    migrate(storage, engine_settings, models=[Sample])
     return storage
 
 
 def accepted(storage: EmbeddedStorage, body: dict[str, Any], offset: int = 0) -> bool:
     block = Block(0, [orjson.dumps(body)], [offset])
-    return storage.insert("prism.funding", block, block.token("market.funding")) is None
+    return storage.insert("prism.samples", block, block.token("market.samples")) is None
 
 
-def test_all_types_become_columns(funding: EmbeddedStorage) -> None:
+def test_all_types_become_columns(samples: EmbeddedStorage) -> None:
     """Columns have the types and comments of their fields, and hold their values exactly."""
     columns = {
         name: (kind, comment)
-        for name, kind, comment in funding.query(
-            "SELECT name, type, comment FROM system.columns WHERE database = 'prism' AND table = 'funding'"
+        for name, kind, comment in samples.query(
+            "SELECT name, type, comment FROM system.columns WHERE database = 'prism' AND table = 'samples'"
         )
     }
     assert {name: columns[name][0] for name in TYPES} == TYPES
     assert columns["index"][1] == "the exchange's index"
     assert columns["rate"][1] == ""
-    Funding.model_validate(FULL)
-    assert accepted(funding, FULL)
-    row = funding.query(
+    Sample.model_validate(FULL)
+    assert accepted(samples, FULL)
+    row = samples.query(
         "SELECT toString(rate), toString(`index`), toString(next_rate), toUnixTimestamp64Micro(next_at), `interval`, "
         "basis, `order`, label, text, is_settled, count, arrayMap(x -> toUnixTimestamp64Micro(x), times), "
-        "arrayMap(x -> toString(x), rates), toString(detail_price), detail_is_final FROM prism.funding"
+        "arrayMap(x -> toString(x), rates), toString(detail_price), detail_is_final FROM prism.samples"
     )[0]
     wanted = [value for name, value in FULL.items() if name in TYPES]
     assert row[:10] == wanted[:10]
@@ -122,31 +122,31 @@ def test_all_types_become_columns(funding: EmbeddedStorage) -> None:
     assert Decimal(row[0]) == Decimal(FULL["rate"])
 
 
-def test_null_is_stored_where_the_model_allows_it(funding: EmbeddedStorage) -> None:
+def test_null_is_stored_where_the_model_allows_it(samples: EmbeddedStorage) -> None:
     """A null of an optional field is NULL; a null of any other field is rejected."""
-    assert accepted(funding, FULL | dict.fromkeys(NULLABLE) | {"detail": {"price": None, "is_final": True}})
+    assert accepted(samples, FULL | dict.fromkeys(NULLABLE) | {"detail": {"price": None, "is_final": True}})
     nulls = " AND ".join(f"`{name}` IS NULL" for name in (*NULLABLE, "detail_price"))
-    assert funding.query(f"SELECT {nulls} FROM prism.funding") == [[1]]
+    assert samples.query(f"SELECT {nulls} FROM prism.samples") == [[1]]
     for number, name in enumerate(set(FULL) - set(NULLABLE), 1):
-        assert not accepted(funding, FULL | {name: None}, number), name
+        assert not accepted(samples, FULL | {name: None}, number), name
 
 
-def test_missing_keys_are_rejected(funding: EmbeddedStorage) -> None:
+def test_missing_keys_are_rejected(samples: EmbeddedStorage) -> None:
     """A missing key is no null, in the event and in a nested model."""
     for number, name in enumerate(FULL, 1):
-        assert not accepted(funding, {key: value for key, value in FULL.items() if key != name}, number), name
+        assert not accepted(samples, {key: value for key, value in FULL.items() if key != name}, number), name
     for number, name in enumerate(FULL["detail"], 50):
         detail = {key: value for key, value in FULL["detail"].items() if key != name}
-        assert not accepted(funding, FULL | {"detail": detail}, number), name
-    assert funding.query("SELECT count() FROM prism.funding") == [[0]]
+        assert not accepted(samples, FULL | {"detail": detail}, number), name
+    assert samples.query("SELECT count() FROM prism.samples") == [[0]]
 
 
-def test_malformed_values_are_no_nulls(funding: EmbeddedStorage) -> None:
+def test_malformed_values_are_no_nulls(samples: EmbeddedStorage) -> None:
     """An optional field that cannot be parsed is rejected, not stored as NULL."""
     malformed = {"index": "x", "next_rate": [], "next_at": "soon", "interval": "x", "basis": {}, "is_settled": "maybe"}
     for number, (name, value) in enumerate(malformed.items(), 1):
-        assert not accepted(funding, FULL | {name: value}, number), name
-    assert not accepted(funding, FULL | {"detail": {"price": "x", "is_final": True}})
+        assert not accepted(samples, FULL | {name: value}, number), name
+    assert not accepted(samples, FULL | {"detail": {"price": "x", "is_final": True}})
 
 
 @pytest.mark.parametrize("kind", [dict[str, int], list[int] | None, int | str | None, Detail | None, list[list[int]]])

@@ -16,10 +16,10 @@ from ingest.exchanges import CONNECTORS
 from ingest.exchanges.base import Connector
 from schemas.channels import CORE_CHANNELS
 from schemas.errors import ExchangeError
+from schemas.feeds import FEEDS
 from schemas.symbols import Selection
 from tests.ingest.listings import ROWS, SYMBOLS, StubRest, connector, enveloped, routes
 
-FEEDS = list(CONNECTORS)
 EVERYTHING = Selection(["*"])
 UNUSUAL: list[Any] = [
     None,
@@ -45,7 +45,7 @@ JSON = st.recursive(
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(), inner, max_size=3)),
     max_leaves=5,
 )
-each_feed = pytest.mark.parametrize("feed", FEEDS)
+each_feed = pytest.mark.parametrize("feed", CONNECTORS)
 
 
 @each_feed
@@ -183,8 +183,8 @@ async def test_malformed_rate_limits(limits: Any) -> None:
 
 # Frames
 
-CONTROLS: dict[str, list[dict[str, Any]]] = {
-    "binance-spot": [
+CONTROLS: dict[str, list[dict[str, Any]]] = {  # by exchange
+    "binance": [
         {"result": None, "id": 1},
         {"result": ["btcusdt@trade"], "id": "listing"},
         {"error": {"code": 2, "msg": "Invalid"}, "id": 3},
@@ -196,7 +196,7 @@ CONTROLS: dict[str, list[dict[str, Any]]] = {
         {"event": "notice", "code": "64008", "msg": "upgrade"},
         {"event": "channel-conn-count", "channel": "books", "connCount": "2"},
     ],
-    "htx-spot": [
+    "htx": [
         {"ping": 1790000000000},
         {"op": "ping", "ts": "1790000000000"},
         {"id": "1", "status": "ok", "subbed": "market.btcusdt.bbo", "ts": 1},
@@ -209,7 +209,6 @@ CONTROLS: dict[str, list[dict[str, Any]]] = {
         {"jsonrpc": "2.0", "method": "subscription", "params": {"channel": "platform_state", "data": {"locked": 1}}},
     ],
 }
-CONTROLS |= {"binance-usdm": CONTROLS["binance-spot"], "htx-linear": CONTROLS["htx-spot"]}
 
 
 def mutated(data: st.DataObject, body: dict[str, Any]) -> dict[str, Any]:
@@ -236,7 +235,7 @@ def check(exchange: Connector, frame: bytes) -> None:
 @given(data=st.data())
 def test_mutated_control_frames(feed: str, data: st.DataObject) -> None:
     """`decode`, `route` and `parse_control` never raise, and what they return is hashable."""
-    body = mutated(data, mutated(data, data.draw(st.sampled_from(CONTROLS[feed]))))
+    body = mutated(data, mutated(data, data.draw(st.sampled_from(CONTROLS[FEEDS[feed].exchange]))))
     frame = orjson.dumps(body)
     check(connector(feed), frame)
     check(connector(feed), frame[: data.draw(st.integers(0, len(frame)))])
