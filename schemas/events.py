@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.fields import DecimalOrEmpty, Label, Level, Micros, PlainDecimal, Source
+from schemas.fields import DecimalOrEmpty, Label, Level, Micros, PlainDecimal, SignedDecimal, Source
 
 
 class Event(BaseModel):
@@ -100,6 +100,25 @@ class Quote(MarketEvent):
     sequence: int
     bids: list[Level]
     asks: list[Level]
+
+
+class Funding(MarketEvent):
+    """Funding of a perpetual: what the longs pay to the shorts, a fraction of the position (0.0001: 0.01 %).
+
+    `rate` is the exchange's estimate for the running period. Where funding is continuous (Deribit), it is the current
+    rate of 8 hours, and there is no next payment.
+    """
+
+    topic_name = "market.funding"
+    table_name = "funding"
+    is_kind = True
+    meaning = "funding rates of perpetuals, with mark and index prices"
+
+    rate: Annotated[SignedDecimal, Field(description="fraction of the position, for one interval")]
+    interval_hours: Annotated[int | None, Field(description="hours between two payments, where known")]
+    next_funding_at: Annotated[Micros | None, Field(description="time of the next payment; null: continuous")]
+    mark_price: PlainDecimal | None
+    index_price: PlainDecimal | None
 
 
 class Gap(MarketEvent):
@@ -273,7 +292,7 @@ class DeadLetter(Event):
 
 
 EVENTS: dict[str, type[Event]] = {
-    event.topic_name: event for event in (Trade, Book, Quote, Gap, Quality, Status, Signal, DeadLetter)
+    event.topic_name: event for event in (Trade, Book, Quote, Funding, Gap, Quality, Status, Signal, DeadLetter)
 }
 TABLES: dict[str, str] = {topic: event.table_name for topic, event in EVENTS.items()}
 KINDS: tuple[str, ...] = tuple(event.table_name for event in EVENTS.values() if event.is_kind)

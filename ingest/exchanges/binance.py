@@ -25,7 +25,7 @@ from schemas.feeds import to_exchange
 from schemas.instruments import Instrument, defined_instrument
 from schemas.symbols import Selection, parse_symbol
 
-_EVENTS = {"trade": "trades", "bookTicker": "quotes", "depthUpdate": "books"}
+_EVENTS = {"trade": "trades", "bookTicker": "quotes", "depthUpdate": "books", "markPriceUpdate": "mark_prices"}
 _STREAMS_PER_MESSAGE = 50
 _LIST_ID = "listing"  # id of the request for our subscriptions
 _ANNOUNCEMENTS = "!contractInfo"
@@ -157,6 +157,7 @@ class BinanceUsdm(_Binance):
         "trades": ChannelRow("trade", "/public/stream"),
         "books": ChannelRow("depth@100ms", "/public/stream"),
         "quotes": ChannelRow("bookTicker", "/public/stream"),
+        "mark_prices": ChannelRow("markPrice@1s", "/market/stream", kinds=("funding",), of=("perp",)),
     }
     announcement_path: ClassVar[str] = "/market/stream"
     announcement_channels: ClassVar[frozenset[str]] = frozenset({_ANNOUNCEMENTS})

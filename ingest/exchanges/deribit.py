@@ -48,6 +48,7 @@ class Deribit(Connector):
         "trades": ChannelRow("trades.{}.100ms", _PATH),
         "books": ChannelRow("book.{}.100ms", _PATH),
         "quotes": ChannelRow("quote.{}", _PATH),
+        "tickers": ChannelRow("ticker.{}.100ms", _PATH, kinds=("funding",), of=("perp",)),
     }
     announcement_path: ClassVar[str] = _PATH
     announcement_channels: ClassVar[frozenset[str]] = frozenset(map(_STATES.format, ("future", "spot", "option")))
@@ -141,7 +142,7 @@ _ALIVE = _call("test", _UNAWAITED)
 
 # Our channels by the first word of their names here, and the other channels that are about an instrument.
 _CHANNELS = {row.name.partition(".")[0]: channel for channel, row in Deribit.channels.items()}
-_OF_INSTRUMENTS = frozenset({*_CHANNELS, "ticker", "incremental_ticker", "perpetual"})
+_OF_INSTRUMENTS = frozenset({*_CHANNELS, "incremental_ticker", "perpetual"})
 
 
 @lru_cache(maxsize=65536)

@@ -31,6 +31,7 @@ from schemas.symbols import Selection, parse_symbol
 
 _MAX_SIZE = 32 << 20  # bytes of a frame, decompressed
 _GZIP = 31  # zlib's `wbits` for gzip members
+_NOTIFICATIONS = "/linear-swap-notification"
 _HEAD = b'{"ch":"'
 _START = len(_HEAD)
 _decode_exact = msgspec.json.Decoder(float_hook=str).decode
@@ -153,6 +154,7 @@ class HtxLinear(_Htx):
         "trades": ChannelRow("trade.detail", "/linear-swap-ws"),
         "books": ChannelRow("depth.size_{levels}.high_freq", "/linear-swap-ws"),
         "quotes": ChannelRow("bbo", "/linear-swap-ws"),
+        "funding": ChannelRow("funding_rate", _NOTIFICATIONS, of=("perp",)),
     }
     book_options: ClassVar[dict[str, str]] = {"data_type": "incremental"}  # else the topic delivers whole books
     snapshots: ClassVar[Literal["stream", "message", "rest"]] = "stream"
@@ -164,6 +166,12 @@ class HtxLinear(_Htx):
 
     def book_levels(self) -> int:
         return 20 if self.depth <= 20 else 150
+
+    def _request(self, verb: str, route: Route, number: int) -> Request:
+        if self.channels[route.channel].path != _NOTIFICATIONS:
+            return super()._request(verb, route, number)
+        topic = f"public.{route.symbol}.{self.name_of(route.channel)}"
+        return Request(str(number), orjson.dumps({"op": verb, "cid": str(number), "topic": topic}).decode(), ())
 
     async def fetch_entries(self, rest: Rest, selection: Selection) -> dict[str, list[Any]]:
         path = "/linear-swap-api/v1/swap_contract_info"
@@ -211,7 +219,7 @@ def _route_of_topic(topic: bytes) -> Route:
         market, symbol, channel = topic.decode().split(".", 2)
     except ValueError:
         return UNKNOWN_FRAME
-    if market != "market" or not symbol or not channel:
+    if market not in ("market", "public") or not symbol or not channel:
         return UNKNOWN_FRAME
     is_book = (channel.startswith("mbp.") and channel[4:].isdigit()) or channel.startswith("depth.size_")
     return Route("data", symbol, "books") if is_book else data_route(symbol, channel, _CHANNELS)
@@ -234,7 +242,7 @@ def _route_of_object(frame: bytes) -> Route:
         found = _route_of_name(topic)
         return Route("data", found.symbol, "snapshot") if found.kind == "data" else found
     if body.get("op") == "notify":
-        return Route("data", "", "", str(body.get("topic", ""))[:LONGEST_NAME])
+        return _route_of_name(str(body.get("topic", "")))
     known = "ping" in body or "subbed" in body or "unsubbed" in body or "op" in body
     return CONTROL if known or body.get("status") == "error" else UNKNOWN_FRAME
 
@@ -246,9 +254,14 @@ def _control_of_operation(body: dict[str, Any]) -> Control:
         stamp = body.get("ts")
         reply = orjson.dumps({"op": "pong", "ts": stamp}).decode() if type(stamp) in (int, str) else ""
         return Control("routine", reply=reply)
+    if operation == "sub" and body.get("err-code") == 0:
+        return Control("acknowledged", str(body.get("cid", "")), (_route_of_name(str(body.get("topic", ""))),))
+    if operation == "unsub":
+        return Control("routine")
     if operation == "close":
         return Control("closing", reason="the exchange announces a close")
-    return Control("rejected" if operation == "error" else "unknown", str(body.get("cid", "")), reason=str(body)[:200])
+    rejected = operation in ("sub", "error")
+    return Control("rejected" if rejected else "unknown", str(body.get("cid", "")), reason=str(body)[:200])
 
 
 # All other states are halts that may end: suspension, the stages of settlement and delivery.

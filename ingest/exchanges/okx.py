@@ -20,6 +20,7 @@ from ingest.exchanges.base import (
 from ingest.exchanges.listing import number, optional_text, plain, text
 from ingest.rest import Rest
 from schemas.errors import ExchangeError
+from schemas.exchanges.okx import index_of
 from schemas.feeds import from_exchange
 from schemas.instruments import Instrument, defined_instrument
 from schemas.symbols import Selection, is_pattern, parse_symbol
@@ -41,6 +42,9 @@ class Okx(Connector):
         "trades": ChannelRow("trades", _PATH),
         "books": ChannelRow("books", _PATH),
         "quotes": ChannelRow("bbo-tbt", _PATH),
+        "funding": ChannelRow("funding-rate", _PATH, of=("perp",)),
+        "mark_prices": ChannelRow("mark-price", _PATH, kinds=("funding",), of=("perp",)),
+        "index_prices": ChannelRow("index-tickers", _PATH, kinds=("funding",), of=("perp",), subject=index_of),
     }
     announcement_path: ClassVar[str] = _PATH
     announcement_channels: ClassVar[frozenset[str]] = frozenset({"instruments"})

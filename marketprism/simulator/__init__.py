@@ -23,7 +23,7 @@ from marketprism.simulator.plans import (
     WrongClock,
 )
 from marketprism.simulator.server.connection import Limits
-from marketprism.simulator.simulators import BookView, Simulators
+from marketprism.simulator.simulators import BookView, FundingView, Simulators
 
 __all__ = [
     "Arbitrage",
@@ -32,6 +32,7 @@ __all__ = [
     "Definition",
     "Disconnect",
     "Duplicate",
+    "FundingView",
     "Gap",
     "Heartbeat",
     "Limits",

@@ -49,6 +49,21 @@ class BookView(BaseModel):
     asks: list[tuple[str, str]]
 
 
+class FundingView(BaseModel):
+    """The true index price, mark price and funding rate of an instrument, as decimal text.
+
+    `rate` is a fraction for 8 h, and `mean_rate` is what Deribit sends as the rate of the past 8 h. Both are empty
+    unless the instrument is a perpetual.
+    """
+
+    feed: str
+    symbol: str
+    index: str
+    mark: str
+    rate: str
+    mean_rate: str
+
+
 class Simulators:
     """Simulated exchanges on loopback, one address per feed.
 
@@ -116,6 +131,18 @@ class Simulators:
             for side in (book.bids, book.asks)
         )
         return BookView(feed=feed, symbol=symbol, sequence=book.sequence, bids=bids, asks=asks)
+
+    def true_funding(self, feed: str, symbol: str) -> FundingView:
+        """Return the current index price, mark price and funding rate of an instrument; constant while paused."""
+        funding = self._instrument(feed, symbol).funding
+        values = {
+            "index": funding.index,
+            "mark": funding.mark,
+            "rate": funding.rate,
+            "mean_rate": funding.mean_rate,
+        }
+        texts = {name: "" if value is None else f"{value:f}" for name, value in values.items()}
+        return FundingView(feed=feed, symbol=symbol, **texts)
 
     def true_trades(self, feed: str, symbol: str) -> range:
         """Return the ids of all trades since the start, sent or not; they are consecutive."""

@@ -29,4 +29,10 @@ def _symbol(name: str) -> Symbol:
     return parse_symbol("-".join([base, *rest]))
 
 
+def index_of(name: str) -> str:
+    """Return the index of a contract, as OKX calls it: `BTC-USD_UM-SWAP` → `BTC-USD`."""
+    base, _, rest = name.partition("-")
+    return f"{base}-{rest.partition('-')[0].partition('_')[0]}"
+
+
 FEEDS = (Feed("okx", "okx", {"spot": 10.0, "perp": 5.0, "future": 5.0, "option": 3.0}, _name, _symbol),)

@@ -17,14 +17,14 @@ from msgspec import Meta, Raw, Struct, ValidationError
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.normalize.book_sides import decoded_sides, quote_of_texts
-from streams.normalize.messages import BookMessage, Ignored, Normalized, Quote, Trade, UsedUp
-from streams.normalize.numbers import MOST_DIGITS, check_name, decimal, micros, positives
+from streams.normalize.messages import BookMessage, Ignored, Normalized, Quote, Reading, Trade, UsedUp
+from streams.normalize.numbers import MOST_DIGITS, check_name, decimal, micros, positive, positives, signed
 
 # Event types of channels that exist but are not supported.
 _UNSUPPORTED = frozenset(
     {
         "aggTrade", "blockTrade", "kline", "continuous_kline", "24hrTicker", "24hrMiniTicker", "1hTicker", "4hTicker",
-        "1dTicker", "avgPrice", "referencePrice", "markPriceUpdate", "indexPriceUpdate", "forceOrder", "contractInfo",
+        "1dTicker", "avgPrice", "referencePrice", "indexPriceUpdate", "forceOrder", "contractInfo",
         "compositeIndex", "assetIndexUpdate", "tradingSession", "serverShutdown", "bookTicker_arr", "indexPrice_kline",
         "markPrice_kline", "EquityUpdate", "CommodityUpdate", "listenKeyExpired", "eventStreamTerminated",
     }
@@ -89,6 +89,15 @@ class _Snapshot(Struct, gc=False):
     T: int | None = None  # absent on spot
 
 
+class _MarkPrice(Struct, gc=False):
+    s: str
+    E: int
+    p: str
+    i: str = ""  # since 2020
+    r: str = ""
+    T: int = 0
+
+
 def _trade(trade: _Trade, instrument: Instrument, local_timestamp: int) -> Trade | UsedUp:
     if trade.s != instrument.exchange_symbol:  # checked here too, which saves a call for every frame
         check_name(trade.s, instrument)
@@ -126,6 +135,19 @@ def _seed(snapshot: _Snapshot, instrument: Instrument, local_timestamp: int) -> 
     return BookMessage("seed", stamp, last, last, -1, *decoded_sides(snapshot.bids, snapshot.asks))
 
 
+def _funding(mark: _MarkPrice, instrument: Instrument, local_timestamp: int) -> Reading | Ignored:
+    check_name(mark.s, instrument)
+    if not mark.T:  # a dated contract
+        return Ignored("markPrice")
+    fields = {
+        "rate": signed(mark.r),
+        "next_funding_at": micros(mark.T),
+        "mark_price": positive(mark.p),
+        "index_price": positive(mark.i) if mark.i else None,
+    }
+    return Reading("market.funding", "mark_prices", micros(mark.E), fields)
+
+
 class _Reader(NamedTuple):
     """Decoders and converter of one kind of frame, which arrives in the combined wrapper or bare."""
 
@@ -143,12 +165,12 @@ def _reader(
 
 
 _TRADE, _TICKER, _DEPTH = _reader(_Trade, _trade), _reader(_Ticker, _quote), _reader(_Diff, _depth)
-_SEED = _reader(_Snapshot, _seed)
+_SEED, _MARK = _reader(_Snapshot, _seed), _reader(_MarkPrice, _funding)
 _LONG = {
     _TRADE: _reader(_LongTrade, _trade, ("p", "q")),
     _TICKER: _reader(_LongTicker, _quote, ("b", "B", "a", "A")),
 }
-_STREAMS = {b"trade": _TRADE, b"bookTicker": _TICKER, b"depth": _DEPTH}
+_STREAMS = {b"trade": _TRADE, b"bookTicker": _TICKER, b"depth": _DEPTH, b"markPrice": _MARK}
 _HEAD = b'{"stream":"'
 _NAME = len(_HEAD)  # where the stream's name begins
 _NAME_ENDS = 200  # where it ends at the latest
@@ -232,6 +254,8 @@ def _read_by_shape(data: dict[str, Any], stream: str) -> _Reader | Ignored:
         return _TICKER
     if kind == "trade":
         return _TRADE
+    if kind == "markPriceUpdate":
+        return _MARK
     return _SEED if "lastUpdateId" in data else _named(data, stream)
 
 

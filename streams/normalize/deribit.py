@@ -10,13 +10,13 @@ from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.normalize.amounts import base_amount, check_convertible
 from streams.normalize.book_sides import level, numeric_levels, quote_of
-from streams.normalize.messages import NO_LEVELS, BookMessage, CheckedLevels, Ignored, Normalized, Quote, Trade
-from streams.normalize.numbers import check_name, exact, micros, number, positive, trade_id, update_id
+from streams.normalize.messages import NO_LEVELS, BookMessage, CheckedLevels, Ignored, Normalized, Quote, Reading, Trade
+from streams.normalize.numbers import check_name, exact, micros, number, positive, signed, trade_id, update_id
 from streams.normalize.rows import read_rows
 
 _UNSUPPORTED = frozenset(
     {
-        "ticker", "incremental_ticker", "perpetual", "chart", "deribit_price_index", "deribit_price_ranking",
+        "incremental_ticker", "perpetual", "chart", "deribit_price_index", "deribit_price_ranking",
         "deribit_price_statistics", "deribit_volatility_index", "markprice", "estimated_expiration_price", "instrument",
         "platform_state", "announcements", "block_rfq", "block_trade_confirmations", "rfq", "user",
     }
@@ -44,7 +44,7 @@ def normalize(frame: bytes, instrument: Instrument, local_timestamp: int) -> lis
         return [Ignored("trades of a kind")]
     if channel == "book" and len(rest) == 4:  # top levels of the book that `book.<instrument>.100ms` has in full
         return [Ignored("grouped book")]
-    if channel not in ("trades", "book", "quote"):
+    if channel not in ("trades", "book", "quote", "ticker"):
         raise FrameError(f"unknown channel: {name!r}")
     if channel == "trades":
         check_name(rest[0], instrument)  # the frame's; each row is checked separately
@@ -54,6 +54,8 @@ def normalize(frame: bytes, instrument: Instrument, local_timestamp: int) -> lis
 def _market(frame: bytes, channel: str, data: Any, instrument: Instrument) -> list[Normalized]:
     if channel == "trades":
         return read_rows(_trade, data, instrument, frame, "params", "data")
+    if channel == "ticker":
+        return [_ticker(data, instrument)]
     return [_depth(data, instrument) if channel == "book" else _quote(data, instrument)]
 
 
@@ -67,6 +69,19 @@ def _control(frame: dict[str, Any]) -> list[Normalized]:
     if not method and frame.get("jsonrpc") and ("result" in frame or "error" in frame):
         return [Ignored("control")]
     raise FrameError(f"neither subscription data nor a response: {method!r}")
+
+
+def _ticker(data: dict[str, Any], instrument: Instrument) -> Reading | Ignored:
+    check_name(data["instrument_name"], instrument)
+    if "current_funding" not in data:  # only perpetuals have it
+        return Ignored("ticker")
+    fields = {
+        "rate": signed(data["current_funding"]),  # continuous: what 8 hours at the current rate would cost
+        "interval_hours": 8,
+        "mark_price": positive(number(data["mark_price"])),
+        "index_price": positive(number(data["index_price"])),
+    }
+    return Reading("market.funding", "tickers", micros(data["timestamp"]), fields)
 
 
 def _trade(row: dict[str, Any], instrument: Instrument) -> Trade:

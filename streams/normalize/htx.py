@@ -12,8 +12,8 @@ from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.normalize.amounts import base_amount, check_convertible
 from streams.normalize.book_sides import level, number_levels, numeric_levels, quote_of
-from streams.normalize.messages import NO_LEVELS, BookMessage, CheckedLevels, Ignored, Normalized, Quote, Trade
-from streams.normalize.numbers import check_name, exact, micros, number, positive, update_id
+from streams.normalize.messages import NO_LEVELS, BookMessage, CheckedLevels, Ignored, Normalized, Quote, Reading, Trade
+from streams.normalize.numbers import check_name, exact, micros, number, positive, signed, update_id
 from streams.normalize.rows import read_rows
 
 _SIDES = frozenset({"buy", "sell"})
@@ -23,7 +23,7 @@ _UNSUPPORTED = (
     "kline", "detail", "ticker", "depth.step", "mbp.refresh", "mark_price", "index", "premium_index", "basis",
     "estimated_rate", "etp", "iopv", "nav", "overview",
 )  # fmt: skip
-_UNSUPPORTED_PUBLIC = frozenset({"funding_rate", "liquidation_orders", "contract_info", "heartbeat"})
+_UNSUPPORTED_PUBLIC = frozenset({"liquidation_orders", "contract_info", "heartbeat"})
 _CONTROL = frozenset({"ping", "pong", "subbed", "unsubbed", "sub", "unsub", "req", "action"})
 _OPERATIONS = frozenset({"ping", "pong", "sub", "unsub", "auth", "close", "error"})
 
@@ -89,12 +89,25 @@ def _other(frame: dict[str, Any], instrument: Instrument) -> list[Normalized]:
         channel = str(frame.get("topic")).rpartition(".")[2]
         if channel in _UNSUPPORTED_PUBLIC:
             return [Ignored(channel)]
+        if channel == "funding_rate":
+            return [_funding(row, micros(frame["ts"]), instrument) for row in _own_rows(frame["data"], instrument)]
         raise FrameError(f"unknown channel: {frame.get('topic')!r}")
     if _CONTROL & frame.keys() or frame.get("status") == "error" or frame.get("op") in _OPERATIONS:
         return [Ignored("control")]
     if frame.get("status") == "ok" and ("data" in frame or "ts" in frame):  # REST, in some recordings
         return [Ignored("rest")]
     raise FrameError("neither data nor a response")
+
+
+def _own_rows(rows: list[dict[str, Any]], instrument: Instrument) -> list[dict[str, Any]]:
+    """Return the rows about the instrument: a frame of `public.*` has rows of many."""
+    return [row for row in rows if row["contract_code"] == instrument.exchange_symbol]
+
+
+def _funding(row: dict[str, Any], timestamp: int, instrument: Instrument) -> Reading:
+    # `funding_time` is when the rate was calculated, `settlement_time` when it will be paid.
+    fields = {"rate": signed(row["funding_rate"]), "next_funding_at": micros(int(row["settlement_time"]))}
+    return Reading("market.funding", "funding", timestamp, fields)
 
 
 def _answer(frame: dict[str, Any], instrument: Instrument) -> list[Normalized]:

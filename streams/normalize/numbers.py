@@ -87,6 +87,15 @@ def _shortened(text: str) -> str:
     return f"{whole}.{behind}" if behind else whole
 
 
+def signed(value: str | int) -> str:
+    """Return a decimal that may be negative in plain notation, from a text or a number of exactly parsed JSON."""
+    text = str(value) if type(value) is int else value
+    if type(text) is not str or not text.startswith("-"):
+        return decimal(text)  # type: ignore[arg-type]
+    plain = decimal(text[1:])
+    return f"-{plain}" if float(plain) else plain
+
+
 def number(value: str | int) -> str:
     """Do what `decimal` does for a number of exactly decoded JSON (`exact`: text or int)."""
     return decimal(str(value) if type(value) is int else value)  # type: ignore[arg-type]

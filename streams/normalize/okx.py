@@ -6,17 +6,18 @@ from typing import Any, Literal
 import orjson
 
 from schemas.errors import FrameError
+from schemas.exchanges.okx import index_of
 from schemas.instruments import Instrument
 from streams.normalize.amounts import base_amount, check_convertible
 from streams.normalize.book_sides import levels, quote_of
-from streams.normalize.messages import BookMessage, Ignored, Normalized, Quote, Trade
-from streams.normalize.numbers import check_name, micros, positive, trade_id, update_id
+from streams.normalize.messages import BookMessage, Ignored, Normalized, Quote, Reading, Trade
+from streams.normalize.numbers import check_name, micros, positive, signed, trade_id, update_id
 from streams.normalize.rows import read_rows
 
 _BOOKS = frozenset({"books", "books-l2-tbt", "books50-l2-tbt"})
 _UNSUPPORTED = frozenset(
     {
-        "tickers", "trades-all", "books5", "books-elp", "books-rpi", "mark-price", "index-tickers", "funding-rate",
+        "tickers", "trades-all", "books5", "books-elp", "books-rpi",
         "open-interest", "price-limit", "liquidation-orders", "liquidation-warning", "estimated-price", "opt-summary",
         "instruments", "status", "option-trades", "adl-warning", "economic-calendar", "call-auction-details",
         "block-tickers", "public-block-trades", "public-struc-block-trades", "event-contract-markets",
@@ -25,6 +26,8 @@ _UNSUPPORTED = frozenset(
 _UNSUPPORTED_FAMILIES = ("candle", "mark-price-candle", "index-candle", "sprd-")
 _IDS, _CHECKSUMS = 1 << 63, 1 << 31
 _SIDES = frozenset({"buy", "sell"})
+_FUNDING = "market.funding"
+_HOUR = 3_600_000_000  # µs
 
 
 def normalize(frame: bytes, instrument: Instrument, local_timestamp: int) -> list[Normalized]:
@@ -37,7 +40,10 @@ def normalize(frame: bytes, instrument: Instrument, local_timestamp: int) -> lis
         return [_other(message)]
     if type(rows) is not list or not rows:
         raise FrameError(f"{arg['channel']} without data")
-    check_name(arg["instId"], instrument)
+    if arg["channel"] == "index-tickers":
+        _check_index(arg["instId"], instrument)
+    else:
+        check_name(arg["instId"], instrument)
     return read_rows(read, rows, instrument, frame, "data")
 
 
@@ -56,9 +62,30 @@ def _other(message: Any) -> Ignored:
         return Ignored(channel)
     if channel in _BOOKS and message["action"] not in ("snapshot", "update"):
         raise FrameError(f"unknown book action: {message['action']!r}")
-    if channel in _BOOKS or channel in ("bbo-tbt", "trades"):
+    if any(channel == known for known, _ in _READERS):
         raise FrameError(f"{channel} without data")
     raise FrameError(f"unknown channel: {channel!r}")
+
+
+def _check_index(name: str, instrument: Instrument) -> None:
+    if name != index_of(instrument.exchange_symbol):
+        raise FrameError(f"index {name!r:.60} received as that of {instrument.exchange_symbol!r}")
+
+
+def _funding(row: dict[str, Any], instrument: Instrument) -> Reading:
+    ends_at, next_at = micros(int(row["fundingTime"])), row.get("nextFundingTime")
+    fields: dict[str, Any] = {"rate": signed(row["fundingRate"]), "next_funding_at": ends_at}
+    if next_at:
+        fields["interval_hours"] = (micros(int(next_at)) - ends_at) // _HOUR
+    return Reading(_FUNDING, "funding", micros(int(row["ts"])), fields)
+
+
+def _mark_price(row: dict[str, Any], instrument: Instrument) -> Reading:
+    return Reading(_FUNDING, "mark_prices", micros(int(row["ts"])), {"mark_price": positive(row["markPx"])})
+
+
+def _index_price(row: dict[str, Any], instrument: Instrument) -> Reading:
+    return Reading(_FUNDING, "index_prices", micros(int(row["ts"])), {"index_price": positive(row["idxPx"])})
 
 
 def _trade(row: dict[str, Any], instrument: Instrument) -> Trade:
@@ -112,6 +139,9 @@ def _bbo(row: dict[str, Any], instrument: Instrument) -> Quote:
 _READERS: dict[tuple[str, str | None], Callable[[dict[str, Any], Instrument], Normalized]] = {
     ("trades", None): _trade,
     ("bbo-tbt", None): _bbo,
+    ("funding-rate", None): _funding,
+    ("mark-price", None): _mark_price,
+    ("index-tickers", None): _index_price,
     **{(channel, "snapshot"): _snapshot for channel in _BOOKS},
     **{(channel, "update"): _update for channel in _BOOKS},
 }

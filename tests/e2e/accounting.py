@@ -17,7 +17,7 @@ from schemas.keys import EVERY, UNKNOWN
 from schemas.markers import MARKER, Oversized, Wrapped, decode_text
 from schemas.raw import RawLine, unwrap
 from streams.normalize import parse
-from streams.normalize.messages import BookMessage, Ignored, Trade
+from streams.normalize.messages import BookMessage, Ignored, Reading, Trade
 from tests.e2e.follower import Body, Book, Follower, Place, key_of
 
 MAX_EXAMPLES = 12  # problems of one sort that are described
@@ -54,6 +54,7 @@ class Accounts:
         self._stored_trades: set[tuple[str, str]] = set()
         self._books: defaultdict[str, Book] = defaultdict(Book)
         self._sequences: dict[str, int] = {}
+        self._last_at: dict[tuple[str, str], int] = {}  # µs of the last event, by key and topic
         self._losses: dict[str, list[tuple[int, int]]] = {}
 
     def problem(self, sort: str, text: str) -> None:
@@ -90,7 +91,7 @@ class Accounts:
         for place, line in sorted(self._follower.lines.items(), key=lambda item: item[0]):
             if (frame := _frame_of(line)) is not None:
                 self._check_frame(place, line, *frame)
-            self._follow_book(place)
+            self._follow_events(place)
         for topic, body in self._follower.others:
             if topic == "dead_letters":
                 self._count_reason(body)
@@ -118,7 +119,7 @@ class Accounts:
         if not mutated and _has_rows(frame):
             self._check_rows(line.key, frame, about)
         if not events:
-            why = self._reason_without_event(line.key, frame)
+            why = self._reason_without_event(line, frame)
             self.without_event[why] += 1
             if why.startswith("?"):
                 self.problem("no event", f"{why} {about}")
@@ -142,8 +143,9 @@ class Accounts:
 
     # Lines without an event
 
-    def _reason_without_event(self, key: str, frame: bytes) -> str:
+    def _reason_without_event(self, line: RawLine, frame: bytes) -> str:
         """Return why a frame led to no event. It starts with `?` if no known reason applies."""
+        key = line.key
         instrument = _instrument(key)
         try:
             events = parse(frame, instrument, 1)
@@ -154,10 +156,19 @@ class Accounts:
             return f"ignored: {', '.join(sorted(names)) or 'nothing in it'}"
         if all(isinstance(event, Trade) and (key, event.id) in self._stored_trades for event in events):
             return "duplicate trade"
-        [depth, *more] = events
-        if more or not isinstance(depth, BookMessage):
+        [event, *more] = events
+        if isinstance(event, Reading):
+            return self._reason_of_reading(line, event)
+        if more or not isinstance(event, BookMessage):
             return "? an event is missing"
-        return self._reason_of_book(key, depth)
+        return self._reason_of_book(key, event)
+
+    def _reason_of_reading(self, line: RawLine, reading: Reading) -> str:
+        last_at = self._last_at.get((line.key, reading.topic))
+        if last_at is None:
+            return "reading waits for the other channels"
+        is_soon = line.local_timestamp // 1000 - last_at < 1_000_000
+        return "reading within a second of the last" if is_soon else "? a reading is missing"
 
     def _reason_of_book(self, key: str, depth: BookMessage) -> str:
         if not self._books[key].live:
@@ -167,9 +178,10 @@ class Accounts:
         applied = depth.last <= self._sequences.get(key, -1)
         return "book update already applied" if applied else "? a book update is missing"
 
-    def _follow_book(self, place: Place) -> None:
+    def _follow_events(self, place: Place) -> None:
         for topic, body in self._follower.events.get(place, ()):
             key = f"{body['exchange']}:{body['symbol']}"
+            self._last_at[key, topic] = body["local_timestamp"]
             if topic == "market.books":
                 self._books[key].live = self._books[key].live or not self._books[key].opened
                 self._sequences[key] = body["sequence"]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from schemas.channels import CHANNELS
 from schemas.errors import SettingsError
 from schemas.settings import load_settings
 
@@ -56,7 +57,8 @@ def test_patterns(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_timeout_by_channel(monkeypatch: pytest.MonkeyPatch) -> None:
     """Setting one channel's timeout leaves the others at their defaults."""
     monkeypatch.setenv("MARKETPRISM_CHANNEL_TIMEOUT_S", '{"trades": 30}')
-    assert load_settings().channel_timeout_s == {"trades": 30.0, "books": 75.0, "quotes": 75.0}
+    defaults = {name: row.timeout_s for name, row in CHANNELS.items()}
+    assert load_settings().channel_timeout_s == defaults | {"trades": 30.0}
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,13 @@ BODIES: dict[str, dict[str, Any]] = {
         "kind": "normal",
         "exchange_amount": "12",
     },
+    "market.funding": {
+        "rate": "-0.000000000000000001",
+        "interval_hours": 8,
+        "next_funding_at": DAY + 28_800_000_000,
+        "mark_price": "60000.5",
+        "index_price": None,
+    },
     "market.books": {
         "type": "snapshot",
         "sequence": 12,

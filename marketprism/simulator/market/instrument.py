@@ -6,6 +6,7 @@ from random import Random
 from typing import Literal
 
 from marketprism.simulator.market.book import Side, TrueBook
+from marketprism.simulator.market.funding import Funding
 from marketprism.simulator.market.listings import Listing
 from marketprism.simulator.market.prices import STEP_S, Market
 
@@ -40,6 +41,7 @@ class SimulatedInstrument:
     ) -> None:
         """`levels`: depth of each side; `lag_steps`, `max_id_step`: see `ExchangeServer`."""
         self.listing = listing
+        self.funding = Funding(listing, market, seed)
         self.held: Side | None = None  # a side that must not change, because of a running arbitrage
         self._market = market
         self._random = Random(f"{seed}:{listing.feed}:{listing.symbol}")

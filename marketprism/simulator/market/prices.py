@@ -33,10 +33,12 @@ class Market:
     """The hidden prices. They follow the driver's steps, not the clock, so a late driver delays all exchanges alike."""
 
     def __init__(self, seed: int) -> None:
+        self.steps = 0
         self._walks = {name: _Walk(start, Random(f"{seed}:{name}")) for name, start in START_PRICES.items()}
 
     def step(self) -> None:
         """Move all prices by one step."""
+        self.steps += 1
         for walk in self._walks.values():
             walk.step()
 

@@ -130,10 +130,16 @@ class Connection:
 class Stream:
     """One exchange channel of one instrument; all its subscribers are sent the same data.
 
-    `channel` is `books` for chained book updates and `quotes` for full pushes of the best levels.
+    `channel` is `books` for chained book updates and `quotes` for full pushes of the best levels. `symbol`
+    is empty if the stream belongs to no instrument; `sharing`: the symbols of further instruments that have the stream.
     """
 
     name: str
     symbol: str
     channel: str
     subscribers: set[Connection] = field(default_factory=set)
+    sharing: set[str] = field(default_factory=set)
+
+    def belongs_to(self, symbol: str) -> bool:
+        """Return whether this is a stream of the instrument."""
+        return symbol == self.symbol or symbol in self.sharing

@@ -96,4 +96,4 @@ class ConnectionFaults:
 
 
 def _is_subscribed(connection: Connection, symbol: str) -> bool:
-    return not symbol or any(stream is not None and stream.symbol == symbol for stream in connection.streams.values())
+    return not symbol or any(stream is not None and stream.belongs_to(symbol) for stream in connection.streams.values())

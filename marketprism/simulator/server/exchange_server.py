@@ -212,8 +212,9 @@ class ExchangeServer(Dialect):
     # Streams
 
     def add_stream(self, name: str, listing: Listing, channel: str) -> Stream:
-        """Offer a stream under the exchange's name of it."""
-        stream = self.streams[name] = Stream(name, listing.symbol, channel)
+        """Offer a stream under the exchange's name of it, or let the instrument share the stream of that name."""
+        stream = self.streams.setdefault(name, Stream(name, listing.symbol, channel))
+        stream.sharing |= {listing.symbol} - {stream.symbol}
         return stream
 
     def subscribe(self, connection: Connection, name: str, stream: Stream | None) -> None:
@@ -230,7 +231,7 @@ class ExchangeServer(Dialect):
 
     def publish(self, stream: Stream, payload: Callable[[], dict[str, Any]]) -> None:
         """Send a stream's payload to all its subscribers, with the faults that strike it."""
-        if not stream.subscribers or self.is_stalled(stream.symbol):
+        if not stream.subscribers or self.withholds(stream):
             return
         if stream.channel != "books":
             self._send(stream, orjson.dumps(payload()), False)
@@ -286,9 +287,16 @@ class ExchangeServer(Dialect):
         """Return whether data of this symbol are withheld."""
         return self._timed.is_stalled(symbol) or self.is_gone(symbol)
 
+    def withholds(self, stream: Stream) -> bool:
+        """Return whether a stream's data are withheld: those of all instruments that share it."""
+        return self.is_stalled(stream.symbol) and all(self.is_stalled(symbol) for symbol in stream.sharing)
+
     def rejects(self, *streams: Stream | None) -> bool:
         """Count one request to subscribe to these streams, and return whether it is rejected."""
-        gone = any(stream is not None and self.is_gone(stream.symbol) for stream in streams)
+        gone = any(
+            stream is not None and all(self.is_gone(symbol) for symbol in (stream.symbol, *stream.sharing))
+            for stream in streams
+        )
         return self._subscriptions.rejects(streams) or gone
 
     def exceeds_subscribe_limit(self) -> bool:

@@ -83,4 +83,4 @@ class SubscriptionFaults:
 
 
 def _matches(plan: SubscriptionFault, stream: Stream) -> bool:
-    return (stream.symbol, stream.channel) == (plan.symbol, plan.channel)
+    return stream.channel == plan.channel and stream.belongs_to(plan.symbol)

@@ -31,7 +31,7 @@ def data(channel: str) -> bytes:
         ("book.XRP_USDC-25SEP26-1d02-C.raw", ("XRP_USDC-25SEP26-1d02-C", "books")),
         ("quote.BTC_USDC", ("BTC_USDC", "quotes")),
         ("book.BTC-PERPETUAL.none.20.100ms", ("BTC-PERPETUAL", "", "grouped books")),
-        ("ticker.BTC-PERPETUAL.100ms", ("BTC-PERPETUAL", "", "ticker")),
+        ("ticker.BTC-PERPETUAL.100ms", ("BTC-PERPETUAL", "tickers")),
         ("trades.option.any.100ms", ("", "", "trades.option.any.100ms")),
         ("deribit_price_index.btc_usd", ("", "", "deribit_price_index.btc_usd")),
     ],

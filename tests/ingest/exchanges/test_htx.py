@@ -53,7 +53,7 @@ def test_other_data() -> None:
     """A requested snapshot, and a frame of the notification socket."""
     assert SPOT.route(b'{"id":"7","rep":"market.btcusdt.mbp.150","data":{}}') == Route("data", "btcusdt", "snapshot")
     notice = b'{"op":"notify","topic":"public.BTC-USDT.funding_rate","data":[]}'
-    assert LINEAR.route(notice) == Route("data", "", "", "public.BTC-USDT.funding_rate")
+    assert LINEAR.route(notice) == Route("data", "BTC-USDT", "funding")
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,16 @@ def test_other_data() -> None:
             Control("rejected", "3", reason="bad-request: invalid topic market.x.bbo"),
         ),
         ({"op": "close", "ts": 1}, Control("closing", reason="the exchange announces a close")),
-        ({"op": "sub", "cid": "4", "topic": "public.*.funding_rate", "err-code": 0}, None),
+        (
+            {"op": "sub", "cid": "4", "topic": "public.BTC-USDT.funding_rate", "ts": 1, "err-code": 0},
+            Control("acknowledged", "4", (Route("data", "BTC-USDT", "funding"),)),
+        ),
+        ({"op": "sub", "cid": "5", "topic": "public.BTC-USDT.funding_rate", "ts": 1, "err-code": 2011}, None),
+        (
+            {"op": "unsub", "cid": "6", "topic": "public.BTC-USDT.funding_rate", "ts": 1, "err-code": 0},
+            Control("routine"),
+        ),
+        ({"op": "auth", "cid": "7"}, None),
         ({"op": "error", "ts": 1}, None),
     ],
 )
@@ -83,7 +92,7 @@ def test_control(frame: dict[str, Any], control: Control | None) -> None:
     """Control frames of both formats are recognised and parsed. Both pings are answered with their own number."""
     assert SPOT.route(orjson.dumps(frame)) == CONTROL
     found = SPOT.parse_control(orjson.dumps(frame))
-    assert found == control if control else found.kind == ("rejected" if frame["op"] == "error" else "unknown")
+    assert found == control if control else found.kind == ("unknown" if frame["op"] == "auth" else "rejected")
 
 
 @pytest.mark.parametrize(

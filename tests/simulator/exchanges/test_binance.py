@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from decimal import Decimal
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
-from marketprism.simulator import Limits, Shutdown, Simulators
+from marketprism.simulator import Limits, Refuse, Shutdown, Silent, Simulators
 from tests.simulator.clients import closed, command, get, opened, receive
 
 SPOT = "binance-spot"
@@ -103,6 +104,49 @@ async def _streams(socket: ClientConnection, seconds: float) -> dict[str, Any]:
         frame = await receive(socket)
         seen[frame["stream"]] = frame["data"]
     return seen
+
+
+async def test_mark_prices() -> None:
+    """Mark prices come at both speeds on /market only, with the true values and the next multiple of 8 h."""
+    names = ["btcusdt@markPrice", "btcusdt@markPrice@1s"]
+    request = {"method": "SUBSCRIBE", "params": names, "id": 1}
+    async with (
+        Simulators([USDM]) as sims,
+        opened(sims, USDM, "/market/stream") as socket,
+        opened(sims, USDM, "/public/stream") as public,
+    ):
+        sims.pause()
+        for each in (socket, public):
+            assert await command(each, request) == {"result": None, "id": 1}
+        seen = await _streams(socket, 3.1)
+        assert set(seen) == set(names)
+        true = sims.true_funding(USDM, "BTC-USDT-PERP")
+        for data in seen.values():
+            assert set(data) == {"e", "E", "s", "p", "ap", "i", "P", "r", "T", "st"}
+            assert (data["e"], data["s"], data["st"]) == ("markPriceUpdate", "BTCUSDT", 1)
+            assert [Decimal(data[name]) for name in "pir"] == [*map(Decimal, (true.mark, true.index, true.rate))]
+            assert data["T"] % 28_800_000 == 0 < data["T"] - data["E"] <= 28_800_000
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await public.recv()
+
+
+async def test_silent_mark_prices() -> None:
+    """Faults of subscriptions strike mark prices as they do other channels."""
+    request = {"method": "SUBSCRIBE", "params": ["btcusdt@markPrice@1s"], "id": 1}
+    fault = {"feed": USDM, "symbol": "BTC-USDT-PERP", "channel": "mark_prices"}
+    async with Simulators([USDM]) as sims, opened(sims, USDM, "/market/stream") as socket:
+        refused, silent = await sims.plant(Refuse.model_validate(fault)), await sims.plant(Silent.model_validate(fault))
+        assert (await command(socket, request))["code"] == 2
+        await refused.over()
+        assert (await command(socket, request))["result"] is None
+        assert silent.result == {"connections": 1}
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1.2):
+                await socket.recv()
+        assert (await command(socket, request))["result"] is None
+        await silent.over()
+        assert (await receive(socket))["stream"] == "btcusdt@markPrice@1s"
 
 
 async def test_usdm_ids_chain_by_previous() -> None:

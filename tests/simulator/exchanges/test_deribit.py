@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from itertools import pairwise
 from typing import Any
 
 import orjson
@@ -97,6 +98,33 @@ async def test_payloads() -> None:
     assert set(seen["quotes"]) == {
         "timestamp", "instrument_name", "best_bid_price", "best_bid_amount", "best_ask_price", "best_ask_amount",
     }  # fmt: skip
+
+
+async def test_tickers() -> None:
+    """Tickers have the true prices and, of perpetuals, the rates; they come at once, and on change every 500 ms."""
+    prices = {"index_price", "mark_price", "last_price", "settlement_price", "min_price", "max_price"}
+    sides = {f"best_{side}_{value}" for side in ("bid", "ask") for value in ("price", "amount")}
+    spot = prices | sides | {"timestamp", "state", "instrument_name", "estimated_delivery_price", "stats"}
+    perpetual = spot | {"open_interest", "interest_value", "current_funding", "funding_8h"}
+    keys = {"BTC-PERPETUAL": perpetual, "BTC_USDC-PERPETUAL": perpetual, "BTC_USDC": spot}
+    symbols = {"BTC-PERPETUAL": "BTC-USD-PERP", "BTC_USDC-PERPETUAL": "BTC-USDC-PERP", "BTC_USDC": "BTC-USDC"}
+    async with Simulators(["deribit"], seed=3) as sims, opened(sims, "deribit") as socket:
+        sims.pause()
+        names = [f"ticker.{name}.100ms" for name in keys]
+        assert set((await command(socket, rpc("subscribe", channels=names)))["result"]) == set(names)
+        rows = [(await receive(socket))["params"]["data"] for _ in names]
+        assert {row["instrument_name"]: set(row) for row in rows} == keys
+        for row in rows:
+            true = sims.true_funding("deribit", symbols[row["instrument_name"]])
+            assert (row["index_price"], row["mark_price"]) == (float(true.index), float(true.mark))
+            assert row.get("current_funding") == (float(true.rate) if true.rate else None)
+            assert row.get("funding_8h") == (float(true.mean_rate) if true.mean_rate else None)
+        sims.resume()
+        await command(socket, rpc("unsubscribe", channels=names[1:]))
+        times = [
+            (await receive(socket, lambda frame: "params" in frame))["params"]["data"]["timestamp"] for _ in "1234"
+        ]
+    assert min(later - earlier for earlier, later in pairwise(times[1:])) > 400
 
 
 async def test_actions_of_book_updates() -> None:

@@ -251,6 +251,116 @@ async def test_payloads(feed: str) -> None:
         assert set(seen["bbo"]) == keys[1]
 
 
+@asynccontextmanager
+async def notifications(sims: Simulators) -> AsyncIterator[ClientConnection]:
+    async with opened(sims, "htx-linear", "/linear-swap-notification") as socket:
+        yield socket
+
+
+async def operation(socket: ClientConnection, **request: Any) -> Any:
+    """Send a request to the notification socket, and return the answer."""
+    await ask(socket, request)
+    while (body := await receive(socket, "op"))["op"] in ("ping", "notify"):
+        pass
+    return body
+
+
+async def notified(socket: ClientConnection) -> Any:
+    """Return the next push of the notification socket, which comes every 5 s."""
+    async with asyncio.timeout(8):
+        while True:
+            body = orjson.loads(gzip.decompress(await socket.recv(decode=False)))
+            if body["op"] == "notify":
+                return body
+
+
+async def test_funding_rates() -> None:
+    """The notification socket acknowledges with code 0 and pushes the true rate as text; contracts in any case."""
+    topic = "public.BTC-USDT.funding_rate"
+    async with Simulators(["htx-linear"]) as sims, notifications(sims) as socket:
+        sims.pause()
+        answer = await operation(socket, op="sub", cid="1", topic="public.btc-usdt.funding_rate")
+        assert answer.pop("ts") > 0
+        assert answer == {"op": "sub", "cid": "1", "topic": "public.btc-usdt.funding_rate", "err-code": 0}
+        frame = await notified(socket)
+        assert (set(frame), frame["topic"]) == ({"op", "topic", "ts", "data"}, topic)
+        [row] = frame["data"]
+        assert set(row) == {
+            "symbol", "contract_code", "fee_asset", "funding_time", "funding_rate", "estimated_rate",
+            "settlement_time", "trade_partition",
+        }  # fmt: skip
+        assert (row["contract_code"], row["fee_asset"], row["estimated_rate"]) == ("BTC-USDT", "USDT", None)
+        assert Decimal(row["funding_rate"]) == Decimal(sims.true_funding("htx-linear", "BTC-USDT-PERP").rate)
+        assert int(row["settlement_time"]) % 28_800_000 == 0
+        assert 0 < int(row["settlement_time"]) - int(row["funding_time"]) <= 28_800_000
+        assert (await operation(socket, op="unsub", cid="2", topic=topic))["err-code"] == 0
+        with pytest.raises(TimeoutError):
+            await notified(socket)
+
+
+async def test_errors_of_notifications() -> None:
+    """Each kind of invalid request has its code; funding is not served on the market socket, nor trades here."""
+    topic = "public.BTC-USDT.funding_rate"
+    codes: list[tuple[str, str, int]] = [
+        ("sub", "public.BTC-USDT.nosuch", 2010),
+        ("sub", "market.BTC-USDT.trade.detail", 2010),
+        ("sub", "public.NO-SUCH.funding_rate", 2011),
+        ("unsub", topic, 2012),
+        ("sub", topic, 0),
+        ("sub", topic, 2014),
+    ]
+    async with (
+        Simulators(["htx-linear"]) as sims,
+        notifications(sims) as socket,
+        opened(sims, "htx-linear", PATHS["htx-linear"]) as market,
+    ):
+        for invalid in ("nonsense", "[]", {"op": "nosuch"}, {"sub": topic}):
+            await ask(socket, invalid)
+            while (answer := await receive(socket, "op"))["op"] == "ping":
+                pass
+            assert set(answer) == {"op", "ts"}
+            assert answer["op"] == "error"
+        for verb, name, code in codes:
+            assert (await operation(socket, op=verb, topic=name))["err-code"] == code
+        await ask(market, {"sub": topic})
+        assert (await receive(market, "err-msg"))["err-msg"].startswith("invalid topic")
+
+
+async def test_faults_of_notifications() -> None:
+    """Rejected, rate-limited and silent subscriptions, and the announcement of a shutdown."""
+    topic, fault = (
+        "public.BTC-USDT.funding_rate",
+        {"feed": "htx-linear", "symbol": "BTC-USDT-PERP", "channel": "funding"},
+    )
+    async with Simulators(["htx-linear"]) as sims, notifications(sims) as socket:
+        await sims.plant(Refuse.model_validate(fault))
+        await sims.plant(RateLimit(feed="htx-linear", where="ws", count=1))
+        silent = await sims.plant(Silent.model_validate(fault))
+        for code in (2004, 2011, 0):
+            assert (await operation(socket, op="sub", topic=topic))["err-code"] == code
+        assert silent.result == {"connections": 1}
+        for verb in ("unsub", "sub"):
+            assert (await operation(socket, op=verb, topic=topic))["err-code"] == 0
+        await silent.over()
+        await sims.plant(Shutdown(feed="htx-linear", seconds=0.2))
+        assert (await operation(socket, op="pong", ts="0"))["op"] == "close"
+
+
+async def test_pings_of_notifications() -> None:
+    """A client that answers pings with their time stays connected; one that does not is disconnected."""
+    async with (
+        Simulators(["htx-linear"], limits=Limits(ping_interval=0.05, pong_timeout=0.3)) as sims,
+        notifications(sims) as answering,
+        notifications(sims) as unresponsive,
+    ):
+        for _ in range(12):
+            frame = await receive(answering, "op")
+            assert (frame["op"], type(frame["ts"])) == ("ping", str)
+            await ask(answering, {"op": "pong", "ts": frame["ts"]})
+        assert (await closed(unresponsive)).rcvd_code == 1003
+        await receive(answering, "op")
+
+
 @each_feed
 async def test_pings(feed: str) -> None:
     """A client that answers pings stays connected; one that does not is disconnected."""

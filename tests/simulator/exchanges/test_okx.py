@@ -1,12 +1,17 @@
 """The simulated OKX's control messages, errors, channels, heartbeat and REST are as documented."""
 
 import asyncio
+from dataclasses import replace
+from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from marketprism.simulator import Limits, Shutdown, Simulators
+from marketprism.simulator import Limits, Refuse, Shutdown, Silent, Simulators, Stall
+from marketprism.simulator.market import listings
+from marketprism.simulator.market.listings import LISTINGS
 from tests.simulator.clients import closed, command, following, get, opened, receive, send, subscription
 
 BUSINESS = "/ws/v5/business"
@@ -40,6 +45,9 @@ async def test_one_acknowledgement_per_argument() -> None:
         (subscribe({"channel": "trades", "instId": "NO-SUCH"}), "60018"),
         (subscribe({"channel": "nosuch", "instId": "BTC-USDT"}), "60018"),
         (subscribe({"channel": "trades-all", "instId": "BTC-USDT"}), "60018"),
+        (subscribe({"channel": "funding-rate", "instId": "BTC-USDT"}), "60018"),
+        (subscribe({"channel": "mark-price", "instId": "BTC-USDT"}), "60018"),
+        (subscribe({"channel": "index-tickers", "instId": "BTC-USDT-SWAP"}), "60018"),
         (subscribe({"channel": "books-l2-tbt", "instId": "BTC-USDT"}), "64003"),
     ],
 )
@@ -86,6 +94,80 @@ async def test_payloads() -> None:
             await command(socket, subscribe({"channel": "trades-all", "instId": "BTC-USDT"}))
             frame = await receive(socket, lambda body: "data" in body)
             assert set(frame["data"][0]) == keys["trades"] - {"count", "seqId"}
+
+
+def states(instrument: str, index: str) -> list[dict[str, str]]:
+    names = {"funding-rate": instrument, "mark-price": instrument, "index-tickers": index}
+    return [{"channel": channel, "instId": name} for channel, name in names.items()]
+
+
+async def test_states_of_derivatives() -> None:
+    """Funding rate, mark price and index price are pushed on subscribing, with the true values."""
+    keys = {
+        "funding-rate": {
+            "instType", "instId", "fundingRate", "fundingTime", "nextFundingTime", "nextFundingRate", "minFundingRate",
+            "maxFundingRate", "settState", "settFundingRate", "premium", "interestRate", "impactValue", "method",
+            "formulaType", "ts",
+        },
+        "mark-price": {"instType", "instId", "markPx", "ts"},
+        "index-tickers": {"instId", "idxPx", "open24h", "high24h", "low24h", "sodUtc0", "sodUtc8", "ts"},
+    }  # fmt: skip
+    args = states("BTC-USD-SWAP", "BTC-USD")
+    async with Simulators(["okx"]) as sims, opened(sims, "okx") as socket:
+        sims.pause()
+        await send(socket, subscribe(*args))
+        rows: dict[str, Any] = {}
+        while set(rows) != set(keys):
+            frame = await receive(socket, lambda body: "data" in body)
+            assert frame["arg"] in args
+            [rows[frame["arg"]["channel"]]] = frame["data"]
+        assert {channel: set(row) for channel, row in rows.items()} == keys
+        funding, mark, index = (rows[channel] for channel in keys)
+        true = sims.true_funding("okx", "BTC-USD-PERP")
+        assert (index["instId"], mark["instId"], mark["instType"]) == ("BTC-USD", "BTC-USD-SWAP", "SWAP")
+        assert Decimal(funding["fundingRate"]) == Decimal(true.rate)
+        assert Decimal(mark["markPx"]) == Decimal(true.mark)
+        assert Decimal(index["idxPx"]) == Decimal(true.index)
+        assert int(funding["nextFundingTime"]) - int(funding["fundingTime"]) == 28_800_000
+        assert all(type(value) is str for row in rows.values() for value in row.values())
+
+
+async def test_changed_states() -> None:
+    """Changed mark and index prices are pushed every 200 and 500 ms, a changed funding rate at once."""
+    async with Simulators(["okx"]) as sims, opened(sims, "okx") as socket:
+        await send(socket, subscribe(*states("BTC-USDT-SWAP", "BTC-USDT")))
+        seen: dict[str, list[Any]] = {channel["channel"]: [] for channel in states("", "")}
+        while len({row["fundingRate"] for row in seen["funding-rate"]}) < 2:
+            frame = await receive(socket, lambda body: "data" in body)
+            seen[frame["arg"]["channel"]] += frame["data"]
+    for channel, least in (("mark-price", 190), ("index-tickers", 490)):
+        times = [int(row["ts"]) for row in seen[channel][1:]]  # the first is that of the subscription
+        assert len(times) > 3
+        assert min(later - earlier for earlier, later in pairwise(times)) > least - 100
+
+
+async def test_shared_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Instruments of one index share its stream: a fault of any of them strikes it, a stall only one of all of them."""
+    dated = replace(next(each for each in LISTINGS if each.symbol == "BTC-USDT-PERP"), feed="okx")
+    monkeypatch.setattr(listings, "LISTINGS", (*LISTINGS, replace(dated, symbol="BTC-USDT-261225")))
+    request = subscribe({"channel": "index-tickers", "instId": "BTC-USDT"})
+    async with Simulators(["okx"]) as sims, opened(sims, "okx") as socket:
+        assert sims.true_funding("okx", "BTC-USDT-261225").rate == ""
+        for symbol in ("BTC-USDT-261225", "BTC-USDT-PERP"):
+            fault = {"feed": "okx", "symbol": symbol, "channel": "index_prices"}
+            await sims.plant(Refuse.model_validate(fault))
+            assert (await command(socket, request))["code"] == "60018"
+            assert (await command(socket, request))["event"] == "subscribe"
+            await receive(socket, lambda body: "data" in body)
+            assert (await sims.plant(Silent.model_validate(fault))).result == {"connections": 1}
+            await command(socket, request)
+        await sims.plant(Stall(feed="okx", symbol="BTC-USDT-261225", seconds=10))
+        for _ in range(3):
+            await receive(socket, lambda body: "data" in body)
+        await sims.plant(Stall(feed="okx", symbol="BTC-USDT-PERP", seconds=10))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1.0):
+                await socket.recv()
 
 
 async def test_resubscription_starts_with_a_snapshot() -> None:

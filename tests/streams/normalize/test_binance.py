@@ -6,8 +6,8 @@ from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.normalize import parse
 from streams.normalize.book_sides import levels, quote_of
-from streams.normalize.messages import BookMessage, Ignored, Quote, Trade, UsedUp
-from tests.frames import binance, dumps
+from streams.normalize.messages import BookMessage, Ignored, Quote, Reading, Trade, UsedUp
+from tests.frames import MS, binance, dumps
 from tests.frames.binance import SPOT, USDM
 
 NOW = 1_790_000_000_000_001  # µs of receipt
@@ -135,3 +135,19 @@ def test_malformed_frames_have_a_reason(frame: bytes, reason: str) -> None:
     """A malformed frame is rejected, with what is wrong with it."""
     with pytest.raises(FrameError, match=reason):
         parse(frame, SPOT, NOW)
+
+
+@pytest.mark.parametrize("instrument", [USDM], ids=["usdm"])
+def test_mark_price_is_a_funding_reading(instrument: Instrument) -> None:
+    """Rates are signed and plain; what the frame lacks is null; a dated contract has no funding."""
+    name = instrument.exchange_symbol
+    body = {"e": "markPriceUpdate", "E": MS, "s": name, "p": "86748.21000000", "i": "86749.02", "P": "1", "st": 1}
+    frame = dumps({"stream": f"{name.lower()}@markPrice@1s", "data": body | {"r": "-5E-7", "T": MS + 6_400_000}})
+    fields = {"rate": "-0.0000005", "next_funding_at": (MS + 6_400_000) * 1000}
+    fields |= {"mark_price": "86748.21000000", "index_price": "86749.02"}
+    assert parse(frame, instrument, NOW) == [Reading("market.funding", "mark_prices", MS * 1000, fields)]
+    dated = dumps({"stream": f"{name.lower()}@markPrice@1s", "data": body | {"r": "", "T": 0}})
+    assert parse(dated, instrument, NOW) == [Ignored("markPrice")]
+    for odd in ({"r": "x"}, {"p": "0"}, {"T": 5}, {"s": "ETHUSDT"}):
+        with pytest.raises(FrameError):
+            parse(dumps(body | {"r": "0.1", "T": MS} | odd), instrument, NOW)

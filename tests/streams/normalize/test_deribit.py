@@ -13,7 +13,7 @@ from schemas.instruments import Instrument
 from streams.levels import texts_of
 from streams.normalize import parse
 from streams.normalize.book_sides import levels, quote_of
-from streams.normalize.messages import BookMessage, Ignored, Quote, Trade
+from streams.normalize.messages import BookMessage, Ignored, Quote, Reading, Trade
 from tests.frames import MS, deribit, dumps
 from tests.frames.deribit import LINEAR, OPTION, PERPETUAL, subscription
 from tests.streams.normalize.strategies import anything
@@ -111,7 +111,6 @@ def test_prices_are_exact(price: Decimal, scientific: bool) -> None:
         dumps({"jsonrpc": "2.0", "id": 5, "error": {"code": 13778, "message": "raw_subscriptions_not_available"}}),
         dumps({"jsonrpc": "2.0", "method": "heartbeat", "params": {"type": "test_request"}}),
         dumps({"jsonrpc": "2.0", "id": 1, "method": "public/subscribe", "params": {"channels": []}}),
-        subscription("ticker.BTC-PERPETUAL.100ms", "{}"),
         subscription("chart.trades.BTC-PERPETUAL.1", "{}"),
         subscription("deribit_price_index.btc_usd", "{}"),
         subscription("perpetual.BTC-PERPETUAL.100ms", "{}"),
@@ -182,3 +181,15 @@ def test_no_json_stops_a_partition(channel: str, body: Any) -> None:
             parse(dumps(frame), PERPETUAL, NOW)
         except FrameError:
             continue
+
+
+def test_ticker_is_a_funding_reading() -> None:
+    """The current rate of 8 hours, which has no next payment; instruments without funding are ignored."""
+    data = f'{{"timestamp":{MS},"instrument_name":"BTC-PERPETUAL","index_price":86744.2,"mark_price":86748.40'
+    rate = ',"current_funding":-1.25e-05,"funding_8h":0.00003,"best_bid_price":86749.5}'
+    fields = {"rate": "-0.0000125", "interval_hours": 8, "mark_price": "86748.40", "index_price": "86744.2"}
+    frame = subscription("ticker.BTC-PERPETUAL.100ms", data + rate)
+    assert parse(frame, PERPETUAL, NOW) == [Reading("market.funding", "tickers", MS * 1000, fields)]
+    assert parse(subscription("ticker.BTC-PERPETUAL.100ms", data + "}"), PERPETUAL, NOW) == [Ignored("ticker")]
+    with pytest.raises(FrameError):
+        parse(subscription("ticker.BTC-PERPETUAL.100ms", "{}"), PERPETUAL, NOW)

@@ -21,15 +21,17 @@ NOW = 1_790_000_000_000_001  # µs of receipt
 pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason=f"no examples at {EXAMPLES}")
 
 COUNTS = {
-    "binance": {"Trade": 20, "BookMessage": 93, "Quote": 26, "Ignored": 216, "control": 7, "rejected": 40},
-    "okx": {"Trade": 13, "BookMessage": 16, "Quote": 11, "Ignored": 92, "control": 84, "rejected": 45},
+    "binance": {
+        "Trade": 20, "BookMessage": 93, "Quote": 26, "Reading": 20, "Ignored": 178, "control": 7, "rejected": 58,
+    },
+    "okx": {"Trade": 13, "BookMessage": 16, "Quote": 11, "Reading": 5, "Ignored": 85, "control": 84, "rejected": 47},
     "htx": {"Trade": 6, "BookMessage": 9, "Quote": 4, "Ignored": 51, "control": 48, "rejected": 15},
-    "deribit": {"Trade": 4, "BookMessage": 20, "Quote": 2, "Ignored": 18, "control": 41, "rejected": 2},
-}
+    "deribit": {"Trade": 4, "BookMessage": 20, "Quote": 2, "Reading": 3, "Ignored": 13, "control": 41, "rejected": 4},
+}  # fmt: skip
 
 REJECTED = {
     "binance": {
-        r"has no canonical name": 15,  # COIN-M futures and European options, which are other markets, and one "X"
+        r"has no canonical name": 33,  # COIN-M futures and European options, which are other markets, and one "X"
         r"received on the subscription of": 3,  # written by hand: the stream and the data name different instruments
         r"not a timestamp": 11,  # written by hand: times such as 1 or 123456789
         r"missing field": 6,  # written by hand: no symbol, or no time
@@ -39,7 +41,7 @@ REJECTED = {
     "okx": {
         r"v3 protocol": 35,  # retired in 2022
         r"has no canonical name": 3,  # another exchange's of the same shape: `BTCUSDT`
-        r"missing field": 5,  # written by hand: no action, no time, no instrument
+        r"missing field": 7,  # written by hand: no action, no time, no instrument; funding of 2022, which had no time
         r"not a decimal: 'XYZ'": 1,  # written by hand
         r"unknown channel: 'some-channel'": 1,  # written by hand
     },
@@ -48,6 +50,7 @@ REJECTED = {
     },
     "deribit": {
         r"missing field 'change_id'": 1,  # written by hand
+        r"missing field 'instrument_name'": 2,  # written by hand
         r"unknown book action": 1,  # written by hand: levels without an action
     },
 }

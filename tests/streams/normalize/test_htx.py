@@ -13,7 +13,7 @@ from schemas.instruments import Instrument
 from streams.levels import texts_of
 from streams.normalize import parse
 from streams.normalize.book_sides import levels, quote_of
-from streams.normalize.messages import BookMessage, Ignored, Quote, Trade
+from streams.normalize.messages import BookMessage, Ignored, Quote, Reading, Trade
 from tests.frames import MS, dumps, htx
 from tests.frames.htx import LINEAR, SPOT, push
 from tests.streams.normalize.strategies import anything
@@ -121,7 +121,7 @@ def test_prices_are_exact(price: Decimal, scientific: bool) -> None:
         (push(LINEAR, "basis.1min.open", "{}"), "basis.1min.open"),
         (b'{"ch":"market.BTC_CQ.kline.1min","ts":1,"tick":{}}', "kline.1min"),
         (b'{"id":"1","rep":"market.btcusdt.kline.1min","status":"ok","data":[]}', "kline.1min"),
-        (b'{"op":"notify","topic":"public.BTC-USDT.funding_rate","ts":1,"data":[]}', "funding_rate"),
+        (b'{"op":"notify","topic":"public.BTC-USDT.contract_info","ts":1,"data":[]}', "contract_info"),
         (b'{"op":"notify","topic":"public.*.liquidation_orders","ts":1,"data":[]}', "liquidation_orders"),
         (b'{"ch":"market.btcusdt.trade.detail","status":"ok","ts":1,"tick":{"data":[]}}', "rest"),
         (b'{"status":"ok","data":1790000000000}', "rest"),
@@ -196,3 +196,16 @@ def test_no_json_stops_a_partition(channel: str, instrument: Instrument, body: A
             parse(dumps(frame), instrument, NOW)
         except FrameError:
             continue
+
+
+def test_funding_is_a_reading() -> None:
+    """Strings, the time of the next payment, and only the instrument's own row of a frame with many."""
+    row: dict[str, Any] = {"symbol": "BTC", "contract_code": "BTC-USDT", "fee_asset": "USDT", "funding_time": str(MS)}
+    row |= {"funding_rate": "-0.000100000000000000", "estimated_rate": None, "settlement_time": str(MS + 1000)}
+    frame = {"op": "notify", "topic": "public.BTC-USDT.funding_rate", "ts": MS + 5}
+    other = row | {"contract_code": "ETH-USDT", "funding_rate": "x"}
+    fields = {"rate": "-0.0001", "next_funding_at": (MS + 1000) * 1000}
+    expected = [Reading("market.funding", "funding", (MS + 5) * 1000, fields)]
+    assert parse(dumps(frame | {"data": [other, row]}), LINEAR, NOW) == expected
+    with pytest.raises(FrameError):
+        parse(dumps(frame | {"data": [row | {"settlement_time": "soon"}]}), LINEAR, NOW)

@@ -20,12 +20,17 @@ class DepthStream:
 
 
 class BinanceBoard(Board):
-    """An instrument with its streams of BBOs, trades and books."""
+    """An instrument with its streams of BBOs, trades, books and, on futures, mark prices."""
 
     def __init__(
-        self, server: ExchangeServer, instrument: SimulatedInstrument, phase: int, speeds: Mapping[str, float]
+        self,
+        server: ExchangeServer,
+        instrument: SimulatedInstrument,
+        phase: int,
+        speeds: Mapping[str, float],
+        mark_speeds: Mapping[str, float],
     ) -> None:
-        """`speeds`: seconds between two book updates, by the suffix of the stream's name."""
+        """`speeds`, `mark_speeds`: seconds between two pushes of books and mark prices, by the stream's suffix."""
         super().__init__(server, instrument, phase)
         base = instrument.listing.exchange_symbol.lower()
         self.bbo = self.add_stream(f"{base}@bookTicker", "quotes")
@@ -34,4 +39,8 @@ class BinanceBoard(Board):
         self.depths = [
             DepthStream(self.add_stream(base + suffix, "books"), instrument.book.window(), seconds)
             for suffix, seconds in speeds.items()
+        ]
+        self.marks = [
+            (self.add_stream(base + suffix, "mark_prices"), round(seconds / STEP_S))
+            for suffix, seconds in mark_speeds.items()
         ]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from marketprism.simulator.market.book import Levels
+from marketprism.simulator.market.funding import Funding, next_funding_at
 from marketprism.simulator.market.listings import Listing
 from schemas.symbols import parse_symbol
 
@@ -107,6 +108,14 @@ def usdm_aggregated_trade(symbol: str, trade_id: int, price: str, amount: str, s
     """Return an `aggTrade` event that aggregates one trade."""
     head = {"e": "aggTrade", "E": now, "s": symbol, "a": trade_id, "p": price, "q": amount, "nq": amount}
     return head | {"f": trade_id, "l": trade_id, "T": now, "m": side == "sell", "st": 1}
+
+
+def usdm_mark_price(symbol: str, funding: Funding, now: int) -> dict[str, Any]:
+    """Return a `markPriceUpdate` event; contracts with a delivery have an empty rate and 0 as the next payment."""
+    index, mark, rate = f"{funding.index:.8f}", f"{funding.mark:.8f}", funding.rate
+    prices = {"p": mark, "ap": mark, "i": index, "P": index}
+    due = {"r": "", "T": 0} if rate is None else {"r": f"{rate:.8f}", "T": next_funding_at(now)}
+    return {"e": "markPriceUpdate", "E": now, "s": symbol} | prices | due | {"st": 1}
 
 
 def usdm_row(listing: Listing) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from marketprism.simulator.market.listings import Listing
 from marketprism.simulator.server.connection import Connection, Limits, Stream
 
 _CONTRACT_INFO = "!contractInfo"
+_ON_MARKET = ("aggTrade", "markPrice")  # streams of instruments that are served on /market
 
 
 def _best(instrument: SimulatedInstrument) -> tuple[list[str], list[str]]:
@@ -72,6 +73,7 @@ class BinanceUsdm(BinanceServer):
 
     max_id_step, lag_steps, max_levels = 40, 2, 1000
     speeds: ClassVar = {"@depth": 0.25, "@depth@500ms": 0.5, "@depth@100ms": 0.1}
+    mark_speeds: ClassVar = {"@markPrice": 3.0, "@markPrice@1s": 1.0}
     ping_interval, pong_timeout = 180.0, 600.0
     messages_per_second, weight_per_minute, info_weight = 10, 2400, 1
     prefix = "/fapi/v1"
@@ -97,7 +99,7 @@ class BinanceUsdm(BinanceServer):
         # Each stream is served on one path only; on the other path it is acknowledged but silent. A path without a
         # root counts as /public.
         on_market = connection.path.startswith("/market/")
-        of_market = name == _CONTRACT_INFO or name.endswith("@aggTrade")
+        of_market = name == _CONTRACT_INFO or name.partition("@")[2].startswith(_ON_MARKET)
         return self.streams.get(name) if on_market == of_market else None
 
     def listed_subscriptions(self, connection: Connection) -> list[str]:
@@ -119,6 +121,9 @@ class BinanceUsdm(BinanceServer):
     def aggregated_trade(self, instrument: SimulatedInstrument, trade: Trade) -> dict[str, Any]:
         symbol = instrument.listing.exchange_symbol
         return frames.usdm_aggregated_trade(symbol, trade.id, *_value(instrument, trade), self.now_ms())
+
+    def mark_price(self, instrument: SimulatedInstrument) -> dict[str, Any]:
+        return frames.usdm_mark_price(instrument.listing.exchange_symbol, instrument.funding, self.now_ms())
 
     def depth_weight(self, limit: str | None) -> tuple[int, int] | None:
         weights = {"5": 2, "10": 2, "20": 2, "50": 2, "100": 5, "500": 10, "1000": 20}

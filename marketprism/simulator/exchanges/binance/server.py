@@ -31,6 +31,7 @@ class BinanceServer(ExchangeServer):
     """What spot and futures have in common."""
 
     speeds: ClassVar[dict[str, float]]  # seconds between two book updates, by the suffix of the stream's name
+    mark_speeds: ClassVar[dict[str, float]] = {}  # the same for mark prices
     ping_interval: float
     pong_timeout: float
     messages_per_second: int
@@ -43,7 +44,9 @@ class BinanceServer(ExchangeServer):
 
     def __init__(self, feed: str, instruments: list[SimulatedInstrument], limits: Limits) -> None:
         super().__init__(feed, instruments, limits)
-        self._boards = [BinanceBoard(self, each, 3 * rank, self.speeds) for rank, each in enumerate(instruments)]
+        self._boards = [
+            BinanceBoard(self, each, 3 * rank, self.speeds, self.mark_speeds) for rank, each in enumerate(instruments)
+        ]
         self._weight = 0
         self._window = 0
 
@@ -73,6 +76,10 @@ class BinanceServer(ExchangeServer):
         """Return the event of an aggregated trade."""
         raise NotImplementedError
 
+    def mark_price(self, instrument: SimulatedInstrument) -> dict[str, Any]:
+        """Return the event of a mark price."""
+        raise NotImplementedError
+
     def depth_weight(self, limit: str | None) -> tuple[int, int] | None:
         """Return levels and weight of a depth request; None: invalid limit."""
         raise NotImplementedError
@@ -100,6 +107,9 @@ class BinanceServer(ExchangeServer):
                 if board.is_due(number, depth.interval) and depth.window.last:
                     self.publish(depth.stream, partial(self.depth_update, instrument, depth.window))
                     depth.window.reset()
+            for stream, interval in board.marks:
+                if board.is_due(number, interval):
+                    self.publish(stream, partial(self.mark_price, instrument))
 
     def _publish_top(self, board: BinanceBoard) -> None:
         if board.top_changed():

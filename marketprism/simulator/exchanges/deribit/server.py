@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 from aiohttp import web
 
 from marketprism.simulator.exchanges.deribit import frames
-from marketprism.simulator.exchanges.deribit.board import INTERVAL, DeribitBoard
+from marketprism.simulator.exchanges.deribit.board import INTERVAL, TICKER_INTERVAL, DeribitBoard
 from marketprism.simulator.exchanges.deribit.control import (
     RpcError,
     Session,
@@ -65,7 +65,9 @@ class Deribit(ExchangeServer):
             for rank, instrument in enumerate(instruments)
         }
         self._board_of = {
-            stream.name: board for board in self._boards.values() for stream in (board.trades, board.book, board.quote)
+            stream.name: board
+            for board in self._boards.values()
+            for stream in (board.trades, board.book, board.quote, board.ticker)
         }
         for kind in ("future", "spot", "option"):
             name = _INSTRUMENT_STATE.format(kind)
@@ -100,6 +102,7 @@ class Deribit(ExchangeServer):
             if board.is_due(number, INTERVAL):
                 self._push_trades(board)
                 self._push_book(board)
+            self._push_ticker(board, board.is_due(number, TICKER_INTERVAL))
 
     def _trade(self, board: DeribitBoard, trade: Trade) -> dict[str, Any]:
         return frames.trade_row(board.instrument, trade, board.tick_direction(trade.price), self.now_ms())
@@ -110,7 +113,7 @@ class Deribit(ExchangeServer):
     def _push_quote(self, board: DeribitBoard) -> None:
         if board.top_changed():
             self._update(board, board.quote, frames.quote(board.instrument, board.changed_at))
-        self._seed(board, board.quote, frames.quote)
+        self._seed(board, board.quote, lambda: frames.quote(board.instrument, board.changed_at))
 
     def _push_trades(self, board: DeribitBoard) -> None:
         if board.pending_trades:
@@ -121,7 +124,19 @@ class Deribit(ExchangeServer):
         if board.window.last:
             self._update(board, board.book, self._change(board))
             board.window.reset()
-        self._seed(board, board.book, frames.snapshot)
+        self._seed(board, board.book, lambda: frames.snapshot(board.instrument, board.changed_at))
+
+    def _push_ticker(self, board: DeribitBoard, is_due: bool) -> None:
+        if is_due and board.ticker.subscribers:
+            state = frames.ticker(board.instrument, board.last_price)
+            if state != board.ticker_sent:
+                board.ticker_sent = state
+                self._update(board, board.ticker, {"timestamp": self.now_ms()} | state)
+        self._seed(
+            board,
+            board.ticker,
+            lambda: {"timestamp": self.now_ms()} | frames.ticker(board.instrument, board.last_price),
+        )
 
     def _change(self, board: DeribitBoard) -> dict[str, Any]:
         listing, window = board.instrument.listing, board.window
@@ -135,14 +150,12 @@ class Deribit(ExchangeServer):
         self._push(stream, data)
         stream.subscribers |= seeding
 
-    def _seed(
-        self, board: DeribitBoard, stream: Stream, snapshot: Callable[[SimulatedInstrument, int], dict[str, Any]]
-    ) -> None:
+    def _seed(self, board: DeribitBoard, stream: Stream, snapshot: Callable[[], dict[str, Any]]) -> None:
         """Send new subscribers their snapshot."""
         seeding = board.to_seed(stream)
         if not seeding or self.is_stalled(stream.symbol):
             return
-        body = notification(stream.name, snapshot(board.instrument, board.changed_at))
+        body = notification(stream.name, snapshot())
         for connection in seeding:
             connection.send_json(body, "snapshot")
         seeding.clear()

@@ -39,7 +39,7 @@ class SwapBook:
 
 
 class SwapBoard(HtxBoard):
-    """A swap with its incremental books of 20 and 150 levels."""
+    """A swap with its incremental books of 20 and 150 levels and its funding rate."""
 
     def __init__(self, server: ExchangeServer, instrument: SimulatedInstrument, phase: int) -> None:
         super().__init__(server, instrument, phase)
@@ -50,3 +50,4 @@ class SwapBoard(HtxBoard):
             )
             for count in (20, 150)
         ]
+        self.funding = self.add_stream(f"public.{instrument.listing.exchange_symbol}.funding_rate", "funding")

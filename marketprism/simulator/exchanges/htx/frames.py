@@ -7,6 +7,7 @@ from typing import Any
 
 from marketprism.simulator.market.best_levels import Change
 from marketprism.simulator.market.book import Levels
+from marketprism.simulator.market.funding import INTERVAL_HOURS, next_funding_at
 from marketprism.simulator.market.instrument import SimulatedInstrument, Trade
 from marketprism.simulator.market.listings import Listing
 
@@ -90,6 +91,22 @@ def linear_book(
     return ids | {"bids": bids, "asks": asks, "ts": now, "version": version, "event": event, "ch": topic}
 
 
+def funding_rate(instrument: SimulatedInstrument, topic: str, now: int) -> dict[str, Any]:
+    """Return the push of a swap's funding rate, whose values are text."""
+    listing = instrument.listing
+    row = {
+        "symbol": listing.underlying,
+        "contract_code": listing.exchange_symbol,
+        "fee_asset": listing.quote,
+        "funding_time": str(now),
+        "funding_rate": f"{instrument.funding.rate:.18f}",
+        "estimated_rate": None,
+        "settlement_time": str(next_funding_at(now)),
+        "trade_partition": listing.quote,
+    }
+    return {"op": "notify", "topic": topic, "ts": now, "data": [row]}
+
+
 def spot_row(listing: Listing) -> dict[str, Any]:
     """Return a spot instrument's definition."""
     return {
@@ -119,6 +136,7 @@ def contract_row(listing: Listing) -> dict[str, Any]:
         "contract_size": float(listing.contract),
         "price_tick": float(listing.tick),
         "settlement_date": "1790006400000",
+        "settlement_period": str(INTERVAL_HOURS),
         "delivery_time": "",
         "create_date": "20201021",
         "contract_status": 1,

@@ -1,6 +1,7 @@
 """Simulated HTX linear swaps (docs/protocols/htx.md §5).
 
-Books of 20 and 150 levels begin with a snapshot and are numbered by version.
+Books of 20 and 150 levels begin with a snapshot and are numbered by version. Funding rates have their own path, the
+notification socket.
 """
 
 import re
@@ -11,13 +12,31 @@ from aiohttp import web
 
 from marketprism.simulator.exchanges.htx.board import HtxBoard, SwapBoard, SwapBook
 from marketprism.simulator.exchanges.htx.control import invalid_topic
-from marketprism.simulator.exchanges.htx.frames import contract_row, linear_book, linear_quote, linear_trade, push
+from marketprism.simulator.exchanges.htx.frames import (
+    contract_row,
+    funding_rate,
+    linear_book,
+    linear_quote,
+    linear_trade,
+    push,
+)
+from marketprism.simulator.exchanges.htx.notifications import (
+    BAD_TOPIC,
+    NOT_SUBSCRIBED,
+    REPEATED,
+    TOO_MANY,
+    UNKNOWN_CONTRACT,
+    TopicError,
+    answer,
+    parse_operation,
+)
 from marketprism.simulator.exchanges.htx.server import Htx
 from marketprism.simulator.market.instrument import SimulatedInstrument, Trade
 from marketprism.simulator.market.prices import STEP_S
 from marketprism.simulator.server.connection import Connection, Limits, Stream, now_ms
 from marketprism.simulator.server.exchange_server import json_response
 
+_NOTIFICATIONS = "/linear-swap-notification"
 _VERSION = re.compile(rb'"version":(\d+)')
 
 
@@ -29,6 +48,7 @@ class HtxLinear(Htx):
     requests_per_second = 60  # 40 are documented; a burst of 60 was accepted
     time_path = "/api/v1/timestamp"
     book_interval = round(0.03 / STEP_S)  # steps between two pushes of a book
+    funding_interval = round(5.0 / STEP_S)  # steps between two pushes of a funding rate
     entry_changes: ClassVar = {
         "closed": {"contract_status": 0},
         "halted": {"contract_status": 3},
@@ -53,6 +73,8 @@ class HtxLinear(Htx):
             if board.is_due(number, self.book_interval):
                 for book in board.books:
                     self._push_book(board, book)
+            if board.is_due(number, self.funding_interval):
+                self.publish(board.funding, partial(self._funding, board))
 
     def _trade(self, board: HtxBoard, trade: Trade) -> dict[str, Any]:
         now = self.now_ms()
@@ -61,6 +83,9 @@ class HtxLinear(Htx):
     def _quote(self, board: HtxBoard) -> dict[str, Any]:
         now = self.now_ms()
         return push(board.bbo.name, linear_quote(board.instrument, board.bbo.name, now), now)
+
+    def _funding(self, board: SwapBoard) -> dict[str, Any]:
+        return funding_rate(board.instrument, board.funding.name, self.now_ms())
 
     def _push_book(self, board: HtxBoard, book: SwapBook) -> None:
         seeding = book.seeding & book.stream.subscribers
@@ -84,7 +109,9 @@ class HtxLinear(Htx):
         market, _, rest = topic.partition(".")
         code, _, channel = rest.partition(".")
         stream = self.streams.get(f"{market}.{code.upper()}.{channel}")
-        if stream is None or (stream.channel == "books" and request.get("data_type") != "incremental"):
+        if stream is None or stream.channel == "funding":
+            raise invalid_topic(topic)
+        if stream.channel == "books" and request.get("data_type") != "incremental":
             raise invalid_topic(topic)  # without `data_type` the topic means full books, which are not simulated
         return stream
 
@@ -110,6 +137,7 @@ class HtxLinear(Htx):
     def routes(self) -> list[web.RouteDef]:
         return [
             web.get("/linear-swap-ws", self.serve),
+            web.get(_NOTIFICATIONS, self.serve),
             web.get(self.time_path, self._time),
             web.get(self.contracts_path, self._contracts),
         ]
@@ -126,3 +154,55 @@ class HtxLinear(Htx):
 
     def frame_ids(self, payload: dict[str, Any]) -> dict[str, int]:
         return {"version": payload["tick"]["version"]}
+
+    # The notification socket
+
+    def ping(self, connection: Connection, time_ms: bytes) -> bytes:
+        if connection.path == _NOTIFICATIONS:
+            return b'{"op":"ping","ts":"%b"}' % time_ms
+        return super().ping(connection, time_ms)
+
+    async def on_text(self, connection: Connection, text: str) -> None:
+        if connection.path == _NOTIFICATIONS:
+            self._on_operation(connection, text)
+        else:
+            await super().on_text(connection, text)
+
+    def _on_operation(self, connection: Connection, text: str) -> None:
+        request = parse_operation(text)
+        if request is None:
+            connection.send_json({"op": "error", "ts": self.now_ms()})
+        elif request["op"] == "pong":
+            self.on_pong(connection, request.get("ts"))
+        elif request["op"] != "ping":  # a client's own ping is not answered
+            self._on_topic(connection, request)
+
+    def _on_topic(self, connection: Connection, request: dict[str, Any]) -> None:
+        try:
+            stream = self._notified(connection, request)
+        except TopicError as error:
+            connection.send_json(answer(request, self.now_ms(), error))
+            return
+        connection.send_json(answer(request, self.now_ms()))
+        if request["op"] == "sub":
+            self.subscribe(connection, stream.name, stream)
+        else:
+            self.unsubscribe(connection, stream.name)
+
+    def _notified(self, connection: Connection, request: dict[str, Any]) -> Stream:
+        """Return the stream that a `sub` or `unsub` names; raise `TopicError` if the request cannot be carried out."""
+        is_new = request["op"] == "sub"
+        if connection.exceeds_rate(self.requests_per_second) or (is_new and self.exceeds_subscribe_limit()):
+            raise TopicError(*TOO_MANY)
+        root, _, rest = str(request.get("topic")).partition(".")
+        code, _, channel = rest.partition(".")
+        if (root, channel) != ("public", "funding_rate"):  # the other documented topics are not simulated
+            raise TopicError(*BAD_TOPIC)
+        stream = self.streams.get(f"public.{code.upper()}.{channel}")
+        if stream is None or (is_new and self.rejects(stream)):
+            raise TopicError(*UNKNOWN_CONTRACT)
+        if is_new and stream.name in connection.streams:
+            raise TopicError(*REPEATED)
+        if not is_new and stream.name not in connection.streams:
+            raise TopicError(*NOT_SUBSCRIBED)
+        return stream

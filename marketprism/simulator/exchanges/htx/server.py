@@ -39,6 +39,10 @@ class Htx(ExchangeServer):
         """Return the body of the REST response with the time."""
         raise NotImplementedError
 
+    def ping(self, connection: Connection, time_ms: bytes) -> bytes:
+        """Return the frame of a ping."""
+        return b'{"ping":%b}' % time_ms
+
     # WebSocket
 
     async def enforce_heartbeat(self, connection: Connection) -> None:
@@ -47,7 +51,7 @@ class Htx(ExchangeServer):
         timeout = self.limits.pong_timeout or interval * (self.max_unanswered + 0.5)
         while time.monotonic() - connection.answered_at < timeout:
             connection.expected_pong = str(now_ms()).encode()
-            connection.send(b'{"ping":%b}' % connection.expected_pong, kind="ping")
+            connection.send(self.ping(connection, connection.expected_pong), kind="ping")
             await asyncio.sleep(interval)
         await connection.close(*self.heartbeat_close)
 
@@ -58,11 +62,12 @@ class Htx(ExchangeServer):
             self._reject(connection, {}, str(error))
             return
         if "pong" in request:
-            self._on_pong(connection, request["pong"])
+            self.on_pong(connection, request["pong"])
         elif "ping" not in request:  # a client's own ping is not answered
             self._on_request(connection, request)
 
-    def _on_pong(self, connection: Connection, value: Any) -> None:
+    def on_pong(self, connection: Connection, value: Any) -> None:
+        """Handle the answer to a ping, if it has the ping's time."""
         if str(value).encode() == connection.expected_pong:
             connection.answered_at = time.monotonic()
 

@@ -3,9 +3,11 @@
 Prices and amounts are decimal strings as OKX writes them; a level is `[price, amount, "0", orders]`. Times are ms.
 """
 
+from decimal import Decimal
 from typing import Any
 
 from marketprism.simulator.market.book import Levels
+from marketprism.simulator.market.funding import Funding, next_funding_at
 from marketprism.simulator.market.listings import Listing
 from schemas.symbols import parse_symbol
 
@@ -64,12 +66,59 @@ def _trade(name: str, trade_id: int, price: str, amount: str, side: str, now: in
     return {"instId": name, "tradeId": str(trade_id), "px": price, "sz": amount, "side": side, "ts": str(now)}
 
 
+def funding_rate(kind: str, name: str, funding: Funding, now: int) -> dict[str, Any]:
+    """Return a push of `funding-rate`; `kind` is the instrument's type."""
+    due, rate = next_funding_at(now), _decimal(funding.rate)
+    row = {
+        "instType": kind,
+        "instId": name,
+        "fundingRate": rate,
+        "fundingTime": str(due),
+        "nextFundingTime": str(next_funding_at(due)),
+        "nextFundingRate": "",
+        "minFundingRate": "-0.00375",
+        "maxFundingRate": "0.00375",
+        "settState": "settled",
+        "settFundingRate": _decimal(funding.mean_rate),
+        "premium": rate,
+        "interestRate": "0",
+        "impactValue": "20000",
+        "method": "current_period",
+        "formulaType": "withRate",
+        "ts": str(now),
+    }
+    return {"arg": _arg("funding-rate", name), "data": [row]}
+
+
+def mark_price(kind: str, name: str, funding: Funding, now: int) -> dict[str, Any]:
+    """Return a push of `mark-price`; `kind` is the instrument's type."""
+    row = {"instType": kind, "instId": name, "markPx": _decimal(funding.mark), "ts": str(now)}
+    return {"arg": _arg("mark-price", name), "data": [row]}
+
+
+def index_ticker(index: str, funding: Funding, now: int) -> dict[str, Any]:
+    """Return a push of `index-tickers` of a named index. Its past prices are invented: they are the current one."""
+    price = _decimal(funding.index)
+    past = dict.fromkeys(("open24h", "high24h", "low24h", "sodUtc0", "sodUtc8"), price)
+    return {"arg": _arg("index-tickers", index), "data": [{"instId": index, "idxPx": price} | past | {"ts": str(now)}]}
+
+
+def _decimal(value: Decimal | None) -> str:
+    """Return a decimal without trailing zeros and exponent; "" for None."""
+    return "" if value is None else f"{value.normalize():f}"
+
+
 def _arg(channel: str, name: str) -> dict[str, str]:
     return {"channel": channel, "instId": name}
 
 
 def _sides(bids: TextLevels, asks: TextLevels) -> dict[str, Any]:
     return {"asks": asks, "bids": bids}
+
+
+def instrument_type(listing: Listing) -> str:
+    """Return `SPOT`, `SWAP` or `FUTURES`."""
+    return {"spot": "SPOT", "perp": "SWAP"}.get(parse_symbol(listing.symbol).kind, "FUTURES")
 
 
 def instrument_row(listing: Listing) -> dict[str, Any]:

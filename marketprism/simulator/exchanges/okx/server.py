@@ -15,12 +15,14 @@ from aiohttp import web
 from marketprism.simulator.exchanges.okx import frames
 from marketprism.simulator.exchanges.okx.board import OkxBoard
 from marketprism.simulator.exchanges.okx.control import ControlError, parse_request, unknown_channel
+from marketprism.simulator.exchanges.okx.states import CHANNELS as STATE_CHANNELS
+from marketprism.simulator.exchanges.okx.states import state_streams
 from marketprism.simulator.market.instrument import SimulatedInstrument, Trade
 from marketprism.simulator.market.prices import STEP_S
 from marketprism.simulator.server.connection import Connection, Limits, Stream, now_ms
 from marketprism.simulator.server.exchange_server import ExchangeServer, json_response
 
-_PUBLIC = ("trades", "books", "books5", "bbo-tbt")
+_PUBLIC = ("trades", "books", "books5", "bbo-tbt", *STATE_CHANNELS)
 _BUSINESS = ("trades-all",)
 _INSTRUMENTS = "instruments"
 _INSTRUMENT_TYPES = ("SPOT", "MARGIN", "SWAP", "FUTURES", "OPTION", "EVENTS")
@@ -54,6 +56,7 @@ class Okx(ExchangeServer):
             instrument.listing.exchange_symbol: OkxBoard(self, instrument, 3 * rank)
             for rank, instrument in enumerate(instruments)
         }
+        self._states = {state.stream.name: state for board in self._boards.values() for state in state_streams(board)}
         self._requests: dict[str, deque[float]] = {}  # times of recent REST requests, by endpoint
         for kind in _INSTRUMENT_TYPES:
             self.streams[f"{_INSTRUMENTS}:{kind}"] = Stream(f"{_INSTRUMENTS}:{kind}", "", "quotes")
@@ -70,6 +73,9 @@ class Okx(ExchangeServer):
             if board.is_due(number, _BOOK_INTERVAL):
                 self._push_books(board)
                 self._push_five(board)
+        for state in self._states.values():
+            if state.is_due(number):
+                self.publish(state.stream, partial(state.payload, self.now_ms()))
         if number % _BOOK_INTERVAL == 0:
             self._keep_alive()
 
@@ -193,15 +199,19 @@ class Okx(ExchangeServer):
             return f"{_INSTRUMENTS}:{arg['instType']}"
         if channel in _PRIVILEGED:
             raise ControlError("64003", "Your trading fee tier doesn't meet the requirement to access this channel")
-        served = _BUSINESS if connection.path.endswith("business") else _PUBLIC
-        if channel not in served or instrument not in self._boards:
+        served, name = _BUSINESS if connection.path.endswith("business") else _PUBLIC, f"{channel}:{instrument}"
+        if channel not in served or name not in self.streams:
             raise unknown_channel(arg)
-        return f"{channel}:{instrument}"
+        return name
 
     def on_subscribed(self, connection: Connection, stream: Stream) -> None:
         channel, _, instrument = stream.name.partition(":")
         if channel == _INSTRUMENTS:
             return  # only changes are sent
+        if channel in STATE_CHANNELS:
+            if not self.withholds(stream):
+                connection.send_json(self._states[stream.name].payload(self.now_ms()), "snapshot")
+            return
         board = self._boards[instrument]
         if channel == "books":
             board.seeding.add(connection)
