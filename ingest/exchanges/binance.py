@@ -49,6 +49,7 @@ class _Binance(Connector):
     depth_path: ClassVar[str]
     depth_weights: ClassVar[dict[int, int]]  # by levels per side
     time_path: ClassVar[str]
+    status_field: ClassVar[str] = "status"
     info_path: ClassVar[str]
     info_weight: ClassVar[int]
 
@@ -101,8 +102,13 @@ class _Binance(Connector):
             settle=optional_text(entry, "marginAsset"),
             tick_size=_step(filters["PRICE_FILTER"], "tickSize"),
             lot_size=_step(filters["LOT_SIZE"], "stepSize"),
-            status=_status(text(entry, "status")),
+            status=_status(text(entry, self.status_field)),
+            **self.contract_fields(entry),
         )
+
+    def contract_fields(self, entry: Any) -> dict[str, Any]:
+        """Return the fields of a definition that only contracts have."""
+        return {}
 
     async def server_time(self, rest: Rest) -> int:
         return int(orjson.loads(await rest.get(self.time_path, 1))["serverTime"]) * 1000
@@ -182,10 +188,32 @@ class BinanceUsdm(_Binance):
         raise SymbolError(f"unknown contractType {kind!r}")
 
 
+class BinanceCoinm(BinanceUsdm):
+    """Connector for Binance COIN-M futures: perpetual and dated contracts of 10 or 100 dollars, margined in coins."""
+
+    name: ClassVar[str] = "binance-coinm"
+    ws: ClassVar[str] = "wss://dstream.binance.com"
+    rest: ClassVar[str] = "https://dapi.binance.com"
+    channels: ClassVar[Mapping[str, ChannelRow]] = {
+        "trades": ChannelRow("trade", "/stream"),
+        "books": ChannelRow("depth@100ms", "/stream"),
+        "quotes": ChannelRow("bookTicker", "/stream"),
+        "mark_prices": ChannelRow("markPrice@1s", "/stream", kinds=("funding",), of=("perp",)),
+    }
+    announcement_path: ClassVar[str] = "/stream"
+    depth_path: ClassVar[str] = "/dapi/v1/depth"
+    time_path: ClassVar[str] = "/dapi/v1/time"
+    info_path: ClassVar[str] = "/dapi/v1/exchangeInfo"
+    status_field: ClassVar[str] = "contractStatus"
+
+    def contract_fields(self, entry: Any) -> dict[str, Any]:
+        return {"contract_size": plain(number(entry, "contractSize")), "inverse": True}
+
+
 # Our channels by the first word of the stream's name.
 _CHANNELS = {
     row.name.partition("@")[0]: channel
-    for connector in (BinanceSpot, BinanceUsdm)
+    for connector in (BinanceSpot, BinanceUsdm, BinanceCoinm)
     for channel, row in connector.channels.items()
 }
 

@@ -9,7 +9,7 @@ from types import TracebackType
 import structlog
 from pydantic import BaseModel
 
-from marketprism.simulator.exchanges.binance.markets import BinanceSpot, BinanceUsdm
+from marketprism.simulator.exchanges.binance.markets import BinanceCoinm, BinanceSpot, BinanceUsdm
 from marketprism.simulator.exchanges.deribit.server import Deribit
 from marketprism.simulator.exchanges.htx.linear import HtxLinear
 from marketprism.simulator.exchanges.htx.spot import HtxSpot
@@ -30,6 +30,7 @@ _log = structlog.get_logger(__name__)
 SERVERS: dict[str, type[ExchangeServer]] = {
     "binance-spot": BinanceSpot,
     "binance-usdm": BinanceUsdm,
+    "binance-coinm": BinanceCoinm,
     "okx": Okx,
     "htx-spot": HtxSpot,
     "htx-linear": HtxLinear,

@@ -114,6 +114,7 @@ _USDM_CUTS = frozenset({50, 100, 500, 1000})
 RULES: dict[str, Rule] = {
     "binance-spot": Rule(binance_spot, frozenset({100, 500, 1000, 5000})),
     "binance-usdm": Rule(binance_usdm, _USDM_CUTS),
+    "binance-coinm": Rule(binance_usdm, _USDM_CUTS),
     "okx": Rule(okx),
     "htx-spot": Rule(htx_spot, frozenset({150, 400})),
     "htx-linear": Rule(htx_linear),

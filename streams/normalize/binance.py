@@ -16,6 +16,7 @@ from msgspec import Meta, Raw, Struct, ValidationError
 
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
+from streams.normalize.amounts import base_amount, base_levels, check_convertible
 from streams.normalize.book_sides import decoded_sides, quote_of_texts
 from streams.normalize.messages import BookMessage, Ignored, Normalized, Quote, Reading, Trade, UsedUp
 from streams.normalize.numbers import MOST_DIGITS, check_name, decimal, micros, positive, positives, signed
@@ -106,7 +107,10 @@ def _trade(trade: _Trade, instrument: Instrument, local_timestamp: int) -> Trade
     # `m`: the buyer was the maker, so the taker sold.
     side, kind = "sell" if trade.m else "buy", _TRADE_KINDS.get(trade.X) or _unknown_kind(trade.X)
     price, amount = positives(trade.p, trade.q)
-    return Trade(micros(trade.T), str(trade.t), price, amount, side, kind, "", trade.t, trade.t)
+    if not instrument.inverse:
+        return Trade(micros(trade.T), str(trade.t), price, amount, side, kind, "", trade.t, trade.t)
+    base = base_amount(instrument, price, amount)  # coin-margined amounts are contracts
+    return Trade(micros(trade.T), str(trade.t), price, base, side, kind, amount, trade.t, trade.t)
 
 
 def _unknown_kind(mark: str) -> str:
@@ -120,19 +124,26 @@ def _quote(ticker: _Ticker, instrument: Instrument, local_timestamp: int) -> Quo
         check_name(ticker.s, instrument)
     # Spot's BBO has no timestamp; in the futures', `T` is the matching time.
     stamp = micros(ticker.T) if ticker.T else local_timestamp
-    return quote_of_texts(stamp, ticker.u, ticker.b, ticker.B, ticker.a, ticker.A)
+    quote = quote_of_texts(stamp, ticker.u, ticker.b, ticker.B, ticker.a, ticker.A)
+    if instrument.inverse:
+        base_levels(instrument, quote.bids + quote.asks)  # raises what must not be published
+    return quote
 
 
 def _depth(diff: _Diff, instrument: Instrument, local_timestamp: int) -> BookMessage:
     if diff.s != instrument.exchange_symbol:
         check_name(diff.s, instrument)
     bids, asks = decoded_sides(diff.b, diff.a)
+    if instrument.inverse:
+        check_convertible(instrument, bids, asks)
     return BookMessage("update", micros(diff.T or diff.E), diff.U, diff.u, diff.pu, bids, asks)
 
 
 def _seed(snapshot: _Snapshot, instrument: Instrument, local_timestamp: int) -> BookMessage:
     last, stamp = snapshot.lastUpdateId, local_timestamp if snapshot.T is None else micros(snapshot.T)
-    return BookMessage("seed", stamp, last, last, -1, *decoded_sides(snapshot.bids, snapshot.asks))
+    bids, asks = decoded_sides(snapshot.bids, snapshot.asks)
+    check_convertible(instrument, bids, asks)
+    return BookMessage("seed", stamp, last, last, -1, bids, asks)
 
 
 def _funding(mark: _MarkPrice, instrument: Instrument, local_timestamp: int) -> Reading | Ignored:

@@ -43,7 +43,7 @@ from tests.e2e.in_process import InProcessPipeline
 
 _WITHIN = 25.0  # s from a fault to its recovery
 _BOOKS = {feed: [each.symbol for each in LISTINGS if each.feed == feed] for feed in FEEDS}
-_BINANCE = ("binance-spot", "binance-usdm")
+_BINANCE = tuple(feed for feed, row in FEEDS.items() if row.exchange == "binance")
 
 
 def key_of(feed: str, symbol: str) -> str:

@@ -24,12 +24,13 @@ Change = Literal["gone", "closed", "halted", "resized", "unsized", "odd", "back"
 SYMBOLS = {
     "binance-spot": ("ETH-USDT", "BTC-USDT"),
     "binance-usdm": ("ETH-USDT-PERP", "BTC-USDT-PERP"),
+    "binance-coinm": ("ETH-USD-PERP", "BTC-USD-PERP"),
     "okx": ("ETH-USDT-PERP", "BTC-USDT-PERP"),
     "htx-spot": ("ETH-USDT", "BTC-USDT"),
     "htx-linear": ("ETH-USDT-PERP", "BTC-USDT-PERP"),
     "deribit": ("ETH-USD-PERP", "BTC-USD-PERP"),
 }
-ANNOUNCING = ("binance-usdm", "okx", "deribit")
+ANNOUNCING = ("binance-usdm", "binance-coinm", "okx", "deribit")
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from tests.frames import Levels, dumps
 
 SPOT = assumed_instrument("binance-spot", "binance", "BTC-USDT")
 USDM = assumed_instrument("binance-usdm", "binance", "BTC-USDT-PERP")
+COINM = assumed_instrument("binance-coinm", "binance", "BTC-USD-PERP")
 
 
 def trade(**changes: Any) -> bytes:
@@ -39,3 +40,8 @@ def snapshot(last: int, bids: Levels, asks: Levels) -> bytes:
 def quote(update: int, bid: str, bid_amount: str, ask: str, ask_amount: str) -> bytes:
     body = {"u": update, "s": "BTCUSDT", "b": bid, "B": bid_amount, "a": ask, "A": ask_amount}
     return dumps({"stream": "btcusdt@bookTicker", "data": body})
+
+
+def coinm(stream: str, **body: Any) -> bytes:
+    """An event of the coin-margined perpetual. Amounts are contracts of 100 dollars."""
+    return dumps({"stream": f"btcusd_perp@{stream}", "data": {"s": "BTCUSD_PERP", "ps": "BTCUSD", "st": 2} | body})

@@ -8,7 +8,7 @@ import orjson
 from ingest.exchanges import CONNECTORS
 from ingest.exchanges.base import Connector, Route
 from ingest.rest import Rest
-from marketprism.simulator.exchanges.binance.markets import BinanceSpot, BinanceUsdm
+from marketprism.simulator.exchanges.binance.markets import BinanceCoinm, BinanceSpot, BinanceUsdm
 from marketprism.simulator.exchanges.deribit.frames import instrument_row as deribit_row
 from marketprism.simulator.exchanges.htx.frames import contract_row, spot_row
 from marketprism.simulator.exchanges.okx.frames import instrument_row as okx_row
@@ -23,6 +23,7 @@ def _binance_rows(feed: str, market: type[BinanceSpot | BinanceUsdm]) -> list[di
 ROWS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "binance-spot": lambda: _binance_rows("binance-spot", BinanceSpot),
     "binance-usdm": lambda: _binance_rows("binance-usdm", BinanceUsdm),
+    "binance-coinm": lambda: _binance_rows("binance-coinm", BinanceCoinm),
     "okx": lambda: [okx_row(each) for each in listings_of("okx")],
     "htx-spot": lambda: [spot_row(each) for each in listings_of("htx-spot")],
     "htx-linear": lambda: [contract_row(each) for each in listings_of("htx-linear")],

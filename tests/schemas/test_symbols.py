@@ -31,7 +31,7 @@ def test_text_round_trip(symbol: Symbol) -> None:
 @given(spots | perps | futures | options)
 def test_exchange_round_trip(feed: str, symbol: Symbol) -> None:
     """Each feed's own name for a symbol leads back to the symbol. Kinds that a feed lacks are rejected."""
-    if symbol.kind not in FEEDS[feed].kinds:
+    if symbol.kind not in FEEDS[feed].kinds or (FEEDS[feed].inverse and not symbol.is_inverse):
         with pytest.raises(SymbolError):
             to_exchange(feed, str(symbol))
         return
@@ -52,6 +52,8 @@ def test_exchange_round_trip(feed: str, symbol: Symbol) -> None:
         ("binance-spot", "BTC-USDT", "BTCUSDT"),
         ("binance-spot", "1INCH-FDUSD", "1INCHFDUSD"),
         ("binance-usdm", "BTC-USDT-PERP", "BTCUSDT"),
+        ("binance-coinm", "BTC-USD-PERP", "BTCUSD_PERP"),
+        ("binance-coinm", "ETH-USD-261225", "ETHUSD_261225"),
         ("binance-usdm", "BTC-USDT-261225", "BTCUSDT_261225"),
         ("okx", "BTC-USDT", "BTC-USDT"),
         ("okx", "BTC-USDT-PERP", "BTC-USDT-SWAP"),

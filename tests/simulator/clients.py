@@ -17,18 +17,22 @@ from tests.simulator.local_book import LocalBook, texts
 PATHS = {
     "binance-spot": "/stream",
     "binance-usdm": "/public/stream",
+    "binance-coinm": "/stream",
     "okx": "/ws/v5/public",
     "deribit": "/ws/api/v2",
 }
 TIMES = {
     "binance-spot": "/api/v3/time",
     "binance-usdm": "/fapi/v1/time",
+    "binance-coinm": "/dapi/v1/time",
     "okx": "/api/v5/public/time",
     "deribit": "/api/v2/public/get_time",
 }
 NAMES = {
     ("binance-spot", "BTC-USDT"): "BTCUSDT",
     ("binance-usdm", "BTC-USDT-PERP"): "BTCUSDT",
+    ("binance-coinm", "BTC-USD-PERP"): "BTCUSD_PERP",
+    ("binance-coinm", "BTC-USD-261225"): "BTCUSD_261225",
     ("okx", "BTC-USDT"): "BTC-USDT",
     ("okx", "BTC-USDT-PERP"): "BTC-USDT-SWAP",
     ("okx", "BTC-USD-PERP"): "BTC-USD-SWAP",
@@ -182,7 +186,7 @@ class Follower:
     async def _seed(self, socket: ClientConnection) -> list[Any]:
         """Buffer updates, and fetch snapshots until one is as new (docs/protocols/binance.md §1.5, §2.4)."""
         frames = [await receive(socket, lambda body: body.get("data", {}).get("e") == "depthUpdate")]
-        prefix = {"binance-spot": "/api/v3", "binance-usdm": "/fapi/v1"}[self.book.feed]
+        prefix = {"binance-spot": "/api/v3", "binance-usdm": "/fapi/v1", "binance-coinm": "/dapi/v1"}[self.book.feed]
         name = NAMES[self.book.feed, self.book.symbol]
         while self.book.sequence < frames[0]["data"]["U"]:
             _, body, _ = await get(self._sims, self.book.feed, f"{prefix}/depth", symbol=name, limit=1000)

@@ -10,6 +10,8 @@ from tests.simulator.clients import following, settled
 INSTRUMENTS = [
     ("binance-spot", "BTC-USDT"),
     ("binance-usdm", "BTC-USDT-PERP"),
+    ("binance-coinm", "BTC-USD-PERP"),
+    ("binance-coinm", "BTC-USD-261225"),
     ("okx", "BTC-USDT"),
     ("okx", "BTC-USDT-PERP"),
     ("okx", "BTC-USD-PERP"),

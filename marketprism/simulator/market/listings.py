@@ -1,6 +1,6 @@
 """The instruments that the simulated exchanges list, with their real tick, lot and contract sizes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Context, Decimal
 
 from marketprism.simulator.market.prices import START_PRICES
@@ -86,6 +86,12 @@ def _usdm(symbol: str, tick: str, typical: float) -> Listing:
     )
 
 
+def _coinm(symbol: str, tick: str, typical: float, contract: str) -> Listing:
+    """Return a coin-margined contract; prices have the tick's decimals, amounts are whole contracts."""
+    listing = _inverse("binance-coinm", symbol, tick, "1", typical, contract)
+    return replace(listing, price_decimals=len(tick.partition(".")[2]), amount_decimals=0)
+
+
 def _inverse(feed: str, symbol: str, tick: str, lot: str, typical: float, contract: str) -> Listing:
     return Listing(feed, symbol, Decimal(tick), Decimal(lot), typical, Decimal(contract), inverse=True)
 
@@ -109,6 +115,9 @@ LISTINGS: tuple[Listing, ...] = (
     _inverse("deribit", "ETH-USD-PERP", "0.05", "1", 25.0, "1"),
     Listing("deribit", "BTC-USDC-PERP", Decimal(1), Decimal("0.0001"), 0.3),
     Listing("deribit", "BTC-USDC", Decimal(1), Decimal("0.0001"), 0.2),
+    _coinm("BTC-USD-PERP", "0.1", 1.5, "100"),
+    _coinm("ETH-USD-PERP", "0.01", 25.0, "10"),
+    _coinm("BTC-USD-261225", "0.1", 0.5, "100"),
 )
 
 

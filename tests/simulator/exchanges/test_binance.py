@@ -10,13 +10,14 @@ from typing import Any
 import aiohttp
 import pytest
 from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from marketprism.simulator import Limits, Refuse, Shutdown, Silent, Simulators
 from tests.simulator.clients import closed, command, get, opened, receive
 
 SPOT = "binance-spot"
 USDM = "binance-usdm"
+COINM = "binance-coinm"
 
 
 async def test_control_messages() -> None:
@@ -147,6 +148,69 @@ async def test_silent_mark_prices() -> None:
         assert (await command(socket, request))["result"] is None
         await silent.over()
         assert (await receive(socket))["stream"] == "btcusdt@markPrice@1s"
+
+
+async def test_coinm_payloads() -> None:
+    """All streams are on one path, with USD-M's fields, the pair and the family; amounts are whole contracts."""
+    keys = {
+        "btcusd_perp@trade": {"e", "E", "T", "s", "t", "p", "q", "X", "m"},
+        "btcusd_perp@aggTrade": {"e", "E", "s", "a", "p", "q", "nq", "f", "l", "T", "m", "st"},
+        "btcusd_perp@depth@100ms": {"e", "E", "T", "s", "ps", "U", "u", "pu", "b", "a", "st"},
+        "btcusd_perp@bookTicker": {"e", "u", "E", "T", "s", "ps", "b", "B", "a", "A", "st"},
+        "btcusd_perp@markPrice@1s": {"e", "E", "s", "p", "ap", "i", "P", "r", "T", "st"},
+    }
+    async with Simulators([COINM], rate=3) as sims:
+        async with opened(sims, COINM, "/stream") as socket:
+            assert (await command(socket, {"method": "SUBSCRIBE", "params": [*keys], "id": 1}))["result"] is None
+            seen = await _streams(socket, 1.2)
+        for root in ("/public", "/market"):
+            with pytest.raises(InvalidStatus):
+                async with opened(sims, COINM, f"{root}/stream"):
+                    pass
+    assert {name: set(data) for name, data in seen.items()} == keys
+    for data in seen.values():
+        assert data["s"] == "BTCUSD_PERP"
+        assert data.get("ps", "BTCUSD") == "BTCUSD"
+        assert data.get("st", 2) == 2
+    amounts = [seen["btcusd_perp@trade"]["q"], *(amount for _, amount in seen["btcusd_perp@depth@100ms"]["b"])]
+    assert all(amount.isdigit() for amount in amounts)
+
+
+async def test_coinm_mark_prices() -> None:
+    """Perpetuals have the true rate, dated futures an empty one and no time of the next payment."""
+    symbols = {"BTCUSD_PERP": "BTC-USD-PERP", "BTCUSD_261225": "BTC-USD-261225"}
+    path = "/stream?streams=" + "/".join(f"{name.lower()}@markPrice@1s" for name in symbols)
+    async with Simulators([COINM]) as sims:
+        sims.pause()
+        async with opened(sims, COINM, path) as socket:
+            rows = {data["s"]: data for data in (await _streams(socket, 1.1)).values()}
+        for name, symbol in symbols.items():
+            true, data = sims.true_funding(COINM, symbol), rows[name]
+            assert [Decimal(data["p"]), Decimal(data["i"])] == [Decimal(true.mark), Decimal(true.index)]
+            assert (data["r"] and Decimal(data["r"])) == (true.rate and Decimal(true.rate))
+            assert (data["r"] == "") == (data["T"] == 0) == (symbol == "BTC-USD-261225")
+
+
+async def test_coinm_rest() -> None:
+    """exchangeInfo has pair, contract size, margin and delivery of each contract, and depth has USD-M's limits."""
+    keys = ("pair", "contractType", "contractStatus", "contractSize", "marginAsset", "quoteAsset", "deliveryDate")
+    never, december = 4133404800000, 1798185600000
+    async with Simulators([COINM], rate=0) as sims:
+        _, body, _ = await get(sims, COINM, "/dapi/v1/exchangeInfo")
+        rows = {row["symbol"]: row for row in body["symbols"]}
+        assert {name: tuple(row[key] for key in keys) for name, row in rows.items()} == {
+            "BTCUSD_PERP": ("BTCUSD", "PERPETUAL", "TRADING", 100, "BTC", "USD", never),
+            "ETHUSD_PERP": ("ETHUSD", "PERPETUAL", "TRADING", 10, "ETH", "USD", never),
+            "BTCUSD_261225": ("BTCUSD", "CURRENT_QUARTER", "TRADING", 100, "BTC", "USD", december),
+        }
+        assert all("status" not in row for row in rows.values())
+        filters = {each["filterType"]: each for each in rows["ETHUSD_PERP"]["filters"]}
+        assert (filters["PRICE_FILTER"]["tickSize"], filters["LOT_SIZE"]["stepSize"]) == ("0.01", "1")
+        _, body, headers = await get(sims, COINM, "/dapi/v1/depth", symbol="BTCUSD_261225", limit=50)
+        assert (len(body["bids"]), set(body)) == (50, {"lastUpdateId", "E", "T", "bids", "asks"})
+        assert headers["X-MBX-USED-WEIGHT-1M"] == "3"  # after exchangeInfo
+        status, body, _ = await get(sims, COINM, "/dapi/v1/depth", symbol="BTCUSD", limit=50)
+        assert (status, body["code"]) == (400, -1121)
 
 
 async def test_usdm_ids_chain_by_previous() -> None:

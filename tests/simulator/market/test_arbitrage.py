@@ -42,6 +42,7 @@ async def test_expected_profit() -> None:
         ("BTC-USDT-PERP", "okx", "binance-usdm"),
         ("BTC-USD-PERP", "deribit", "okx"),
         ("BTC-USD-PERP", "okx", "deribit"),
+        ("BTC-USD-PERP", "binance-coinm", "okx"),
     ],
 )
 async def test_planted_arbitrage(symbol: str, buy: str, sell: str) -> None:
@@ -87,7 +88,11 @@ async def test_planted_arbitrage(symbol: str, buy: str, sell: str) -> None:
             assert client.book.equals(await settled(sims, feed, symbol, client.book))
 
 
-_CONTRACTS = {("okx", "BTC-USDT-PERP"): "0.01", ("okx", "BTC-USD-PERP"): "100"}
+_CONTRACTS = {
+    ("okx", "BTC-USDT-PERP"): "0.01",
+    ("okx", "BTC-USD-PERP"): "100",
+    ("binance-coinm", "BTC-USD-PERP"): "100",
+}
 
 
 def _base(level: tuple[str, str], symbol: str, feed: str) -> tuple[Decimal, Decimal]:

@@ -11,6 +11,7 @@ from tests.simulator.clients import command, get, opened, receive, rpc, subscrip
 LISTED = {
     "binance-spot": ("/api/v3/exchangeInfo", {}, "symbols", "symbol", "BTC-USDT", "BTCUSDT"),
     "binance-usdm": ("/fapi/v1/exchangeInfo", {}, "symbols", "symbol", "BTC-USDT-PERP", "BTCUSDT"),
+    "binance-coinm": ("/dapi/v1/exchangeInfo", {}, "symbols", "symbol", "BTC-USD-PERP", "BTCUSD_PERP"),
     "okx": ("/api/v5/public/instruments", {"instType": "SWAP"}, "data", "instId", "BTC-USDT-PERP", "BTC-USDT-SWAP"),
     "htx-spot": ("/v1/settings/common/market-symbols", {}, "data", "symbol", "BTC-USDT", "btcusdt"),
     "htx-linear": ("/linear-swap-api/v1/swap_contract_info", {}, "data", "contract_code", "BTC-USDT-PERP", "BTC-USDT"),

@@ -3,12 +3,13 @@
 import pytest
 
 from schemas.errors import FrameError
-from schemas.instruments import Instrument
+from schemas.instruments import Instrument, assumed_instrument
 from streams.normalize import parse
+from streams.normalize.amounts import base_levels
 from streams.normalize.book_sides import levels, quote_of
 from streams.normalize.messages import BookMessage, Ignored, Quote, Reading, Trade, UsedUp
 from tests.frames import MS, binance, dumps
-from tests.frames.binance import SPOT, USDM
+from tests.frames.binance import COINM, SPOT, USDM
 
 NOW = 1_790_000_000_000_001  # µs of receipt
 
@@ -137,7 +138,32 @@ def test_malformed_frames_have_a_reason(frame: bytes, reason: str) -> None:
         parse(frame, SPOT, NOW)
 
 
-@pytest.mark.parametrize("instrument", [USDM], ids=["usdm"])
+def test_coinm_trade_is_in_base_units_and_contracts() -> None:
+    """3 contracts of 100 dollars at 50,000 are 0.006 BTC; the definition of ETH says 10 dollars."""
+    frame = binance.coinm("trade", e="trade", E=MS, T=MS, t=7, p="50000.0", q="3", m=False, X="MARKET")
+    assert parse(frame, COINM, NOW) == [
+        Trade(MS * 1000, "7", "50000.0", "0.006", "buy", exchange_amount="3", first=7, last=7)
+    ]
+    assert assumed_instrument("binance-coinm", "binance", "ETH-USD-261225").contract_size == "10"
+
+
+def test_coinm_books_count_contracts_until_published() -> None:
+    """Books and BBOs keep contracts; what cannot be converted is rejected before a book is touched."""
+    frame = binance.coinm(
+        "depth@100ms", e="depthUpdate", E=MS, T=MS, U=5, u=8, pu=4, b=[["50000.0", "25"]], a=[["50000.1", "0"]]
+    )
+    [update] = parse(frame, COINM, NOW)
+    assert update == BookMessage("update", MS * 1000, 5, 8, 4, levels([["50000.0", "25"]]), levels([["50000.1", "0"]]))
+    assert base_levels(COINM, update.bids.levels) == levels([["50000.0", "0.05"]]).levels
+    ticker = {"e": "bookTicker", "u": 8, "E": MS, "T": MS, "b": "50000.0", "B": "25", "a": "50000.1", "A": "4"}
+    [quote] = parse(binance.coinm("bookTicker", **ticker), COINM, NOW)
+    assert isinstance(quote, Quote)
+    assert base_levels(COINM, quote.asks) == levels([["50000.1", "0.007999984000032"]]).levels
+    with pytest.raises(FrameError, match="out of range"):
+        parse(binance.coinm("bookTicker", **ticker | {"b": "0.0000000001", "B": "99999999999999999999"}), COINM, NOW)
+
+
+@pytest.mark.parametrize("instrument", [USDM, COINM], ids=["usdm", "coinm"])
 def test_mark_price_is_a_funding_reading(instrument: Instrument) -> None:
     """Rates are signed and plain; what the frame lacks is null; a dated contract has no funding."""
     name = instrument.exchange_symbol

@@ -4,6 +4,7 @@ Prices and amounts are decimal strings as Binance writes them; a level is `[pric
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from marketprism.simulator.market.book import Levels
@@ -119,17 +120,42 @@ def usdm_mark_price(symbol: str, funding: Funding, now: int) -> dict[str, Any]:
 
 
 def usdm_row(listing: Listing) -> dict[str, Any]:
-    """Return a symbol of the futures' exchangeInfo."""
+    """Return a symbol of USD-M's exchangeInfo."""
+    state = {"status": "TRADING"}
+    return _contract_row(listing, listing.exchange_symbol, state, listing.quote)
+
+
+# COIN-M futures: the events of USD-M, of other contracts
+
+
+def coin_margined(listing: Listing, event: dict[str, Any]) -> dict[str, Any]:
+    """Return an event of USD-M as COIN-M sends it, where `ps` is the pair and `st` is 2."""
+    return event | {name: value for name, value in {"ps": _pair(listing), "st": 2}.items() if name in event}
+
+
+def coinm_row(listing: Listing) -> dict[str, Any]:
+    """Return a symbol of COIN-M's exchangeInfo."""
+    state = {"contractStatus": "TRADING", "contractSize": int(listing.contract)}
+    row = _contract_row(listing, _pair(listing), state, listing.underlying)
+    return row | {"pricePrecision": listing.price_decimals, "quantityPrecision": 0}
+
+
+def _pair(listing: Listing) -> str:
+    return listing.underlying + listing.quote
+
+
+def _contract_row(listing: Listing, pair: str, state: dict[str, Any], margin_asset: str) -> dict[str, Any]:
+    expiry = parse_symbol(listing.symbol).expiry
     return {
         "symbol": listing.exchange_symbol,
-        "pair": listing.exchange_symbol,
-        "contractType": "PERPETUAL",
-        "deliveryDate": 4133404800000,
+        "pair": pair,
+        "contractType": "CURRENT_QUARTER" if expiry else "PERPETUAL",
+        "deliveryDate": _delivery(expiry) if expiry else 4133404800000,
         "onboardDate": 1569398400000,
-        "status": "TRADING",
+        **state,
         "baseAsset": listing.underlying,
         "quoteAsset": listing.quote,
-        "marginAsset": parse_symbol(listing.symbol).quote,
+        "marginAsset": margin_asset,
         "pricePrecision": 2,
         "quantityPrecision": 3,
         "underlyingType": "COIN",
@@ -138,6 +164,11 @@ def usdm_row(listing: Listing) -> dict[str, Any]:
         "orderTypes": ["LIMIT", "MARKET"],
         "timeInForce": ["GTC", "IOC", "FOK", "GTX"],
     }
+
+
+def _delivery(expiry: str) -> int:
+    """Return the time of delivery, 08:00 UTC of the day `YYMMDD`, in ms."""
+    return int(datetime.strptime(f"{expiry} 08 +0000", "%y%m%d %H %z").timestamp()) * 1000
 
 
 def _filters(listing: Listing) -> list[dict[str, str]]:

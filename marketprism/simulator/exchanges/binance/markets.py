@@ -1,4 +1,7 @@
-"""The differences between Binance's spot market and its USD-M futures: payloads, speeds, paths, limits and weights."""
+"""The differences between Binance's spot market, USD-M futures and COIN-M futures.
+
+They differ in payloads, speeds, paths, limits and weights.
+"""
 
 from typing import Any, ClassVar
 
@@ -77,7 +80,9 @@ class BinanceUsdm(BinanceServer):
     ping_interval, pong_timeout = 180.0, 600.0
     messages_per_second, weight_per_minute, info_weight = 10, 2400, 1
     prefix = "/fapi/v1"
-    roots = ("", "/public", "/market")
+    roots: tuple[str, ...] = ("", "/public", "/market")
+    status_field = "status"  # of exchangeInfo
+    family = 1  # the `st` of events
     entry_changes: ClassVar = {
         "closed": {"status": "SETTLING"},
         "halted": {"status": "PENDING_TRADING"},
@@ -90,10 +95,10 @@ class BinanceUsdm(BinanceServer):
 
     def announce_definition(self, symbol: str) -> None:
         row = self.entry(symbol, self.symbol_info)
-        status = "CLOSE" if self.is_gone(symbol) else row["status"]
+        status = "CLOSE" if self.is_gone(symbol) else row[self.status_field]
         head = {"e": "contractInfo", "E": self.now_ms(), "s": row["symbol"], "ct": row["contractType"], "cs": status}
         stream = self.streams[_CONTRACT_INFO]
-        self.send_to(stream.subscribers, stream, head | {"st": 1})
+        self.send_to(stream.subscribers, stream, head | {"st": self.family})
 
     def stream_for(self, connection: Connection, name: str) -> Stream | None:
         # Each stream is served on one path only; on the other path it is acknowledged but silent. A path without a
@@ -136,3 +141,38 @@ class BinanceUsdm(BinanceServer):
 
     def symbol_info(self, listing: Listing) -> dict[str, Any]:
         return frames.usdm_row(listing)
+
+
+class BinanceCoinm(BinanceUsdm):
+    """The COIN-M futures market. Amounts are whole contracts, and all streams are served on the same path."""
+
+    max_id_step, lag_steps, max_levels = 40, 4, 1000
+    prefix = "/dapi/v1"
+    roots = ("",)
+    status_field = "contractStatus"
+    family = 2
+    entry_changes: ClassVar = {
+        "closed": {"contractStatus": "SETTLING"},
+        "halted": {"contractStatus": "PENDING_TRADING"},
+        "resized": {"contractSize": 1},
+        "unsized": {"contractSize": None, "contractStatus": "PENDING_TRADING"},
+        "odd": {"contractType": ""},
+    }
+
+    def stream_for(self, connection: Connection, name: str) -> Stream | None:
+        return self.streams.get(name)
+
+    def book_ticker(self, instrument: SimulatedInstrument) -> dict[str, Any]:
+        return frames.coin_margined(instrument.listing, super().book_ticker(instrument))
+
+    def depth_update(self, instrument: SimulatedInstrument, window: Window) -> dict[str, Any]:
+        return frames.coin_margined(instrument.listing, super().depth_update(instrument, window))
+
+    def aggregated_trade(self, instrument: SimulatedInstrument, trade: Trade) -> dict[str, Any]:
+        return frames.coin_margined(instrument.listing, super().aggregated_trade(instrument, trade))
+
+    def mark_price(self, instrument: SimulatedInstrument) -> dict[str, Any]:
+        return frames.coin_margined(instrument.listing, super().mark_price(instrument))
+
+    def symbol_info(self, listing: Listing) -> dict[str, Any]:
+        return frames.coinm_row(listing)

@@ -1,4 +1,4 @@
-"""Simulated Binance, spot and USD-M futures (docs/protocols/binance.md §1, §2).
+"""Simulated Binance, spot, USD-M and COIN-M futures (docs/protocols/binance.md §1, §2).
 
 Streams, control messages, REST and its weights.
 """
