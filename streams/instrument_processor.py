@@ -163,6 +163,7 @@ class InstrumentProcessor:
         """Process a second of stream time."""
         is_reporting = out.now - self.reported_at >= REPORT_EVERY
         self.trades.on_tick(out)
+        self.readings.on_tick(out)
         self.status.on_second(out)
         self.books.on_tick(out, is_reporting)
         if is_reporting:

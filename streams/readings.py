@@ -12,7 +12,8 @@ from streams.output import Output
 from streams.status import FeedStatus
 from streams.subject import Subject
 
-_MIN_INTERVAL = 1_000_000  # µs between two events of a kind, unless a required field has changed
+# µs between two events of a kind, unless a required field has changed. Less than the second at which exchanges send.
+MIN_INTERVAL = 900_000
 
 
 def _own_fields(required: bool) -> dict[str, tuple[str, ...]]:
@@ -36,14 +37,15 @@ _FIELDS, _REQUIRED = _own_fields(required=False), _own_fields(required=True)
 
 
 class ReadingHandler:
-    """Merges one instrument's readings by topic, and publishes them at most once a second."""
+    """Merges one instrument's readings by topic, and publishes the last of each second."""
 
-    __slots__ = ("_latest", "_published_at", "_status", "_subject")
+    __slots__ = ("_latest", "_pending", "_published_at", "_status", "_subject")
 
     def __init__(self, subject: Subject, status: FeedStatus) -> None:
         self._subject = subject
         self._status = status
         self._latest: dict[str, dict[str, Any]] = {}
+        self._pending: dict[str, int] = {}  # timestamps of the readings to publish, by topic
         self._published_at: dict[str, int] = {}
 
     def on_reading(self, out: Output, reading: Reading) -> None:
@@ -55,10 +57,23 @@ class ReadingHandler:
         now_required = [latest.get(name) for name in _REQUIRED[topic]]
         if None in now_required:
             return  # the rest has not arrived yet
-        if now_required != required or out.now - self._published_at.get(topic, 0) >= _MIN_INTERVAL:
-            self._published_at[topic] = out.now
-            fields = {name: latest.get(name) for name in _FIELDS[topic]}
-            out.event(topic, self._subject.key, out.head(self._subject, reading.timestamp) | fields)
+        self._pending[topic] = reading.timestamp
+        if now_required != required or self._is_due(out, topic):
+            self._publish(out, topic)
+
+    def on_tick(self, out: Output) -> None:
+        """Publish the readings that came too soon after another, and were not followed by one."""
+        for topic in [each for each in self._pending if self._is_due(out, each)]:
+            self._publish(out, topic)
+
+    def _is_due(self, out: Output, topic: str) -> bool:
+        return out.now - self._published_at.get(topic, 0) >= MIN_INTERVAL
+
+    def _publish(self, out: Output, topic: str) -> None:
+        self._published_at[topic] = out.now
+        latest = self._latest[topic]
+        fields = {name: latest.get(name) for name in _FIELDS[topic]}
+        out.event(topic, self._subject.key, out.head(self._subject, self._pending.pop(topic)) | fields)
 
     def shift(self, step: int) -> None:
         """Move all remembered times by `step` µs: our clock was set."""
@@ -66,8 +81,8 @@ class ReadingHandler:
 
     def dump(self) -> list[Any]:
         """Return the state for a checkpoint."""
-        return [self._latest, self._published_at]
+        return [self._latest, self._pending, self._published_at]
 
     def load(self, dump: list[Any]) -> None:
         """Restore the state of a checkpoint."""
-        self._latest, self._published_at = dump
+        self._latest, self._pending, self._published_at = dump

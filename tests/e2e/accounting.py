@@ -18,6 +18,7 @@ from schemas.markers import MARKER, Oversized, Wrapped, decode_text
 from schemas.raw import RawLine, unwrap
 from streams.normalize import parse
 from streams.normalize.messages import BookMessage, Ignored, Reading, Trade
+from streams.readings import MIN_INTERVAL
 from tests.e2e.follower import Body, Book, Follower, Place, key_of
 
 MAX_EXAMPLES = 12  # problems of one sort that are described
@@ -167,7 +168,7 @@ class Accounts:
         last_at = self._last_at.get((line.key, reading.topic))
         if last_at is None:
             return "reading waits for the other channels"
-        is_soon = line.local_timestamp // 1000 - last_at < 1_000_000
+        is_soon = line.local_timestamp // 1000 - last_at < MIN_INTERVAL
         return "reading within a second of the last" if is_soon else "? a reading is missing"
 
     def _reason_of_book(self, key: str, depth: BookMessage) -> str:

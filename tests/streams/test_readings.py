@@ -44,6 +44,15 @@ class Rig:
         out = Output(1)
         out.begin("binance:0:1", 0, int(seconds * 1e6))
         self.handler.on_reading(out, Reading(TOPIC, "funding", int(seconds * 1e6) - 5, fields))
+        return self._values(out)
+
+    def tick(self, seconds: float) -> list[tuple[str, str | None]]:
+        out = Output(1)
+        out.begin("binance:0:2", 0, int(seconds * 1e6))
+        self.handler.on_tick(out)
+        return self._values(out)
+
+    def _values(self, out: Output) -> list[tuple[str, str | None]]:
         bodies = [orjson.loads(value) for _, _, value in out.records]
         for body in bodies:
             Sample.model_validate(body)
@@ -68,8 +77,21 @@ def test_events_are_at_most_one_a_second(monkeypatch: pytest.MonkeyPatch) -> Non
     other = Rig(monkeypatch)
     other.handler.load(orjson.loads(orjson.dumps(rig.handler.dump())))
     for each in (rig, other):
-        assert each.read(11.4, mark="7") == []
+        assert each.read(11.3, mark="7") == []
         assert each.read(11.5, mark="8") == [("0.2", "8")]
+        assert each.tick(13) == []
+
+
+def test_the_last_reading_is_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reading that came too soon waits for a tick, if no other follows; a restart in between changes nothing."""
+    rig = Rig(monkeypatch)
+    rig.read(10, rate="0.1")
+    assert rig.read(10.2, mark="6") == rig.read(10.4, mark="7") == rig.tick(10.8) == []
+    other = Rig(monkeypatch)
+    other.handler.load(orjson.loads(orjson.dumps(rig.handler.dump())))
+    for each in (rig, other):
+        assert each.tick(11.8) == [("0.1", "7")]
+        assert each.tick(12.8) == []
 
 
 def test_figures_of_a_currency_have_a_key() -> None:
