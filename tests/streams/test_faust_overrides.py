@@ -1,6 +1,7 @@
 """Faust delivers every record in order and commits it, on a real broker."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,19 +43,20 @@ async def committed(settings: Settings, group: str, place: TopicPartition) -> in
         return int(await consumer.committed(place) or 0)
 
 
-def reading(settings: Settings, group: str, **more: Any) -> StreamsApp:
+def reading(settings: Settings, group: str, datadir: Path, **more: Any) -> StreamsApp:
     return StreamsApp(
-        group, broker=f"kafka://{settings.kafka}", store="memory://", topic_partitions=settings.partitions,
-        topic_disable_leader=True, broker_commit_interval=0.2, stream_wait_empty=False, autodiscover=False, **more,
+        group, datadir=datadir, broker=f"kafka://{settings.kafka}", store="memory://",
+        topic_partitions=settings.partitions, topic_disable_leader=True, broker_commit_interval=0.2,
+        stream_wait_empty=False, autodiscover=False, **more,
     )  # fmt: skip
 
 
 @pytest.mark.e2e
-async def test_a_slow_stream_gets_every_record_in_order(settings: Settings) -> None:
+async def test_a_slow_stream_gets_every_record_in_order(settings: Settings, tmp_path: Path) -> None:
     """With space for a few records only, the consumer waits until the stream has taken some, and then goes on."""
     group, place = settings.topic("reader"), TopicPartition(settings.topic(JOIN), 0)
     await send(settings, place, ALL)
-    app, values = reading(settings, group, stream_buffer_maxsize=4), list[int]()
+    app, values = reading(settings, group, tmp_path, stream_buffer_maxsize=4), list[int]()
 
     @app.agent(app.topic(place.topic, value_serializer="raw"))
     async def reader(stream: Any) -> None:
@@ -70,11 +72,13 @@ async def test_a_slow_stream_gets_every_record_in_order(settings: Settings) -> N
 
 
 @pytest.mark.e2e
-async def test_a_backlog_is_read_once_and_committed(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_backlog_is_read_once_and_committed(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """This is so however long the seek to the committed offsets takes at the start."""
     group = settings.topic("reader")
     place = await backlog(settings, group)
-    app = reading(settings, group)
+    app = reading(settings, group, tmp_path)
     app.Table("held", key_type=bytes, value_type=bytes, partitions=settings.partitions)
     offsets: list[int] = []
     held: list[Any] = []
