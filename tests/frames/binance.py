@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from schemas.instruments import assumed_instrument
-from tests.frames import Levels, dumps
+from schemas.instruments import Instrument, assumed_instrument
+from tests.frames import MS, Levels, dumps
 
 SPOT = assumed_instrument("binance-spot", "binance", "BTC-USDT")
 USDM = assumed_instrument("binance-usdm", "binance", "BTC-USDT-PERP")
@@ -45,3 +45,12 @@ def quote(update: int, bid: str, bid_amount: str, ask: str, ask_amount: str) -> 
 def coinm(stream: str, **body: Any) -> bytes:
     """An event of the coin-margined perpetual. Amounts are contracts of 100 dollars."""
     return dumps({"stream": f"btcusd_perp@{stream}", "data": {"s": "BTCUSD_PERP", "ps": "BTCUSD", "st": 2} | body})
+
+
+def mark_price(instrument: Instrument = USDM, **changes: Any) -> bytes:
+    name = instrument.exchange_symbol
+    body = {
+        "e": "markPriceUpdate", "E": MS, "s": name, "p": "86748.21000000", "i": "86749.02", "P": "1", "st": 1,
+        "r": "-5E-7", "T": MS + 6_400_000,
+    }  # fmt: skip
+    return dumps({"stream": f"{name.lower()}@markPrice@1s", "data": body | changes})

@@ -45,3 +45,10 @@ def quote(bid: str, bid_amount: str, ask: str, ask_amount: str, ms: int = MS) ->
         f'"best_ask_price":{ask},"best_ask_amount":{ask_amount}}}'
     )
     return subscription(f"quote.{name}", data)
+
+
+def ticker(more: str = ',"current_funding":-1.25e-05,"funding_8h":0.00003,"best_bid_price":86749.5') -> bytes:
+    """Make a ticker of the perpetual. `more`: JSON after the prices."""
+    name = PERPETUAL.exchange_symbol
+    head = f'"timestamp":{MS},"instrument_name":"{name}","index_price":86744.2,"mark_price":86748.40'
+    return subscription(f"ticker.{name}.100ms", f"{{{head}{more}}}")

@@ -1,7 +1,9 @@
 """Make HTX's frames, decompressed. Numbers are given as text, so that they appear as on the wire."""
 
+from typing import Any
+
 from schemas.instruments import Instrument, assumed_instrument
-from tests.frames import MS
+from tests.frames import MS, dumps
 
 SPOT = assumed_instrument("htx-spot", "htx", "BTC-USDT")
 LINEAR = assumed_instrument("htx-linear", "htx", "BTC-USDT-PERP").model_copy(update={"contract_size": "0.001"})
@@ -74,3 +76,15 @@ def high_frequency(event: str, version: int, bids: str = "[]", asks: str = "[]")
 
 def depth_step(instrument: Instrument, step: int, bids: str, asks: str) -> bytes:
     return push(instrument, f"depth.step{step}", f'{{"bids":{bids},"asks":{asks},"version":99,"ts":{MS}}}')
+
+
+def funding_row(**changes: Any) -> dict[str, Any]:
+    row = {"symbol": "BTC", "contract_code": "BTC-USDT", "fee_asset": "USDT", "funding_time": str(MS)}
+    rate = {"funding_rate": "-0.000100000000000000", "estimated_rate": None, "settlement_time": str(MS + 1000)}
+    return row | rate | changes
+
+
+def funding_rates(*rows: dict[str, Any]) -> bytes:
+    """Make a frame of the notification socket."""
+    frame = {"op": "notify", "topic": "public.BTC-USDT.funding_rate", "ts": MS + 5}
+    return dumps(frame | {"data": rows or [funding_row()]})

@@ -3,7 +3,7 @@
 from typing import Any
 
 from schemas.instruments import Instrument, assumed_instrument
-from tests.frames import Levels, dumps
+from tests.frames import MS, Levels, dumps
 
 SPOT = assumed_instrument("okx", "okx", "BTC-USDT")
 SWAP = assumed_instrument("okx", "okx", "BTC-USDT-PERP").model_copy(update={"contract_size": "0.01"})
@@ -40,3 +40,17 @@ def trade(instrument: Instrument = SPOT, **changes: str) -> bytes:
         "ts": "1790000000122", "count": "3", "source": "0",
     }  # fmt: skip
     return push("trades", [row | changes], instrument)
+
+
+def funding_rate(instrument: Instrument = SWAP, **changes: str) -> bytes:
+    row = {"fundingRate": "-0.0000725", "fundingTime": str(MS), "nextFundingTime": str(MS + 14_400_000), "ts": str(MS)}
+    return push("funding-rate", [row | changes], instrument)
+
+
+def mark_price(instrument: Instrument = SWAP) -> bytes:
+    return push("mark-price", [{"instId": instrument.exchange_symbol, "markPx": "86750.1", "ts": str(MS)}], instrument)
+
+
+def index_price(name: str = "BTC-USDT") -> bytes:
+    """Make a frame of an index, which all instruments that settle against it share."""
+    return dumps({"arg": {"channel": "index-tickers", "instId": name}, "data": [{"idxPx": "86749", "ts": str(MS)}]})

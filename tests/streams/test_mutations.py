@@ -16,7 +16,7 @@ from schemas.markers import Definition, Tick
 from schemas.raw import encode_line, encode_marker
 from schemas.settings import load_settings
 from streams.raw_processor import RawProcessor
-from tests.frames import T0, binance, deribit, htx, okx
+from tests.frames import MS, T0, binance, deribit, htx, okx
 
 SETTINGS = load_settings()
 CONTRACTS = htx.LINEAR.model_copy(update={"contract_size": "100", "inverse": True})
@@ -34,12 +34,21 @@ FIXTURES: list[tuple[Instrument, list[bytes]]] = [
         binance.snapshot(100, [["10", "1"], ["9.5", "2"]], [["11", "1"]]),
         binance.usdm_depth(99, 102, 98, [["10", "3"]], [["12", "0.5"]]),
         binance.trade(X="INSURANCE_FUND"),
+        binance.mark_price(),
+    ]),
+    (binance.COINM, [
+        binance.snapshot(100, [["10", "1"], ["9.5", "2"]], [["11", "1"]]),
+        binance.coinm("depth@100ms", e="depthUpdate", E=MS, T=MS, U=99, u=102, pu=98, b=[["10", "3"]], a=[["12", "5"]]),
+        binance.coinm("bookTicker", e="bookTicker", E=MS, T=MS, u=102, b="10", B="3", a="11", A="1"),
+        binance.coinm("trade", e="trade", E=MS, T=MS, t=5100000001, p="50000.0", q="3", m=False),
+        binance.mark_price(binance.COINM),
     ]),
     *((instrument, [
         okx.book(-1, 5, [["10", "3"], ["9", "4"]], [["11", "5"]], "snapshot", instrument),
         okx.book(5, 6, [["10", "4"]], [["12", "1"]], instrument=instrument),
         okx.bbo(6, "10", "4", "11", "5", instrument),
         okx.trade(instrument),
+        *([okx.funding_rate(), okx.mark_price(), okx.index_price()] if instrument == okx.SWAP else []),
     ]) for instrument in (okx.SPOT, okx.SWAP, okx.INVERSE)),
     (htx.SPOT, [
         htx.mbp(12, 11, "[[86750.5,1e-05]]", "[[86751.1,0.75],[86752,0]]"),
@@ -53,12 +62,14 @@ FIXTURES: list[tuple[Instrument, list[bytes]]] = [
         htx.high_frequency("update", 101, "[[86750.9,0],[86749,1]]"),
         htx.linear_bbo(),
         htx.trades(instrument, htx.linear_row()),
+        htx.funding_rates(),
     ]) for instrument in (htx.LINEAR, CONTRACTS)),
     (deribit.PERPETUAL, [
         deribit.book(500, DERIBIT_SIDE, '[["new",86751,1200.0]]'),
         deribit.book(731, '[["change",86749.5,4e3]]', '[["delete",86751,0]]', previous=500),
         deribit.quote("86749.5", "10", "86750.5", "300.0"),
         deribit.trades(deribit.trade_row(), deribit.trade_row(trade_id='"2"')),
+        deribit.ticker(),
     ]),
 ]  # fmt: skip
 

@@ -166,14 +166,11 @@ def test_coinm_books_count_contracts_until_published() -> None:
 @pytest.mark.parametrize("instrument", [USDM, COINM], ids=["usdm", "coinm"])
 def test_mark_price_is_a_funding_reading(instrument: Instrument) -> None:
     """Rates are signed and plain; what the frame lacks is null; a dated contract has no funding."""
-    name = instrument.exchange_symbol
-    body = {"e": "markPriceUpdate", "E": MS, "s": name, "p": "86748.21000000", "i": "86749.02", "P": "1", "st": 1}
-    frame = dumps({"stream": f"{name.lower()}@markPrice@1s", "data": body | {"r": "-5E-7", "T": MS + 6_400_000}})
     fields = {"rate": "-0.0000005", "next_funding_at": (MS + 6_400_000) * 1000}
     fields |= {"mark_price": "86748.21000000", "index_price": "86749.02"}
-    assert parse(frame, instrument, NOW) == [Reading("market.funding", "mark_prices", MS * 1000, fields)]
-    dated = dumps({"stream": f"{name.lower()}@markPrice@1s", "data": body | {"r": "", "T": 0}})
-    assert parse(dated, instrument, NOW) == [Ignored("markPrice")]
+    expected = [Reading("market.funding", "mark_prices", MS * 1000, fields)]
+    assert parse(binance.mark_price(instrument), instrument, NOW) == expected
+    assert parse(binance.mark_price(instrument, r="", T=0), instrument, NOW) == [Ignored("markPrice")]
     for odd in ({"r": "x"}, {"p": "0"}, {"T": 5}, {"s": "ETHUSDT"}):
         with pytest.raises(FrameError):
-            parse(dumps(body | {"r": "0.1", "T": MS} | odd), instrument, NOW)
+            parse(binance.mark_price(instrument, **odd), instrument, NOW)

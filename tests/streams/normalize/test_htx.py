@@ -200,12 +200,9 @@ def test_no_json_stops_a_partition(channel: str, instrument: Instrument, body: A
 
 def test_funding_is_a_reading() -> None:
     """Strings, the time of the next payment, and only the instrument's own row of a frame with many."""
-    row: dict[str, Any] = {"symbol": "BTC", "contract_code": "BTC-USDT", "fee_asset": "USDT", "funding_time": str(MS)}
-    row |= {"funding_rate": "-0.000100000000000000", "estimated_rate": None, "settlement_time": str(MS + 1000)}
-    frame = {"op": "notify", "topic": "public.BTC-USDT.funding_rate", "ts": MS + 5}
-    other = row | {"contract_code": "ETH-USDT", "funding_rate": "x"}
+    other = htx.funding_row(contract_code="ETH-USDT", funding_rate="x")
     fields = {"rate": "-0.0001", "next_funding_at": (MS + 1000) * 1000}
     expected = [Reading("market.funding", "funding", (MS + 5) * 1000, fields)]
-    assert parse(dumps(frame | {"data": [other, row]}), LINEAR, NOW) == expected
+    assert parse(htx.funding_rates(other, htx.funding_row()), LINEAR, NOW) == expected
     with pytest.raises(FrameError):
-        parse(dumps(frame | {"data": [row | {"settlement_time": "soon"}]}), LINEAR, NOW)
+        parse(htx.funding_rates(htx.funding_row(settlement_time="soon")), LINEAR, NOW)

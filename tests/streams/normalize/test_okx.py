@@ -77,14 +77,12 @@ def test_malformed_frames_have_a_reason(frame: bytes, reason: str) -> None:
 def test_funding_comes_from_three_channels() -> None:
     """The rate with its period, the mark price, and the price of the index, which several instruments share."""
     swap, at = okx.SWAP, MS * 1000
-    row = {"fundingRate": "-0.0000725", "fundingTime": str(MS), "nextFundingTime": str(MS + 14_400_000), "ts": str(MS)}
     fields = {"rate": "-0.0000725", "next_funding_at": at, "interval_hours": 4}
-    assert parse(okx.push("funding-rate", [row], swap), swap, NOW) == [Reading("market.funding", "funding", at, fields)]
-    frame = okx.push("mark-price", [{"instId": swap.exchange_symbol, "markPx": "86750.1", "ts": str(MS)}], swap)
-    assert parse(frame, swap, NOW) == [Reading("market.funding", "mark_prices", at, {"mark_price": "86750.1"})]
-    index = dumps(
-        {"arg": {"channel": "index-tickers", "instId": "BTC-USDT"}, "data": [{"idxPx": "86749", "ts": str(MS)}]}
-    )
-    assert parse(index, swap, NOW) == [Reading("market.funding", "index_prices", at, {"index_price": "86749"})]
+    assert parse(okx.funding_rate(), swap, NOW) == [Reading("market.funding", "funding", at, fields)]
+    expected = Reading("market.funding", "mark_prices", at, {"mark_price": "86750.1"})
+    assert parse(okx.mark_price(), swap, NOW) == [expected]
+    assert parse(okx.index_price(), swap, NOW) == [
+        Reading("market.funding", "index_prices", at, {"index_price": "86749"})
+    ]
     with pytest.raises(FrameError, match="index 'BTC-USDT' received as that of 'BTC-USD-SWAP'"):
-        parse(index, okx.INVERSE, NOW)
+        parse(okx.index_price(), okx.INVERSE, NOW)
