@@ -22,6 +22,7 @@ from bench.rigs.loopback_exchange import CONTROL, endpoints
 from bench.rigs.raw_topics import cpu_seconds
 from marketprism.local.broker import Broker, free_port
 from marketprism.local.processes import Child, says
+from marketprism.local.roles import INGEST
 from marketprism.ops.topics import create_topics
 from schemas.markers import MARKER
 from schemas.raw import decode_record
@@ -63,9 +64,7 @@ def _ingest_cpu(kafka: str, prefix: str, folder: Path, frames: int) -> float:
     asyncio.run(create_topics(settings))
     with ExitStack() as stack:
         stack.enter_context(_frame_server(port, folder))
-        command = [sys.executable, "-m", "ingest"]
-        log = folder / f"{prefix}ingest.log"
-        ingest = stack.enter_context(Child("ingest", command, log, says("connected"), settings.environment()))
+        ingest = stack.enter_context(INGEST.child(folder / f"{prefix}ingest.log", settings.environment()))
         asyncio.run(_until_raw(settings, b'"subscribed"', len(_SYMBOLS)))
         before = cpu_seconds(ingest)
         _send_all(port)

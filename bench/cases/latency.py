@@ -31,6 +31,7 @@ from bench.rigs.paced_frames import MOVING
 from bench.rigs.raw_topics import worker
 from marketprism.local.broker import Broker, free_port
 from marketprism.local.processes import Child, says
+from marketprism.local.roles import INGEST
 from marketprism.ops.topics import admin, create_topics
 from schemas.settings import Settings, load_settings
 from schemas.topics import SIGNALS
@@ -63,7 +64,7 @@ def _children(settings: Settings, ports: tuple[int, int], logs: Path) -> Iterato
     for port in ports:
         yield child(f"exchange-{port}", "serving", "bench.rigs.paced_server", str(port))
     yield worker(settings, logs / "worker")
-    yield child("ingest", "connected", "ingest")
+    yield INGEST.child(logs / "ingest", settings.environment())
     yield child("hops", "relaying", "bench.rigs.relay", "hops", settings.kafka)
     yield child("entry", "connected", "bench.rigs.relay", "entry", settings.kafka, str(ports[1]))
 

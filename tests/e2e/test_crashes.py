@@ -1,17 +1,16 @@
 """Processes killed during a replay: exactly the rows of an undisturbed run are stored, each once."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import orjson
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from bench.rigs.frames import made_frames
 from marketprism.captures.replay import replay
 from marketprism.local.broker import Broker, free_port
-from marketprism.ops.topics import create_topics
+from marketprism.ops.topics import create_topics, read_all
 from schemas.events import TABLES
 from schemas.feeds import FEEDS
 from schemas.settings import Settings
@@ -34,24 +33,13 @@ def capture(path: Path) -> Path:
 async def expected_sources(settings: Settings) -> dict[str, list[str]]:
     """Process the raw topic in this process. Return the sources of all events, by table."""
     expected: dict[str, list[str]] = {table: [] for table in TABLES.values()}
-    async with AIOKafkaConsumer(bootstrap_servers=settings.kafka) as consumer:
-        for number in range(settings.partitions):
-            place = TopicPartition(settings.topic(raw_topic("binance")), number)
-            state = RawProcessor("binance", number, settings)
-            async for offset, value in _records(consumer, place):
-                for topic, _, body in state.process(offset, value).records:
-                    if topic in TABLES:
-                        expected[TABLES[topic]].append(orjson.loads(body)["source"])
+    for number, records in (await read_all(settings, raw_topic("binance"))).items():
+        state = RawProcessor("binance", number, settings)
+        for record in records:
+            for topic, _, body in state.process(record.offset, record.value).records:
+                if topic in TABLES:
+                    expected[TABLES[topic]].append(orjson.loads(body)["source"])
     return {table: sorted(sources) for table, sources in expected.items()}
-
-
-async def _records(consumer: AIOKafkaConsumer, place: TopicPartition) -> AsyncIterator[tuple[int, bytes]]:
-    consumer.assign([place])
-    await consumer.seek_to_beginning(place)
-    end = (await consumer.end_offsets([place]))[place]
-    while await consumer.position(place) < end:
-        message = await consumer.getone(place)
-        yield message.offset, message.value
 
 
 async def replayed_and_stored(pipeline: Pipeline, tmp_path: Path, *faults: Callable[[], None]) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 import structlog
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 
+from marketprism.ops.topics import read_all
 from schemas.keys import partition_of
 from schemas.settings import Settings
 from schemas.topics import raw_topic
@@ -39,18 +40,10 @@ async def _send(settings: Settings, records: list[tuple[str, bytes]]) -> None:
 
 async def _snapshots(settings: Settings) -> set[str]:
     """Return the keys of all published snapshots."""
-    topic = settings.topic("market.books")
-    places = [TopicPartition(topic, number) for number in range(settings.partitions)]
-    found = set()
-    async with AIOKafkaConsumer(bootstrap_servers=settings.kafka) as consumer:
-        consumer.assign(places)
-        await consumer.seek_to_beginning(*places)
-        for place, end in (await consumer.end_offsets(places)).items():
-            while await consumer.position(place) < end:
-                record = await consumer.getone(place)
-                if b'"type":"snapshot"' in record.value:
-                    found.add(record.key.decode())
-    return found
+    found = await read_all(settings, "market.books")
+    return {
+        record.key.decode() for records in found.values() for record in records if b'"type":"snapshot"' in record.value
+    }
 
 
 @pytest.mark.e2e

@@ -1,14 +1,14 @@
 """Ingest is killed: the workers report a gap of every instrument within seconds, and its successor closes it."""
 
 import asyncio
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from marketprism.local.processes import Child, says
+from marketprism.local.processes import Child
+from marketprism.local.roles import INGEST
 from marketprism.simulator import Simulators
 from marketprism.simulator.market.listings import LISTINGS
 from schemas.feeds import FEEDS
@@ -37,8 +37,7 @@ async def until_all(pipeline: Pipeline, kind: str, within: float) -> float:
 
 
 def ingest(settings: Settings, logs: Path, number: int) -> Child:
-    command = [sys.executable, "-m", "ingest"]
-    return Child("ingest", command, logs / f"ingest-{number}.log", says("connected"), settings.environment())
+    return INGEST.child(logs / f"ingest-{number}.log", settings.environment())
 
 
 @pytest.mark.e2e

@@ -15,13 +15,13 @@ from marketprism.captures.replay import replay
 from marketprism.local.broker import Broker, free_port
 from marketprism.local.doctor import examine
 from marketprism.local.processes import Child, says
+from marketprism.local.roles import WORKER
 from marketprism.ops.topics import create_topics
 from schemas.feeds import FEEDS
 from schemas.settings import Settings, load_settings
 from tests.captures.test_replay import T0, collected, trade
 from tests.e2e.pipeline import Pipeline
 
-WORKER = ("-m", "faust", "-A", "streams.app", "worker", "-l", "info")
 WAITS = "waiting: topics are missing"
 
 
@@ -46,7 +46,7 @@ async def pipeline(bare: Settings, tmp_path: Path) -> AsyncIterator[Pipeline]:
 
 def waiting_worker(settings: Settings, log: Path, ready: str = WAITS) -> Child:
     environment = settings.environment() | {"PYTHONUNBUFFERED": "1"}
-    return Child("worker", [sys.executable, *WORKER], log, says(ready), environment, timeout=30)
+    return Child("worker", [sys.executable, *WORKER.arguments], log, says(ready), environment, timeout=30)
 
 
 async def until_logged(child: Child, text: str, within: float = 30.0) -> float:
@@ -61,8 +61,8 @@ async def until_logged(child: Child, text: str, within: float = 30.0) -> float:
 async def test_topics_made_after_the_start(pipeline: Pipeline, tmp_path: Path) -> None:
     """Two workers and the sink, then the topics, then a third worker: all soon get partitions, and rows are stored."""
     settings = pipeline.settings
-    first = await pipeline.start("first", *WORKER, ready=WAITS)
-    second = await pipeline.start("second", *WORKER, ready=WAITS)
+    first = await pipeline.start("first", *WORKER.arguments, ready=WAITS)
+    second = await pipeline.start("second", *WORKER.arguments, ready=WAITS)
     sink = await pipeline.start("sink", "-m", "sinks", ready="")
     assert f"{settings.topic_prefix}raw.okx" in first.output()
     assert "`marketprism topics --create`" in first.output()

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import orjson
-from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from ingest.app import ingest
 from ingest.timings import DEFAULT_TIMINGS, Timings
+from marketprism.ops.topics import read_all
 from schemas.markers import MARKER
 from schemas.raw import RawLine, decode_record
 from schemas.settings import Settings
@@ -18,16 +18,8 @@ from schemas.topics import raw_topic
 
 async def read_records(settings: Settings, exchange: str) -> dict[int, list[tuple[int, bytes]]]:
     """Read a whole raw topic. Return offsets and values by partition."""
-    places = [TopicPartition(settings.topic(raw_topic(exchange)), number) for number in range(settings.partitions)]
-    async with AIOKafkaConsumer(bootstrap_servers=settings.kafka) as consumer:
-        consumer.assign(places)
-        await consumer.seek_to_beginning()
-        ends = await consumer.end_offsets(places)
-        found: dict[int, list[tuple[int, bytes]]] = {number: [] for number in range(settings.partitions)}
-        while sum(len(records) for records in found.values()) < sum(ends.values()):
-            for place, messages in (await consumer.getmany(timeout_ms=200)).items():
-                found[place.partition] += [(message.offset, message.value) for message in messages]
-    return found
+    found = await read_all(settings, raw_topic(exchange))
+    return {number: [(record.offset, record.value) for record in records] for number, records in found.items()}
 
 
 async def read_lines(settings: Settings, exchange: str) -> dict[str, list[RawLine]]:
