@@ -118,7 +118,7 @@ class ConnectionSupervisor:
     async def _until_lost(
         self, tasks: asyncio.TaskGroup, connection: Connection, task: "asyncio.Task[str]"
     ) -> tuple[int, str]:
-        """Renew the connection as often as requested, until one is lost. Return its number of frames and the reason."""
+        """Renew the connection on request until the active one is lost. Return its frame count and the reason."""
         failures = 0
         while True:
             await _first_of(task, connection.renewal)

@@ -12,12 +12,12 @@ def _one(symbol: Symbol) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """One market of an exchange, with sockets of its own.
+    """One market of an exchange, or several that share its sockets.
 
-    `taker_bps`: the kinds of instruments that it trades, with the taker fee of each: public retail rates, basis points
-    (docs/protocols/README.md §9). `inverse`: whether its contracts are inverse; None: it has both. `to_name` and
-    `to_symbol` translate between canonical symbols and its own names, and raise `SymbolError`. `contract_size`: of a
-    symbol, where no definition of the exchange says it.
+    `taker_bps`: the kinds of instruments traded, each with its taker fee (public retail rate, in basis points;
+    docs/protocols/README.md §9). `inverse`: whether its contracts are inverse; None: no restriction (both, or spot).
+    `to_name` and `to_symbol` convert canonical symbols to the exchange's names and back, and raise `SymbolError`.
+    `contract_size`: the size to assume for a symbol until the exchange's definition of the instrument is known.
     """
 
     name: str

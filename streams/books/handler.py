@@ -193,7 +193,7 @@ class BookHandler:
             self._notify_join(out)
 
     def on_rescaled(self, out: Output) -> None:
-        """Request a snapshot: the book's amounts are in contracts of the old size."""
+        """Open a gap and request a snapshot if the book is live: its amounts are in contracts of the old size."""
         if self.order_book.state == "live":
             self.on_lost(out, "changed")
 

@@ -226,7 +226,7 @@ def windows(items: list[bytes], length: int) -> list[list[bytes]]:
 
 
 async def test_record_waits_for_topics(settings: Settings, tmp_path: Path) -> None:
-    """A recording waits until the topics exist. If it is stopped earlier, it leaves no file."""
+    """A recording waits until the topics exist. If it is stopped before that, it leaves no file."""
     later = settings.model_copy(update={"topic_prefix": f"t{uuid4().hex[:8]}."})
     recording = asyncio.create_task(record(later, ["okx"], tmp_path / "capture", 2.0))
     await asyncio.sleep(0.5)

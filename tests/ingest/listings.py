@@ -53,7 +53,7 @@ class StubRest(Rest):
 
 
 def enveloped(feed: str, rows: list[Any]) -> dict[str, Any]:
-    """Return rows in the envelope of the exchange's answer."""
+    """Wrap rows as the exchange's REST listing response does."""
     if feed.startswith("binance"):
         return {"rateLimits": [], "symbols": rows}
     if feed == "okx":

@@ -106,9 +106,9 @@ def test_sums_over_a_year_of_trades(storage: EmbeddedStorage) -> None:
 
 
 def test_product_of_the_largest_values(storage: EmbeddedStorage) -> None:
-    """The product of the largest values of the columns is exact, and divideDecimal can divide it.
+    """The product of the largest column values is exact, and divideDecimal can divide it.
 
-    A product of three has room for 22 digits before the point: multiplyDecimal reports an overflow.
+    A product of three such values does not fit, even with 18 decimals: multiplyDecimal reports the overflow.
     """
     most = "99999999999999999999.999999999999999999"
     assert insert(storage, "trades", [encoded("market.trades", price=most, amount=most)]) is None

@@ -1,4 +1,4 @@
-"""The true L2 book of a simulated instrument: prices in ticks, amounts in lots, a new id for every changed level."""
+"""The true L2 book of a simulated instrument: prices in ticks, amounts in lots, a new update id for every change."""
 
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator

@@ -204,7 +204,7 @@ async def test_linear_versions_are_per_connection() -> None:
     ],
 )
 async def test_errors(feed: str, path: str, request_: Any, reason: str) -> None:
-    """Each kind of invalid request has its message, and the connection stays open."""
+    """Each kind of invalid request gets the documented error message, and the connection stays open."""
     async with Simulators([feed]) as sims, opened(sims, feed, path) as socket:
         await ask(socket, request_)
         answer = await receive(socket, "status")
