@@ -12,6 +12,7 @@ from marketprism.captures.capture import open_capture
 from marketprism.simulator.exchanges.binance.frames import combined, snapshot, spot_depth, spot_quote, spot_trade
 from schemas.feeds import FEEDS
 from schemas.keys import UNKNOWN
+from schemas.raw import RawLine
 
 RECORDINGS = Path(__file__).parents[3] / "shared" / "frames"
 _BINANCE = {
@@ -44,10 +45,14 @@ def load_others() -> Iterator[tuple[str, list[Frame]]]:
     for feed, name in _OTHERS.items():
         if (RECORDINGS / name).is_file():
             lines = open_capture(FEEDS[feed], RECORDINGS / name).lines()
-            yield (
-                feed,
-                [(line.local_timestamp, line.key, line.frame) for line in lines if not line.key.endswith(UNKNOWN)],
-            )
+            yield feed, [_linear(feed, line) for line in lines if not line.key.endswith(UNKNOWN)]
+
+
+def _linear(feed: str, line: RawLine) -> Frame:
+    """Return a line as a frame. HTX's recorded coin-margined swaps get the names of linear ones: both look alike."""
+    if feed != "htx-linear":
+        return line.local_timestamp, line.key, line.frame
+    return line.local_timestamp, line.key.replace("-USD-", "-USDT-"), line.frame.replace(b"-USD.", b"-USDT.")
 
 
 def _recorded(path: Path, key: str, limit: int) -> Iterator[Frame]:
