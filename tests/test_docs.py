@@ -1,5 +1,6 @@
 """The documentation agrees with the code: cited pages, sections and files exist, links resolve, tables are current."""
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from marketprism.ops import docs
 
 ROOT = Path(__file__).parents[1]
 SUFFIXES = {".py", ".sql", ".md", ".toml", ".yaml"}
+_IGNORED = {ROOT / "data", ROOT / "build", ROOT / "dist", ROOT / "bench" / "out"}
 
 # A page, named by its path from the root, or a section: `docs/protocols/okx.md`, `§3.5`.
 _CITATION = re.compile(r"(?P<page>docs/[\w/-]+\.md)|§ ?(?P<section>\d+(?:\.\d+)*)")
@@ -90,9 +92,11 @@ def missing_files(root: Path, file: Path) -> Iterator[str]:
 
 
 def _files() -> list[Path]:
-    # Hidden directories and kept data are no part of the repository. This file's made-up pages do not exist.
-    roots = [path for path in ROOT.iterdir() if not path.name.startswith(".") and path.name != "data"]
-    found = [path for root in roots for path in (root.rglob("*") if root.is_dir() else [root])]
+    # Hidden directories and results are no part of the repository. This file's made-up pages do not exist.
+    found = []
+    for folder, folders, names in os.walk(ROOT):
+        folders[:] = [each for each in folders if not each.startswith(".") and Path(folder, each) not in _IGNORED]
+        found += [Path(folder, name) for name in names]
     return sorted(path for path in found if path.suffix in SUFFIXES and path != Path(__file__).resolve())
 
 
