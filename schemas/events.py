@@ -112,7 +112,7 @@ class Funding(MarketEvent):
     topic_name = "market.funding"
     table_name = "funding"
     is_kind = True
-    meaning = "funding rates of perpetuals, with mark and index prices"
+    meaning = "funding rates of perpetuals, with mark and index prices where the exchange sends them"
 
     rate: Annotated[SignedDecimal, Field(description="fraction of the position, for one interval")]
     interval_hours: Annotated[int | None, Field(description="hours between two payments, where known")]
