@@ -8,8 +8,9 @@ from email.utils import parsedate_to_datetime
 from math import isfinite
 from typing import Any
 
-import orjson
 from websockets.exceptions import InvalidStatus
+
+from schemas.json_object import json_object
 
 LONGEST = 3 * 86_400.0  # s: the longest ban that an exchange documents
 _SHORTEST = 1.0
@@ -115,12 +116,7 @@ def _error(body: bytes) -> dict[str, Any]:
     """Return the error in a short JSON body. Deribit's, and Binance's newer ones, are one level deeper."""
     if len(body) > _ERROR_SIZE:
         return {}
-    try:
-        found = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return {}
-    if type(found) is not dict:
-        return {}
+    found = json_object(body) or {}
     return found["error"] if type(found.get("error")) is dict else found
 
 

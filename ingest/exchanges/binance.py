@@ -23,6 +23,7 @@ from ingest.rest import Rest
 from schemas.errors import ExchangeError, SymbolError
 from schemas.feeds import to_exchange
 from schemas.instruments import Instrument, defined_instrument
+from schemas.json_object import json_object
 from schemas.symbols import Selection, parse_symbol
 
 _EVENTS = {"trade": "trades", "bookTicker": "quotes", "depthUpdate": "books", "markPriceUpdate": "mark_prices"}
@@ -245,12 +246,7 @@ def _route_of_name(stream: str) -> Route:
 
 def _route_of_object(frame: bytes) -> Route:
     """Route any other frame: of a raw stream, without the combined wrapper; a REST snapshot; a control frame."""
-    try:
-        body = orjson.loads(frame)
-    except orjson.JSONDecodeError:
-        return UNKNOWN_FRAME
-    if type(body) is not dict:
-        return UNKNOWN_FRAME
+    body = json_object(frame) or {}
     if type(stream := body.get("stream")) is str:
         return _route_of_name(stream)
     event = body.get("e")

@@ -22,6 +22,7 @@ from ingest.exchanges.listing import number, optional_text, plain, text
 from ingest.rest import Rest
 from schemas.feeds import from_exchange
 from schemas.instruments import Instrument, defined_instrument
+from schemas.json_object import json_object
 from schemas.symbols import Selection, parse_symbol
 
 _PATH = "/ws/api/v2"
@@ -165,12 +166,7 @@ def _route_of_name(channel: str) -> Route:
 
 
 def _route_of_object(frame: bytes) -> Route:
-    try:
-        body = orjson.loads(frame)
-    except orjson.JSONDecodeError:
-        return UNKNOWN_FRAME
-    if type(body) is not dict:
-        return UNKNOWN_FRAME
+    body = json_object(frame) or {}
     method, params = body.get("method"), body.get("params")
     if method == "subscription":
         channel = params.get("channel") if type(params) is dict else None

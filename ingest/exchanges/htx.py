@@ -27,6 +27,7 @@ from ingest.rest import Rest
 from schemas.errors import ExchangeError
 from schemas.feeds import from_exchange
 from schemas.instruments import Instrument, Status, defined_instrument
+from schemas.json_object import json_object
 from schemas.symbols import Selection, parse_symbol
 
 _MAX_SIZE = 32 << 20  # bytes of a frame, decompressed
@@ -230,12 +231,7 @@ def _route_of_name(topic: str) -> Route:
 
 
 def _route_of_object(frame: bytes) -> Route:
-    try:
-        body = orjson.loads(frame)
-    except orjson.JSONDecodeError:
-        return UNKNOWN_FRAME
-    if type(body) is not dict:
-        return UNKNOWN_FRAME
+    body = json_object(frame) or {}
     if type(topic := body.get("ch")) is str:
         return _route_of_name(topic)
     if type(topic := body.get("rep")) is str:

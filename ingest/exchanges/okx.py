@@ -23,6 +23,7 @@ from schemas.errors import ExchangeError
 from schemas.exchanges.okx import index_of
 from schemas.feeds import from_exchange
 from schemas.instruments import Instrument, defined_instrument
+from schemas.json_object import json_object
 from schemas.symbols import Selection, is_pattern, parse_symbol
 
 _PATH = "/ws/v5/public"
@@ -177,12 +178,7 @@ def _route_of_channel(argument: Any) -> Route:
 def _route_of_object(frame: bytes) -> Route:
     if frame == b"pong":
         return CONTROL
-    try:
-        body = orjson.loads(frame)
-    except orjson.JSONDecodeError:
-        return UNKNOWN_FRAME
-    if type(body) is not dict:
-        return UNKNOWN_FRAME
+    body = json_object(frame) or {}
     return CONTROL if type(body.get("event")) is str else _route_of_channel(body.get("arg"))
 
 

@@ -9,7 +9,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-import orjson
 import structlog
 import zstandard
 
@@ -17,6 +16,7 @@ from ingest.exchanges import CONNECTORS
 from schemas.errors import FrameError, RawRecordError, SymbolError
 from schemas.feeds import EXCHANGES, Feed, feed_of, from_exchange
 from schemas.instruments import Instrument
+from schemas.json_object import json_object
 from schemas.keys import EVERY, UNKNOWN, key_of, split_key
 from schemas.markers import MARKER, Definition, decode_text
 from schemas.raw import RawLine
@@ -183,11 +183,7 @@ def _listed(frame: bytes) -> dict[str, str]:
 
 
 def _entries(frame: bytes) -> list[dict[str, Any]]:
-    try:
-        body = orjson.loads(frame)
-    except orjson.JSONDecodeError:
-        return []
-    entries = body.get("symbols") if type(body) is dict else None
+    entries = (json_object(frame) or {}).get("symbols")
     return [entry for entry in entries if type(entry) is dict] if type(entries) is list else []
 
 

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
+from schemas.json_object import json_object
 
 _MAX_CREDITS = 30_000  # of a session's subscribe calls
 _COST = 3_000  # credits of one call
@@ -35,11 +35,8 @@ def invalid_param(param: str, reason: str) -> RpcError:
 
 def parse_request(text: str) -> dict[str, Any]:
     """Return a request as an object; raise `RpcError`."""
-    try:
-        request = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        request = None
-    if not isinstance(request, dict):
+    request = json_object(text)
+    if request is None:
         raise RpcError(11050, "bad_request")
     return request
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import orjson
+from schemas.json_object import json_object
 
 _VERBS = ("sub", "unsub", "req")
 
@@ -13,11 +13,8 @@ class RequestError(Exception):
 
 def parse_request(text: str) -> dict[str, Any]:
     """Return a control message as an object; raise `RequestError`."""
-    try:
-        request = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        request = None
-    if not isinstance(request, dict):
+    request = json_object(text)
+    if request is None:
         raise RequestError("not json string")
     return request
 

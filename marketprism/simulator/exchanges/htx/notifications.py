@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import orjson
+from schemas.json_object import json_object
 
 TOO_MANY = (2004, "Too many requests.")
 BAD_TOPIC = (2010, "Topic error.")
@@ -22,11 +22,8 @@ class TopicError(Exception):
 
 def parse_operation(text: str) -> dict[str, Any] | None:
     """Return a request with a known `op`; None for anything else."""
-    try:
-        request = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return None
-    return request if isinstance(request, dict) and request.get("op") in _OPERATIONS else None
+    request = json_object(text)
+    return request if request is not None and request.get("op") in _OPERATIONS else None
 
 
 def answer(request: dict[str, Any], now: int, error: TopicError | None = None) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import orjson
+from schemas.json_object import json_object
 
 
 class ControlError(Exception):
@@ -21,11 +21,8 @@ def unknown_channel(arg: dict[str, Any]) -> ControlError:
 
 def parse_request(text: str) -> dict[str, Any]:
     """Return a control message as an object with a known operation and arguments; raise `ControlError`."""
-    try:
-        request = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        raise ControlError("60012", f"Invalid request: {text}") from None
-    if not isinstance(request, dict) or "op" not in request or not isinstance(request.get("args"), list):
+    request = json_object(text)
+    if request is None or "op" not in request or not isinstance(request.get("args"), list):
         raise ControlError("60012", f"Invalid request: {text}")
     if request["op"] not in ("subscribe", "unsubscribe"):
         raise ControlError("60019", f"Invalid OP: {request['op']}")
