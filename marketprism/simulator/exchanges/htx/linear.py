@@ -105,10 +105,7 @@ class HtxLinear(Htx):
         return push(topic, linear_book(board.instrument.listing, sides, event, book.version, topic, now), now)
 
     def stream_for(self, connection: Connection, topic: str, request: dict[str, Any]) -> Stream:
-        # Contract codes are accepted in any case; data are sent under the code in upper case.
-        market, _, rest = topic.partition(".")
-        code, _, channel = rest.partition(".")
-        stream = self.streams.get(f"{market}.{code.upper()}.{channel}")
+        stream = self.streams.get(".".join(_parts(topic)))
         if stream is None or stream.channel == "funding":
             raise invalid_topic(topic)
         if stream.channel == "books" and request.get("data_type") != "incremental":
@@ -194,11 +191,10 @@ class HtxLinear(Htx):
         is_new = request["op"] == "sub"
         if connection.exceeds_rate(self.requests_per_second) or (is_new and self.exceeds_subscribe_limit()):
             raise TopicError(*TOO_MANY)
-        root, _, rest = str(request.get("topic")).partition(".")
-        code, _, channel = rest.partition(".")
+        root, code, channel = _parts(str(request.get("topic")))
         if (root, channel) != ("public", "funding_rate"):  # the other documented topics are not simulated
             raise TopicError(*BAD_TOPIC)
-        stream = self.streams.get(f"public.{code.upper()}.{channel}")
+        stream = self.streams.get(f"{root}.{code}.{channel}")
         if stream is None or (is_new and self.rejects(stream)):
             raise TopicError(*UNKNOWN_CONTRACT)
         if is_new and stream.name in connection.streams:
@@ -206,3 +202,10 @@ class HtxLinear(Htx):
         if not is_new and stream.name not in connection.streams:
             raise TopicError(*NOT_SUBSCRIBED)
         return stream
+
+
+def _parts(topic: str) -> tuple[str, str, str]:
+    """Split a topic into root, contract code and channel. Codes are accepted in any case, and sent in upper case."""
+    root, _, rest = topic.partition(".")
+    code, _, channel = rest.partition(".")
+    return root, code.upper(), channel
