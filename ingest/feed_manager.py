@@ -25,7 +25,7 @@ from ingest.supervision import backoff_delay, supervise
 from ingest.timings import Timings
 from ingest.watchdog import Watchdog
 from schemas.errors import ExchangeError
-from schemas.instruments import Instrument
+from schemas.instruments import Instrument, differences
 from schemas.markers import Clock, Definition, Delisted, Listed, Markers, RateLimited
 from schemas.settings import Endpoint, Settings
 
@@ -193,7 +193,7 @@ class FeedManager:
             self._instruments[instrument.key] = instrument
             self._pool.change(instrument)
             self._writer.write_marker(now, instrument.key, Definition(instrument))
-            self._log.warning("definition changed", symbol=instrument.symbol, changes=_difference(before, instrument))
+            self._log.warning("definition changed", symbol=instrument.symbol, changes=_changes(before, instrument))
         for instrument in changes.listed:
             self._instruments[instrument.key] = instrument
             self._writer.write_marker(now, instrument.key, Definition(instrument))
@@ -251,7 +251,6 @@ class FeedManager:
             await asyncio.sleep(self._timings.clock_interval_s)
 
 
-def _difference(before: Instrument, now: Instrument) -> dict[str, str]:
+def _changes(before: Instrument, now: Instrument) -> dict[str, str]:
     """Return each field that changed, as `old → new`."""
-    old, new = before.model_dump(), now.model_dump()
-    return {name: f"{old[name]} → {value}" for name, value in new.items() if value != old[name]}
+    return {name: f"{old} → {new}" for name, (old, new) in differences(before, now).items()}

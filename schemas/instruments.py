@@ -96,3 +96,9 @@ def assumed_instrument(feed: str, exchange: str, symbol: str) -> Instrument:
 def defined_instrument(feed: str, exchange: str, symbol: str, **fields: Any) -> Instrument:
     """Return an instrument as the exchange's metadata define it. Raise `ValueError` if a field has the wrong type."""
     return Instrument(**assumed_instrument(feed, exchange, symbol).model_dump() | fields)
+
+
+def differences(before: Instrument, after: Instrument) -> dict[str, tuple[Any, Any]]:
+    """Return the old and the new value of each field that differs, by the field's name."""
+    old, new = before.model_dump(), after.model_dump()
+    return {name: (old[name], new[name]) for name in new if old[name] != new[name]}

@@ -7,7 +7,7 @@ import structlog
 
 from schemas import markers
 from schemas.channels import CORE_CHANNELS
-from schemas.instruments import Instrument
+from schemas.instruments import Instrument, differences
 from schemas.limits import MAX_CHECKPOINT_ENTRY
 from schemas.settings import Settings
 from schemas.topics import raw_topic
@@ -219,7 +219,6 @@ def _ignore(out: Output, message: Ignored) -> None:
 
 
 def _changes(old: Instrument, new: Instrument) -> list[str]:
-    before, after = old.model_dump(), new.model_dump()
     return [
-        f"{name}: {before[name] or 'none'} → {after[name] or 'none'}" for name in after if before[name] != after[name]
+        f"{name}: {before or 'none'} → {after or 'none'}" for name, (before, after) in differences(old, new).items()
     ]
