@@ -27,7 +27,10 @@ async def ingest(settings: Settings, feeds: Iterable[str] | None = None, timings
 
     On cancellation the connections are marked as disconnected and everything buffered is sent.
     """
-    connectors = [CONNECTORS[name](settings.kinds, settings.depth) for name in feeds or settings.feeds]
+    connectors = [
+        CONNECTORS[name](settings.kinds, settings.depth, settings.channels, settings.variants_of(name))
+        for name in feeds or settings.feeds
+    ]
     async with (
         aiohttp.ClientSession(trust_env=True) as session,
         RawWriter(settings, (connector.feed for connector in connectors)) as writer,

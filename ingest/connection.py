@@ -248,7 +248,7 @@ class Connection:
                     frame, route = received, UNKNOWN_FRAME
                 subscription = subscriptions.get(route)
                 if subscription is not None:
-                    for key in subscription.keys:
+                    for key in subscription.keys_in(frame) if subscription.in_rows else subscription.keys:
                         subscription.write(stamp, key, frame)
                     if not subscription.last_message_at:
                         self.subscriptions.on_first_frame(subscription)

@@ -13,16 +13,16 @@ class Subscription:
     """State of one subscription. `write` takes its frames, once for each of the `keys` of its instruments.
 
     Times are ns since the epoch, 0 if not yet. `seed_requested`: its snapshot has been requested since it was
-    acknowledged.
+    acknowledged. `in_rows`: a frame has rows of several instruments, perhaps of none of ours.
     """
 
     __slots__ = (
-        "_members", "acknowledged_at", "keys", "last_message_at", "rejections", "retry_at", "route", "seed_requested",
-        "write",
+        "_members", "acknowledged_at", "in_rows", "keys", "last_message_at", "rejections", "retry_at", "route",
+        "seed_requested", "write",
     )  # fmt: skip
 
-    def __init__(self, route: Route, write: Write) -> None:
-        self.route, self.write = route, write
+    def __init__(self, route: Route, write: Write, in_rows: bool = False) -> None:
+        self.route, self.write, self.in_rows = route, write, in_rows
         self.keys: tuple[str, ...] = ()
         self.acknowledged_at = 0
         self.last_message_at = 0
@@ -40,6 +40,10 @@ class Subscription:
         """Write no more frames for an instrument."""
         self._members.pop(symbol, None)
         self.keys = tuple(self._members.values())
+
+    def keys_in(self, frame: bytes) -> list[str]:
+        """Return the keys of the instruments that a frame names as JSON strings."""
+        return [key for symbol, key in self._members.items() if b'"%s"' % symbol.encode() in frame]
 
     @property
     def rejected(self) -> bool:

@@ -79,7 +79,8 @@ class Subscriptions:
             route = self._connector.route_of(instrument.exchange_symbol, channel)
             subscription = self.by_route.get(route)
             if subscription is None:
-                subscription = self.by_route[route] = Subscription(route, self._writer.write_frame)
+                in_rows = self._connector.channels[channel].in_rows
+                subscription = self.by_route[route] = Subscription(route, self._writer.write_frame, in_rows)
                 if self._handover is not None:
                     self._handover.prepare(subscription)
                 yield route

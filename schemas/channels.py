@@ -1,18 +1,36 @@
-"""The registry of channels: what is subscribed to and watched, one instrument at a time.
+"""The registry of channels: what is subscribed to, or polled, and watched, one instrument at a time.
 
-A channel is a subscription, a kind is what is published (`schemas/events.py`). One channel may carry several kinds,
-as Deribit's `ticker` does, and one kind may come from several channels, as OKX's funding does.
+A channel is a subscription, a kind is what is published (`schemas/events/`). One channel may carry several kinds, as
+Deribit's `tickers` does, and one kind may come from several channels, as OKX's funding does. Where an exchange has no
+stream of a channel, it may be polled by REST (`ingest/polls.py`).
 """
 
 from dataclasses import dataclass
 
+from schemas.intervals import INTERVALS
+
+_RARE = 7 * 86_400.0  # s: a channel that may have nothing to say for days
+
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """`timeout_s`: seconds without a message after which the watchdog acts, unless the settings say otherwise."""
+    """`timeout_s`: seconds without a message after which the watchdog acts, unless the settings say otherwise.
+
+    `poll_s`: seconds between two polls of a feed that has no stream of it; 0: never polled.
+    """
 
     name: str
     timeout_s: float
+    poll_s: float = 0.0
+
+
+CONTINUOUS = ("perpetual", "current_quarter", "next_quarter")
+"""Continuous contracts of a pair, of which Binance has candles."""
+
+
+def candles_of(interval: str, contract: str = "") -> str:
+    """Return the channel of an interval's candles: `candles_1m`, `current_quarter_candles_1m`."""
+    return f"{contract}_candles_{interval}" if contract else f"candles_{interval}"
 
 
 CHANNELS: dict[str, Channel] = {
@@ -21,12 +39,25 @@ CHANNELS: dict[str, Channel] = {
         Channel("trades", 600.0),
         Channel("books", 75.0),  # OKX repeats a quiet book every 60 s
         Channel("quotes", 75.0),
-        Channel("mark_prices", 75.0),
-        Channel("funding", 300.0),
-        Channel("index_prices", 150.0),
         Channel("tickers", 75.0),
+        Channel("funding", 300.0),
+        Channel("mark_prices", 75.0),
+        Channel("index_prices", 150.0),
+        Channel("open_interest", 75.0, poll_s=60.0),
+        Channel("liquidations", _RARE),
+        Channel("options", 150.0),
+        *(Channel(candles_of(name, contract), 600.0) for contract in ("", *CONTINUOUS) for name in INTERVALS),
+        Channel("funding_history", _RARE, poll_s=3600.0),
+        Channel("top_account_ratios", _RARE, poll_s=300.0),
+        Channel("top_position_ratios", _RARE, poll_s=300.0),
+        Channel("account_ratios", _RARE, poll_s=300.0),
+        Channel("taker_volumes", _RARE, poll_s=300.0),
+        Channel("currency_account_ratios", _RARE, poll_s=300.0),
+        Channel("currency_taker_volumes", _RARE, poll_s=300.0),
     )
 }
+
+POLLS: dict[str, float] = {channel.name: channel.poll_s for channel in CHANNELS.values() if channel.poll_s}
 
 CORE_CHANNELS = ("trades", "books", "quotes")
 """Channels that every feed has. Markers that name no channels are about these."""

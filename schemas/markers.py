@@ -8,7 +8,7 @@ from typing import Annotated, Any, cast
 
 import msgspec
 import orjson
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Raw, Struct, field
 from pydantic import ValidationError
 
 from schemas.errors import FrameError
@@ -138,6 +138,18 @@ class Oversized(Marker, tag="oversized"):
     base64: str
 
 
+class Answer(Marker, tag="answer"):
+    """The body of a poll's answer (`ingest/polls.py`). `path`: what was requested, with its query.
+
+    `channel`: ours. `due`: µs since the epoch at which the poll was due. `body`: the JSON, as text if it is not JSON.
+    """
+
+    channel: _Text
+    path: _Text
+    due: _Micros
+    body: Raw
+
+
 class Definition(Struct, frozen=True):
     """An instrument's definition, before its first frame and at each connection.
 
@@ -150,7 +162,7 @@ class Definition(Struct, frozen=True):
 
 Markers = (
     Connected | Disconnected | Renewing | Renewed | Subscribed | Refused | Silent | Resumed | Clock | RateLimited
-    | Notice | Listed | Delisted | Lost | Tick | Wrapped | Oversized | Definition
+    | Notice | Listed | Delisted | Lost | Tick | Wrapped | Oversized | Answer | Definition
 )  # fmt: skip
 
 _DEFINITION = "instrument"
@@ -169,6 +181,15 @@ _CLASSES = {kind.__struct_config__.tag: kind for kind in Marker.__subclasses__()
 _decoders = {tag: msgspec.json.Decoder(kind) for tag, kind in _CLASSES.items() if tag}
 _decode_type = msgspec.json.Decoder(_Type).decode
 _decode_seed_levels = msgspec.json.Decoder(_SeedLevels).decode
+
+
+def answer_of(channel: str, path: str, due: int, body: bytes) -> Answer:
+    """Return the marker of a poll's answer, whose body becomes one line."""
+    try:
+        line = msgspec.json.format(body, indent=-1)
+    except msgspec.DecodeError:
+        line = _encode(body.decode(errors="replace"))
+    return Answer(channel=channel, path=path, due=due, body=Raw(line))
 
 
 def encode_text(marker: Markers) -> bytes:

@@ -4,6 +4,7 @@ The environment (`MARKETPRISM_…`) overrides the file `marketprism.toml` (or `$
 defaults.
 """
 
+import fnmatch
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -19,9 +20,9 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from schemas.channels import CHANNELS
+from schemas.channels import CHANNELS, POLLS
 from schemas.errors import SettingsError, SymbolError
-from schemas.events import KINDS
+from schemas.events import DEFAULT_KINDS, KINDS
 from schemas.feeds import EXCHANGES, FEEDS, feed_named, feed_of
 from schemas.keys import key_of, split_key
 from schemas.symbols import Selection, is_pattern, parse_symbol
@@ -84,7 +85,17 @@ class Settings(BaseSettings):
         ("BTC-USDT", "ETH-USDT", "BTC-USDT-PERP", "ETH-USDT-PERP", "BTC-USD-PERP", "ETH-USD-PERP"),
         description="canonical symbols to ingest, or patterns (*-USDT, BTC-*-PERP); each feed takes those it lists",
     )
-    kinds: Names = Field(KINDS, description=f"kinds of market data to ingest, from: {', '.join(KINDS)}")
+    kinds: Names = Field(DEFAULT_KINDS, description=f"kinds of market data to ingest, from: {', '.join(KINDS)}")
+    channels: Names = Field(
+        (),
+        description="channels and kinds to ingest besides `kinds`, comma-separated, also as patterns: mark_prices, "
+        "open_interest, liquidations, long_short_ratios, options, candles_1m, candles_*",
+    )
+    variants: dict[str, str] = Field(
+        default_factory=dict,
+        description='channels to replace by others of the exchange that deliver the same: {"binance-usdm:trades": '
+        '"aggTrade", "okx:books": "books5"}',
+    )
     depth: Annotated[int, Field(ge=1, le=5000)] = Field(
         400,
         description="levels per side of a book: each feed uses the smallest depth it offers that is at least this, or "
@@ -108,6 +119,10 @@ class Settings(BaseSettings):
         "is replaced",
     )
 
+    poll_s: dict[str, Annotated[float, Field(ge=1, le=86_400)]] = Field(
+        default_factory=lambda: dict(POLLS),
+        description="seconds between two polls of what only REST offers, by channel",
+    )
     instruments_refresh_s: Annotated[float, Field(gt=0, le=86_400)] = Field(
         300.0, description="seconds between two requests for the exchange's instruments, in addition to what it pushes"
     )
@@ -177,6 +192,32 @@ class Settings(BaseSettings):
             raise ValueError(f"unknown kinds: {', '.join(unknown)}; known are {', '.join(KINDS)}")
         return kinds
 
+    @field_validator("channels")
+    @classmethod
+    def _known_channels(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        known = dict.fromkeys((*KINDS, *CHANNELS))
+        found = {text: [name for name in known if fnmatch.fnmatchcase(name, text)] for text in names}
+        if unknown := [text for text in names if not found[text]]:
+            raise ValueError(f"unknown channels: {', '.join(unknown)}; known are {', '.join(known)}")
+        return tuple(dict.fromkeys(name for each in found.values() for name in each))
+
+    @field_validator("variants")
+    @classmethod
+    def _known_variants(cls, variants: dict[str, str]) -> dict[str, str]:
+        for text in variants:
+            feed, _, channel = text.partition(":")
+            _checked(feed_named, feed)
+            if channel not in CHANNELS:
+                raise ValueError(f"{text!r} is not feed:channel")
+        return variants
+
+    @field_validator("poll_s")
+    @classmethod
+    def _every_poll(cls, seconds: dict[str, float]) -> dict[str, float]:
+        if unknown := [name for name in seconds if name not in POLLS]:
+            raise ValueError(f"unknown polls: {', '.join(unknown)}; known are {', '.join(POLLS)}")
+        return POLLS | seconds
+
     @field_validator("channel_timeout_s")
     @classmethod
     def _every_channel(cls, seconds: dict[str, float]) -> dict[str, float]:
@@ -235,6 +276,11 @@ class Settings(BaseSettings):
         """Return the configured symbols that a feed can serve, and all patterns."""
         carries = FEEDS[feed].carries
         return Selection(text for text in self.symbols if is_pattern(text) or carries(parse_symbol(text)))
+
+    def variants_of(self, feed: str) -> dict[str, str]:
+        """Return the selected variants of a feed's channels, by channel."""
+        pairs = ((text.partition(":"), name) for text, name in self.variants.items())
+        return {channel: name for (each, _, channel), name in pairs if each == feed}
 
     def taker_fee_bps(self, exchange: str, symbol: str) -> float:
         """Return the taker fee of an instrument, in basis points."""

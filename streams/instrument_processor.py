@@ -12,11 +12,27 @@ from schemas.limits import MAX_CHECKPOINT_ENTRY
 from schemas.settings import Settings
 from schemas.topics import raw_topic
 from streams.books.handler import BookHandler
-from streams.normalize import parse
-from streams.normalize.messages import BookMessage, Ignored, Normalized, Quote, Reading, Rejected, Trade, UsedUp
+from streams.candles import CandleHandler
+from streams.definitions import DefinitionHandler
+from streams.liquidations import LiquidationHandler
+from streams.normalize import parse, parse_answer
+from streams.normalize.messages import (
+    BookMessage,
+    Candle,
+    Ignored,
+    Liquidation,
+    Normalized,
+    Quote,
+    Reading,
+    Rejected,
+    SeriesRow,
+    Trade,
+    UsedUp,
+)  # fmt: skip
 from streams.output import Output
 from streams.packing import pack, unpack
 from streams.readings import ReadingHandler
+from streams.series import SeriesHandler
 from streams.status import FeedStatus
 from streams.subject import Subject
 from streams.trades import TradeHandler
@@ -41,6 +57,10 @@ class InstrumentProcessor:
         self.trades = TradeHandler(self.subject, self.status.health_of("trades"))
         self.books = BookHandler(self.subject, settings, self.status)
         self.readings = ReadingHandler(self.subject, self.status)
+        self.candles = CandleHandler(self.subject, self.status)
+        self.series = SeriesHandler(self.subject)
+        self.definitions = DefinitionHandler(self.subject)
+        liquidations = LiquidationHandler(self.subject, self.status)
         self.reported_at = 0
         self.checkpoint_offset = -1
         # A row for each type of `Normalized`.
@@ -50,6 +70,9 @@ class InstrumentProcessor:
             BookMessage: self.books.on_message,
             UsedUp: self.trades.on_used_up,
             Reading: self.readings.on_reading,
+            Candle: self.candles.on_candle,
+            SeriesRow: self.series.on_row,
+            Liquidation: liquidations.on_liquidation,
             Rejected: self._on_rejected,
             Ignored: _ignore,
         }
@@ -67,6 +90,12 @@ class InstrumentProcessor:
         for message in parse(frame, self.subject.instrument, out.now):
             handlers[type(message)](out, message)
 
+    def on_answer(self, out: Output, answer: markers.Answer) -> None:
+        """Process the answer of a poll. Raises `FrameError` if it is malformed."""
+        self.status.health_of(answer.channel).on_message(out.now, answer.due)  # the latency of a poll is its delay
+        for message in parse_answer(answer, self.subject.instrument, out.now):
+            self.handlers[type(message)](out, message)
+
     def _on_rejected(self, out: Output, rejected: Rejected) -> None:
         subject = self.subject
         out.dead_letter(subject.exchange, subject.symbol, raw_topic(subject.exchange), rejected.reason, rejected.row)
@@ -77,6 +106,7 @@ class InstrumentProcessor:
         """Take a definition, which is repeated at each connection. Only a new contract size resets the book."""
         instrument, old = definition.instrument, self.instrument
         self.subject.instrument = instrument
+        self.definitions.on_definition(out, old, instrument)
         if self.status.is_begun and (changes := _changes(old, instrument)):
             self.status.publish(out, "changed", [], "; ".join(changes))
         if instrument.contract_size != old.contract_size:
@@ -103,6 +133,7 @@ class InstrumentProcessor:
             case markers.Delisted():
                 self.status.on_disconnected(self.status.up.copy())
                 self.status.publish(out, marker.type, reason=marker.reason)
+                self.definitions.on_delisted(out)
                 self.books.on_delisted(out)
             case markers.Notice() | markers.Listed():
                 self.status.publish(out, marker.type, reason=marker.reason)
@@ -132,6 +163,7 @@ class InstrumentProcessor:
 
     def on_outage(self, out: Output, cause: str, channels: Iterable[str] = CORE_CHANNELS) -> None:
         """Open gaps: nobody delivers these channels any more."""
+        self.candles.on_outage(channels)
         if "books" in channels:
             self.books.on_outage(out, cause)
         if "trades" in channels:
@@ -142,6 +174,7 @@ class InstrumentProcessor:
         if not self.status.up:
             return
         self.status.publish(out, "absent", sorted(self.status.up), age=age)
+        self.candles.on_outage(self.status.up)
         self.books.on_absent(out)
         if "trades" in self.status.up:
             self.trades.on_outage(out, "absent")
@@ -154,6 +187,7 @@ class InstrumentProcessor:
     def on_skipped(self, out: Output, reason: str) -> None:
         """Open gaps: a record with lines of this instrument was set aside."""
         self.status.publish(out, "skipped", [], reason)
+        self.candles.on_outage(self.status.up)
         self.books.on_lost(out, "skipped")
         self.trades.on_outage(out, "skipped")
 
@@ -164,6 +198,7 @@ class InstrumentProcessor:
         is_reporting = out.now - self.reported_at >= REPORT_EVERY
         self.trades.on_tick(out)
         self.readings.on_tick(out)
+        self.candles.on_tick(out)
         self.status.on_second(out)
         self.books.on_tick(out, is_reporting)
         if is_reporting:
@@ -178,6 +213,7 @@ class InstrumentProcessor:
         self.books.shift(step)
         self.status.shift(step)
         self.readings.shift(step)
+        self.candles.shift(step)
         self.reported_at += step
 
     # Checkpoint
@@ -198,6 +234,9 @@ class InstrumentProcessor:
             "status": self.status.dump(),
             "trades": self.trades.dump(),
             "readings": self.readings.dump(),
+            "candles": self.candles.dump(),
+            "series": self.series.dump(),
+            "is_listed": self.definitions.is_listed,
             "reported_at": self.reported_at,
         }
 
@@ -211,6 +250,9 @@ class InstrumentProcessor:
         processor.status.load(state["status"])
         processor.trades.load(state["trades"])
         processor.readings.load(state["readings"])
+        processor.candles.load(state["candles"])
+        processor.series.load(state["series"])
+        processor.definitions.is_listed = state["is_listed"]
         return processor
 
 

@@ -12,7 +12,7 @@ from schemas.feeds import FEEDS
 from schemas.instruments import Instrument, instrument_of_key
 from schemas.keys import EVERY, UNKNOWN, key_of, partition_of, split_key
 from schemas.limits import MAX_EVENT
-from schemas.markers import MARKER, Definition, Delisted, Markers, Oversized, Tick, Wrapped, decode_text
+from schemas.markers import MARKER, Answer, Definition, Delisted, Markers, Oversized, Tick, Wrapped, decode_text
 from schemas.raw import RawLine, decode_record, encode_marker, unwrap
 from schemas.settings import Settings
 from schemas.topics import raw_topic
@@ -110,6 +110,13 @@ class RawProcessor(KeyedState[InstrumentProcessor]):
         except FrameError as error:
             out.dead_letter(self.exchange, processor.instrument.symbol, self._topic, str(error), frame)
 
+    def _answer(self, out: Output, processor: InstrumentProcessor, answer: Answer) -> None:
+        try:
+            processor.on_answer(out, answer)
+        except FrameError as error:
+            reason = f"{answer.path}: {error}"
+            out.dead_letter(self.exchange, processor.instrument.symbol, self._topic, reason, bytes(answer.body))
+
     def _unknown(self, out: Output, frame: bytes) -> None:
         """Publish a frame without an instrument as a dead letter, unless it would hold no event anyway."""
         try:
@@ -148,6 +155,8 @@ class RawProcessor(KeyedState[InstrumentProcessor]):
             processor.on_definition(out, marker)
         elif isinstance(marker, Wrapped):
             self._frame(out, processor, frame)
+        elif isinstance(marker, Answer):
+            self._answer(out, processor, marker)
         else:
             processor.on_marker(out, marker)
             if isinstance(marker, Delisted):

@@ -12,7 +12,7 @@ from streams.output import Output
 from streams.status import FeedStatus
 from streams.subject import Subject
 
-# µs between two events of a kind, unless a required field has changed. Less than the second at which exchanges send.
+# µs between two events of a kind, unless an urgent field has changed. Less than the second at which exchanges send.
 MIN_INTERVAL = 900_000
 
 
@@ -34,6 +34,7 @@ def _types(annotation: Any) -> tuple[Any, ...]:
 
 
 _FIELDS, _REQUIRED = _own_fields(required=False), _own_fields(required=True)
+_URGENT = {topic: event.urgent for topic, event in EVENTS.items()}
 
 
 class ReadingHandler:
@@ -50,15 +51,15 @@ class ReadingHandler:
 
     def on_reading(self, out: Output, reading: Reading) -> None:
         """Take a reading, and publish an event if it is due."""
-        self._status.health_of(reading.channel).on_message(out.now, reading.timestamp)
+        if reading.channel:
+            self._status.health_of(reading.channel).on_message(out.now, reading.timestamp)
         topic, latest = reading.topic, self._latest.setdefault(reading.topic, {})
-        required = [latest.get(name) for name in _REQUIRED[topic]]
+        urgent = [latest.get(name) for name in _URGENT[topic]]
         latest.update(reading.fields)
-        now_required = [latest.get(name) for name in _REQUIRED[topic]]
-        if None in now_required:
+        if any(latest.get(name) is None for name in _REQUIRED[topic]):
             return  # the rest has not arrived yet
         self._pending[topic] = reading.timestamp
-        if now_required != required or self._is_due(out, topic):
+        if urgent != [latest.get(name) for name in _URGENT[topic]] or self._is_due(out, topic):
             self._publish(out, topic)
 
     def on_tick(self, out: Output) -> None:

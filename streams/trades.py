@@ -3,7 +3,8 @@
 from typing import Any, NamedTuple
 
 from streams.gaps import Gap, close_gap, open_gap
-from streams.normalize.messages import Trade, UsedUp
+from streams.liquidations import publish_liquidation
+from streams.normalize.messages import Liquidation, Trade, UsedUp
 from streams.output import Output
 from streams.status import ChannelHealth
 from streams.subject import Subject
@@ -11,6 +12,10 @@ from streams.trade_ids import Range, TradeIds
 
 GRACE = 2_000_000  # µs that a missing trade has to arrive by another socket
 _MOST = 64  # holes, and reported gaps, that are kept
+
+# Sides that were liquidated, of the taker and of the other: Deribit marks trades instead of announcing liquidations.
+_OTHER = {"buy": "sell", "sell": "buy"}
+_LIQUIDATED = {"liquidation_taker": (True, False), "liquidation_maker": (False, True), "liquidation_both": (True, True)}
 
 
 class Hole(NamedTuple):
@@ -56,6 +61,14 @@ class TradeHandler:
         body["kind"] = trade.kind
         body["exchange_amount"] = trade.exchange_amount or trade.amount
         out.event("market.trades", self.subject.key, body)
+        if trade.kind in _LIQUIDATED:
+            self._publish_liquidations(out, trade)
+
+    def _publish_liquidations(self, out: Output, trade: Trade) -> None:
+        sides = zip(_LIQUIDATED[trade.kind], (trade.side, _OTHER[trade.side]), strict=True)
+        for side in [side for is_liquidated, side in sides if is_liquidated]:
+            found = Liquidation("trades", trade.timestamp, side, None, trade.price, trade.amount, sampled=False)
+            publish_liquidation(out, self.subject, found)
 
     def on_used_up(self, out: Output, used: UsedUp) -> None:
         """Note a number that no trade will have."""

@@ -9,10 +9,11 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import orjson
 
 from ingest.exchanges.listing import Listing
+from ingest.exchanges.polls import PollRow
 from ingest.rest import Rest
 from ingest.skips import Skips
-from schemas.errors import ExchangeError, SymbolError
-from schemas.events import KINDS
+from schemas.errors import ExchangeError, SettingsError, SymbolError
+from schemas.events import DEFAULT_KINDS
 from schemas.feeds import FEEDS, Feed
 from schemas.instruments import Instrument
 from schemas.symbols import Kind, Selection, parse_symbol
@@ -38,12 +39,24 @@ def _itself(symbol: str) -> str:
     return symbol
 
 
+class Variant(NamedTuple):
+    """Another of the exchange's channels that delivers the same kind, as the setting `variants` may select.
+
+    `whole_books`: each of its frames is a whole book, if only the best levels of it.
+    """
+
+    name: str
+    path: str
+    whole_books: bool = False
+
+
 class ChannelRow(NamedTuple):
     """One of a feed's channels. `name`: the exchange's, as it is subscribed. `path`: the WebSocket path that serves it.
 
     `kinds`: the kinds of events that it carries; empty: the one of the channel's name. `of`: the kinds of instruments
     that have it; empty: all. `subject`: from an instrument's name to the name that the channel uses, where it is not
-    about the instrument itself but about its index: several instruments share such a subscription.
+    about the instrument itself but about its index or family: several instruments share such a subscription.
+    `in_rows`: a frame has rows of several instruments, and is written only for those that it names.
     """
 
     name: str
@@ -51,6 +64,8 @@ class ChannelRow(NamedTuple):
     kinds: tuple[str, ...] = ()
     of: tuple[Kind, ...] = ()
     subject: Callable[[str], str] = _itself
+    in_rows: bool = False
+    variants: tuple[Variant, ...] = ()
 
 
 def data_route(symbol: str, name: str, channels: Mapping[str, str]) -> Route:
@@ -110,7 +125,9 @@ class Connector(ABC):
     ws: ClassVar[str]
     rest: ClassVar[str]
     channels: ClassVar[Mapping[str, ChannelRow]]  # by our name
-    snapshots: ClassVar[Literal["stream", "message", "rest"]]  # how a book's snapshot is obtained
+    polls: ClassVar[Mapping[str, PollRow]] = {}  # by our name
+    without: ClassVar[Mapping[str, str]] = {}  # kinds that the feed does not carry, and why
+    snapshots: Literal["stream", "message", "rest"]  # how a book's snapshot is obtained
     compression: ClassVar[Literal["deflate"] | None] = None
     connect_rate: ClassVar[tuple[float, float]]
     message_rate: ClassVar[tuple[float, float]]
@@ -124,13 +141,39 @@ class Connector(ABC):
     announcement_channels: ClassVar[frozenset[str]] = frozenset()  # the exchange's names of its channels
     name_field: ClassVar[str]  # field of a listed entry with the exchange's own name
 
-    def __init__(self, kinds: Collection[str] = KINDS, depth: int = 400) -> None:
-        """`kinds`: what to ingest. Only channels that carry some of it are subscribed to."""
+    def __init__(
+        self,
+        kinds: Collection[str] = DEFAULT_KINDS,
+        depth: int = 400,
+        channels: Collection[str] = (),
+        variants: Mapping[str, str] | None = None,
+    ) -> None:
+        """`kinds`: what to ingest. Only channels that carry some of it are subscribed to or polled.
+
+        `channels`: those to ingest besides, by our names. `variants`: names of variants by channel. Raise
+        `SettingsError` for a variant that the feed does not have.
+        """
         self.depth = depth
+        wanted = {*kinds, *channels}
         self._wanted = {
-            name: row for name, row in self.channels.items() if not set(kinds).isdisjoint(row.kinds or (name,))
+            name: row for name, row in self.channels.items() if not wanted.isdisjoint((*(row.kinds or (name,)), name))
         }
+        self.polled = {name: row for name, row in self.polls.items() if not wanted.isdisjoint((*row.kinds, name))}
+        for channel, name in (variants or {}).items():
+            self._select(channel, name)
         self.skips = Skips(self.name, self.feed.exchange)
+
+    def _select(self, channel: str, name: str) -> None:
+        """Subscribe to a variant of a channel instead."""
+        offered = self.channels[channel].variants if channel in self.channels else ()
+        variant = next((each for each in offered if each.name == name), None)
+        if variant is None:
+            known = ", ".join(each.name for each in offered) or "none"
+            raise SettingsError(f"variants: {self.name} has no {name!r} for {channel}; known are {known}")
+        if channel in self._wanted:
+            self._wanted[channel] = self._wanted[channel]._replace(name=variant.name, path=variant.path)
+        if variant.whole_books:
+            self.snapshots = "stream"
 
     @property
     def feed(self) -> Feed:
@@ -160,8 +203,8 @@ class Connector(ABC):
         return Route("data", self.channels[channel].subject(symbol), channel)
 
     def name_of(self, channel: str) -> str:
-        """Return the exchange's name of a channel."""
-        return self.channels[channel].name
+        """Return the exchange's name of a channel, or of its selected variant."""
+        return self._wanted.get(channel, self.channels[channel]).name
 
     @abstractmethod
     def subscribe(self, routes: Iterable[Route], ids: Iterator[int]) -> list[Request]:

@@ -45,7 +45,7 @@ class _Binance(Connector):
     lifetime_s: ClassVar[float] = 23.5 * 3600
     connect_rate: ClassVar[tuple[float, float]] = (60, 300)  # of 300 in 5 min per IP address
     instruments_per_connection: ClassVar[int] = 60  # of 3 streams; an older page states a limit of 200 streams
-    snapshots: ClassVar[Literal["stream", "message", "rest"]] = "rest"
+    snapshots: Literal["stream", "message", "rest"] = "rest"
     name_field: ClassVar[str] = "symbol"
     depth_path: ClassVar[str]
     depth_weights: ClassVar[dict[int, int]]  # by levels per side

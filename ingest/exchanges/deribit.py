@@ -53,7 +53,7 @@ class Deribit(Connector):
     }
     announcement_path: ClassVar[str] = _PATH
     announcement_channels: ClassVar[frozenset[str]] = frozenset(map(_STATES.format, ("future", "spot", "option")))
-    snapshots: ClassVar[Literal["stream", "message", "rest"]] = "stream"
+    snapshots: Literal["stream", "message", "rest"] = "stream"
     compression: ClassVar[Literal["deflate"] | None] = "deflate"
     connect_rate: ClassVar[tuple[float, float]] = (1, 1)
     # Of 3.3 subscribe calls a second. One too many closes the connection.

@@ -107,7 +107,7 @@ class HtxSpot(_Htx):
         "books": ChannelRow("mbp.{levels}", "/feed"),
         "quotes": ChannelRow("bbo", "/ws"),
     }
-    snapshots: ClassVar[Literal["stream", "message", "rest"]] = "message"
+    snapshots: Literal["stream", "message", "rest"] = "message"
     connect_rate: ClassVar[tuple[float, float]] = (5, 1)  # no limit is published
     message_rate: ClassVar[tuple[float, float]] = (8, 1)  # some of them `req`, of which one per 100 ms is allowed
     instruments_per_connection: ClassVar[int] = 50
@@ -158,7 +158,7 @@ class HtxLinear(_Htx):
         "funding": ChannelRow("funding_rate", _NOTIFICATIONS, of=("perp",)),
     }
     book_options: ClassVar[dict[str, str]] = {"data_type": "incremental"}  # else the topic delivers whole books
-    snapshots: ClassVar[Literal["stream", "message", "rest"]] = "stream"
+    snapshots: Literal["stream", "message", "rest"] = "stream"
     connect_rate: ClassVar[tuple[float, float]] = (5, 1)
     message_rate: ClassVar[tuple[float, float]] = (20, 1)  # of 40 subscriptions a second
     instruments_per_connection: ClassVar[int] = 50  # 150 book streams on one socket worked without gaps

@@ -49,7 +49,7 @@ class Okx(Connector):
     }
     announcement_path: ClassVar[str] = _PATH
     announcement_channels: ClassVar[frozenset[str]] = frozenset({"instruments"})
-    snapshots: ClassVar[Literal["stream", "message", "rest"]] = "stream"
+    snapshots: Literal["stream", "message", "rest"] = "stream"
     compression: ClassVar[Literal["deflate"] | None] = "deflate"
     connect_rate: ClassVar[tuple[float, float]] = (1, 1)  # of 3 a second per IP address
     # Of 480 per hour and connection. A bucket of half the limit that refills by as much per hour never exceeds it.

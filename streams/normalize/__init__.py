@@ -6,15 +6,18 @@ for a dead letter, and lets the errors of decoding a malformed frame through (`r
 returns can be converted to base units, encoded and stored: the rest is rejected before it reaches a book.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from urllib.parse import parse_qsl
 
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
+from schemas.markers import Answer
 from streams.normalize import binance, deribit, htx, okx
 from streams.normalize.messages import Normalized
 from streams.normalize.rows import UNREADABLE, reason_of
 
 Normalizer = Callable[[bytes, Instrument, int], list[Normalized]]
+AnswerNormalizer = Callable[[bytes, dict[str, str], Instrument, int], list[Normalized]]  # with the request's parameters
 
 NORMALIZERS: dict[str, Normalizer] = {
     "binance": binance.normalize,
@@ -28,5 +31,26 @@ def parse(frame: bytes, instrument: Instrument, local_timestamp: int) -> list[No
     """Return the normalized messages of a raw frame. Raise `FrameError` with the reason if it is malformed."""
     try:
         return NORMALIZERS[instrument.exchange](frame, instrument, local_timestamp)
+    except UNREADABLE as error:
+        raise FrameError(reason_of(error)) from None
+
+
+ANSWERS: dict[str, Mapping[str, AnswerNormalizer]] = {
+    "binance": binance.ANSWERS,
+    "okx": okx.ANSWERS,
+    "htx": htx.ANSWERS,
+    "deribit": deribit.ANSWERS,
+}
+"""Normalizers of what is polled, by exchange and path."""
+
+
+def parse_answer(answer: Answer, instrument: Instrument, local_timestamp: int) -> list[Normalized]:
+    """Return the normalized messages of a poll's answer. Raise `FrameError` with the reason if it is malformed."""
+    path, _, query = answer.path.partition("?")
+    normalize = ANSWERS.get(instrument.exchange, {}).get(path)
+    if normalize is None:
+        raise FrameError(f"unknown path: {path!r:.100}")
+    try:
+        return normalize(bytes(answer.body), dict(parse_qsl(query)), instrument, local_timestamp)
     except UNREADABLE as error:
         raise FrameError(reason_of(error)) from None

@@ -90,13 +90,62 @@ class Quote(Struct, frozen=True, gc=False):
 class Reading(Struct, frozen=True, gc=False):
     """Values of a kind whose events are a state. `fields`: those that this message has, as the event model names them.
 
-    `channel`: ours, on which it arrived. `timestamp`: µs.
+    `channel`: ours, on which it arrived; empty if it was polled. `timestamp`: µs.
     """
 
     topic: str
     channel: str
     timestamp: int
     fields: dict[str, Any]
+
+
+class SeriesRow(Struct, frozen=True, gc=False):
+    """Value of one period in a series that polls return, of which each period is published once.
+
+    `series`: tells the series of a topic and an instrument apart. `timestamp`: the period's, µs. `fields`: all fields
+    of the event, as its model names them.
+    """
+
+    topic: str
+    series: str
+    timestamp: int
+    fields: dict[str, Any]
+
+
+class Candle(Struct, frozen=True, gc=False):
+    """Candle as of this message. Times in µs; volumes in base and quote units, None where they are not published.
+
+    `closed`: None if the exchange does not mark the last update. `contract`: as in the event.
+    """
+
+    channel: str
+    timestamp: int
+    interval: str
+    start: int
+    end: int
+    open: str
+    high: str
+    low: str
+    close: str
+    volume: str | None = None
+    quote_volume: str | None = None
+    trades: int | None = None
+    taker_buy_volume: str | None = None
+    taker_buy_quote_volume: str | None = None
+    closed: bool | None = None
+    contract: str = ""
+
+
+class Liquidation(Struct, frozen=True, gc=False):
+    """Forced order of a position; fields as in the event. `timestamp` in µs, `amount` in base units."""
+
+    channel: str
+    timestamp: int
+    side: str
+    price: str | None
+    average_price: str | None
+    amount: str
+    sampled: bool
 
 
 class Ignored(Struct, frozen=True, gc=False):
@@ -112,4 +161,6 @@ class Rejected(Struct, frozen=True, gc=False):
     row: bytes
 
 
-Normalized = Trade | UsedUp | BookMessage | Quote | Reading | Ignored | Rejected
+Normalized = (
+    Trade | UsedUp | BookMessage | Quote | Reading | SeriesRow | Candle | Liquidation | Ignored | Rejected
+)  # fmt: skip

@@ -151,6 +151,7 @@ def _funding(mark: _MarkPrice, instrument: Instrument, local_timestamp: int) -> 
     if not mark.T:  # a dated contract
         return Ignored("markPrice")
     fields = {
+        "type": "estimated",
         "rate": signed(mark.r),
         "next_funding_at": micros(mark.T),
         "mark_price": positive(mark.p),

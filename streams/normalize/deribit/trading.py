@@ -76,6 +76,7 @@ def _ticker(data: dict[str, Any], instrument: Instrument) -> Reading | Ignored:
     if "current_funding" not in data:  # only perpetuals have it
         return Ignored("ticker")
     fields = {
+        "type": "estimated",
         "rate": signed(data["current_funding"]),  # continuous: what 8 hours at the current rate would cost
         "interval_hours": 8,
         "mark_price": positive(number(data["mark_price"])),

@@ -74,7 +74,11 @@ def _check_index(name: str, instrument: Instrument) -> None:
 
 def _funding(row: dict[str, Any], instrument: Instrument) -> Reading:
     ends_at, next_at = micros(int(row["fundingTime"])), row.get("nextFundingTime")
-    fields: dict[str, Any] = {"rate": signed(row["fundingRate"]), "next_funding_at": ends_at}
+    fields: dict[str, Any] = {
+        "type": "estimated",
+        "rate": signed(row["fundingRate"]),
+        "next_funding_at": ends_at,
+    }
     if next_at:
         fields["interval_hours"] = (micros(int(next_at)) - ends_at) // _HOUR
     return Reading(_FUNDING, "funding", micros(int(row["ts"])), fields)

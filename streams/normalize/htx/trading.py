@@ -106,7 +106,11 @@ def _own_rows(rows: list[dict[str, Any]], instrument: Instrument) -> list[dict[s
 
 def _funding(row: dict[str, Any], timestamp: int, instrument: Instrument) -> Reading:
     # `funding_time` is when the rate was calculated, `settlement_time` when it will be paid.
-    fields = {"rate": signed(row["funding_rate"]), "next_funding_at": micros(int(row["settlement_time"]))}
+    fields = {
+        "type": "estimated",
+        "rate": signed(row["funding_rate"]),
+        "next_funding_at": micros(int(row["settlement_time"])),
+    }
     return Reading("market.funding", "funding", timestamp, fields)
 
 

@@ -1,0 +1,117 @@
+"""What exchanges publish of derivatives besides their trading."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from schemas.events.base import MarketEvent
+from schemas.fields import Label, Micros, PlainDecimal, SignedDecimal
+
+
+class Funding(MarketEvent):
+    """Funding of a perpetual: what the longs pay to the shorts, a fraction of the position (0.0001: 0.01 %).
+
+    `estimated`: `rate` is the exchange's estimate for the running period. Where funding is continuous (Deribit), it is
+    the current rate of 8 hours, and there is no next payment. `settled`: the rate that was paid at `timestamp`.
+    """
+
+    topic_name = "market.funding"
+    table_name = "funding"
+    is_kind = True
+    meaning = "funding rates of perpetuals, with mark and index prices where the exchange sends them"
+
+    urgent = ("rate",)
+
+    type: Annotated[
+        Literal["estimated", "settled"], Field(description="estimated: of the running period; settled: paid")
+    ]
+    rate: Annotated[SignedDecimal, Field(description="fraction of the position, for one interval")]
+    interval_hours: Annotated[int | None, Field(description="hours between two payments, where known")]
+    next_funding_at: Annotated[Micros | None, Field(description="time of the next payment; null: continuous")]
+    mark_price: PlainDecimal | None
+    index_price: PlainDecimal | None
+
+
+class MarkPrice(MarketEvent):
+    """The price by which positions are valued, and what it derives from."""
+
+    topic_name = "market.mark_prices"
+    table_name = "mark_prices"
+    is_kind = True
+    meaning = "mark, index and estimated settlement prices of derivatives"
+    retention_days = 7
+
+    mark_price: PlainDecimal
+    index_price: PlainDecimal | None
+    settlement_price: Annotated[PlainDecimal | None, Field(description="the exchange's estimate for the delivery")]
+
+
+class OpenInterest(MarketEvent):
+    """Open positions of one instrument. An exchange publishes some of the three figures."""
+
+    topic_name = "market.open_interest"
+    table_name = "open_interest"
+    is_kind = True
+    meaning = "open interest of derivatives, in contracts, base and quote units"
+
+    contracts: Annotated[PlainDecimal | None, Field(description="in the exchange's contracts")]
+    amount: Annotated[PlainDecimal | None, Field(description="base units")]
+    value: Annotated[PlainDecimal | None, Field(description="quote units")]
+
+
+class Liquidation(MarketEvent):
+    """A forced order that closed a position. `sampled`: the exchange publishes only some of them."""
+
+    topic_name = "market.liquidations"
+    table_name = "liquidations"
+    is_kind = True
+    meaning = "liquidations of positions; `sampled` where the exchange publishes only some"
+
+    side: Annotated[Literal["buy", "sell"], Field(description="of the liquidation order: sell closes a long position")]
+    price: Annotated[PlainDecimal | None, Field(description="of the order, usually the bankruptcy price")]
+    average_price: Annotated[PlainDecimal | None, Field(description="of its execution")]
+    amount: Annotated[PlainDecimal, Field(description="base units")]
+    sampled: bool
+
+
+class LongShortRatio(MarketEvent):
+    """How accounts, positions or takers were divided in one period. `symbol` may be a currency: all its contracts.
+
+    `long` and `short` are fractions that add up to 1; of `taker_volume` they are the volumes bought and sold by takers.
+    """
+
+    topic_name = "market.long_short_ratios"
+    table_name = "long_short_ratios"
+    is_kind = True
+    meaning = "long and short accounts, positions and taker volumes, by instrument or currency"
+    topic_key = "exchange:symbol, or exchange:currency"
+
+    scope: Literal["top_accounts", "top_positions", "all_accounts", "taker_volume"]
+    period: Annotated[Label, Field(description="5m, …")]
+    long: PlainDecimal | None
+    short: PlainDecimal | None
+    ratio: Annotated[PlainDecimal | None, Field(description="long / short")]
+
+
+class OptionSummary(MarketEvent):
+    """Volatilities and Black-Scholes greeks of an option. Volatilities are fractions a year (0.55: 55 %)."""
+
+    topic_name = "market.options"
+    table_name = "options"
+    is_kind = True
+    meaning = "implied volatilities, greeks and underlying of options"
+    retention_days = 7
+
+    mark_iv: PlainDecimal | None
+    bid_iv: PlainDecimal | None
+    ask_iv: PlainDecimal | None
+    delta: SignedDecimal | None
+    gamma: SignedDecimal | None
+    vega: SignedDecimal | None
+    theta: SignedDecimal | None
+    rho: SignedDecimal | None
+    underlying_price: PlainDecimal | None
+    underlying_index: Annotated[
+        Label | None, Field(description="what the underlying price is of, as the exchange calls it")
+    ]
+    open_interest: Annotated[PlainDecimal | None, Field(description="base units")]

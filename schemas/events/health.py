@@ -1,0 +1,122 @@
+"""What is known about the data: gaps, comparisons, feed health, and what could not be processed."""
+
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field
+
+from schemas.events.base import Event, MarketEvent
+from schemas.fields import DecimalOrEmpty, Label, Micros
+
+
+class Gap(MarketEvent):
+    """Missing data: `opened` when something was missed, `closed` when that is over.
+
+    A gap closes when the book is live again, when trades arrive again after an outage, or when the last missing trade
+    has arrived. `cause`: `sequence` (ids did not follow), `disconnected`, `absent` (nobody ingested the feed), `lost`
+    (ingest had to drop frames), `skipped` (a record that could not be processed), `restarted` (the exchange's ids
+    started over), `checksum`, `crossed` (the book contradicted itself), `quality` (the exchange's BBO contradicted it),
+    `depth` (the price left the levels that the snapshot held), `changed` (its contract size changed).
+    """
+
+    topic_name = "market.gaps"
+    table_name = "gaps"
+    meaning = "missing books and trades: opened with the cause, closed with the duration"
+
+    type: Annotated[Literal["opened", "closed"], Field(description="opened or closed")]
+    id: Annotated[str, Field(description="the same in opened and closed")]
+    cause: Label
+    channel: Annotated[Literal["books", "trades"], Field(description="the channel with the gap")]
+    since: Annotated[Micros, Field(description="receipt of the last frame before the gap")]
+    first_missing: Annotated[
+        str, Field(description="id of the first missing trade (Deribit: its trade_seq); empty: unknown")
+    ]
+    last_missing: Annotated[str, Field(description="id of the last missing trade; empty: unknown")]
+    expected: Annotated[int, Field(description="id expected at a sequence gap of a book, else 0")]
+    received: Annotated[int, Field(description="id received at a sequence gap of a book, else 0")]
+    duration: Annotated[int, Field(description="microseconds since `since`, at closed")]
+
+
+class Quality(MarketEvent):
+    """Comparison of the exchange's BBO with the rebuilt book's top at the same update id.
+
+    `report`: counts since the last report. `difference`: one disagreement, with both tops as `[bid price, bid amount,
+    ask price, ask amount]`.
+    """
+
+    topic_name = "market.quality"
+    table_name = "quality"
+    meaning = "the exchange's BBO against the rebuilt book at the same update id"
+
+    type: Annotated[
+        Literal["report", "difference"], Field(description="report: counts since the last; difference: a disagreement")
+    ]
+    compared: int
+    agreed: int
+    differed: int
+    sequence: int
+    bbo: Annotated[
+        list[DecimalOrEmpty],
+        Field(description="bid price, bid amount, ask price, ask amount; NULL: empty side"),
+    ]
+    book: Annotated[
+        list[DecimalOrEmpty],
+        Field(description="the same of the rebuilt book"),
+    ]
+
+
+StatusType = Literal[
+    "connected", "disconnected", "subscribed", "refused", "renewing", "renewed", "silent", "resumed",
+    "absent", "returned", "wrong_clock", "clock_right", "clock_stepped", "rate_limited", "notice", "listed",
+    "changed", "delisted", "skipped", "not_tradable", "limited", "implausible", "report",
+]  # fmt: skip
+STATUS_TYPES: frozenset[str] = frozenset(get_args(StatusType))
+
+
+class Status(MarketEvent):
+    """Feed health of one instrument. `channels`: the affected channels; empty means the whole connection.
+
+    `connected`, `disconnected`, `subscribed`, `refused`; `notice`: an announcement of the exchange; `rate_limited`;
+    `renewing`, `renewed`: the connection is being replaced without a break; `silent` (`age`: for how long; `reason`:
+    what is done: `resubscribe`, `reconnect`), `resumed`; `wrong_clock`, `clock_right`: the exchange's times; `absent`
+    (`age`: for how long), `returned`: nobody ingests the feed, somebody does again; `clock_stepped`: our own clock was
+    set back; `listed`, `changed`, `delisted`: its definition; `not_tradable`: its book is crossed, as before an
+    opening; `limited`: a size bound was reached; `skipped`: a record that could not be processed was set aside;
+    `implausible`: its price and another exchange's are too far apart for the same coin, so that they are not paired
+    (`reason`: both); `report`: every 10 s, for each channel.
+    """
+
+    topic_name = "market.status"
+    table_name = "status"
+    meaning = "feed health: connections, subscriptions, silent channels, data age, latency, clocks"
+
+    type: Annotated[StatusType, Field(description="connected, disconnected, …; report: one channel, every 10 s")]
+    channels: Annotated[list[Label], Field(description="affected channels; empty: the whole connection")]
+    reason: str
+    messages: Annotated[int, Field(description="since the last report")]
+    repeated: Annotated[int, Field(description="duplicates among them, which were dropped")]
+    age: Annotated[int, Field(description="microseconds since the last message; of silent and resumed: the silence")]
+    latency_median: Annotated[
+        int, Field(description="microseconds from exchange time to receipt, by the exchange's clock; 0: no times")
+    ]
+    latency_max: Annotated[int, Field(description="microseconds")]
+    clock_offset: Annotated[int, Field(description="microseconds, the exchange's clock minus ours")]
+    round_trip: Annotated[int, Field(description="microseconds, of the request for the exchange's clock")]
+    reconnects: Annotated[int, Field(description="after a loss, since the start")]
+    renewals: Annotated[int, Field(description="without a break, since the start")]
+
+
+class DeadLetter(Event):
+    """Bytes that could not be processed or stored, and why. At most 256 KiB of them, of a poison record 3 MiB."""
+
+    topic_name = "dead_letters"
+    table_name = "dead_letters"
+    meaning = "unparseable frames, rejected rows, poison records: the reason and the bytes"
+
+    exchange: Label
+    symbol: Label
+    local_timestamp: Micros
+    topic: Annotated[Label, Field(description="where it came from, without the prefix")]
+    reason: str
+    encoding: Literal["text", "base64"]
+    frame: str
+    frame_bytes: Annotated[int, Field(description="of the whole frame; `frame` may be cut", ge=0)]

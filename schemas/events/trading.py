@@ -1,0 +1,122 @@
+"""What is traded, and at which prices: trades, books, quotes, and the exchange's own summaries of them."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from schemas.events.base import MarketEvent
+from schemas.fields import Label, Level, Micros, PlainDecimal
+
+
+class Trade(MarketEvent):
+    """One trade. `kind` is `normal`, or the exchange's mark (`insurance_fund`, `adl`, `liquidation`)."""
+
+    topic_name = "market.trades"
+    table_name = "trades"
+    is_kind = True
+    meaning = "trades"
+    retention_days = 7
+
+    id: str
+    price: PlainDecimal
+    amount: Annotated[PlainDecimal, Field(description="base units")]
+    side: Annotated[Literal["buy", "sell"], Field(description="of the taker")]
+    kind: Label
+    exchange_amount: Annotated[
+        PlainDecimal, Field(description="in the unit of the exchange: contracts, USD, or base units")
+    ]
+
+
+class Book(MarketEvent):
+    """A rebuilt book (`snapshot`) or the changed levels of one (`update`).
+
+    Amounts are absolute, and 0 deletes a level. Within a live book `previous` is the `sequence` of the event before.
+    """
+
+    topic_name = "market.books"
+    table_name = "books"
+    is_kind = True
+    meaning = "L2 `snapshot` (on going live, and every minute) and `update` events, absolute amounts"
+    retention_days = 2
+
+    type: Annotated[
+        Literal["snapshot", "update"], Field(description="snapshot: the whole book; update: changed levels, 0 deletes")
+    ]
+    sequence: Annotated[int, Field(description="id of the last change contained")]
+    previous: Annotated[int, Field(description="sequence of the event before")]
+    bids: list[Level]
+    asks: list[Level]
+
+
+class Quote(MarketEvent):
+    """Top of book, from the exchange's own channel (`bbo`) or from the rebuilt book (`book`).
+
+    Levels come best first, and more than one only while the book is live. A side may be empty.
+    """
+
+    topic_name = "market.quotes"
+    table_name = "quotes"
+    is_kind = True
+    meaning = "top of book: `bbo` from the exchange, `book` from the rebuilt book, with the levels behind it"
+    retention_days = 2
+
+    origin: Annotated[
+        Literal["bbo", "book"], Field(description="bbo: the exchange's own channel; book: the rebuilt book")
+    ]
+    sequence: int
+    bids: list[Level]
+    asks: list[Level]
+
+
+class Ticker(MarketEvent):
+    """The exchange's summary of the past 24 hours. What it does not publish is null.
+
+    Deribit publishes no opening price, OKX no quote volume of derivatives, Binance none of coin-margined contracts.
+    HTX counts both sides of each trade of a swap.
+    """
+
+    topic_name = "market.tickers"
+    table_name = "tickers"
+    is_kind = True
+    meaning = "the exchanges' own 24 h summaries"
+    retention_days = 7
+
+    last: Annotated[PlainDecimal, Field(description="price of the last trade")]
+    open: PlainDecimal | None
+    high: PlainDecimal | None
+    low: PlainDecimal | None
+    volume: Annotated[PlainDecimal | None, Field(description="base units")]
+    quote_volume: Annotated[PlainDecimal | None, Field(description="quote units")]
+    trades: Annotated[int | None, Field(description="number of trades")]
+    window: Annotated[Label, Field(description="the period summarised: 24h")]
+
+
+class Candle(MarketEvent):
+    """A candle: the trades of one interval, from the exchange's own klines. The open one is repeated as it changes.
+
+    Exchanges that do not mark the last update of a candle (HTX, Deribit) close it by beginning the next.
+    """
+
+    topic_name = "market.candles"
+    table_name = "candles"
+    is_kind = True
+    meaning = "the exchanges' own candles of every interval, open and closed"
+
+    origin: Annotated[Literal["exchange", "trades"], Field(description="exchange: its own klines")]
+    contract: Annotated[
+        Label, Field(description="continuous contract of the pair (current_quarter); empty: the instrument itself")
+    ]
+    interval: Annotated[Label, Field(description="1m, 1h, 1d, 1M, …")]
+    start: Micros
+    end: Annotated[Micros, Field(description="the start of the next candle")]
+    open: PlainDecimal
+    high: PlainDecimal
+    low: PlainDecimal
+    close: PlainDecimal
+    volume: Annotated[PlainDecimal | None, Field(description="base units")]
+    quote_volume: Annotated[PlainDecimal | None, Field(description="quote units")]
+    trades: Annotated[int | None, Field(description="number of trades")]
+    taker_buy_volume: Annotated[PlainDecimal | None, Field(description="base units bought by takers")]
+    taker_buy_quote_volume: Annotated[PlainDecimal | None, Field(description="quote units paid by takers who bought")]
+    closed: Annotated[bool, Field(description="no further update follows")]
+    complete: Annotated[bool, Field(description="false: its last updates may be missing")]
