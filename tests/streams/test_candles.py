@@ -95,7 +95,7 @@ def test_the_next_candle_closes_one_without_a_mark() -> None:
 
 
 def test_a_candle_that_may_lack_updates_is_incomplete() -> None:
-    """Updates may be missing after an outage, and before a candle that does not follow, unless the exchange marks it."""
+    """After an outage, and before a candle that does not follow, updates may be missing; its mark settles it."""
     rig = Rig()
     rig.take(60, candle(1))
     rig.handler.on_outage(["candles_1m", "books"])

@@ -153,7 +153,7 @@ def test_the_same_trade_with_and_without_its_count() -> None:
 
 @pytest.mark.parametrize(("mark", "sides"), [("T", ["buy"]), ("M", ["sell"]), ("MT", ["buy", "sell"])])
 def test_marked_trades_are_liquidations(mark: str, sides: list[str]) -> None:
-    """Deribit marks the trades of liquidations, of the taker, of the maker or of both. A repeated trade is no new one."""
+    """Deribit marks the trades of liquidations: of the taker, of the maker or of both. A repetition counts once."""
     row = deribit.trade_row(direction='"buy"', liquidation=f'"{mark}"')
     frame = line("deribit:BTC-USD-PERP", deribit.trades(row))
     found = run("deribit", frame, frame)
