@@ -6,9 +6,13 @@ from random import Random
 from typing import Literal
 
 from marketprism.simulator.market.book import Side, TrueBook
+from marketprism.simulator.market.candles import Candles
+from marketprism.simulator.market.day import Day
 from marketprism.simulator.market.funding import Funding
 from marketprism.simulator.market.listings import Listing
-from marketprism.simulator.market.prices import STEP_S, Market
+from marketprism.simulator.market.past import Past
+from marketprism.simulator.market.positions import Positions
+from marketprism.simulator.market.prices import START_PRICES, STEP_S, Market
 
 # Maximum deviation of an exchange's mid from the hidden price, in bps. Two exchanges differ by less than 4, far below
 # two taker fees (10 for perpetuals), so there is no arbitrage that was not planted.
@@ -34,14 +38,31 @@ class Trade:
 
 
 class SimulatedInstrument:
-    """An instrument's book and trades. Each step is determined by the seed, the hidden prices and the rates so far."""
+    """An instrument's book, trades and figures.
+
+    Each step is determined by the seed, the hidden prices and the rates so far.
+    """
 
     def __init__(
-        self, listing: Listing, market: Market, seed: int, levels: int, lag_steps: int, max_id_step: int
+        self,
+        listing: Listing,
+        market: Market,
+        seed: int,
+        levels: int,
+        lag_steps: int,
+        max_id_step: int,
+        start_ms: int,
     ) -> None:
-        """`levels`: depth of each side; `lag_steps`, `max_id_step`: see `ExchangeServer`."""
+        """`levels`: depth of each side; `lag_steps`, `max_id_step`: see `ExchangeServer`.
+
+        `start_ms`: time before which the figures are made up.
+        """
         self.listing = listing
         self.funding = Funding(listing, market, seed)
+        self.past = Past(listing, seed, START_PRICES[listing.underlying] / float(listing.tick))
+        self.candles = Candles(listing, self.past, start_ms)
+        self.day = Day(self.candles)
+        self.positions = Positions(listing, seed, self.past)
         self.held: Side | None = None  # a side that must not change, because of a running arbitrage
         self._market = market
         self._random = Random(f"{seed}:{listing.feed}:{listing.symbol}")
@@ -77,6 +98,10 @@ class SimulatedInstrument:
             yield None
         for _ in range(self._due_transactions(rate)):
             yield self._transact()
+
+    def on_trade(self, trade: Trade, now_ms: int) -> None:
+        """Count a trade in the figures. The exchange calls this once for each trade, with its own time."""
+        self.candles.on_trade(trade.price, trade.amount, trade.side, now_ms)
 
     def requote(self) -> None:
         """Move both best levels to the price as the exchange sees it."""

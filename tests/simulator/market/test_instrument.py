@@ -8,11 +8,12 @@ from marketprism.simulator.market.instrument import SimulatedInstrument
 from marketprism.simulator.market.listings import LISTINGS, Listing
 from marketprism.simulator.market.prices import Market
 from marketprism.simulator.simulators import SERVERS
+from tests.simulator.market.figures import START_MS
 
 
 def instrument(listing: Listing, market: Market, seed: int = 1, levels: int = 50) -> SimulatedInstrument:
     server = SERVERS[listing.feed]
-    return SimulatedInstrument(listing, market, seed, levels, server.lag_steps, server.max_id_step)
+    return SimulatedInstrument(listing, market, seed, levels, server.lag_steps, server.max_id_step, START_MS)
 
 
 def best_prices(simulated: SimulatedInstrument) -> tuple[float, float]:
@@ -65,6 +66,20 @@ def test_trade_ids_are_consecutive() -> None:
     trades = [trade.id for _ in range(200) for trade in simulated.step(5.0) if trade is not None]
     assert list(simulated.trade_ids) == trades
     assert len(trades) > 5
+
+
+def test_trades_enter_the_figures() -> None:
+    """A trade that is reported counts in the candles and in the last 24 hours."""
+    market = Market(2)
+    simulated = instrument(LISTINGS[0], market, 2)
+    before = simulated.day.at(START_MS)
+    trades = [trade for _ in range(200) for trade in simulated.step(5.0) if trade is not None]
+    for trade in trades:
+        simulated.on_trade(trade, START_MS)
+    assert simulated.candles.trades == len(trades)
+    day = simulated.day.at(START_MS)
+    assert day.volume - before.volume == sum(trade.amount for trade in trades) * LISTINGS[0].lot
+    assert day.close == LISTINGS[0].price(trades[-1].price)
 
 
 @pytest.mark.parametrize("rate", [0.1, 1.0])
