@@ -1,7 +1,7 @@
 """Listings and figures for the tests of the simulated market."""
 
 from marketprism.simulator.market.candles import Candles
-from marketprism.simulator.market.listings import LISTINGS, Listing
+from marketprism.simulator.market.listings import LISTINGS, OPTIONS, Listing
 from marketprism.simulator.market.past import Past
 from marketprism.simulator.market.prices import START_PRICES
 
@@ -9,7 +9,7 @@ START_MS = 1_795_000_007_000  # in the middle of a minute
 
 
 def listing_of(feed: str, symbol: str) -> Listing:
-    return next(each for each in LISTINGS if (each.feed, each.symbol) == (feed, symbol))
+    return next(each for each in (*LISTINGS, *OPTIONS) if (each.feed, each.symbol) == (feed, symbol))
 
 
 def past_of(listing: Listing, seed: int = 1) -> Past:
