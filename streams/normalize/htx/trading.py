@@ -69,11 +69,11 @@ def _market(frame: bytes, message: dict[str, Raw], channel: str, instrument: Ins
 
 def _book(message: dict[str, Raw], channel: str) -> BookMessage:
     tick = _fields(message["tick"])
+    if channel.startswith("depth.size_"):
+        return _high_frequency(tick)
     name, _, size = channel.rpartition(".")
     if name == "mbp" and size.isdigit():
         return _mbp(exact(message["ts"]), tick)
-    if channel.startswith("depth.size_"):
-        return _high_frequency(tick)
     if name == "mbp.refresh" and size.isdigit():
         return _whole(exact(message["ts"]), update_id(exact(tick["seqNum"])), tick)
     if channel.startswith("depth.step") and channel[10:].isdigit():
