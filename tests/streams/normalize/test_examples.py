@@ -26,7 +26,10 @@ COUNTS = {
     },
     "okx": {"Trade": 13, "BookMessage": 16, "Quote": 11, "Reading": 5, "Ignored": 85, "control": 84, "rejected": 47},
     "htx": {"Trade": 6, "BookMessage": 9, "Quote": 4, "Ignored": 51, "control": 48, "rejected": 15},
-    "deribit": {"Trade": 4, "BookMessage": 20, "Quote": 2, "Reading": 3, "Ignored": 13, "control": 41, "rejected": 4},
+    "deribit": {
+        "Trade": 4, "BookMessage": 23, "Quote": 2, "Reading": 5, "Candle": 4, "Ignored": 4, "control": 41,
+        "rejected": 4,
+    },
 }  # fmt: skip
 
 REJECTED = {
@@ -73,7 +76,7 @@ def instrument_of(exchange: str, name: str) -> Instrument:
 
 
 def outcome(exchange: str, frame: bytes) -> str:
-    """Return `control`, or the type of its messages, or `rejected: ` with the reason."""
+    """Return `control`, or the types of its messages, or `rejected: ` with the reason."""
     feed = next(CONNECTORS[feed.name]() for feed in FEEDS.values() if feed.exchange == exchange)
     route = feed.route(frame)
     if route.kind == "control":
@@ -81,10 +84,10 @@ def outcome(exchange: str, frame: bytes) -> str:
     # A REST depth snapshot does not name its instrument: ingest knows what it requested.
     symbol = route.symbol or ("BTCUSDT" if route.channel == "snapshot" else "")
     try:
-        [kind] = {type(event).__name__ for event in parse(frame, instrument_of(exchange, symbol), NOW)}
+        events = parse(frame, instrument_of(exchange, symbol), NOW)
     except FrameError as error:
         return f"rejected: {error}"
-    return kind
+    return "+".join(sorted({type(event).__name__ for event in events}))
 
 
 @pytest.mark.parametrize("exchange", COUNTS)
