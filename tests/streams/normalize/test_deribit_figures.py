@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import FrameError
+from schemas.events import EVENTS, MarketEvent
 from schemas.exchanges.deribit import RESOLUTIONS
 from schemas.instruments import Instrument
 from schemas.markers import answer_of
@@ -70,6 +71,19 @@ def test_tickers(instrument: Instrument, fields: dict[str, dict[str, Any]]) -> N
     """A ticker has the figures of its kind of instrument; amounts are US dollars if the contract is inverse."""
     expected = [Reading(topic, "tickers", MS * 1000, each) for topic, each in fields.items()]
     assert parse(deribit.ticker(instrument), instrument, NOW) == expected
+
+
+def own_fields(topic: str) -> set[str]:
+    return set(EVENTS[topic].model_fields) - set(MarketEvent.model_fields)
+
+
+def test_fields_are_those_of_the_events() -> None:
+    """Readings have fields of their event, rows of a series all of them."""
+    for _, fields in READINGS:
+        assert all(set(each) <= own_fields(topic) for topic, each in fields.items())
+    [row] = history(deribit.funding_history(deribit.interest_row()))
+    assert isinstance(row, SeriesRow)
+    assert set(row.fields) == own_fields("market.funding")
 
 
 def reading_of(topic: str, frame: bytes, instrument: Instrument) -> dict[str, Any]:
