@@ -31,7 +31,12 @@ def ticker(data: dict[str, Any], instrument: Instrument) -> list[Reading]:
         by_topic["market.funding"] = _funding(data)
     if instrument.kind == "option":
         by_topic["market.options"] = _option(data)
-    return [Reading(topic, "tickers", stamp, fields) for topic, fields in by_topic.items()]
+    # One message of the channel, however many readings it holds.
+    channels = ("tickers", *[""] * len(by_topic))
+    return [
+        Reading(topic, channel, stamp, fields)
+        for channel, (topic, fields) in zip(channels, by_topic.items(), strict=False)
+    ]
 
 
 def _summary(data: dict[str, Any], instrument: Instrument) -> dict[str, Any]:

@@ -69,7 +69,9 @@ READINGS: list[tuple[Instrument, dict[str, dict[str, Any]]]] = [
 @pytest.mark.parametrize(("instrument", "fields"), READINGS, ids=[each.symbol for each, _ in READINGS])
 def test_tickers(instrument: Instrument, fields: dict[str, dict[str, Any]]) -> None:
     """A ticker has the figures of its kind of instrument; amounts are US dollars if the contract is inverse."""
-    expected = [Reading(topic, "tickers", MS * 1000, each) for topic, each in fields.items()]
+    expected = [
+        Reading(topic, "" if number else "tickers", MS * 1000, fields[topic]) for number, topic in enumerate(fields)
+    ]
     assert parse(deribit.ticker(instrument), instrument, NOW) == expected
 
 
