@@ -1,5 +1,6 @@
 """The REST API of the simulated Binance, with its weights (docs/protocols/binance.md §1.6, §2.5)."""
 
+from functools import cached_property
 from typing import Any
 
 from aiohttp import web
@@ -7,9 +8,8 @@ from aiohttp import web
 from marketprism.simulator.exchanges.binance import frames
 from marketprism.simulator.exchanges.binance.control import requested_symbols
 from marketprism.simulator.exchanges.binance.windows import RequestWindow
-from marketprism.simulator.market.instrument import SimulatedInstrument
 from marketprism.simulator.market.listings import Listing
-from marketprism.simulator.server.connection import Limits, now_ms
+from marketprism.simulator.server.connection import now_ms
 from marketprism.simulator.server.exchange_server import ExchangeServer, json_response
 
 
@@ -18,11 +18,13 @@ class BinanceRest(ExchangeServer):
 
     prefix: str  # of paths
     weight_per_minute: int
+    weight_window = 60  # s
     info_weight: int
 
-    def __init__(self, feed: str, instruments: list[SimulatedInstrument], limits: Limits) -> None:
-        super().__init__(feed, instruments, limits)
-        self.weight = RequestWindow(limits.weight_per_minute or self.weight_per_minute, 60)
+    @cached_property
+    def weight(self) -> RequestWindow:
+        """The weight of all requests."""
+        return RequestWindow(self.limits.weight_per_minute or self.weight_per_minute, self.weight_window)
 
     def rest_routes(self) -> list[web.RouteDef]:
         """Return the paths of requests."""
@@ -45,9 +47,9 @@ class BinanceRest(ExchangeServer):
         """Return a symbol of exchangeInfo."""
         raise NotImplementedError
 
-    def spend(self, window: RequestWindow, weight: int = 1) -> web.Response | None:
-        """Count a request's weight; return the error response if that exceeds the limit."""
-        wait = window.spend(weight)
+    def spend(self, weight: int = 1, window: RequestWindow | None = None) -> web.Response | None:
+        """Count a request in a window, or else its weight; return the error response if that exceeds the limit."""
+        wait = (window or self.weight).spend(weight)
         return self.rate_limited(429, wait) if wait else None
 
     def rate_limited(self, status: int, retry_after: int) -> web.Response:
@@ -64,13 +66,13 @@ class BinanceRest(ExchangeServer):
         return self.json({"code": code, "msg": text}, 400)
 
     async def _ping(self, request: web.Request) -> web.Response:
-        return self.spend(self.weight, 1) or self.json({})
+        return self.spend(1) or self.json({})
 
     async def _time(self, request: web.Request) -> web.Response:
-        return self.spend(self.weight, 1) or self.json({"serverTime": now_ms()})
+        return self.spend(1) or self.json({"serverTime": now_ms()})
 
     async def _exchange_info(self, request: web.Request) -> web.Response:
-        if rejection := self.spend(self.weight, self.info_weight):
+        if rejection := self.spend(self.info_weight):
             return rejection
         names = requested_symbols(request)
         symbols = [row for row in self.entries(self.symbol_info) if names is None or row["symbol"] in names]
@@ -87,9 +89,9 @@ class BinanceRest(ExchangeServer):
     async def _depth(self, request: web.Request) -> web.Response:
         accepted = self.depth_weight(request.query.get("limit"))
         if accepted is None:
-            return self.spend(self.weight, 1) or self.error(-1130, "Data sent for parameter 'limit' is not valid.")
+            return self.spend(1) or self.error(-1130, "Data sent for parameter 'limit' is not valid.")
         levels, weight = accepted
-        if rejection := self.spend(self.weight, weight):
+        if rejection := self.spend(weight):
             return rejection
         if "symbol" not in request.query:
             return self.error(-1102, "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed.")

@@ -55,12 +55,12 @@ class Statistics:
 
     def routes(self) -> list[web.RouteDef]:
         """Return the paths of requests."""
-        prefix, server = self._server.prefix, self._server
+        prefix = self._server.prefix
         takers = "takerBuySellVol" if self._by_pair else "takerlongshortRatio"
         rows: dict[str, Row] = {name: partial(self._shares, *what) for name, what in _SHARES.items()}
         rows[takers] = self._takers
         return [
-            web.get(f"{prefix}/openInterest", self._answering(server.weight, self._open_interest)),
+            web.get(f"{prefix}/openInterest", self._answering(None, self._open_interest)),
             web.get(f"{prefix}/fundingRate", self._answering(self._funding, self._funding_rates)),
             *(
                 web.get(f"/futures/data/{name}", self._answering(self._data, partial(self._periods, row)))
@@ -68,9 +68,9 @@ class Statistics:
             ),
         ]
 
-    def _answering(self, window: RequestWindow, rows: Rows) -> Callable[[web.Request], Awaitable[web.Response]]:
+    def _answering(self, window: RequestWindow | None, rows: Rows) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def answer(request: web.Request) -> web.Response:
-            if rejection := self._server.spend(window):
+            if rejection := self._server.spend(1, window):
                 return rejection
             try:
                 return self._server.json(rows(request))
