@@ -8,8 +8,7 @@ from ingest.exchanges.polls import PollRow
 from schemas.json_object import json_rows
 
 _PERIOD = {"period": "5m"}
-_RATIO_LAG_S = 30.0
-_FUNDING_LAG_S = 60.0
+_RATIO_LAG_S, _FUNDING_LAG_S = 30.0, 60.0  # assumed: the exchange does not say when it publishes a period
 
 Query = Callable[[str], dict[str, str]]
 
