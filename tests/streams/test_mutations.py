@@ -70,14 +70,23 @@ FIXTURES: list[tuple[Instrument, list[bytes]]] = [
         htx.mbp_snapshot('{"seqNum":11,"bids":[[86750.5,1.0]],"asks":[[86751.1,0.75]]}'),
         htx.spot_bbo(),
         htx.depth_step(htx.SPOT, 0, "[[86750.5,1.0]]", "[[86751.1,0.75]]"),
+        htx.refreshed(20, "[[86750.5,1.0]]", "[[86751.1,0.75]]"),
         htx.trades(htx.SPOT, htx.spot_row(), htx.spot_row(tradeId="104400550012")),
+        htx.spot_detail(),
+        htx.spot_kline("1mon"),
     ]),
     *((instrument, [
         htx.high_frequency("snapshot", 100, "[[86750.9,12]]", "[[86751,3],[86752,7]]"),
         htx.high_frequency("update", 101, "[[86750.9,0],[86749,1]]"),
         htx.linear_bbo(),
         htx.trades(instrument, htx.linear_row()),
+        htx.merged(6),
+        htx.linear_detail(instrument),
+        htx.linear_kline(instrument=instrument),
+        htx.index_kline("mark_price.1min"),
+        htx.index_kline("index.1min"),
         htx.funding_rates(),
+        htx.liquidations(htx.liquidation_row(), htx.liquidation_row(direction="buy")),
     ]) for instrument in (htx.LINEAR, CONTRACTS)),
     (deribit.PERPETUAL, [
         deribit.book(500, DERIBIT_SIDE, '[["new",86751,1200.0]]'),
@@ -85,6 +94,13 @@ FIXTURES: list[tuple[Instrument, list[bytes]]] = [
         deribit.quote("86749.5", "10", "86750.5", "300.0"),
         deribit.trades(deribit.trade_row(), deribit.trade_row(trade_id='"2"')),
         deribit.ticker(),
+        deribit.candle(),
+        deribit.whole_book("[[86749.5,4200.0]]", "[[86751,1200.0]]"),
+    ]),
+    (deribit.OPTION, [
+        deribit.book(500, '[["new",0.0115,4.5]]', name=deribit.OPTION.exchange_symbol),
+        deribit.ticker(deribit.OPTION),
+        deribit.candle(deribit.OPTION, "1D", open="0.0115", high="0.012", low="0.0110", close="0.0110"),
     ]),
 ]  # fmt: skip
 

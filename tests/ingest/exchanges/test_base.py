@@ -22,7 +22,7 @@ from schemas.feeds import FEEDS
 from schemas.symbols import Selection
 from tests.ingest.listings import ROWS, SYMBOLS, StubRest, connector, enveloped, routes
 
-EVERYTHING = Selection(["*"])
+EVERYTHING = Selection(["*", "*-USD-*-*-C", "*-USD-*-*-P"])
 UNUSUAL: list[Any] = [
     None,
     "",
