@@ -51,7 +51,9 @@ CHANNELS: dict[str, Channel] = {
         Channel("liquidations", _RARE),
         Channel("options", 150.0),
         *(Channel(candles_of(name), 600.0) for name in INTERVALS),
-        *(Channel(candles_of(name, contract), 600.0) for contract in CONTINUOUS for name in CONTINUOUS_INTERVALS),
+        *(Channel(candles_of(name, CONTINUOUS[0]), 600.0) for name in CONTINUOUS_INTERVALS),
+        # Most pairs have no quarterly contracts. Their streams are acknowledged and stay silent.
+        *(Channel(candles_of(name, contract), _RARE) for contract in CONTINUOUS[1:] for name in CONTINUOUS_INTERVALS),
         Channel("funding_history", _RARE, poll_s=3600.0),
         Channel("top_account_ratios", _RARE, poll_s=300.0),
         Channel("top_position_ratios", _RARE, poll_s=300.0),
