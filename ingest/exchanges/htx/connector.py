@@ -8,7 +8,7 @@ import msgspec
 import orjson
 
 from ingest.exchanges.base import LONGEST_NAME, Connector, Control, Request, Route
-from ingest.exchanges.htx.routing import control_of_operation, route_of_name, route_of_object, route_of_topic
+from ingest.exchanges.htx.routes import control_of_operation, route_of_name, route_of_object, route_of_topic
 from ingest.rest import Rest
 from schemas.errors import ExchangeError
 
