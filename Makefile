@@ -42,7 +42,7 @@ lint: setup  ## check with ruff, mypy --strict and the import contract
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-docs: setup  ## rewrite the README's tables of topics, feeds and settings
+docs: setup  ## rewrite the tables that follow from the code, in README and docs/coverage.md
 	$(BIN)/python -m marketprism.ops.docs
 
 bench: setup  ## run the benchmarks, about 8 minutes; writes results.json and report.png to bench/out

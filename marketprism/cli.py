@@ -85,12 +85,12 @@ def demo(
     With --replay, it processes captures instead and exits when the last event is stored.
     """
     from marketprism.captures.replay_sources import feeds_of, parse_replay_source
-    from marketprism.local.demo import RunOptions, run_stack
+    from marketprism.local.demo import RunOptions, run_stack, showing_all
 
     with _report_errors():
         sources = tuple(map(parse_replay_source, replay or []))
         options = RunOptions("demo", data, duration, not replay, sources, _speed(speed), seed)
-        settings = _settings(feeds_of(sources))
+        settings = showing_all(_settings(feeds_of(sources)))
         asyncio.run(run_stack(settings, options, console))
 
 

@@ -116,15 +116,18 @@ def test_every_named_file_exists() -> None:
 
 
 def test_generated_tables_are_current() -> None:
-    """The README's tables of topics, feeds and settings are those of the registries."""
-    text = docs.README.read_text("utf-8")
-    assert text == docs.rewritten(text), "run `make docs`"
+    """The tables of topics, feeds, settings, kinds and channels are those of the registries."""
+    for page in docs.PAGES:
+        assert page.read_text("utf-8") == docs.rewritten(page), "run `make docs`"
 
 
-def test_pages_without_markers_are_rejected() -> None:
+def test_pages_without_markers_are_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A table whose place is not marked would silently not be written."""
-    with pytest.raises(ValueError, match="<!-- feeds -->"):
-        docs.rewritten("<!-- topics -->\n<!-- /topics -->\n<!-- feeds -->")
+    page = tmp_path / "page.md"
+    page.write_text("<!-- topics -->\n<!-- /topics -->\n<!-- feeds -->")
+    monkeypatch.setitem(docs.PAGES, page, docs.PAGES[docs.README])
+    with pytest.raises(ValueError, match=r"page\.md lacks <!-- feeds -->"):
+        docs.rewritten(page)
 
 
 def test_pages_are_cited_from_the_code() -> None:

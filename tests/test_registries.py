@@ -5,7 +5,7 @@ from typing import get_args
 from ingest.exchanges import CONNECTORS
 from marketprism.simulator.market.listings import LISTINGS
 from marketprism.simulator.simulators import SERVERS
-from schemas.channels import CHANNELS, CORE_CHANNELS
+from schemas.channels import CHANNELS, CORE_CHANNELS, POLLS
 from schemas.events import EVENTS, KINDS, TABLES
 from schemas.feeds import EXCHANGES, FEEDS, feed_of, from_exchange, to_exchange
 from schemas.settings import load_settings
@@ -13,7 +13,7 @@ from schemas.symbols import Kind, parse_symbol
 from schemas.topics import STORED_TOPICS, TOPICS, raw_topic
 from streams.books.continuity import RULES
 from streams.instrument_processor import InstrumentProcessor
-from streams.normalize import NORMALIZERS
+from streams.normalize import ANSWERS, NORMALIZERS
 from streams.normalize.messages import Normalized
 from tests.frames.binance import SPOT
 from tests.sinks.events import BODIES
@@ -41,7 +41,8 @@ def test_names_belong_to_one_feed() -> None:
 def test_channels_are_known() -> None:
     """Connectors subscribe to known channels only, every channel is subscribed to, and all feeds have the core ones."""
     rows = [(connector, name, row) for connector in CONNECTORS.values() for name, row in connector.channels.items()]
-    assert {name for _, name, _ in rows} == set(CHANNELS)
+    polled = {name for connector in CONNECTORS.values() for name in connector.polls}
+    assert {name for _, name, _ in rows} | polled == set(CHANNELS)
     assert all(set(CORE_CHANNELS) <= set(connector.channels) for connector in CONNECTORS.values())
     assert set(load_settings().channel_timeout_s) == set(CHANNELS)
     for connector, name, row in rows:
@@ -50,20 +51,33 @@ def test_channels_are_known() -> None:
         assert len([each for each in connector.channels.values() if each.name == row.name]) == 1
 
 
-def test_every_kind_is_carried() -> None:
-    """Each kind comes from a channel of some feed, and each feed's channels are wanted for some kind."""
-    carried = {
-        kind
-        for connector in CONNECTORS.values()
-        for name, row in connector.channels.items()
-        for kind in row.kinds or (name,)
-    }
-    assert carried == set(KINDS)
+def test_a_kind_selects_its_channels() -> None:
+    """Each feed subscribes to the channels, and polls the endpoints, that carry a wanted kind, and no others."""
     for connector in CONNECTORS.values():
         for kind in KINDS:
             only = connector((kind,))
             found = {name for path in only.paths for name in only.channels_on(path)}
             assert found == {name for name, row in connector.channels.items() if kind in (row.kinds or (name,))}
+            assert set(only.polled) == {name for name, row in connector.polls.items() if kind in row.kinds}
+
+
+def test_every_feed_carries_each_kind_or_says_why_not() -> None:
+    """A kind that a feed has neither live nor by polls has a reason, and only such a kind."""
+    for connector in CONNECTORS.values():
+        live = {kind for name, row in connector.channels.items() for kind in row.kinds or (name,)}
+        polled = {kind for row in connector.polls.values() for kind in row.kinds}
+        assert set(connector.without) == set(KINDS) - live - polled, connector.name
+        assert all(connector.without.values())
+
+
+def test_polls_are_known() -> None:
+    """Polls have a period by default, are of known kinds, and every poll of the registry is some feed's."""
+    rows = [(connector, name, row) for connector in CONNECTORS.values() for name, row in connector.polls.items()]
+    assert {name for _, name, _ in rows} == set(POLLS) == set(load_settings().poll_s)
+    for connector, name, row in rows:
+        assert set(row.kinds) <= set(KINDS), (connector.name, name)
+        assert set(row.of) <= set(FEEDS[connector.name].kinds), (connector.name, name)
+        assert row.path in ANSWERS[FEEDS[connector.name].exchange], (connector.name, name)
 
 
 def test_every_event_is_everywhere() -> None:

@@ -23,6 +23,7 @@ from marketprism.local.view import Rates, ViewState, render, status_line, summar
 from marketprism.ops.lag import Lag, LagReader, until_drained
 from marketprism.ops.raw_topic_stats import RawTopicStats
 from marketprism.ops.table_stats import TableStats, TableStatsReader
+from schemas.events import DEFAULT_KINDS, KINDS
 from schemas.logs import configure_logs
 from schemas.settings import Settings
 
@@ -30,6 +31,20 @@ log = structlog.get_logger(__name__)
 
 _DRAW_EVERY = 0.5  # s, in a terminal
 _PRINT_EVERY = 5.0  # s, without a terminal
+
+
+# What the demo shows besides the defaults: each kind, and options.
+_SHOWN: dict[str, tuple[str, ...]] = {
+    "channels": ("candles_1m", *(kind for kind in KINDS if kind not in (*DEFAULT_KINDS, "candles"))),
+    "symbols": (*Settings.model_fields["symbols"].default, "BTC-USD-*-*-C", "BTC-USD-*-*-P"),
+}
+
+
+def showing_all(settings: Settings) -> Settings:
+    """Return settings that ingest every kind, as far as the user has not set otherwise."""
+    return settings.model_copy(
+        update={name: value for name, value in _SHOWN.items() if name not in settings.model_fields_set}
+    )
 
 
 @dataclass(frozen=True)

@@ -1,39 +1,45 @@
-"""Write the README's generated tables: topics, feeds and settings. `python -m marketprism.ops.docs` rewrites them."""
+"""Write the generated tables of README and docs/coverage.md. `python -m marketprism.ops.docs` rewrites them."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from schemas.events import EVENTS
+from ingest.exchanges import CONNECTORS
+from ingest.exchanges.base import Connector
+from schemas.channels import CHANNELS
+from schemas.events import DEFAULT_KINDS, EVENTS, KINDS
 from schemas.feeds import EXCHANGES, FEEDS, Feed
+from schemas.intervals import INTERVALS
 from schemas.settings import PREFIX, Settings
 from schemas.topics import TOPICS, raw_topic
 
-README = Path(__file__).parents[2] / "README.md"
+_ROOT = Path(__file__).parents[2]
+README, COVERAGE = _ROOT / "README.md", _ROOT / "docs" / "coverage.md"
 MOST_USED = (
-    "kafka", "clickhouse", "feeds", "symbols", "kinds", "depth", "channel_timeout_s", "instruments_refresh_s",
-    "arbitrage_window_ms", "arbitrage_min_bps", "arbitrage_max_bps", "arbitrage_exclude", "arbitrage_aliases",
-    "fees_bps", "poison_attempts", "sql_hosts", "retention_days", "topic_prefix", "disk_low_mb",
+    "kafka", "clickhouse", "feeds", "symbols", "kinds", "channels", "variants", "depth", "channel_timeout_s", "poll_s",
+    "instruments_refresh_s", "arbitrage_window_ms", "arbitrage_min_bps", "arbitrage_max_bps", "arbitrage_exclude",
+    "arbitrage_aliases", "fees_bps", "poison_attempts", "sql_hosts", "retention_days", "topic_prefix", "disk_low_mb",
 )  # fmt: skip
 _KINDS = {"spot": "spot", "perp": "perpetuals", "future": "futures", "option": "options"}
 _MARGINS = {None: "linear and inverse", False: "linear", True: "inverse"}
 _DAY = 86_400_000  # ms
 
 
-def rewritten(text: str) -> str:
+def rewritten(page: Path) -> str:
     """Return a page with its tables as the registries have them. Raise `ValueError` if a table's markers are missing.
 
     A table is between the comments `<!-- name -->` and `<!-- /name -->`.
     """
-    for name, table in (("topics", topics()), ("feeds", feeds()), ("settings", settings())):
+    text = page.read_text("utf-8")
+    for name, table in PAGES[page].items():
         before, opening, rest = text.partition(f"<!-- {name} -->\n")
         _, closing, after = rest.partition(f"<!-- /{name} -->")
         if not (opening and closing):
-            raise ValueError(f"the page lacks <!-- {name} --> or <!-- /{name} -->, between which its table belongs")
-        text = f"{before}{opening}\n{table}\n{closing}{after}"
+            raise ValueError(f"{page.name} lacks <!-- {name} --> or <!-- /{name} -->, between which its table belongs")
+        text = f"{before}{opening}\n{table()}\n{closing}{after}"
     return text
 
 
@@ -60,6 +66,53 @@ def settings() -> str:
         description = re.sub(r"([*|<])", r"\\\1", field.description or "")
         rows.append((f"`{PREFIX}{name.upper()}`", _default(field), description))
     return _table(("setting", "default", "meaning"), rows)
+
+
+def kinds() -> str:
+    """Return the table of kinds by feed: live, polled, or why there are none."""
+    rows = [
+        (
+            f"**`{kind}`**" if kind in DEFAULT_KINDS else f"`{kind}`",
+            *(_source(each, kind) for each in CONNECTORS.values()),
+        )
+        for kind in KINDS
+    ]
+    return _table(("kind", *(f"`{name}`" for name in CONNECTORS)), rows)
+
+
+def _source(connector: type[Connector], kind: str) -> str:
+    """Return how a feed carries a kind, or why it does not."""
+    live = any(kind in (row.kinds or (name,)) for name, row in connector.channels.items())
+    polled = any(kind in row.kinds for row in connector.polls.values())
+    ways = [word for word, is_true in (("live", live), ("polled", polled)) if is_true]
+    return ", ".join(ways) or f"– ({connector.without[kind]})"
+
+
+def channels() -> str:
+    """Return the table of channels: what each feed calls them, or the path that it polls. Candles have a table."""
+    names = [name for name in CHANNELS if "candles_" not in name]
+    rows = [(f"`{name}`", *(_own_name(each, name) for each in CONNECTORS.values())) for name in names]
+    return _table(("channel", *(f"`{name}`" for name in CONNECTORS)), rows)
+
+
+def _own_name(connector: type[Connector], channel: str) -> str:
+    own = [f"`{connector.channels[channel].name}`"] if channel in connector.channels else []
+    if channel in connector.channels:
+        own += [f"or `{variant.name}`" for variant in connector.channels[channel].variants]
+    if channel in connector.polls:
+        own.append(f"`GET {connector.polls[channel].path}`")
+    return " ".join(own)
+
+
+def candles() -> str:
+    """Return the table of candles: the intervals of each feed, by channel."""
+    stems = dict.fromkeys(name.rpartition("_")[0] for name in CHANNELS if "candles_" in name)
+    rows = [(f"`{stem}_…`", *(_intervals(each, stem) for each in CONNECTORS.values())) for stem in stems]
+    return _table(("channels", *(f"`{name}`" for name in CONNECTORS)), rows)
+
+
+def _intervals(connector: type[Connector], stem: str) -> str:
+    return " ".join(name for name in INTERVALS if f"{stem}_{name}" in connector.channels)
 
 
 def _days(milliseconds: int) -> str:
@@ -92,5 +145,12 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines).replace("|  |", "| |")
 
 
+PAGES: dict[Path, dict[str, Callable[[], str]]] = {
+    README: {"topics": topics, "feeds": feeds, "settings": settings},
+    COVERAGE: {"kinds": kinds, "channels": channels, "candles": candles},
+}
+
+
 if __name__ == "__main__":
-    README.write_text(rewritten(README.read_text("utf-8")), "utf-8")
+    for each in PAGES:
+        each.write_text(rewritten(each), "utf-8")

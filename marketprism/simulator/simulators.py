@@ -19,7 +19,7 @@ from marketprism.simulator.market.instrument import SimulatedInstrument
 from marketprism.simulator.market.listings import LISTINGS, listings_of
 from marketprism.simulator.market.prices import STEP_S, Market
 from marketprism.simulator.plans import Arbitrage, GroundTruth, Plan, Planted
-from marketprism.simulator.server.connection import Limits
+from marketprism.simulator.server.connection import Limits, now_ms
 from marketprism.simulator.server.exchange_server import ExchangeServer
 from schemas.errors import StackError
 from schemas.feeds import feed_named
@@ -90,11 +90,12 @@ class Simulators:
         self._truth = GroundTruth()
         self._driver: asyncio.Task[None] | None = None
         self._servers: dict[str, ExchangeServer] = {}
+        start_ms = now_ms()
         for feed in dict.fromkeys(feeds):
             server = _server_class(feed)
             depth = min(levels, server.max_levels)
             instruments = [
-                SimulatedInstrument(listing, self._market, seed, depth, server.lag_steps, server.max_id_step)
+                SimulatedInstrument(listing, self._market, seed, depth, server.lag_steps, server.max_id_step, start_ms)
                 for listing in listings_of(feed)
             ]
             self._servers[feed] = server(feed, instruments, limits or Limits())
@@ -125,7 +126,7 @@ class Simulators:
 
     def true_book(self, feed: str, symbol: str) -> BookView:
         """Return the current true book of an instrument."""
-        instrument = self._instrument(feed, symbol)
+        instrument = self.instrument(feed, symbol)
         book, listing = instrument.book, instrument.listing
         bids, asks = (
             [(listing.price_text(price), listing.amount_text(amount)) for price, amount in side.top(len(side))]
@@ -135,7 +136,7 @@ class Simulators:
 
     def true_funding(self, feed: str, symbol: str) -> FundingView:
         """Return the current index price, mark price and funding rate of an instrument; constant while paused."""
-        funding = self._instrument(feed, symbol).funding
+        funding = self.instrument(feed, symbol).funding
         values = {
             "index": funding.index,
             "mark": funding.mark,
@@ -147,7 +148,7 @@ class Simulators:
 
     def true_trades(self, feed: str, symbol: str) -> range:
         """Return the ids of all trades since the start, sent or not; they are consecutive."""
-        return self._instrument(feed, symbol).trade_ids
+        return self.instrument(feed, symbol).trade_ids
 
     def pause(self) -> None:
         """Stop all changes and trades; pending changes are still sent, within the slowest stream's interval (1 s)."""
@@ -163,7 +164,7 @@ class Simulators:
             plan = _with_fees(plan)
             if plan.buy == plan.sell:
                 raise StackError("an arbitrage requires two different feeds")
-            buy, sell = self._instrument(plan.buy, plan.symbol), self._instrument(plan.sell, plan.symbol)
+            buy, sell = self.instrument(plan.buy, plan.symbol), self.instrument(plan.sell, plan.symbol)
             if plan.symbol in self._arbitrages.symbols:
                 raise StackError(f"another arbitrage of {plan.symbol} is running: wait until it is over")
             planted = self._truth.add(plan)
@@ -171,7 +172,7 @@ class Simulators:
             return planted
         server = self._server(plan.feed)
         if symbol := getattr(plan, "symbol", ""):
-            self._instrument(plan.feed, symbol)
+            self.instrument(plan.feed, symbol)
         planted = self._truth.add(plan)
         server.plant(planted, plan)
         return planted
@@ -250,7 +251,8 @@ class Simulators:
             raise StackError(f"{feed!r} is not simulated here: simulated feeds are {', '.join(self._servers)}")
         return self._servers[feed]
 
-    def _instrument(self, feed: str, symbol: str) -> SimulatedInstrument:
+    def instrument(self, feed: str, symbol: str) -> SimulatedInstrument:
+        """Return an instrument, whose figures are the truth; `StackError` if it is not listed."""
         instruments = self._server(feed).instruments
         if symbol not in instruments:
             raise StackError(f"{feed} does not list {symbol!r}: it lists {', '.join(instruments)}")

@@ -69,6 +69,7 @@ def migrate(
     applied = {str(name): str(checksum) for name, checksum in _applied(storage, database)}
     new = _missing(migrations, applied, database)
     for table in tables:
+        _make_way(storage, database, table)
         storage.execute(table.create)
         storage.execute(table.create_entry)
     for migration in new:
@@ -83,6 +84,15 @@ def migrate(
         _update_view(storage, database, table)
     _set_retention(storage, settings)
     return [migration.name for migration in new]
+
+
+def _make_way(storage: Storage, database: str, table: Table) -> None:
+    """Drop a view of an earlier version that has the name of a table. It holds no rows."""
+    found = storage.query(
+        f"SELECT count() FROM system.tables WHERE database = '{database}' AND name = '{table.name}' AND engine = 'View'"
+    )
+    if found != [[0]]:
+        storage.execute(f"DROP VIEW {database}.{table.name}")
 
 
 def _applied(storage: Storage, database: str) -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.channels import CHANNELS
+from schemas.channels import CHANNELS, POLLS
 from schemas.errors import SettingsError
 from schemas.settings import load_settings
 
@@ -61,13 +61,38 @@ def test_timeout_by_channel(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load_settings().channel_timeout_s == defaults | {"trades": 30.0}
 
 
+def test_channels_may_be_patterns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pattern stands for all channels and kinds that it matches."""
+    monkeypatch.setenv("MARKETPRISM_CHANNELS", "*account_ratios, options")
+    assert load_settings().channels == ("top_account_ratios", "account_ratios", "currency_account_ratios", "options")
+
+
+def test_variants_of_a_feed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Variants are set for one feed's channel each."""
+    monkeypatch.setenv("MARKETPRISM_VARIANTS", '{"okx:books": "books5", "binance-usdm:trades": "aggTrade"}')
+    assert load_settings().variants_of("okx") == {"books": "books5"}
+    assert load_settings().variants_of("deribit") == {}
+
+
+def test_poll_period_by_channel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Setting one poll's period leaves the others at their defaults."""
+    monkeypatch.setenv("MARKETPRISM_POLL_S", '{"open_interest": 10}')
+    assert load_settings().poll_s == POLLS | {"open_interest": 10.0}
+
+
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
         ("FEEDS", "mtgox", "known are binance-spot"),
         ("SYMBOLS", "BITCOIN", "write BTC-USDT"),
-        ("KINDS", "trades,candles", "unknown kinds: candles; known are trades, books, quotes"),
-        ("CHANNEL_TIMEOUT_S", '{"candles": 3}', "unknown channels: candles"),
+        ("KINDS", "trades,klines", "unknown kinds: klines; known are trades, books, quotes"),
+        ("CHANNELS", "candles_7m,options", "unknown channels: candles_7m; known are trades"),
+        ("CHANNELS", "klines_*", "unknown channels: klines_*"),
+        ("VARIANTS", '{"mtgox:trades": "x"}', "known are binance-spot"),
+        ("VARIANTS", '{"okx": "books5"}', "is not feed:channel"),
+        ("POLL_S", '{"trades": 5}', "unknown polls: trades; known are open_interest"),
+        ("POLL_S", '{"open_interest": 0}', "greater than or equal to 1"),
+        ("CHANNEL_TIMEOUT_S", '{"klines": 3}', "unknown channels: klines"),
         ("CHANNEL_TIMEOUT_S", '{"books": 0}', "greater than 0"),
         ("DEPTH", "0", "levels per side of a book"),
         ("LOG_LEVEL", "LOUD", "DEBUG, INFO, WARNING or ERROR"),

@@ -50,8 +50,10 @@ def test_trades(storage: EmbeddedStorage, name: str) -> None:
         assert value(storage, "sum(price * amount) / sum(amount)", "trades") == cut(notional / volume, 36)
         assert value(storage, "max(price) / min(price)", "trades") == cut(ratio, 18)
         assert value(storage, "sum(if(kind = 'normal', price * amount, 0))", "trades") == notional
-        assert value(storage, "quote_volume", "candles(interval_seconds = 60)") == notional
-        assert value(storage, "quote_volume / volume", "candles(interval_seconds = 60)") == cut(notional / volume, 36)
+        assert value(storage, "quote_volume", "candles_of_trades(interval_seconds = 60)") == notional
+        assert value(storage, "quote_volume / volume", "candles_of_trades(interval_seconds = 60)") == cut(
+            notional / volume, 36
+        )
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ def candles(storage: EmbeddedStorage, view: str, seconds: int) -> list[Candle]:
 def test_candles_equal_brute_force(storage: EmbeddedStorage, seconds: int) -> None:
     """Open, high, low, close (including ties), volumes and counts are exact in any order of arrival.
 
-    `candles` covers the trades on the order book, and `candles_of_all_trades` all trades.
+    `candles_of_trades` covers the trades on the order book, and `candles_of_all_trades` all trades.
     """
     trades = some_trades(random.Random(seconds), 3_000)
     values = [encoded("market.trades", **trade) for trade in trades]
@@ -83,7 +83,7 @@ def test_candles_equal_brute_force(storage: EmbeddedStorage, seconds: int) -> No
         offsets = list(range(first, first + 1_000))
         assert storage.insert("prism.trades", Block(0, values[first : first + 1_000], offsets), f"c{first}") is None
     on_book = [trade for trade in trades if trade["kind"] in ON_BOOK]
-    assert candles(storage, "candles", seconds) == brute_force(on_book, seconds)
+    assert candles(storage, "candles_of_trades", seconds) == brute_force(on_book, seconds)
     assert candles(storage, "candles_of_all_trades", seconds) == brute_force(trades, seconds)
 
 
@@ -91,7 +91,7 @@ def test_whole_minutes_are_read_from_the_projection(storage: EmbeddedStorage) ->
     """A candle query reads the projection, which is aggregated on insert, and not the trades."""
     storage.insert("prism.trades", Block(0, [encoded("market.trades")], [0]), "p")
     query = "SELECT * FROM prism.{}(interval_seconds = {}) WHERE exchange = 'binance' AND symbol = 'BTC-USDT'"
-    for view in ("candles", "candles_of_all_trades"):
+    for view in ("candles_of_trades", "candles_of_all_trades"):
         for seconds, projection in ((60, True), (900, True), (10, False)):
             plan = "\n".join(str(row[0]) for row in storage.query("EXPLAIN indexes = 1 " + query.format(view, seconds)))
             assert ("ReadFromMergeTree (candles_by_minute)" in plan) is projection

@@ -1,5 +1,6 @@
 """Create and migrate databases, on the real engine."""
 
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -29,10 +30,13 @@ class NextTrade(Trade):
 
 
 FEE = Migration(
-    "0002_fee.sql",
+    "0009_fee.sql",
     "ALTER TABLE {database}.trades ADD COLUMN IF NOT EXISTS fee Decimal(76, 18) CODEC(ZSTD),\n"
     "    ADD COLUMN IF NOT EXISTS venue LowCardinality(Nullable(String));\n",
 )
+
+
+NEXT = [NextTrade if model is Trade else model for model in EVENTS.values()]
 
 
 @pytest.fixture
@@ -143,19 +147,42 @@ def test_a_new_field_is_parsed_after_its_migration(storage: EmbeddedStorage, eng
     """Rows of before stay, and new events are parsed with the new field, which is then required."""
     later = event("market.trades") | {"fee": "0.25", "venue": None}
     assert storage.insert("prism.trades", Block(0, [trade(0)], [0]), "a") is None
-    assert migrate(storage, engine_settings, [*load(), FEE], [NextTrade]) == ["0002_fee.sql"]
+    assert migrate(storage, engine_settings, [*load(), FEE], NEXT) == ["0009_fee.sql"]
     assert storage.insert("prism.trades", Block(0, [orjson.dumps(later)], [1]), "b") is None
     assert storage.insert("prism.trades", Block(0, [trade(2)], [2]), "c") is not None
     rows = storage.query("SELECT toString(fee), venue FROM prism.trades ORDER BY _offset")
     assert rows == [["0", None], ["0.25", None]]
-    with pytest.raises(StorageError, match=r"does not know \(0002_fee\.sql\)"):
+    with pytest.raises(StorageError, match=r"does not know \(0009_fee\.sql\)"):
         migrate(storage, engine_settings)
 
 
 def test_a_migration_also_runs_on_a_new_database(bare: EmbeddedStorage, engine_settings: Settings) -> None:
     """Tables of a new database already have the columns that the migration adds."""
-    assert migrate(bare, engine_settings, [*load(), FEE], [NextTrade]) == ["0001_candles.sql", "0002_fee.sql"]
+    assert migrate(bare, engine_settings, [*load(), FEE], NEXT) == [
+        *(migration.name for migration in load()),
+        "0009_fee.sql",
+    ]
+    assert bare.query("SELECT count() FROM prism.candles_of_trades(interval_seconds = 60)") == [[0]]
+    bare.close()
+
+
+def test_the_view_of_candles_makes_way_for_their_table(bare: EmbeddedStorage, engine_settings: Settings) -> None:
+    """A database with the view `candles` gets the table, and rates that were stored before count as estimates."""
+    first, *_ = load()
+    before = [model for model in EVENTS.values() if model.table_name not in ("candles", "funding")]
+    bare.execute("CREATE DATABASE prism")
+    old_funding = render(EVENTS["market.funding"], "prism").create
+    bare.execute(re.sub(r"    `type` [^\n]*\n", "", old_funding))
+    migrate(bare, engine_settings, [first], before)
     assert bare.query("SELECT count() FROM prism.candles(interval_seconds = 60)") == [[0]]
+    bare.execute("INSERT INTO prism.funding (exchange, symbol) VALUES ('okx', 'BTC-USDT-PERP')")
+
+    assert migrate(bare, engine_settings) == [migration.name for migration in load()][1:]
+    assert bare.query("SELECT type FROM prism.funding") == [["estimated"]]
+    for topic, offset in (("market.candles", 0), ("market.funding", 1)):
+        table = f"prism.{EVENTS[topic].table_name}"
+        assert bare.insert(table, Block(0, [encoded(topic)], [offset]), topic) is None
+    assert bare.query("SELECT interval, toString(close) FROM prism.candles") == [["1m", "60000"]]
     bare.close()
 
 

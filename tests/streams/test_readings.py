@@ -37,6 +37,7 @@ class Rig:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(readings._FIELDS, TOPIC, ("rate", "mark"))
         monkeypatch.setitem(readings._REQUIRED, TOPIC, ("rate",))
+        monkeypatch.setitem(readings._URGENT, TOPIC, ("rate",))
         subject = Subject(USDM)
         self.handler = ReadingHandler(subject, FeedStatus(subject, 10**6))
 
@@ -69,7 +70,7 @@ def test_readings_are_merged(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_events_are_at_most_one_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A required field that changes is published at once, all else once a second; a restart changes nothing."""
+    """An urgent field that changes is published at once, all else once a second; a restart changes nothing."""
     rig = Rig(monkeypatch)
     assert rig.read(10, rate="0.1") == [("0.1", None)]
     assert rig.read(10.4, mark="6") == []

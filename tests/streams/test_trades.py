@@ -149,3 +149,17 @@ def test_the_same_trade_with_and_without_its_count() -> None:
     found = run("okx", okx_trade(5, 1, 0) + without + okx_trade(9, 4, 30) + okx_trade(10, 1, 40), tick("okx", 5_000))
     assert [trade["id"] for trade in bodies(found, "market.trades")] == ["5", "9", "10"]
     assert gaps(found) == []
+
+
+@pytest.mark.parametrize(("mark", "sides"), [("T", ["buy"]), ("M", ["sell"]), ("MT", ["buy", "sell"])])
+def test_marked_trades_are_liquidations(mark: str, sides: list[str]) -> None:
+    """Deribit marks the trades of liquidations: of the taker, of the maker or of both. A repetition counts once."""
+    row = deribit.trade_row(direction='"buy"', liquidation=f'"{mark}"')
+    frame = line("deribit:BTC-USD-PERP", deribit.trades(row))
+    found = run("deribit", frame, frame)
+    [trade] = bodies(found, "market.trades")
+    liquidations = bodies(found, "market.liquidations")
+    assert [each["side"] for each in liquidations] == sides
+    for each in liquidations:
+        assert (each["average_price"], each["amount"]) == (trade["price"], trade["amount"])
+        assert (each["price"], each["sampled"]) == (None, False)

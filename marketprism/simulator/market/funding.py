@@ -4,6 +4,7 @@ from decimal import Decimal
 from math import pi, sin
 from random import Random
 
+from marketprism.simulator.market.draws import draw
 from marketprism.simulator.market.listings import Listing
 from marketprism.simulator.market.prices import STEP_S, Market
 from schemas.symbols import parse_symbol
@@ -28,7 +29,8 @@ class Funding:
     """Index price, mark price and funding rate of one instrument. Exchanges send these values exactly as they are."""
 
     def __init__(self, listing: Listing, market: Market, seed: int) -> None:
-        random = Random(f"{seed}:{listing.feed}:{listing.symbol}:funding")
+        self._key = f"{seed}:{listing.feed}:{listing.symbol}:funding"
+        random = Random(self._key)
         kind = parse_symbol(listing.symbol).kind
         self.is_derivative = kind != "spot"
         self.is_perpetual = kind == "perp"
@@ -58,6 +60,12 @@ class Funding:
     def mean_rate(self) -> Decimal | None:
         """The rate at the mean basis, which is about the mean rate; None unless the instrument is a perpetual."""
         return self._damped(_fraction(self._mean)) if self.is_perpetual else None
+
+    def settled(self, funding_ms: int) -> Decimal | None:
+        """Return the rate that was settled at a time, as a fraction with 8 digits; None unless it is a perpetual."""
+        if not self.is_perpetual:
+            return None
+        return self._damped(_fraction(self._mean + self._swing * (2 * draw(self._key, funding_ms) - 1)))
 
     def _basis(self) -> Decimal:
         """Return the relative distance of the mark price from the index price."""

@@ -2,13 +2,21 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from random import Random
 from typing import Literal
 
 from marketprism.simulator.market.book import Side, TrueBook
+from marketprism.simulator.market.candles import Candles
+from marketprism.simulator.market.day import Day
 from marketprism.simulator.market.funding import Funding
+from marketprism.simulator.market.liquidations import Liquidations
 from marketprism.simulator.market.listings import Listing
-from marketprism.simulator.market.prices import STEP_S, Market
+from marketprism.simulator.market.options import Option
+from marketprism.simulator.market.past import Past
+from marketprism.simulator.market.positions import Positions
+from marketprism.simulator.market.prices import STEP_S, Market, PriceSource, UnderlyingPrice
+from schemas.symbols import parse_symbol
 
 # Maximum deviation of an exchange's mid from the hidden price, in bps. Two exchanges differ by less than 4, far below
 # two taker fees (10 for perpetuals), so there is no arbitrage that was not planted.
@@ -34,32 +42,59 @@ class Trade:
 
 
 class SimulatedInstrument:
-    """An instrument's book and trades. Each step is determined by the seed, the hidden prices and the rates so far."""
+    """An instrument's book, trades and figures.
+
+    Each step is determined by the seed, the hidden prices and the rates so far.
+    """
 
     def __init__(
-        self, listing: Listing, market: Market, seed: int, levels: int, lag_steps: int, max_id_step: int
+        self,
+        listing: Listing,
+        market: Market,
+        seed: int,
+        levels: int,
+        lag_steps: int,
+        max_id_step: int,
+        start_ms: int,
     ) -> None:
-        """`levels`: depth of each side; `lag_steps`, `max_id_step`: see `ExchangeServer`."""
+        """`levels`: depth of each side; `lag_steps`, `max_id_step`: see `ExchangeServer`.
+
+        `start_ms`: time before which the figures are made up.
+        """
         self.listing = listing
         self.funding = Funding(listing, market, seed)
+        is_option = parse_symbol(listing.symbol).kind == "option"
+        self.option = Option(listing, market, seed, start_ms) if is_option else None
+        self._source: PriceSource = self.option or UnderlyingPrice(market, listing.underlying)
+        self._tick = float(listing.tick)
+        self.past = Past(listing, seed, self._source.level / self._tick)
+        self.candles = Candles(listing, self.past, start_ms)
+        self.day = Day(self.candles)
+        self.positions = Positions(listing, seed, self.past)
         self.held: Side | None = None  # a side that must not change, because of a running arbitrage
-        self._market = market
         self._random = Random(f"{seed}:{listing.feed}:{listing.symbol}")
-        self._depth = levels
+        self._depth = min(
+            levels, int(self._source.level / self._tick / 3)
+        )  # the prices of an option's bids stay positive
         self._lag_steps = lag_steps
         self._noise = 0.0
         self._due = 0.0  # transactions
         self._quiet_steps = 0
         self._first_trade = self._trade_id = self._random.randrange(10**9, 6 * 10**9)
+        self.liquidations = Liquidations(listing, seed, self._first_trade + 1)
         first = self._random.randrange(10**10, 10**11)
         self.book = TrueBook(first, (lambda: 1) if max_id_step == 1 else (lambda: self._random.randint(1, max_id_step)))
-        self._tick = float(listing.tick)
         self.requote()
 
     @property
     def mid(self) -> float:
         """The mid price in ticks."""
         return (self.book.bids.at(0) + self.book.asks.at(0)) / 2
+
+    @property
+    def mark(self) -> Decimal:
+        """The mark price, of an option in its base currency."""
+        return self.option.mark if self.option else self.funding.mark
 
     @property
     def trade_ids(self) -> range:
@@ -77,6 +112,11 @@ class SimulatedInstrument:
             yield None
         for _ in range(self._due_transactions(rate)):
             yield self._transact()
+
+    def on_trade(self, trade: Trade, now_ms: int) -> None:
+        """Count a trade in the figures. The exchange calls this once for each trade, with its own time."""
+        self.candles.on_trade(trade.price, trade.amount, trade.side, now_ms)
+        self.liquidations.on_trade(trade.id, trade.price, trade.amount, trade.side, now_ms)
 
     def requote(self) -> None:
         """Move both best levels to the price as the exchange sees it."""
@@ -96,11 +136,11 @@ class SimulatedInstrument:
 
     def _fair_price(self) -> float:
         """Return the price as the exchange sees it, in ticks."""
-        seen = self._market.price(self.listing.underlying, self._lag_steps)
+        seen = self._source.price(self._lag_steps)
         return seen * (1 + self._noise / 10_000) / self._tick
 
     def _ticks(self, bps: float) -> float:
-        return self._market.price(self.listing.underlying) * bps / 10_000 / self._tick
+        return self._source.price() * bps / 10_000 / self._tick
 
     def _must_requote(self) -> bool:
         bid, ask = self.book.bids.at(0), self.book.asks.at(0)

@@ -16,7 +16,8 @@ _CONTEXT = Context(prec=60)
 class Listing:
     """One instrument of one feed. The market counts prices in ticks and amounts in lots (of contracts on derivatives).
 
-    `contract`: value of one unit of the exchange's amounts, in base units, or in the quote currency if `inverse`.
+    `contract`: value of one unit of the exchange's amounts, in base units, or in the quote currency if `inverse`, which
+    an option never is: its contracts are worth coins.
     `price_decimals`, `amount_decimals`: digits that the exchange writes after the point; -1: no trailing zeros.
     `typical`: usual amount of one level, in base units.
     """
@@ -58,7 +59,7 @@ class Listing:
         return _text(lots * self.lot, self.amount_decimals)
 
     def price(self, ticks: int) -> Decimal:
-        """Return a price in the quote currency."""
+        """Return a price in the quote currency; of an option in its base currency."""
         return ticks * self.tick
 
     def base_amount(self, lots: int, ticks: int) -> Decimal:
@@ -96,6 +97,11 @@ def _inverse(feed: str, symbol: str, tick: str, lot: str, typical: float, contra
     return Listing(feed, symbol, Decimal(tick), Decimal(lot), typical, Decimal(contract), inverse=True)
 
 
+def _option(feed: str, symbol: str, lot: str, typical: float, contract: str) -> Listing:
+    """Return an inverse option: its price is in coins, and its amounts are coins or contracts of a part of a coin."""
+    return Listing(feed, symbol, Decimal("0.0001"), Decimal(lot), typical, Decimal(contract))
+
+
 LISTINGS: tuple[Listing, ...] = (
     _spot("BTC-USDT", "0.00001", 0.6),
     _spot("ETH-USDT", "0.0001", 9.0),
@@ -119,6 +125,14 @@ LISTINGS: tuple[Listing, ...] = (
     _coinm("ETH-USD-PERP", "0.01", 25.0, "10"),
     _coinm("BTC-USD-261225", "0.1", 0.5, "100"),
 )
+
+OPTIONS: tuple[Listing, ...] = (
+    _option("deribit", "BTC-USD-270625-90000-C", "0.1", 5.0, "1"),
+    _option("deribit", "BTC-USD-270625-90000-P", "0.1", 4.0, "1"),
+    _option("okx", "BTC-USD-270625-95000-C", "1", 3.0, "0.01"),
+    _option("okx", "BTC-USD-270625-80000-P", "1", 2.5, "0.01"),
+)
+"""Inverse options. No two exchanges have one in common: a tick of such prices is worth more than two taker fees."""
 
 
 def listings_of(feed: str) -> list[Listing]:

@@ -3,6 +3,7 @@
 from collections import deque
 from math import exp
 from random import Random
+from typing import Protocol
 
 STEP_S = 0.01  # seconds of market time between two steps
 
@@ -53,3 +54,24 @@ class Market:
     def release(self, underlying: str) -> None:
         """Undo one `hold`."""
         self._walks[underlying].holds -= 1
+
+
+class PriceSource(Protocol):
+    """The hidden price of one instrument. `level`: the price about which its past moves."""
+
+    level: float
+
+    def price(self, steps_ago: int = 0) -> float:
+        """Return the hidden price, or what it was up to 63 steps ago."""
+
+
+class UnderlyingPrice:
+    """The price source of all instruments but options."""
+
+    def __init__(self, market: Market, underlying: str) -> None:
+        self.level = START_PRICES[underlying]
+        self._market = market
+        self._underlying = underlying
+
+    def price(self, steps_ago: int = 0) -> float:
+        return self._market.price(self._underlying, steps_ago)

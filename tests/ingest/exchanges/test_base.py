@@ -1,9 +1,10 @@
 """All connectors on malformed input: an entry does not affect the others, and no frame raises an error."""
 
 import zlib
+from collections.abc import Mapping
 from contextlib import suppress
 from itertools import count
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import orjson
 import pytest
@@ -13,9 +14,10 @@ from structlog.testing import capture_logs
 
 from ingest.clock import compare_clock
 from ingest.exchanges import CONNECTORS
-from ingest.exchanges.base import Connector
+from ingest.exchanges.base import ChannelRow, Connector, Variant
+from ingest.exchanges.okx import Okx
 from schemas.channels import CORE_CHANNELS
-from schemas.errors import ExchangeError
+from schemas.errors import ExchangeError, SettingsError
 from schemas.feeds import FEEDS
 from schemas.symbols import Selection
 from tests.ingest.listings import ROWS, SYMBOLS, StubRest, connector, enveloped, routes
@@ -285,3 +287,33 @@ async def test_one_symbol_listed_twice() -> None:
     for listed in ([closed, *rows], [*rows, closed], [*rows, twin]):
         found = await connector("htx-spot").instruments(StubRest("htx-spot", listed), EVERYTHING)
         assert found["BTC-USDT"].exchange_symbol == "btcusdt"
+
+
+class _WithVariants(Okx):
+    channels: ClassVar[Mapping[str, ChannelRow]] = {
+        "trades": ChannelRow("trades", "/a"),
+        "books": ChannelRow("books", "/a", variants=(Variant("books5", "/b", whole_books=True),)),
+        "tickers": ChannelRow("tickers", "/a"),
+    }
+    snapshots: Literal["stream", "message", "rest"] = "rest"
+
+
+def test_a_variant_takes_a_channel_s_place() -> None:
+    """It has its own name and path, and books that are sent as a whole need no snapshot."""
+    light = _WithVariants(variants={"books": "books5"})
+    assert (light.name_of("books"), light.channels_of("spot", "/b"), light.snapshots) == ("books5", ["books"], "stream")
+    assert light.channels_of("spot", "/a") == ["trades", "tickers"]
+    assert _WithVariants().snapshots == "rest"
+    assert _WithVariants(("trades",), variants={"books": "books5"}).paths == ("/a",)
+
+
+def test_an_unknown_variant_names_the_known_ones() -> None:
+    with pytest.raises(SettingsError, match=r"okx has no 'books6' for books; known are books5"):
+        _WithVariants(variants={"books": "books6"})
+    with pytest.raises(SettingsError, match=r"okx has no 'x' for quotes; known are none"):
+        _WithVariants(variants={"quotes": "x"})
+
+
+def test_channels_are_added_to_the_kinds() -> None:
+    """A channel may be wanted by its own name, or by a kind that it carries."""
+    assert _WithVariants(("trades",), channels=("tickers",)).channels_on("/a") == ["trades", "tickers"]

@@ -57,3 +57,28 @@ def test_next_funding() -> None:
     """Payments are at 00:00, 08:00 and 16:00 UTC; at such a time the next is 8 h later."""
     assert next_funding_at(1) == next_funding_at(28_799_999) == 28_800_000
     assert next_funding_at(28_800_000) == 57_600_000
+
+
+@pytest.mark.parametrize("listing", PERPETUALS)
+def test_settled_rates(listing: Listing) -> None:
+    """Every past payment has a rate, the same in every run, whatever the market has done since; both signs occur."""
+    market = Market(1)
+    funding = Funding(listing, market, 1)
+    times = range(0, 90 * 28_800_000, 28_800_000)
+    rates = [funding.settled(each) for each in times]
+    market.step()
+    assert (
+        rates == [funding.settled(each) for each in times] == [Funding(listing, Market(5), 1).settled(t) for t in times]
+    )
+    assert rates != [Funding(listing, Market(1), 2).settled(each) for each in times]
+    found = [rate for rate in rates if rate is not None]
+    assert len(found) == 90
+    assert min(found) < 0 < max(found)
+    assert all(abs(rate) < Decimal("0.0007") and rate.as_tuple().exponent == -8 for rate in found)
+
+
+def test_only_perpetuals_settle() -> None:
+    """Spot and dated futures have no rates."""
+    for symbol in ("BTC-USDT", "BTC-USD-261225"):
+        listing = next(each for each in LISTINGS if each.symbol == symbol)
+        assert Funding(listing, Market(1), 1).settled(0) is None

@@ -1,18 +1,21 @@
 """The simulated market without sockets: valid books of the configured depth, repeatable, and close to each other."""
 
+from decimal import Decimal
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from marketprism.simulator.market.instrument import SimulatedInstrument
-from marketprism.simulator.market.listings import LISTINGS, Listing
+from marketprism.simulator.market.listings import LISTINGS, OPTIONS, Listing
 from marketprism.simulator.market.prices import Market
 from marketprism.simulator.simulators import SERVERS
+from tests.simulator.market.figures import START_MS
 
 
 def instrument(listing: Listing, market: Market, seed: int = 1, levels: int = 50) -> SimulatedInstrument:
     server = SERVERS[listing.feed]
-    return SimulatedInstrument(listing, market, seed, levels, server.lag_steps, server.max_id_step)
+    return SimulatedInstrument(listing, market, seed, levels, server.lag_steps, server.max_id_step, START_MS)
 
 
 def best_prices(simulated: SimulatedInstrument) -> tuple[float, float]:
@@ -25,7 +28,8 @@ def best_prices(simulated: SimulatedInstrument) -> tuple[float, float]:
 def test_books_stay_valid(seed: int, rate: float, levels: int) -> None:
     """For every seed both sides keep their depth, never cross and have positive amounts, and ids only increase."""
     market = Market(seed)
-    simulated = instrument(LISTINGS[seed % len(LISTINGS)], market, seed, levels)
+    listings = (*LISTINGS, *OPTIONS)
+    simulated = instrument(listings[seed % len(listings)], market, seed, levels)
     last = simulated.book.sequence
     for _ in range(200):
         market.step()
@@ -65,6 +69,42 @@ def test_trade_ids_are_consecutive() -> None:
     trades = [trade.id for _ in range(200) for trade in simulated.step(5.0) if trade is not None]
     assert list(simulated.trade_ids) == trades
     assert len(trades) > 5
+
+
+def test_trades_enter_the_figures() -> None:
+    """A trade that is reported counts in the candles and in the last 24 hours, and may be a liquidation."""
+    market, listing = Market(2), LISTINGS[2]
+    simulated = instrument(listing, market, 2)
+    before = simulated.day.at(START_MS)
+    trades = [trade for _ in range(200) for trade in simulated.step(5.0) if trade is not None]
+    for trade in trades:
+        simulated.on_trade(trade, START_MS)
+    assert simulated.candles.trades == len(trades)
+    day = simulated.day.at(START_MS)
+    assert day.volume - before.volume == sum(trade.amount for trade in trades) * listing.lot
+    assert day.close == listing.price(trades[-1].price)
+    forced = [trade.id for trade in trades if simulated.liquidations.is_liquidation(trade.id)]
+    assert [each.trade_id for each in simulated.liquidations.recent] == forced != []
+
+
+@pytest.mark.parametrize("listing", OPTIONS)
+@pytest.mark.parametrize("levels", [50, 1_000])
+def test_books_of_options(listing: Listing, levels: int) -> None:
+    """The mid price is within three ticks of the mark price in 99 of 100 steps, and all bids are positive."""
+    market = Market(4)
+    simulated = instrument(listing, market, 4, levels)
+    assert simulated.option is not None
+    marks, far = set(), 0
+    for _ in range(3_000):
+        market.step()
+        list(simulated.step(1.0))
+        mark = simulated.mark / listing.tick
+        marks.add(simulated.mark)
+        far += abs(Decimal(simulated.mid) - mark) > 3
+        assert simulated.book.bids.at(-1) > 0
+    assert far < 30
+    assert len(marks) > 100
+    assert simulated.mark == simulated.option.mark != simulated.funding.mark
 
 
 @pytest.mark.parametrize("rate", [0.1, 1.0])

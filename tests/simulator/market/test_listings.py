@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from marketprism.simulator.market.listings import LISTINGS
+from marketprism.simulator.market.listings import LISTINGS, OPTIONS
 from marketprism.simulator.market.prices import START_PRICES
 
 
@@ -31,3 +31,12 @@ def test_amounts_of_inverse_contracts() -> None:
         assert float(listing.base_amount(round(listing.typical_lots), ticks)) == pytest.approx(
             listing.typical, rel=0.01
         )
+
+
+def test_amounts_of_options() -> None:
+    """Amounts are coins on Deribit and hundredths of a coin on OKX, whatever the price, which is in coins."""
+    by_feed = {listing.feed: listing for listing in OPTIONS}
+    deribit, okx = by_feed["deribit"], by_feed["okx"]
+    assert deribit.base_amount(25, 1_400) == okx.base_amount(250, 900) == Decimal("2.5")
+    assert (deribit.price_text(1_400), deribit.amount_text(25), okx.amount_text(250)) == ("0.14", "2.5", "250")
+    assert len({listing.symbol for listing in OPTIONS}) == len(OPTIONS)

@@ -1,0 +1,28 @@
+"""Markers that hold bytes of an exchange: the answers of polls."""
+
+import orjson
+import pytest
+
+from schemas.markers import Answer, answer_of, decode_text, encode_text
+from schemas.raw import decode_record, encode_marker
+
+
+@pytest.mark.parametrize(
+    ("body", "kept"),
+    [
+        (b'[{"ratio": "1.50",\n  "t": 1e-7}]', b'[{"ratio":"1.50","t":1e-7}]'),  # one line, and numbers as they were
+        (b"", b'""'),
+        (b"<html>\n</html>", b'"<html>\\n</html>"'),
+        (b"\xff", '"\ufffd"'.encode()),
+    ],
+)
+def test_an_answer_is_one_line(body: bytes, kept: bytes) -> None:
+    """Whatever the exchange answers, the marker can be written and read again."""
+    marker = answer_of("account_ratios", "/stat?symbol=BTCUSDT", 5, body)
+    [line] = decode_record(encode_marker(7, "binance:BTC-USDT-PERP", marker))
+    again = decode_text(line.frame)
+    assert isinstance(again, Answer)
+    assert (again.channel, again.path, again.due) == ("account_ratios", "/stat?symbol=BTCUSDT", 5)
+    assert bytes(again.body) == kept
+    orjson.loads(kept)
+    assert encode_text(again) == line.frame
