@@ -37,7 +37,7 @@ def _limit(most: int, running: int = 0) -> Callable[[int], dict[str, str]]:
 
 
 def _of_instrument(path: str, **parameters: str) -> PollRow:
-    """Return the row of an instrument's statistics. OKX limits their requests by instrument."""
+    """Return the row of an instrument's statistics."""
     return PollRow(
         f"{_STATISTICS}/{path}",
         lambda name: {"instId": name, "period": _PERIOD, **parameters},
@@ -51,14 +51,13 @@ def _of_instrument(path: str, **parameters: str) -> PollRow:
 
 
 def _of_currency(path: str, **parameters: str) -> PollRow:
-    """Return the row of a currency's statistics, which are always sent whole: 5 requests in 2 s."""
+    """Return the row of a currency's statistics, which are always sent whole."""
     return PollRow(
         f"{_STATISTICS}/{path}",
         lambda currency: {"ccy": currency, "period": _PERIOD, **parameters},
         _RATIOS,
         of=_CONTRACTS,
         subject="currency",
-        weight=4.0,
         most=_TWO_DAYS,
         newest=_newest_row,
         lag_s=_LAG_S,
@@ -77,7 +76,6 @@ POLLS: dict[str, PollRow] = {
         lambda name: {"instId": name},
         ("funding",),
         of=("perp",),
-        weight=2.0,
         most=_MOST_PAYMENTS,
         rows=_limit(_MOST_PAYMENTS),
         newest=_newest_payment,
