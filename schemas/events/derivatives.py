@@ -77,7 +77,8 @@ class Liquidation(MarketEvent):
 class LongShortRatio(MarketEvent):
     """How accounts, positions or takers were divided in one period. `symbol` may be a currency: all its contracts.
 
-    `long` and `short` are fractions that add up to 1; of `taker_volume` they are the volumes bought and sold by takers.
+    `long` and `short` are fractions that add up to 1, or to less where an exchange leaves out accounts that are both
+    (HTX); of `taker_volume` they are the volumes bought and sold by takers.
     """
 
     topic_name = "market.long_short_ratios"

@@ -1,4 +1,4 @@
-"""HTX's feeds, and how they name instruments (docs/protocols/README.md §8)."""
+"""HTX's feeds, and how they name instruments (docs/protocols/README.md §8) and the periods of candles."""
 
 from schemas.errors import SymbolError
 from schemas.exchanges.base import Feed
@@ -31,6 +31,19 @@ def _linear_symbol(name: str) -> Symbol:
     if symbol.kind not in ("perp", "future"):
         raise SymbolError(f"{name!r:.80} is not a contract of htx-linear")
     return symbol
+
+
+PERIODS = {
+    "1m": "1min", "5m": "5min", "15m": "15min", "30m": "30min", "1h": "60min", "4h": "4hour", "1d": "1day",
+    "1w": "1week", "1M": "1mon",
+}  # fmt: skip
+"""HTX's names of the intervals of which both markets have candles, by ours."""
+SPOT_PERIODS = PERIODS | {"1y": "1year"}
+
+
+def index_of(name: str) -> str:
+    """Return the name of a contract's index, which is that of its pair's swap: `BTC-USDT-261225` → `BTC-USDT`."""
+    return "-".join(name.split("-")[:2])
 
 
 FEEDS = (

@@ -40,5 +40,15 @@ def months(offset_ms: int = 0) -> Interval:
     return bounds
 
 
+def years(offset_ms: int = 0) -> Interval:
+    """Return the interval of a calendar year in the time zone `offset_ms` ahead of UTC."""
+
+    def bounds(at_ms: int) -> tuple[int, int]:
+        year = datetime.fromtimestamp((at_ms + offset_ms) // SECOND_MS, UTC).year
+        return _month_start(year, 1) - offset_ms, _month_start(year + 1, 1) - offset_ms
+
+    return bounds
+
+
 def _month_start(year: int, month: int) -> int:
     return int(datetime(year, month, 1, tzinfo=UTC).timestamp()) * SECOND_MS

@@ -1,30 +1,37 @@
 """Parse HTX spot and linear swaps (docs/protocols/htx.md §4.4, §5.4): trades, L2 books, BBO.
 
-Amounts of swaps are in contracts. Prices are numbers, some with an exponent: their text is kept.
+Amounts of swaps are in contracts. Prices are numbers, some with an exponent: their text is kept. Everything else that
+a topic may hold is parsed by `figures.py`.
 """
 
+from functools import partial
 from typing import Any
 
 import msgspec
 from msgspec import Raw
 
 from schemas.errors import FrameError
+from schemas.exchanges.htx import index_of
 from schemas.instruments import Instrument
 from streams.normalize.amounts import base_amount, check_convertible
 from streams.normalize.book_sides import level, number_levels, numeric_levels, quote_of
-from streams.normalize.messages import NO_LEVELS, BookMessage, CheckedLevels, Ignored, Normalized, Quote, Reading, Trade
-from streams.normalize.numbers import check_name, exact, micros, number, positive, signed, update_id
+from streams.normalize.htx.figures import READERS, funding, liquidation
+from streams.normalize.messages import NO_LEVELS, BookMessage, CheckedLevels, Ignored, Normalized, Quote, Trade
+from streams.normalize.numbers import check_name, exact, micros, number, positive, update_id
 from streams.normalize.rows import read_rows
 
 _SIDES = frozenset({"buy", "sell"})
-# A channel is what follows `market.<symbol>.` in a topic. Steps 0 and 6 have the book's own prices, others merged ones.
-_WHOLE_BOOKS = frozenset({"depth.step0", "depth.step6"})
+# A channel is what follows `market.<symbol>.` in a topic. Those that nobody needs:
 _UNSUPPORTED = (
-    "kline", "detail", "ticker", "depth.step", "mbp.refresh", "mark_price", "index", "premium_index", "basis",
-    "estimated_rate", "etp", "iopv", "nav", "overview",
+    "premium_index", "basis",  # follow from the mark and the index price
+    "estimated_rate",  # the same as the funding rate
+    "overview", "tickers",  # all symbols at once: the symbols' own tickers say the same
+    "etp", "iopv", "nav",  # net asset values of leveraged tokens, which are funds
 )  # fmt: skip
-_UNSUPPORTED_PUBLIC = frozenset({"liquidation_orders", "contract_info", "heartbeat"})
+# The same of `public.<contract>.`: definitions come from REST, and a heartbeat is of a whole service.
+_UNSUPPORTED_PUBLIC = frozenset({"contract_info", "contract_elements", "heartbeat"})
 _CONTROL = frozenset({"ping", "pong", "subbed", "unsubbed", "sub", "unsub", "req", "action"})
+_BOOKS = ("mbp.", "depth.")
 _OPERATIONS = frozenset({"ping", "pong", "sub", "unsub", "auth", "close", "error"})
 
 
@@ -36,13 +43,13 @@ def normalize(frame: bytes, instrument: Instrument, local_timestamp: int) -> lis
     message = _fields(frame)
     topic = exact(message["ch"]) if "ch" in message else None
     if topic is None:
-        return _other(exact(frame), instrument)
+        return _other(frame, exact(frame), instrument)
     symbol, channel = _parts(topic)
     if "status" in message:  # REST, in some recordings
         return [Ignored("rest")]
-    if channel.startswith(_UNSUPPORTED) and channel not in _WHOLE_BOOKS:
+    if channel.startswith(_UNSUPPORTED):
         return [Ignored(channel)]
-    _check_symbol(symbol, instrument)
+    _check_symbol(symbol, channel, instrument)
     return _market(frame, message, channel, instrument)
 
 
@@ -51,18 +58,27 @@ def _market(frame: bytes, message: dict[str, Raw], channel: str, instrument: Ins
         return read_rows(_trade, exact(message["tick"])["data"], instrument, frame, "tick", "data")
     if channel == "bbo":
         return [_bbo(exact(message["tick"]), instrument)]
-    depth = _book(message, channel)
-    check_convertible(instrument, depth.bids, depth.asks)
-    return [depth]
+    if channel.startswith(_BOOKS):
+        depth = _book(message, channel)
+        check_convertible(instrument, depth.bids, depth.asks)
+        return [depth]
+    if (read := READERS.get(channel)) is None:
+        raise FrameError(f"unknown channel: {channel!r}")
+    return [read(exact(message["tick"]), micros(exact(message["ts"])), instrument)]
 
 
 def _book(message: dict[str, Raw], channel: str) -> BookMessage:
-    if channel.startswith("mbp.") and channel[4:].isdigit():
-        return _mbp(exact(message["ts"]), _fields(message["tick"]))
+    tick = _fields(message["tick"])
     if channel.startswith("depth.size_"):
-        return _high_frequency(_fields(message["tick"]))
-    if channel in _WHOLE_BOOKS:
-        return _whole(_fields(message["tick"]))
+        return _high_frequency(tick)
+    name, _, size = channel.rpartition(".")
+    if name == "mbp" and size.isdigit():
+        return _mbp(exact(message["ts"]), tick)
+    if name == "mbp.refresh" and size.isdigit():
+        return _whole(exact(message["ts"]), update_id(exact(tick["seqNum"])), tick)
+    if channel.startswith("depth.step") and channel[10:].isdigit():
+        # The `version` of swaps is only a second: several books share it.
+        return _whole(exact(tick["ts"]), update_id(exact(tick["mrid" if "mrid" in tick else "version"])), tick)
     raise FrameError(f"unknown channel: {channel!r}")
 
 
@@ -75,23 +91,19 @@ def _parts(topic: str) -> tuple[str, str]:
     return (symbol, channel) if channel else ("", symbol)
 
 
-def _check_symbol(symbol: str, instrument: Instrument) -> None:
-    # Swaps are named in the case that the client used to subscribe.
-    if symbol.lower() != instrument.exchange_symbol.lower():
+def _check_symbol(symbol: str, channel: str, instrument: Instrument) -> None:
+    # Swaps are named in the case that the client used to subscribe. Futures have the index of their pair.
+    known = instrument.exchange_symbol
+    if symbol.lower() != known.lower() and not (channel.startswith("index.") and symbol.upper() == index_of(known)):
         check_name(symbol, instrument)
 
 
-def _other(frame: dict[str, Any], instrument: Instrument) -> list[Normalized]:
+def _other(text: bytes, frame: dict[str, Any], instrument: Instrument) -> list[Normalized]:
     """Read frames without a channel: responses, pings of both dialects, requested snapshots, notifications."""
     if "rep" in frame:
         return _answer(frame, instrument)
     if frame.get("op") == "notify":
-        channel = str(frame.get("topic")).rpartition(".")[2]
-        if channel in _UNSUPPORTED_PUBLIC:
-            return [Ignored(channel)]
-        if channel == "funding_rate":
-            return [_funding(row, micros(frame["ts"]), instrument) for row in _own_rows(frame["data"], instrument)]
-        raise FrameError(f"unknown channel: {frame.get('topic')!r}")
+        return _notification(text, frame, instrument)
     if _CONTROL & frame.keys() or frame.get("status") == "error" or frame.get("op") in _OPERATIONS:
         return [Ignored("control")]
     if frame.get("status") == "ok" and ("data" in frame or "ts" in frame):  # REST, in some recordings
@@ -99,26 +111,25 @@ def _other(frame: dict[str, Any], instrument: Instrument) -> list[Normalized]:
     raise FrameError("neither data nor a response")
 
 
-def _own_rows(rows: list[dict[str, Any]], instrument: Instrument) -> list[dict[str, Any]]:
-    """Return the rows about the instrument: a frame of `public.*` has rows of many."""
-    return [row for row in rows if row["contract_code"] == instrument.exchange_symbol]
-
-
-def _funding(row: dict[str, Any], timestamp: int, instrument: Instrument) -> Reading:
-    # `funding_time` is when the rate was calculated, `settlement_time` when it will be paid.
-    fields = {
-        "type": "estimated",
-        "rate": signed(row["funding_rate"]),
-        "next_funding_at": micros(int(row["settlement_time"])),
-    }
-    return Reading("market.funding", "funding", timestamp, fields)
+def _notification(text: bytes, frame: dict[str, Any], instrument: Instrument) -> list[Normalized]:
+    """Read a frame of `public.*`. It has rows of many contracts if it was subscribed to for all."""
+    channel = str(frame.get("topic")).rpartition(".")[2]
+    if channel in _UNSUPPORTED_PUBLIC:
+        return [Ignored(channel)]
+    if channel == "funding_rate":
+        messages = read_rows(partial(funding, micros(frame["ts"])), frame["data"], instrument, text, "data")
+    elif channel == "liquidation_orders":
+        messages = read_rows(liquidation, frame["data"], instrument, text, "data")
+    else:
+        raise FrameError(f"unknown channel: {frame.get('topic')!r}")
+    return [message for message in messages if type(message) is not Ignored]
 
 
 def _answer(frame: dict[str, Any], instrument: Instrument) -> list[Normalized]:
     symbol, channel = _parts(frame["rep"])
     if not (channel.startswith("mbp.") and channel[4:].isdigit()):
         return [Ignored(channel)]
-    _check_symbol(symbol, instrument)
+    _check_symbol(symbol, channel, instrument)
     data = frame.get("data")
     if data is None:  # the symbol is not ready: ingest requests it again
         return [Ignored("empty snapshot")]
@@ -159,11 +170,9 @@ def _high_frequency(tick: dict[str, Raw]) -> BookMessage:
     return BookMessage("update", stamp, version, version, max(version - 1, 0), bids, asks)
 
 
-def _whole(tick: dict[str, Raw]) -> BookMessage:
-    version, stamp = update_id(exact(tick["version"])), micros(exact(tick["ts"]))
-    return BookMessage(
-        "snapshot", stamp, version, version, -1, number_levels(tick["bids"]), number_levels(tick["asks"])
-    )
+def _whole(stamp: Any, last: int, tick: dict[str, Raw]) -> BookMessage:
+    """Read a book of the best or of merged levels. A side without orders is omitted."""
+    return BookMessage("snapshot", micros(stamp), last, last, -1, _changes(tick, "bids"), _changes(tick, "asks"))
 
 
 def _bbo(tick: dict[str, Any], instrument: Instrument) -> Quote:

@@ -36,11 +36,22 @@ def test_decode() -> None:
         ("market.btcusdt.trade.detail", ("btcusdt", "trades")),
         ("market.btcusdt.bbo", ("btcusdt", "quotes")),
         ("market.btcusdt.mbp.150", ("btcusdt", "books")),
-        ("market.btcusdt.mbp.refresh.20", ("btcusdt", "", "mbp.refresh.20")),
+        ("market.btcusdt.mbp.refresh.20", ("btcusdt", "books")),
+        ("market.btcusdt.mbp.refresh.30", ("btcusdt", "", "mbp.refresh.30")),
         ("market.BTC-USDT.depth.size_150.high_freq", ("BTC-USDT", "books")),
         ("market.BTC-USDT-261225.trade.detail", ("BTC-USDT-261225", "trades")),
-        ("market.btcusdt.depth.step0", ("btcusdt", "", "depth.step0")),
-        ("market.btcusdt.kline.1min", ("btcusdt", "", "kline.1min")),
+        ("market.btcusdt.depth.step0", ("btcusdt", "books")),
+        ("market.BTC-USDT.depth.step6", ("BTC-USDT", "books")),
+        ("market.BTC-USDT.depth.step7", ("BTC-USDT", "", "depth.step7")),
+        ("market.btcusdt.detail", ("btcusdt", "tickers")),
+        ("market.btcusdt.ticker", ("btcusdt", "tickers")),
+        ("market.btcusdt.kline.1min", ("btcusdt", "candles_1m")),
+        ("market.BTC-USDT.kline.60min", ("BTC-USDT", "candles_1h")),
+        ("market.btcusdt.kline.1year", ("btcusdt", "candles_1y")),
+        ("market.btcusdt.kline.2min", ("btcusdt", "", "kline.2min")),
+        ("market.BTC-USDT.mark_price.1min", ("BTC-USDT", "mark_prices")),
+        ("market.BTC-USDT.index.1min", ("BTC-USDT", "index_prices")),
+        ("market.BTC-USDT.basis.1min.open", ("BTC-USDT", "", "basis.1min.open")),
     ],
 )
 def test_data(topic: str, route: tuple[str, ...]) -> None:
@@ -50,10 +61,12 @@ def test_data(topic: str, route: tuple[str, ...]) -> None:
 
 
 def test_other_data() -> None:
-    """A requested snapshot, and a frame of the notification socket."""
+    """A requested snapshot, and frames of the notification socket."""
     assert SPOT.route(b'{"id":"7","rep":"market.btcusdt.mbp.150","data":{}}') == Route("data", "btcusdt", "snapshot")
     notice = b'{"op":"notify","topic":"public.BTC-USDT.funding_rate","data":[]}'
     assert LINEAR.route(notice) == Route("data", "BTC-USDT", "funding")
+    notice = b'{"op":"notify","topic":"public.BTC-USDT-261225.liquidation_orders","data":[]}'
+    assert LINEAR.route(notice) == Route("data", "BTC-USDT-261225", "liquidations")
 
 
 @pytest.mark.parametrize(

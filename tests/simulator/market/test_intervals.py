@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from marketprism.simulator.market.intervals import DAY_MS, HOUR_MS, MINUTE_MS, UTC8_MS, every, months, weeks
+from marketprism.simulator.market.intervals import DAY_MS, HOUR_MS, MINUTE_MS, UTC8_MS, every, months, weeks, years
 
 
 def at(text: str) -> int:
@@ -33,3 +33,9 @@ def test_calendar_months() -> None:
     assert months()(at("2026-12-31T23:59:59Z")) == (at("2026-12-01T00:00:00Z"), at("2027-01-01T00:00:00Z"))
     assert months()(at("2028-02-29T00:00:00Z"))[1] == at("2028-03-01T00:00:00Z")
     assert months(UTC8_MS)(at("2026-11-30T16:00:00Z"))[0] == at("2026-12-01T00:00:00+08:00")
+
+
+def test_calendar_years() -> None:
+    """The time zone decides at their boundaries."""
+    assert years()(at("2026-12-31T23:59:59Z")) == (at("2026-01-01T00:00:00Z"), at("2027-01-01T00:00:00Z"))
+    assert years(UTC8_MS)(at("2026-12-31T16:00:00Z"))[0] == at("2027-01-01T00:00:00+08:00")

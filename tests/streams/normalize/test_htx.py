@@ -13,7 +13,7 @@ from schemas.instruments import Instrument
 from streams.levels import texts_of
 from streams.normalize import parse
 from streams.normalize.book_sides import levels, quote_of
-from streams.normalize.messages import BookMessage, Ignored, Quote, Reading, Trade
+from streams.normalize.messages import BookMessage, Ignored, Quote, Trade
 from tests.frames import MS, dumps, htx
 from tests.frames.htx import LINEAR, SPOT, push
 from tests.streams.normalize.strategies import anything
@@ -63,12 +63,26 @@ def test_linear_book() -> None:
     assert update == BookMessage("update", MS * 1000, 101, 101, 100, levels([["86750.9", "0"]]), levels([]))
 
 
-@pytest.mark.parametrize("step", [0, 6])
+@pytest.mark.parametrize("step", range(20))
 def test_whole_books(step: int) -> None:
-    """Unmerged steps have the book's own prices; exponents are written out."""
+    """Steps 0 and 6 have the book's own prices, others merged ones; exponents are written out."""
     [book] = parse(htx.depth_step(SPOT, step, "[[9.121E-7,92730.24]]", "[[9.2E-7,66053]]"), SPOT, NOW)
     assert astuple(book)[:5] == ("snapshot", MS * 1000, 99, 99, -1)
     assert astuple(book)[5:7] == (levels([["0.0000009121", "92730.24"]]), levels([["0.00000092", "66053"]]))
+
+
+def test_whole_books_of_swaps() -> None:
+    """Their version is only a second, so the id of the last match is their sequence. A side may be missing."""
+    [book] = parse(htx.merged(6, asks=""), LINEAR, NOW)
+    assert astuple(book)[:5] == ("snapshot", MS * 1000, 500700811, 500700811, -1)
+    assert astuple(book)[5:7] == (levels([["86750.9", "12"]]), levels([]))
+
+
+def test_refreshed_books() -> None:
+    """The best levels of a spot book, whose only time is that of sending."""
+    [book] = parse(htx.refreshed(20, "[[86750.5,1.0]]", ""), SPOT, NOW)
+    assert astuple(book)[:5] == ("snapshot", (MS + 2) * 1000, 180500000012, 180500000012, -1)
+    assert astuple(book)[5:7] == (levels([["86750.5", "1.0"]]), levels([]))
 
 
 def test_quotes() -> None:
@@ -112,20 +126,16 @@ def test_prices_are_exact(price: Decimal, scientific: bool) -> None:
         (b'{"op":"ping","ts":"1790000000000"}', "control"),
         (b'{"id":"1","status":"ok","subbed":"market.btcusdt.bbo","ts":1790000000000}', "control"),
         (b'{"status":"error","err-code":"bad-request","err-msg":"invalid topic","id":"1","ts":1}', "control"),
-        (push(SPOT, "kline.1min", '{"id":1790000000}'), "kline.1min"),
-        (push(SPOT, "detail", "{}"), "detail"),
-        (push(SPOT, "ticker", "{}"), "ticker"),
-        (push(SPOT, "depth.step1", "{}"), "depth.step1"),
-        (push(SPOT, "mbp.refresh.20", "{}"), "mbp.refresh.20"),
-        (push(LINEAR, "mark_price.1min", "{}"), "mark_price.1min"),
         (push(LINEAR, "basis.1min.open", "{}"), "basis.1min.open"),
-        (b'{"ch":"market.BTC_CQ.kline.1min","ts":1,"tick":{}}', "kline.1min"),
+        (push(LINEAR, "premium_index.1min", "{}"), "premium_index.1min"),
+        (b'{"ch":"market.BTC_CQ.estimated_rate.1min","ts":1,"tick":{}}', "estimated_rate.1min"),
         (b'{"id":"1","rep":"market.btcusdt.kline.1min","status":"ok","data":[]}', "kline.1min"),
         (b'{"op":"notify","topic":"public.BTC-USDT.contract_info","ts":1,"data":[]}', "contract_info"),
-        (b'{"op":"notify","topic":"public.*.liquidation_orders","ts":1,"data":[]}', "liquidation_orders"),
+        (b'{"op":"notify","topic":"public.*.contract_elements","ts":1,"data":[]}', "contract_elements"),
         (b'{"ch":"market.btcusdt.trade.detail","status":"ok","ts":1,"tick":{"data":[]}}', "rest"),
         (b'{"status":"ok","data":1790000000000}', "rest"),
         (b'{"ch":"market.overview","ts":1,"data":[]}', "overview"),
+        (b'{"ch":"market.tickers","ts":1,"data":[]}', "tickers"),
         (b'{"rep":"market.overview","ts":1,"data":[]}', "overview"),
         (b'{"ch":"market.btc3lusdt.nav","ts":1,"tick":{}}', "nav"),
     ],
@@ -142,6 +152,9 @@ MALFORMED: list[tuple[str, bytes, Instrument, str]] = [
     ("no known field", b'{"hello":1}', SPOT, "neither data nor a response"),
     ("unknown channel", push(SPOT, "mystery", "{}"), SPOT, "unknown channel"),
     ("levels not a number", push(SPOT, "mbp.many", "{}"), SPOT, "unknown channel"),
+    ("best levels not a number", push(SPOT, "mbp.refresh.all", "{}"), SPOT, "unknown channel"),
+    ("step not a number", push(SPOT, "depth.steps", "{}"), SPOT, "unknown channel"),
+    ("whole book without id", push(SPOT, "mbp.refresh.20", "{}"), SPOT, "missing field 'seqNum'"),
     ("unknown notification", b'{"op":"notify","topic":"public.BTC-USDT.mystery"}', LINEAR, "unknown channel"),
     ("no market", b'{"ch":"shop.btcusdt.bbo","ts":1,"tick":{}}', SPOT, "unknown channel"),
     ("other instrument", htx.spot_bbo(), LINEAR, "frame for 'btcusdt' received on the subscription of 'BTC-USDT'"),
@@ -196,13 +209,3 @@ def test_no_json_stops_a_partition(channel: str, instrument: Instrument, body: A
             parse(dumps(frame), instrument, NOW)
         except FrameError:
             continue
-
-
-def test_funding_is_a_reading() -> None:
-    """Strings, the time of the next payment, and only the instrument's own row of a frame with many."""
-    other = htx.funding_row(contract_code="ETH-USDT", funding_rate="x")
-    fields = {"rate": "-0.0001", "next_funding_at": (MS + 1000) * 1000}
-    expected = [Reading("market.funding", "funding", (MS + 5) * 1000, fields)]
-    assert parse(htx.funding_rates(other, htx.funding_row()), LINEAR, NOW) == expected
-    with pytest.raises(FrameError):
-        parse(htx.funding_rates(htx.funding_row(settlement_time="soon")), LINEAR, NOW)

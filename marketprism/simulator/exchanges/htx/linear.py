@@ -1,7 +1,7 @@
 """Simulated HTX linear swaps (docs/protocols/htx.md §5).
 
-Books of 20 and 150 levels begin with a snapshot and are numbered by version. Funding rates have their own path, the
-notification socket.
+Books of 20 and 150 levels begin with a snapshot and are numbered by version. Mark and index prices have their own path,
+and so have funding rates and liquidations: the notification socket.
 """
 
 import re
@@ -12,6 +12,7 @@ from aiohttp import web
 
 from marketprism.simulator.exchanges.htx.board import HtxBoard, SwapBoard, SwapBook
 from marketprism.simulator.exchanges.htx.control import invalid_topic
+from marketprism.simulator.exchanges.htx.figures import liquidation_order
 from marketprism.simulator.exchanges.htx.frames import (
     contract_row,
     funding_rate,
@@ -30,13 +31,18 @@ from marketprism.simulator.exchanges.htx.notifications import (
     answer,
     parse_operation,
 )
+from marketprism.simulator.exchanges.htx.rest import API, SwapRest
 from marketprism.simulator.exchanges.htx.server import Htx
 from marketprism.simulator.market.instrument import SimulatedInstrument, Trade
 from marketprism.simulator.market.prices import STEP_S
 from marketprism.simulator.server.connection import Connection, Limits, Stream, now_ms
 from marketprism.simulator.server.exchange_server import json_response
 
-_NOTIFICATIONS = "/linear-swap-notification"
+_MARKET, _INDEX, _NOTIFICATIONS = "/linear-swap-ws", "/ws_index", "/linear-swap-notification"
+_PATHS = {
+    "mark_prices": _INDEX, "index_prices": _INDEX, "funding": _NOTIFICATIONS, "liquidations": _NOTIFICATIONS,
+}  # fmt: skip
+_TOPICS = ("funding_rate", "liquidation_orders")  # the other documented ones are not simulated
 _VERSION = re.compile(rb'"version":(\d+)')
 
 
@@ -56,18 +62,19 @@ class HtxLinear(Htx):
         "unsized": {"contract_size": None, "contract_status": 2},
         "odd": {"price_tick": None},
     }
-    contracts_path: ClassVar[str] = "/linear-swap-api/v1/swap_contract_info"
+    contracts_path: ClassVar[str] = f"{API}/swap_contract_info"
 
     def __init__(self, feed: str, instruments: list[SimulatedInstrument], limits: Limits) -> None:
         super().__init__(feed, instruments, limits)
         self._boards = [SwapBoard(self, instrument, rank) for rank, instrument in enumerate(instruments)]
+        self._rest = SwapRest(self)
         self._swap_books = {book.stream.name: book for board in self._boards for book in board.books}
 
     def step(self, number: int, rate: float, paused: bool) -> None:
         for board in self._boards:
             for trade in () if paused else board.instrument.step(rate):
                 if trade is not None:
-                    self.publish(board.trade, partial(self._trade, board, trade))
+                    self._on_trade(board, trade)
             if board.top_changed():  # once per step, so states within a step are skipped
                 self.publish(board.bbo, partial(self._quote, board))
             if board.is_due(number, self.book_interval):
@@ -75,6 +82,17 @@ class HtxLinear(Htx):
                     self._push_book(board, book)
             if board.is_due(number, self.funding_interval):
                 self.publish(board.funding, partial(self._funding, board))
+            self.push_figures(board, number)
+
+    def _on_trade(self, board: SwapBoard, trade: Trade) -> None:
+        board.instrument.on_trade(trade, self.now_ms())
+        self.publish(board.trade, partial(self._trade, board, trade))
+        if board.instrument.liquidations.is_liquidation(trade.id):
+            self.publish(board.liquidations, partial(self._liquidation, board))
+
+    def _liquidation(self, board: SwapBoard) -> dict[str, Any]:
+        newest = board.instrument.liquidations.recent[-1]
+        return liquidation_order(board.instrument.listing, newest, board.liquidations.name, self.now_ms())
 
     def _trade(self, board: HtxBoard, trade: Trade) -> dict[str, Any]:
         now = self.now_ms()
@@ -106,7 +124,7 @@ class HtxLinear(Htx):
 
     def stream_for(self, connection: Connection, topic: str, request: dict[str, Any]) -> Stream:
         stream = self.streams.get(".".join(_parts(topic)))
-        if stream is None or stream.channel == "funding":
+        if stream is None or _PATHS.get(stream.channel, _MARKET) != connection.path:
             raise invalid_topic(topic)
         if stream.channel == "books" and request.get("data_type") != "incremental":
             raise invalid_topic(topic)  # without `data_type` the topic means full books, which are not simulated
@@ -133,17 +151,17 @@ class HtxLinear(Htx):
 
     def routes(self) -> list[web.RouteDef]:
         return [
-            web.get("/linear-swap-ws", self.serve),
-            web.get(_NOTIFICATIONS, self.serve),
+            *(web.get(path, self.serve) for path in (_MARKET, _INDEX, _NOTIFICATIONS)),
             web.get(self.time_path, self._time),
             web.get(self.contracts_path, self._contracts),
+            *self._rest.routes(),
         ]
 
     def time_body(self) -> dict[str, Any]:
         return {"status": "ok", "ts": now_ms()}
 
     async def _contracts(self, request: web.Request) -> web.Response:
-        return json_response({"status": "ok", "data": self.entries(contract_row), "ts": now_ms()})
+        return self._rest.respond({"status": "ok", "data": self.entries(contract_row)})
 
     def rate_limited(self, status: int, retry_after: int) -> web.Response:
         body = {"status": "error", "err_code": 1032, "err_msg": "too many requests", "ts": now_ms()}
@@ -192,7 +210,7 @@ class HtxLinear(Htx):
         if connection.exceeds_rate(self.requests_per_second) or (is_new and self.exceeds_subscribe_limit()):
             raise TopicError(*TOO_MANY)
         root, code, channel = _parts(str(request.get("topic")))
-        if (root, channel) != ("public", "funding_rate"):  # the other documented topics are not simulated
+        if root != "public" or channel not in _TOPICS:
             raise TopicError(*BAD_TOPIC)
         stream = self.streams.get(f"{root}.{code}.{channel}")
         if stream is None or (is_new and self.rejects(stream)):

@@ -5,12 +5,14 @@ The modules `spot` and `linear` add the differences between spot and swaps.
 
 import asyncio
 import time
+from functools import partial
 from typing import Any, ClassVar
 
 from aiohttp import web
 
+from marketprism.simulator.exchanges.htx.board import Figure, HtxBoard
 from marketprism.simulator.exchanges.htx.control import RequestError, id_of, invalid_topic, parse_request, verb_of
-from marketprism.simulator.exchanges.htx.frames import number
+from marketprism.simulator.exchanges.htx.frames import number, push
 from marketprism.simulator.server.connection import Connection, Stream, now_ms
 from marketprism.simulator.server.exchange_server import ExchangeServer, json_response
 
@@ -24,6 +26,16 @@ class Htx(ExchangeServer):
     heartbeat_close = (1003, "ping check expired")  # observed on swaps; spot's code is not documented
     requests_per_second: ClassVar[int]
     time_path: ClassVar[str]
+
+    def push_figures(self, board: HtxBoard, number: int) -> None:
+        """Push what is due of an instrument's current values."""
+        for figure in board.figures:
+            if board.is_due(number, figure.interval):
+                self.publish(figure.stream, partial(self._figure, figure))
+
+    def _figure(self, figure: Figure) -> dict[str, Any]:
+        now = self.now_ms()
+        return push(figure.stream.name, figure.tick(now), now)
 
     # The differences between spot and swaps
 

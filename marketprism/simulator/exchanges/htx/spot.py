@@ -40,11 +40,13 @@ class HtxSpot(Htx):
         for board in self._boards:
             for trade in () if paused else board.instrument.step(rate):
                 if trade is not None:
+                    board.instrument.on_trade(trade, self.now_ms())
                     self.publish(board.trade, partial(self._trade, board, trade))
                 self._push_ticks(board)
             self._push_ticks(board)  # an arbitrage may have moved the book between two steps
             if board.is_due(number, self.book_interval):
                 self._push_large_books(board)
+            self.push_figures(board, number)
 
     def _trade(self, board: HtxBoard, trade: Trade) -> dict[str, Any]:
         now = self.now_ms()
@@ -76,9 +78,9 @@ class HtxSpot(Htx):
         self.publish(stream, lambda: push(stream.name, spot_book(listing, change, both_sides), self.now_ms()))
 
     def stream_for(self, connection: Connection, topic: str, request: dict[str, Any]) -> Stream:
-        # Incremental books have their own path.
+        # Books of the best levels have their own path.
         stream = self.streams.get(topic)
-        if stream is None or (stream.channel == "books") != (connection.path == "/feed"):
+        if stream is None or (".mbp." in topic) != (connection.path == "/feed"):
             raise invalid_topic(topic)
         return stream
 

@@ -1,0 +1,65 @@
+"""Connector for HTX spot (docs/protocols/htx.md §4)."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Literal
+
+import orjson
+
+from ingest.exchanges.base import ChannelRow, Request
+from ingest.exchanges.htx.channels import SPOT
+from ingest.exchanges.htx.connector import HtxConnector, fetch_rows
+from ingest.exchanges.listing import text, unit
+from ingest.rest import Rest
+from schemas.instruments import Instrument, Status, defined_instrument
+from schemas.symbols import Selection, parse_symbol
+
+# All other states are halts that may end, such as a suspension.
+_STATES: dict[str, Status] = {"online": "trading", "offline": "closed", "not-online": "closed"}
+
+
+class HtxSpot(HtxConnector):
+    """Connector for HTX spot."""
+
+    name: ClassVar[str] = "htx-spot"
+    name_field: ClassVar[str] = "symbol"
+    ws: ClassVar[str] = "wss://api.huobi.pro"
+    rest: ClassVar[str] = "https://api.huobi.pro"
+    channels: ClassVar[Mapping[str, ChannelRow]] = SPOT
+    without: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("funding", "mark_prices", "open_interest", "liquidations", "long_short_ratios", "options"), "spot has none"
+    )
+    snapshots: Literal["stream", "message", "rest"] = "message"
+    connect_rate: ClassVar[tuple[float, float]] = (5, 1)  # no limit is published
+    message_rate: ClassVar[tuple[float, float]] = (8, 1)  # some of them `req`, of which one per 100 ms is allowed
+    instruments_per_connection: ClassVar[int] = 50
+    weight_per_minute: ClassVar[int] = 800  # requests: the tightest limit is 4000 in 5 min
+    time_path: ClassVar[str] = "/v1/common/timestamp"
+
+    def snapshot_request(self, symbol: str, ids: Iterator[int]) -> Request:
+        request_id = str(next(ids))
+        message = orjson.dumps({"req": f"market.{symbol}.{self.name_of('books')}", "id": request_id}).decode()
+        return Request(request_id, message, ())
+
+    def book_levels(self) -> int:
+        # The exchange also has 20, but only for about thirty symbols.
+        return next((levels for levels in (5, 150) if levels >= self.depth), 400)
+
+    def seed_levels(self) -> int:
+        return self.book_levels() if self.snapshots == "message" else 0
+
+    async def fetch_entries(self, rest: Rest, selection: Selection) -> dict[str, list[Any]]:
+        return {"all": await fetch_rows(rest, "/v1/settings/common/market-symbols")}
+
+    def symbol_of(self, entry: Any) -> str:
+        return str(parse_symbol(f"{text(entry, 'bc')}-{text(entry, 'qc')}".upper()))
+
+    def definition(self, symbol: str, entry: Any) -> Instrument:
+        return defined_instrument(
+            self.name,
+            "htx",
+            symbol,
+            exchange_symbol=text(entry, "symbol"),
+            tick_size=unit(entry, "pp"),
+            lot_size=unit(entry, "ap"),
+            status=_STATES.get(text(entry, "state"), "halted"),
+        )
