@@ -57,7 +57,8 @@ class ReadingHandler:
         urgent = [latest.get(name) for name in _URGENT[topic]]
         latest.update(reading.fields)
         if any(latest.get(name) is None for name in _REQUIRED[topic]):
-            return  # the rest has not arrived yet
+            self._pending.pop(topic, None)
+            return  # the rest has not arrived yet, or is gone
         self._pending[topic] = reading.timestamp
         if urgent != [latest.get(name) for name in _URGENT[topic]] or self._is_due(out, topic):
             self._publish(out, topic)

@@ -1,4 +1,4 @@
-"""Deribit's feed, and how it names instruments (docs/protocols/README.md §8)."""
+"""Deribit's feed, and how it names instruments (docs/protocols/README.md §8) and the intervals of candles."""
 
 import re
 
@@ -8,6 +8,12 @@ from schemas.symbols import Symbol, parse_symbol
 
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _DATE = re.compile(rf"([1-9][0-9]?)({'|'.join(_MONTHS)})([0-9][0-9])")
+
+RESOLUTIONS = {
+    "1m": "1", "3m": "3", "5m": "5", "10m": "10", "15m": "15", "30m": "30", "1h": "60", "2h": "120", "3h": "180",
+    "6h": "360", "12h": "720", "1d": "1D",
+}  # fmt: skip
+"""The exchange's names of the intervals of candles, by ours."""
 
 
 def _name(symbol: Symbol) -> str:

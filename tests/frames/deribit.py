@@ -5,6 +5,8 @@ from tests.frames import MS
 
 PERPETUAL = assumed_instrument("deribit", "deribit", "BTC-USD-PERP")
 LINEAR = assumed_instrument("deribit", "deribit", "BTC-USDC-PERP")
+FUTURE = assumed_instrument("deribit", "deribit", "BTC-USD-260925")
+SPOT = assumed_instrument("deribit", "deribit", "BTC-USDC")
 OPTION = assumed_instrument("deribit", "deribit", "BTC-USD-260925-90000-C")
 
 
@@ -47,8 +49,64 @@ def quote(bid: str, bid_amount: str, ask: str, ask_amount: str, ms: int = MS) ->
     return subscription(f"quote.{name}", data)
 
 
-def ticker(more: str = ',"current_funding":-1.25e-05,"funding_8h":0.00003,"best_bid_price":86749.5') -> bytes:
-    """Make a ticker of the perpetual. `more`: JSON after the prices."""
+_PRICES = {
+    "timestamp": f"{MS}", "state": '"open"', "index_price": "86744.2", "mark_price": "86748.40",
+    "last_price": "86749.5", "settlement_price": "85400.0", "min_price": "85450.0", "max_price": "88050.0",
+    "estimated_delivery_price": "86744.25", "best_bid_price": "86749.5", "best_bid_amount": "4000.0",
+    "best_ask_price": "86750.5", "best_ask_amount": "300.0",
+}  # fmt: skip
+_IN_DOLLARS = '"volume_usd":690000000,"volume_notional":690000000.5'
+_OF_KIND = {
+    "perp": {"current_funding": "-1.25e-05", "funding_8h": "0.00003", "interest_value": "1.2"},
+    "future": {},
+    "spot": {},
+    "option": {
+        "mark_price": "0.0115", "last_price": "0.0120", "mark_iv": "55.12", "bid_iv": "0.0", "ask_iv": "57.5",
+        "interest_rate": "0.0", "underlying_price": "86752.75", "underlying_index": '"BTC-25SEP26"',
+        "greeks": '{"delta":-0.44512,"gamma":1e-05,"vega":91.2,"theta":-48.05,"rho":-30.4}', "best_bid_price": "0.0",
+        "best_bid_amount": "0.0",
+    },
+}  # fmt: skip
+
+
+def ticker(instrument: Instrument = PERPETUAL, **changes: str) -> bytes:
+    """Make a ticker. Values are JSON; an empty one omits its key."""
+    name, is_option = instrument.exchange_symbol, instrument.kind == "option"
+    volumes = '"volume":8000.25' + ("" if is_option else f",{_IN_DOLLARS}")
+    fields = {"instrument_name": f'"{name}"', "stats": f'{{"high":87400.0,"low":84900,"price_change":0.5,{volumes}}}'}
+    if instrument.kind != "spot":
+        fields["open_interest"] = "640000000" if instrument.inverse else "1767.5"
+    fields = _PRICES | fields | _OF_KIND[instrument.kind] | changes
+    row = ",".join(f'"{key}":{value}' for key, value in fields.items() if value)
+    return subscription(f"ticker.{name}.agg2", f"{{{row}}}")
+
+
+def candle(instrument: Instrument = PERPETUAL, resolution: str = "1", **changes: str) -> bytes:
+    """Make a candle of 2026-09-21 14:13 UTC. Values are JSON; an empty one omits its key."""
+    fields = {
+        "tick": "1789999980000", "open": "86740.5", "high": "86760", "low": "86731.0", "close": "86749.5",
+        "volume": "1.72302e-01", "cost": "14950.0",
+    }  # fmt: skip
+    row = ",".join(f'"{key}":{value}' for key, value in (fields | changes).items() if value)
+    return subscription(f"chart.trades.{instrument.exchange_symbol}.{resolution}", f"{{{row}}}")
+
+
+def whole_book(bids: str, asks: str, depth: int = 20, group: str = "none") -> bytes:
+    """Make a frame of a book of few levels. Sides are JSON: `[[86749.5,4200.0]]`."""
     name = PERPETUAL.exchange_symbol
-    head = f'"timestamp":{MS},"instrument_name":"{name}","index_price":86744.2,"mark_price":86748.40'
-    return subscription(f"ticker.{name}.100ms", f"{{{head}{more}}}")
+    head = f'"timestamp":{MS},"instrument_name":"{name}","change_id":88000000731'
+    return subscription(f"book.{name}.{group}.{depth}.100ms", f'{{{head},"bids":{bids},"asks":{asks}}}')
+
+
+def funding_history(*rows: str) -> bytes:
+    """Make the answer of a poll of hourly interest."""
+    return f'{{"jsonrpc":"2.0","result":[{",".join(rows)}],"usIn":1,"usOut":2,"usDiff":1,"testnet":false}}'.encode()
+
+
+def interest_row(**changes: str) -> str:
+    """Make a row of hourly interest. Values are JSON; an empty one omits its key."""
+    fields = {
+        "timestamp": "1789995600000", "index_price": "86744.2", "prev_index_price": "86701.0",
+        "interest_8h": "0.00003108118735316121", "interest_1h": "0.000004003734108236",
+    }  # fmt: skip
+    return "{" + ",".join(f'"{key}":{value}' for key, value in (fields | changes).items() if value) + "}"

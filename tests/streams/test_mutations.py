@@ -97,6 +97,13 @@ FIXTURES: list[tuple[Instrument, list[bytes]]] = [
         deribit.quote("86749.5", "10", "86750.5", "300.0"),
         deribit.trades(deribit.trade_row(), deribit.trade_row(trade_id='"2"')),
         deribit.ticker(),
+        deribit.candle(),
+        deribit.whole_book("[[86749.5,4200.0]]", "[[86751,1200.0]]"),
+    ]),
+    (deribit.OPTION, [
+        deribit.book(500, '[["new",0.0115,4.5]]', name=deribit.OPTION.exchange_symbol),
+        deribit.ticker(deribit.OPTION),
+        deribit.candle(deribit.OPTION, "1D", open="0.0115", high="0.012", low="0.0110", close="0.0110"),
     ]),
 ]  # fmt: skip
 

@@ -41,7 +41,7 @@ class Rig:
         subject = Subject(USDM)
         self.handler = ReadingHandler(subject, FeedStatus(subject, 10**6))
 
-    def read(self, seconds: float, **fields: str) -> list[tuple[str, str | None]]:
+    def read(self, seconds: float, **fields: str | None) -> list[tuple[str, str | None]]:
         out = Output(1)
         out.begin("binance:0:1", 0, int(seconds * 1e6))
         self.handler.on_reading(out, Reading(TOPIC, "funding", int(seconds * 1e6) - 5, fields))
@@ -93,6 +93,14 @@ def test_the_last_reading_is_published(monkeypatch: pytest.MonkeyPatch) -> None:
     for each in (rig, other):
         assert each.tick(11.8) == [("0.1", "7")]
         assert each.tick(12.8) == []
+
+
+def test_what_lacks_a_required_field_is_not_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reading that takes a required field back leaves nothing to publish, until the field is there again."""
+    rig = Rig(monkeypatch)
+    rig.read(10, rate="0.1")
+    assert rig.read(10.2, mark="6") == rig.read(10.4, rate=None) == rig.tick(12) == []
+    assert rig.read(13, rate="0.2") == [("0.2", "6")]
 
 
 def test_figures_of_a_currency_have_a_key() -> None:

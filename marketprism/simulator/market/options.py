@@ -36,13 +36,18 @@ class Greeks:
     rho: Decimal
 
 
+def expiry_ms(expiry: str) -> int:
+    """Return the time of an expiry (`270625`) in ms: 08:00 UTC."""
+    return int(datetime.strptime(f"{expiry} 08 +0000", "%y%m%d %H %z").timestamp()) * 1000
+
+
 class Option:
     """The figures of one inverse option, whose price is in its base currency. They follow the hidden price."""
 
     def __init__(self, listing: Listing, market: Market, seed: int, start_ms: int) -> None:
         """`start_ms`: time of the market's first step."""
         symbol = parse_symbol(listing.symbol)
-        self.expiry_ms = int(datetime.strptime(f"{symbol.expiry} 08 +0000", "%y%m%d %H %z").timestamp()) * 1000
+        self.expiry_ms = expiry_ms(symbol.expiry)
         self._market = market
         self._start_ms = start_ms
         self._underlying = symbol.base

@@ -1,4 +1,4 @@
-"""Parse Deribit v2 (docs/protocols/deribit.md §6.4): trades, L2 books, BBO.
+"""Parse Deribit v2 (docs/protocols/deribit.md §6.4): trades, L2 books, BBO; other frames go to `figures`.
 
 Amounts of inverse perpetuals and futures are in US dollars. Frames are JSON-RPC with prices as numbers: `exact` keeps
 their text.
@@ -10,15 +10,23 @@ from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.normalize.amounts import base_amount, check_convertible
 from streams.normalize.book_sides import level, numeric_levels, quote_of
-from streams.normalize.messages import NO_LEVELS, BookMessage, CheckedLevels, Ignored, Normalized, Quote, Reading, Trade
-from streams.normalize.numbers import check_name, exact, micros, number, positive, signed, trade_id, update_id
+from streams.normalize.deribit.figures import candle, ticker
+from streams.normalize.messages import NO_LEVELS, BookMessage, CheckedLevels, Ignored, Normalized, Quote, Trade
+from streams.normalize.numbers import check_name, exact, micros, number, positive, trade_id, update_id
 from streams.normalize.rows import read_rows
 
+# Channels without events of their own.
 _UNSUPPORTED = frozenset(
     {
-        "incremental_ticker", "perpetual", "chart", "deribit_price_index", "deribit_price_ranking",
-        "deribit_price_statistics", "deribit_volatility_index", "markprice", "estimated_expiration_price", "instrument",
-        "platform_state", "announcements", "block_rfq", "block_trade_confirmations", "rfq", "user",
+        # `ticker` and `trades` carry the same of each instrument.
+        "incremental_ticker", "perpetual", "deribit_price_index", "markprice", "estimated_expiration_price",
+        "block_trade_confirmations",
+        # They are about an index, of which there are no events: its sources, its statistics and its volatility.
+        "deribit_price_ranking", "deribit_price_statistics", "deribit_volatility_index",
+        # Ingest reads them.
+        "instrument", "platform_state", "announcements",
+        # They are addressed to an account.
+        "block_rfq", "rfq", "user",
     }
 )  # fmt: skip
 _SIDES = frozenset({"buy", "sell"})
@@ -37,26 +45,32 @@ def normalize(frame: bytes, instrument: Instrument, local_timestamp: int) -> lis
     name = params["channel"]
     if type(name) is not str:
         raise FrameError(f"not a channel name: {name!r}")
-    channel, *rest = name.split(".")
-    if channel in _UNSUPPORTED:
-        return [Ignored(channel)]
-    if channel == "trades" and len(rest) == 3:  # all instruments of one kind and currency
-        return [Ignored("trades of a kind")]
-    if channel == "book" and len(rest) == 4:  # top levels of the book that `book.<instrument>.100ms` has in full
-        return [Ignored("grouped book")]
-    if channel not in ("trades", "book", "quote", "ticker"):
-        raise FrameError(f"unknown channel: {name!r}")
-    if channel == "trades":
-        check_name(rest[0], instrument)  # the frame's; each row is checked separately
-    return _market(frame, channel, params["data"], instrument)
+    match name.split("."):
+        case ["trades", symbol, _]:
+            check_name(symbol, instrument)  # the frame's; each row is checked separately
+            return read_rows(_trade, params["data"], instrument, frame, "params", "data")
+        case ["book", _, _]:
+            return [_depth(params["data"], instrument)]
+        case ["quote", *_]:
+            return [_quote(params["data"], instrument)]
+        case ["book", _, "none", _, _]:
+            return [_whole_book(params["data"], instrument)]
+        case ["ticker", *_]:
+            return list[Normalized](ticker(params["data"], instrument))
+        case ["chart", "trades", symbol, resolution]:
+            return [candle(params["data"], symbol, resolution, instrument, local_timestamp)]
+    return [_unsupported(name)]
 
 
-def _market(frame: bytes, channel: str, data: Any, instrument: Instrument) -> list[Normalized]:
-    if channel == "trades":
-        return read_rows(_trade, data, instrument, frame, "params", "data")
-    if channel == "ticker":
-        return [_ticker(data, instrument)]
-    return [_depth(data, instrument) if channel == "book" else _quote(data, instrument)]
+def _unsupported(name: str) -> Ignored:
+    match name.split("."):
+        case ["trades", _, _, _]:
+            return Ignored("trades of a kind")  # all instruments of one kind and currency
+        case ["book", _, _, _, _]:
+            return Ignored("grouped book")  # its prices are rounded
+        case [channel, *_] if channel in _UNSUPPORTED:
+            return Ignored(channel)
+    raise FrameError(f"unknown channel: {name!r}")
 
 
 def _control(frame: dict[str, Any]) -> list[Normalized]:
@@ -69,20 +83,6 @@ def _control(frame: dict[str, Any]) -> list[Normalized]:
     if not method and frame.get("jsonrpc") and ("result" in frame or "error" in frame):
         return [Ignored("control")]
     raise FrameError(f"neither subscription data nor a response: {method!r}")
-
-
-def _ticker(data: dict[str, Any], instrument: Instrument) -> Reading | Ignored:
-    check_name(data["instrument_name"], instrument)
-    if "current_funding" not in data:  # only perpetuals have it
-        return Ignored("ticker")
-    fields = {
-        "type": "estimated",
-        "rate": signed(data["current_funding"]),  # continuous: what 8 hours at the current rate would cost
-        "interval_hours": 8,
-        "mark_price": positive(number(data["mark_price"])),
-        "index_price": positive(number(data["index_price"])),
-    }
-    return Reading("market.funding", "tickers", micros(data["timestamp"]), fields)
 
 
 def _trade(row: dict[str, Any], instrument: Instrument) -> Trade:
@@ -117,6 +117,15 @@ def _depth(data: dict[str, Any], instrument: Instrument) -> BookMessage:
     bids, asks = _levels(data["bids"]), _levels(data["asks"])
     check_convertible(instrument, bids, asks)
     return BookMessage("update" if kind == "change" else "snapshot", stamp, last, last, previous, bids, asks)
+
+
+def _whole_book(data: dict[str, Any], instrument: Instrument) -> BookMessage:
+    """Return the best levels of a book, all of them in each frame."""
+    check_name(data["instrument_name"], instrument)
+    last, stamp = update_id(data["change_id"]), micros(data["timestamp"])
+    bids, asks = numeric_levels(data["bids"]), numeric_levels(data["asks"])
+    check_convertible(instrument, bids, asks)
+    return BookMessage("snapshot", stamp, last, last, -1, bids, asks)
 
 
 def _levels(entries: list[list[Any]]) -> CheckedLevels:

@@ -119,10 +119,10 @@ def _index_price(row: dict[str, Any], context: _Frame) -> Reading:
 
 
 def _with_funding(prices: list[Normalized], instrument: Instrument) -> list[Normalized]:
-    """Add the readings that a perpetual's funding has of the same prices."""
+    """Add the readings that a perpetual's funding has of the same prices. They count as one message of the channel."""
     if instrument.kind != "perp":
         return prices
-    return prices + [replace(each, topic=_FUNDING) for each in prices if isinstance(each, Reading)]
+    return prices + [replace(each, topic=_FUNDING, channel="") for each in prices if isinstance(each, Reading)]
 
 
 def _settlement_price(row: dict[str, Any], context: _Frame) -> Reading | Ignored:

@@ -12,7 +12,10 @@ from ingest.exchanges.deribit import Deribit
 from ingest.pending_requests import GRACE, PendingRequests
 from ingest.rest import Rest
 from schemas.channels import CORE_CHANNELS
-from schemas.symbols import Selection
+from schemas.events import KINDS
+from schemas.exchanges.deribit import RESOLUTIONS
+from schemas.symbols import Kind, Selection
+from tests.frames import deribit
 from tests.ingest.listings import routes
 
 DERIBIT = Deribit()
@@ -30,8 +33,14 @@ def data(channel: str) -> bytes:
         ("book.BTC_USDC-PERPETUAL.100ms", ("BTC_USDC-PERPETUAL", "books")),
         ("book.XRP_USDC-25SEP26-1d02-C.raw", ("XRP_USDC-25SEP26-1d02-C", "books")),
         ("quote.BTC_USDC", ("BTC_USDC", "quotes")),
-        ("book.BTC-PERPETUAL.none.20.100ms", ("BTC-PERPETUAL", "", "grouped books")),
-        ("ticker.BTC-PERPETUAL.100ms", ("BTC-PERPETUAL", "tickers")),
+        ("book.BTC-PERPETUAL.none.20.100ms", ("BTC-PERPETUAL", "books")),
+        ("book.BTC-PERPETUAL.10.20.100ms", ("BTC-PERPETUAL", "", "grouped books")),
+        ("ticker.BTC-PERPETUAL.agg2", ("BTC-PERPETUAL", "tickers")),
+        ("ticker.BTC-25SEP26-90000-C.100ms", ("BTC-25SEP26-90000-C", "tickers")),
+        ("chart.trades.XRP_USDC-25SEP26-1d02-C.1D", ("XRP_USDC-25SEP26-1d02-C", "candles_1d")),
+        ("chart.trades.BTC_USDC.720", ("BTC_USDC", "candles_12h")),
+        ("chart.trades.BTC_USDC.7", ("BTC_USDC", "", "chart.7")),
+        ("incremental_ticker.BTC_USDC", ("BTC_USDC", "", "incremental_ticker")),
         ("trades.option.any.100ms", ("", "", "trades.option.any.100ms")),
         ("deribit_price_index.btc_usd", ("", "", "deribit_price_index.btc_usd")),
     ],
@@ -119,6 +128,61 @@ def test_subscribe() -> None:
     again = DERIBIT.resubscribe(DERIBIT.route_of("BTC-PERPETUAL", "books"), count(7))
     assert [orjson.loads(call.text)["method"] for call in again] == ["public/unsubscribe", "public/subscribe"]
     assert [call.routes for call in again] == [(), (Route("data", "BTC-PERPETUAL", "books"),)]
+
+
+def requested(connector: Deribit, kind: Kind, symbol: str) -> list[str]:
+    """Return the channels that are subscribed to for an instrument."""
+    channels = connector.channels_of(kind, "/ws/api/v2")
+    _, *calls = connector.subscribe(routes(connector, [symbol], channels), count(1))
+    return [name for call in calls for name in orjson.loads(call.text)["params"]["channels"][1:]]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "channels", "names"),
+    [
+        (["trades"], [], ["trades.BTC_USDC.100ms"]),
+        (["liquidations"], [], ["trades.BTC_USDC.100ms"]),
+        (["funding"], [], ["ticker.BTC_USDC.agg2"]),
+        (["options", "tickers", "mark_prices", "open_interest"], [], ["ticker.BTC_USDC.agg2"]),
+        ([], ["candles_1m", "candles_1d"], ["chart.trades.BTC_USDC.1", "chart.trades.BTC_USDC.1D"]),
+        (["long_short_ratios"], ["candles_4h"], []),
+    ],
+)
+def test_channels_of_kinds(kinds: list[str], channels: list[str], names: list[str]) -> None:
+    """A channel is subscribed to if it carries a wanted kind, or is wanted itself."""
+    assert requested(Deribit(kinds, channels=channels), "spot", "BTC_USDC") == names
+
+
+def test_every_channel_is_routed_to_itself() -> None:
+    """A frame of each subscribed channel belongs to the subscription."""
+    connector = Deribit(KINDS)
+    channels = connector.channels_of("perp", "/ws/api/v2")
+    assert len(channels) == 4 + len(RESOLUTIONS)
+    names = requested(connector, "perp", "BTC-PERPETUAL")
+    assert [connector.route(data(name)) for name in names] == routes(connector, ["BTC-PERPETUAL"], channels)
+
+
+@pytest.mark.parametrize("depth", [20, 10, 1])
+def test_books_of_few_levels(depth: int) -> None:
+    """They replace the full book, and are routed as it is."""
+    name = f"book.{{}}.none.{depth}.100ms"
+    connector = Deribit(["books"], variants={"books": name})
+    assert requested(connector, "perp", "BTC-PERPETUAL") == [name.format("BTC-PERPETUAL")]
+    assert connector.route(data(name.format("BTC-PERPETUAL"))) == Route("data", "BTC-PERPETUAL", "books")
+
+
+def test_funding_history_is_polled() -> None:
+    """Of perpetuals alone: the latest hours, up to now; an answer's newest row is the latest hour."""
+    assert Deribit(["trades"]).polled == {}
+    row = Deribit(["funding"]).polled["funding_history"]
+    assert row.of == ("perp",)
+    assert row.query("BTC-PERPETUAL") == {"instrument_name": "BTC-PERPETUAL"}
+    bounds = {name: int(value) for name, value in row.rows(3).items()}
+    assert bounds["end_timestamp"] - bounds["start_timestamp"] == 3 * 3_600_000
+    assert abs(bounds["end_timestamp"] - time.time() * 1000) < 10_000
+    later, earlier = (deribit.interest_row(timestamp=text) for text in ("1789999200000", "1789995600000"))
+    assert row.newest(deribit.funding_history(later, earlier)) == 1_789_999_200_000
+    assert row.newest(deribit.funding_history()) == 0
 
 
 def test_omitted_channels_are_rejected_soon() -> None:

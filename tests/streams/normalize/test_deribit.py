@@ -13,7 +13,7 @@ from schemas.instruments import Instrument
 from streams.levels import texts_of
 from streams.normalize import parse
 from streams.normalize.book_sides import levels, quote_of
-from streams.normalize.messages import BookMessage, Ignored, Quote, Reading, Trade
+from streams.normalize.messages import BookMessage, Ignored, Quote, Trade
 from tests.frames import MS, deribit, dumps
 from tests.frames.deribit import LINEAR, OPTION, PERPETUAL, subscription
 from tests.streams.normalize.strategies import anything
@@ -80,6 +80,13 @@ def test_book_without_type() -> None:
     assert [depth.kind for depth in (snapshot, change) if isinstance(depth, BookMessage)] == ["snapshot", "update"]
 
 
+def test_book_of_few_levels() -> None:
+    """Each frame is a whole book, whose levels have no actions."""
+    [book] = parse(deribit.whole_book("[[86749.5,4200.0],[86749,10]]", "[]"), PERPETUAL, NOW)
+    bids = levels([["86749.5", "4200.0"], ["86749", "10"]])
+    assert book == BookMessage("snapshot", MS * 1000, 88000000731, 88000000731, -1, bids, levels([]))
+
+
 def test_book_of_an_empty_option() -> None:
     """A book that never had an order has the id zero."""
     [snapshot] = parse(deribit.book(0, name=OPTION.exchange_symbol), OPTION, NOW)
@@ -111,18 +118,20 @@ def test_prices_are_exact(price: Decimal, scientific: bool) -> None:
         dumps({"jsonrpc": "2.0", "id": 5, "error": {"code": 13778, "message": "raw_subscriptions_not_available"}}),
         dumps({"jsonrpc": "2.0", "method": "heartbeat", "params": {"type": "test_request"}}),
         dumps({"jsonrpc": "2.0", "id": 1, "method": "public/subscribe", "params": {"channels": []}}),
-        subscription("chart.trades.BTC-PERPETUAL.1", "{}"),
         subscription("deribit_price_index.btc_usd", "{}"),
         subscription("perpetual.BTC-PERPETUAL.100ms", "{}"),
         subscription("platform_state", '{"maintenance":true}'),
         subscription("block_rfq.trades.btc", "[{}]"),
         subscription("instrument.state.any.any", "{}"),
-        subscription("book.BTC-PERPETUAL.none.20.100ms", "{}"),
+        subscription("incremental_ticker.BTC-PERPETUAL", "{}"),
+        subscription("deribit_volatility_index.btc_usd", "{}"),
+        subscription("markprice.options.btc_usd", "[{}]"),
+        deribit.whole_book("[[86740,4200.0]]", "[]", group="10"),
         subscription("trades.option.any.100ms", "[{}]"),
     ],
 )
 def test_recognised_but_unsupported(frame: bytes) -> None:
-    """Control frames, unsupported channels and grouped books are ignored by name, not rejected as malformed."""
+    """Control frames, unsupported channels and books of rounded prices are ignored by name, not rejected."""
     [event] = parse(frame, PERPETUAL, NOW)
     assert isinstance(event, Ignored)
 
@@ -142,6 +151,8 @@ MALFORMED: list[tuple[str, bytes, str]] = [
     ("no JSON-RPC", dumps({"result": 1}), "neither"),
     ("other instrument", deribit.book(1, name="ETH-PERPETUAL"), "ETH-PERPETUAL"),
     ("no instrument", subscription("quote.BTC-PERPETUAL", "{}"), "missing field 'instrument_name'"),
+    ("an action in a whole book", deribit.whole_book('[["new",1,2]]', "[]"), "a list of the wrong length"),
+    ("another's whole book", deribit.whole_book("[]", "[]").replace(b'"BTC-PERP', b'"ETH-PERP'), "received on"),
     ("side", deribit.trades(deribit.trade_row(direction='"up"')), "not a side"),
     ("trade id", deribit.trades(deribit.trade_row(trade_id="400500600")), "not a trade id"),
     ("zero amount", deribit.trades(deribit.trade_row(amount="0.0")), "not above zero"),
@@ -181,12 +192,3 @@ def test_no_json_stops_a_partition(channel: str, body: Any) -> None:
             parse(dumps(frame), PERPETUAL, NOW)
         except FrameError:
             continue
-
-
-def test_ticker_is_a_funding_reading() -> None:
-    """The current rate of 8 hours, which has no next payment; instruments without funding are ignored."""
-    fields = {"rate": "-0.0000125", "interval_hours": 8, "mark_price": "86748.40", "index_price": "86744.2"}
-    assert parse(deribit.ticker(), PERPETUAL, NOW) == [Reading("market.funding", "tickers", MS * 1000, fields)]
-    assert parse(deribit.ticker(""), PERPETUAL, NOW) == [Ignored("ticker")]
-    with pytest.raises(FrameError):
-        parse(subscription("ticker.BTC-PERPETUAL.100ms", "{}"), PERPETUAL, NOW)

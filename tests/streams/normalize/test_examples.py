@@ -32,7 +32,10 @@ COUNTS = {
         "Trade": 6, "BookMessage": 13, "Quote": 4, "Candle": 4, "Reading": 6, "Ignored": 26, "control": 48,
         "rejected": 26,
     },
-    "deribit": {"Trade": 4, "BookMessage": 20, "Quote": 2, "Reading": 3, "Ignored": 13, "control": 41, "rejected": 4},
+    "deribit": {
+        "Trade": 4, "BookMessage": 23, "Quote": 2, "Reading": 5, "Candle": 4, "Ignored": 4, "control": 41,
+        "rejected": 4,
+    },
 }  # fmt: skip
 
 REJECTED = {

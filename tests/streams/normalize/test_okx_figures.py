@@ -84,8 +84,8 @@ def test_funding_comes_from_three_channels() -> None:
         (okx.mark_price(), "mark_prices", {"mark_price": "86750.1"}),
         (okx.index_price(), "index_prices", {"index_price": "86749"}),
     ):
-        topics = "market.mark_prices", "market.funding"
-        assert parse(frame, swap, NOW) == [Reading(topic, channel, AT, price) for topic in topics]
+        expected = [Reading("market.mark_prices", channel, AT, price), Reading("market.funding", "", AT, price)]
+        assert parse(frame, swap, NOW) == expected
     with pytest.raises(FrameError, match="index 'BTC-USDT' received as that of 'BTC-USD-SWAP'"):
         parse(okx.index_price(), okx.INVERSE, NOW)
 

@@ -6,8 +6,6 @@ from typing import Any
 
 from schemas.json_object import json_object
 
-_MAX_CREDITS = 30_000  # of a session's subscribe calls
-_COST = 3_000  # credits of one call
 _REFILL = 10_000  # credits per second
 _MIN_HEARTBEAT = 10  # s
 
@@ -69,6 +67,42 @@ def envelope(outcome: dict[str, Any], received_at: int) -> dict[str, Any]:
     return {"jsonrpc": "2.0"} | outcome | times | {"testnet": False}
 
 
+class Credits:
+    """A pool of credits that refills steadily, of which each call spends `cost`."""
+
+    def __init__(self, cost: int, size: int) -> None:
+        self._cost, self._size = cost, size
+        self._left = float(size)
+        self._counted_at = time.monotonic()
+
+    def spend(self) -> bool:
+        """Pay for one call, and return whether there were enough credits."""
+        now = time.monotonic()
+        self._left = min(self._size, self._left + (now - self._counted_at) * _REFILL)
+        self._counted_at = now
+        if self._left < self._cost:
+            return False
+        self._left -= self._cost
+        return True
+
+
+def subscribe_credits() -> Credits:
+    """Return the credits for a session's calls of `public/subscribe`."""
+    return Credits(3_000, 30_000)
+
+
+class RestCredits:
+    """The credits for REST requests, which are counted by address."""
+
+    def __init__(self) -> None:
+        self._usual = Credits(500, 50_000)
+        self._by_method = {"public/get_instruments": Credits(10_000, 500_000)}
+
+    def spend(self, method: str) -> bool:
+        """Pay for one request, and return whether there were enough credits."""
+        return self._by_method.get(method, self._usual).spend()
+
+
 @dataclass
 class Session:
     """State of one connection: its heartbeat and the credits for subscribe calls.
@@ -81,16 +115,7 @@ class Session:
     interval: float = 0.0
     due: float = 0.0
     test_sent_at: float = 0.0
-    _credits: float = _MAX_CREDITS
-    _counted_at: float = field(default_factory=time.monotonic)
-
-    def spend(self) -> bool:
-        """Pay for one subscribe call, and return whether there were enough credits."""
-        now = time.monotonic()
-        self._credits = min(_MAX_CREDITS, self._credits + (now - self._counted_at) * _REFILL)
-        self._counted_at = now
-        self._credits -= _COST
-        return self._credits >= 0
+    credits: Credits = field(default_factory=subscribe_credits)
 
     def set_heartbeat(self, interval: float) -> None:
         """Send a heartbeat every `interval` seconds from now on; 0 stops it."""

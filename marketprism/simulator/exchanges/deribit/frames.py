@@ -8,7 +8,8 @@ from typing import Any
 from marketprism.simulator.market.book import Levels
 from marketprism.simulator.market.instrument import SimulatedInstrument, Trade
 from marketprism.simulator.market.listings import Listing
-from schemas.symbols import parse_symbol
+from marketprism.simulator.market.options import expiry_ms
+from schemas.symbols import Symbol, parse_symbol
 
 _NEVER = 32_503_708_800_000  # the expiry of instruments that do not expire
 
@@ -77,10 +78,11 @@ def _head(listing: Listing, kind: str, changed_at: int) -> dict[str, Any]:
 
 def quote(instrument: SimulatedInstrument, changed_at: int) -> dict[str, Any]:
     """Return the BBO."""
-    return {"timestamp": changed_at, "instrument_name": instrument.listing.exchange_symbol} | _best(instrument)
+    return {"timestamp": changed_at, "instrument_name": instrument.listing.exchange_symbol} | best_levels(instrument)
 
 
-def _best(instrument: SimulatedInstrument) -> dict[str, float]:
+def best_levels(instrument: SimulatedInstrument) -> dict[str, float]:
+    """Return price and amount of both best levels."""
     listing = instrument.listing
     best: dict[str, float] = {}
     for name, side in (("bid", instrument.book.bids), ("ask", instrument.book.asks)):
@@ -89,49 +91,16 @@ def _best(instrument: SimulatedInstrument) -> dict[str, float]:
     return best
 
 
-def _reference_prices(instrument: SimulatedInstrument) -> dict[str, float]:
-    funding = instrument.funding
-    return {"mark_price": float(funding.mark), "index_price": float(funding.index)}
-
-
-def ticker(instrument: SimulatedInstrument, last_price: int) -> dict[str, Any]:
-    """Return a ticker without its time; `last_price` in ticks.
-
-    Open interest and the figures of the past 24 hours are invented, as the simulation has no past.
-    """
-    listing, funding = instrument.listing, instrument.funding
-    index = float(funding.index)
-    low, high = (float(listing.price(int(instrument.mid * factor))) for factor in (0.98, 1.02))
-    volume = 5_000 * listing.typical
-    row = {
-        "state": "open",
-        "instrument_name": listing.exchange_symbol,
-        "last_price": _price(listing, last_price),
-        "settlement_price": index,
-        "min_price": low,
-        "max_price": high,
-        "estimated_delivery_price": index,
-        "stats": {
-            "high": high,
-            "low": low,
-            "price_change": 0.5,
-            "volume": volume,
-            "volume_usd": volume * index,
-            "volume_notional": volume * index,
-        },
-    }
-    if funding.is_derivative:
-        row |= {"open_interest": _amount(listing, round(5_000 * listing.typical_lots))}
-    if funding.rate is not None and funding.mean_rate is not None:
-        rates = {"current_funding": float(funding.rate), "funding_8h": float(funding.mean_rate)}
-        row |= rates | {"interest_value": 1.2}
-    return row | _reference_prices(instrument) | _best(instrument)
+def reference_prices(instrument: SimulatedInstrument) -> dict[str, float]:
+    """Return mark price and index price."""
+    return {"mark_price": float(instrument.mark), "index_price": float(instrument.funding.index)}
 
 
 def trade_row(instrument: SimulatedInstrument, trade: Trade, tick_direction: int, now: int) -> dict[str, Any]:
     """Return one trade; a notification has a list of them."""
-    listing = instrument.listing
-    return {
+    listing, option = instrument.listing, instrument.option
+    liquidation = {"liquidation": "T"} if instrument.liquidations.is_liquidation(trade.id) else {}
+    row = {
         "trade_seq": instrument.trade_ids.index(trade.id) + 1,
         "trade_id": str(trade.id),
         "timestamp": now,
@@ -140,37 +109,48 @@ def trade_row(instrument: SimulatedInstrument, trade: Trade, tick_direction: int
         "instrument_name": listing.exchange_symbol,
         "direction": trade.side,
         "amount": _amount(listing, trade.amount),
-        "contracts": float(trade.amount),  # one contract is the minimum amount
-    } | _reference_prices(instrument)
+        "contracts": _amount(listing, trade.amount) / contract_size(listing),
+    }
+    volatility = {"iv": float(option.mark_iv)} if option else {}
+    return row | reference_prices(instrument) | volatility | liquidation
+
+
+def whole_book(instrument: SimulatedInstrument, depth: int, changed_at: int) -> dict[str, Any]:
+    """Return the best levels of a book."""
+    listing, book = instrument.listing, instrument.book
+    return {
+        "timestamp": changed_at,
+        "instrument_name": listing.exchange_symbol,
+        "change_id": book.sequence,
+        "bids": plain_levels(listing, book.bids.top(depth)),
+        "asks": plain_levels(listing, book.asks.top(depth)),
+    }
 
 
 def order_book(instrument: SimulatedInstrument, depth: int, changed_at: int) -> dict[str, Any]:
     """Return the result of a REST request for a book."""
-    listing, book = instrument.listing, instrument.book
-    return (
-        quote(instrument, changed_at)
-        | _reference_prices(instrument)
-        | {
-            "state": "open",
-            "change_id": book.sequence,
-            "bids": plain_levels(listing, book.bids.top(depth)),
-            "asks": plain_levels(listing, book.asks.top(depth)),
-        }
-    )
+    prices = best_levels(instrument) | reference_prices(instrument)
+    return whole_book(instrument, depth, changed_at) | prices | {"state": "open"}
+
+
+def contract_size(listing: Listing) -> float:
+    """Return the amount of one contract: that of an option is one coin, of others the minimum amount."""
+    return 1.0 if parse_symbol(listing.symbol).kind == "option" else _amount(listing, 1)
 
 
 def instrument_row(listing: Listing, number: int) -> dict[str, Any]:
     """Return an instrument's definition; `number` is its id."""
-    perpetual = parse_symbol(listing.symbol).kind == "perp"
+    symbol = parse_symbol(listing.symbol)
+    settlement = listing.underlying if listing.inverse else listing.quote
     row = {
         "instrument_name": listing.exchange_symbol,
         "instrument_id": number,
-        "kind": "future" if perpetual else "spot",
+        "kind": "spot",
         "instrument_type": "reversed" if listing.inverse else "linear",
         "base_currency": listing.underlying,
         "quote_currency": listing.quote,
         "counter_currency": listing.quote,
-        "contract_size": _amount(listing, 1),
+        "contract_size": contract_size(listing),
         "tick_size": _price(listing, 1),
         "tick_size_steps": [],
         "min_trade_amount": _amount(listing, 1),
@@ -180,9 +160,25 @@ def instrument_row(listing: Listing, number: int) -> dict[str, Any]:
         "state": "open",
         "price_index": f"{listing.underlying}_{listing.quote}".lower(),
         "maker_commission": 0.0,
-        "taker_commission": 0.0005 if perpetual else 0.0,
+        "taker_commission": 0.0,
     }
-    if perpetual:
-        settlement = listing.underlying if listing.inverse else listing.quote
-        row |= {"settlement_currency": settlement, "settlement_period": "perpetual", "max_leverage": 50}
-    return row
+    if symbol.kind == "perp":
+        row |= {"kind": "future", "taker_commission": 0.0005, "max_leverage": 50}
+        row |= {"settlement_currency": settlement, "settlement_period": "perpetual"}
+    return row | _option_terms(symbol) if symbol.kind == "option" else row
+
+
+def _option_terms(symbol: Symbol) -> dict[str, Any]:
+    """Return what an inverse option's definition has otherwise: it is quoted and settled in its base currency."""
+    return {
+        "kind": "option",
+        "instrument_type": "reversed",
+        "quote_currency": symbol.base,
+        "settlement_currency": symbol.base,
+        "settlement_period": "month",
+        "strike": float(symbol.strike),
+        "option_type": "call" if symbol.option == "C" else "put",
+        "expiration_timestamp": expiry_ms(symbol.expiry),
+        "maker_commission": 0.0003,
+        "taker_commission": 0.0003,
+    }

@@ -6,40 +6,34 @@ JSON-RPC on one path, books that begin with a snapshot, heartbeats on request.
 import asyncio
 import time
 from collections.abc import Callable
-from functools import partial
 from math import isfinite
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
 from aiohttp import web
 
-from marketprism.simulator.exchanges.deribit import frames
-from marketprism.simulator.exchanges.deribit.board import INTERVAL, TICKER_INTERVAL, DeribitBoard
+from marketprism.simulator.exchanges.deribit.board import DeribitBoard
 from marketprism.simulator.exchanges.deribit.control import (
+    RestCredits,
     RpcError,
     Session,
     TooManyRequestsError,
     channels_of,
     envelope,
     interval_of,
-    invalid_param,
     now_us,
     parse_request,
 )
 from marketprism.simulator.exchanges.deribit.frames import heartbeat, notification
-from marketprism.simulator.market.instrument import SimulatedInstrument, Trade
-from marketprism.simulator.market.listings import Listing
-from marketprism.simulator.server.connection import Connection, Limits, Stream, now_ms
+from marketprism.simulator.exchanges.deribit.methods import Methods, Params
+from marketprism.simulator.market.instrument import SimulatedInstrument
+from marketprism.simulator.server.connection import Connection, Limits, Stream
 from marketprism.simulator.server.exchange_server import ExchangeServer, json_response
 
 _PLATFORM = "platform_state"
 _INSTRUMENT_STATE = "instrument.state.{}.any"
 _CHECK_INTERVAL = 0.1  # s between two checks of a session
 _CLOSE_DELAY = 0.1  # s between the last answer of a session and its close
-_DEPTHS = ("1", "5", "10", "20", "50", "100", "1000", "10000")
-_CURRENCIES = ("BTC", "ETH", "USDC", "USDT", "EURR", "any")
-
-Params = dict[str, Any]
 
 
 class Deribit(ExchangeServer):
@@ -64,22 +58,12 @@ class Deribit(ExchangeServer):
             instrument.listing.exchange_symbol: DeribitBoard(self, instrument, 3 * rank)
             for rank, instrument in enumerate(instruments)
         }
-        self._board_of = {
-            stream.name: board
-            for board in self._boards.values()
-            for stream in (board.trades, board.book, board.quote, board.ticker)
-        }
+        self._board_of = {name: board for board in self._boards.values() for name in board.seeding}
+        self._methods = Methods(self, self._boards)
+        self._rest_credits = RestCredits()
         for kind in ("future", "spot", "option"):
             name = _INSTRUMENT_STATE.format(kind)
             self.streams[name] = Stream(name, "", "quotes")
-        self._methods: dict[str, Callable[[Params], Any]] = {
-            "public/get_time": lambda params: now_ms(),
-            "public/test": lambda params: {"version": "1.2.26"},
-            "public/status": lambda params: {"locked": "false", "locked_indices": []},
-            "public/get_instruments": self._instruments,
-            "public/get_instrument": lambda params: self._row(self._board(params).instrument.listing),
-            "public/get_order_book": self._order_book,
-        }
         self._commands: dict[str, Callable[[Connection, Params], Any]] = {
             "public/subscribe": self._subscribe,
             "public/unsubscribe": self._unsubscribe,
@@ -92,73 +76,9 @@ class Deribit(ExchangeServer):
 
     def step(self, number: int, rate: float, paused: bool) -> None:
         for board in self._boards.values():
-            for trade in () if paused else board.instrument.step(rate):
-                if trade is not None:
-                    board.pending_trades.append(self._trade(board, trade))
-            if board.instrument.book.sequence != board.sequence:
-                board.sequence = board.instrument.book.sequence
-                board.changed_at = self.now_ms()
-            self._push_quote(board)
-            if board.is_due(number, INTERVAL):
-                self._push_trades(board)
-                self._push_book(board)
-            self._push_ticker(board, board.is_due(number, TICKER_INTERVAL))
-
-    def _trade(self, board: DeribitBoard, trade: Trade) -> dict[str, Any]:
-        return frames.trade_row(board.instrument, trade, board.tick_direction(trade.price), self.now_ms())
-
-    def _push(self, stream: Stream, data: Any) -> None:
-        self.publish(stream, partial(notification, stream.name, data))
-
-    def _push_quote(self, board: DeribitBoard) -> None:
-        if board.top_changed():
-            self._update(board, board.quote, frames.quote(board.instrument, board.changed_at))
-        self._seed(board, board.quote, lambda: frames.quote(board.instrument, board.changed_at))
-
-    def _push_trades(self, board: DeribitBoard) -> None:
-        if board.pending_trades:
-            self._push(board.trades, board.pending_trades)
-            board.pending_trades = []
-
-    def _push_book(self, board: DeribitBoard) -> None:
-        if board.window.last:
-            self._update(board, board.book, self._change(board))
-            board.window.reset()
-        self._seed(board, board.book, lambda: frames.snapshot(board.instrument, board.changed_at))
-
-    def _push_ticker(self, board: DeribitBoard, is_due: bool) -> None:
-        if is_due and board.ticker.subscribers:
-            state = frames.ticker(board.instrument, board.last_price)
-            if state != board.ticker_sent:
-                board.ticker_sent = state
-                self._update(board, board.ticker, {"timestamp": self.now_ms()} | state)
-        self._seed(
-            board,
-            board.ticker,
-            lambda: {"timestamp": self.now_ms()} | frames.ticker(board.instrument, board.last_price),
-        )
-
-    def _change(self, board: DeribitBoard) -> dict[str, Any]:
-        listing, window = board.instrument.listing, board.window
-        changes = zip(board.instrument.book.changes(window), board.sent_prices, strict=True)
-        bids, asks = (frames.entries(listing, levels, sent_prices) for levels, sent_prices in changes)
-        return frames.change(listing, bids, asks, window.previous, window.last, board.changed_at)
-
-    def _update(self, board: DeribitBoard, stream: Stream, data: dict[str, Any]) -> None:
-        seeding = board.to_seed(stream)
-        stream.subscribers -= seeding  # their snapshot includes this change
-        self._push(stream, data)
-        stream.subscribers |= seeding
-
-    def _seed(self, board: DeribitBoard, stream: Stream, snapshot: Callable[[], dict[str, Any]]) -> None:
-        """Send new subscribers their snapshot."""
-        seeding = board.to_seed(stream)
-        if not seeding or self.is_stalled(stream.symbol):
-            return
-        body = notification(stream.name, snapshot())
-        for connection in seeding:
-            connection.send_json(body, "snapshot")
-        seeding.clear()
+            if not paused:
+                board.run(rate)
+            board.push(number)
 
     # WebSocket
 
@@ -211,10 +131,10 @@ class Deribit(ExchangeServer):
             self._sessions[connection].test_sent_at = 0.0
         if method in self._commands:
             return self._commands[method](connection, params)
-        return self._result(method, params)
+        return self._methods.result(method, params)
 
     def _subscribe(self, connection: Connection, params: Params) -> list[str]:
-        if self.exceeds_subscribe_limit() or not self._sessions[connection].spend():
+        if self.exceeds_subscribe_limit() or not self._sessions[connection].credits.spend():
             raise TooManyRequestsError
         names = channels_of(params)
         if any(name.endswith(".raw") for name in names):
@@ -229,7 +149,7 @@ class Deribit(ExchangeServer):
         active = name in connection.streams
         self.subscribe(connection, name, self.streams.get(name))
         board = self._board_of.get(name)
-        if board is not None and not active and name in board.seeding:
+        if board is not None and not active:
             board.seeding[name].add(connection)
 
     def _unsubscribe(self, connection: Connection, params: Params) -> list[str]:
@@ -253,7 +173,7 @@ class Deribit(ExchangeServer):
         return "ok"
 
     def announce_definition(self, symbol: str) -> None:
-        row = self.entry(symbol, self._row)
+        row = self.entry(symbol, self._methods.row)
         state = "terminated" if self.is_gone(symbol) else row["state"]
         stream = self.streams[_INSTRUMENT_STATE.format(row["kind"])]
         change = {"instrument_name": row["instrument_name"], "state": state, "timestamp": self.now_ms()}
@@ -267,42 +187,18 @@ class Deribit(ExchangeServer):
 
     async def _rest(self, request: web.Request) -> web.Response:
         received_at, method = now_us(), f"public/{request.match_info['method']}"
+        if not self._rest_credits.spend(method):
+            return self.rate_limited(429, 1)
         try:
             if method in self._commands:
                 raise RpcError(10030, "must_be_websocket_request")
-            outcome, status = {"result": self._result(method, dict(request.query))}, 200
+            outcome, status = {"result": self._methods.result(method, dict(request.query))}, 200
         except RpcError as error:
             outcome, status = {"error": error.body}, 400
         return json_response(envelope(outcome, received_at), status)
 
     def rate_limited(self, status: int, retry_after: int) -> web.Response:
         return json_response(envelope({"error": TooManyRequestsError().body}, now_us()), status)
-
-    def _result(self, method: str, params: Params) -> Any:
-        if method not in self._methods:
-            raise RpcError(-32601, "Method not found")
-        return self._methods[method](params)
-
-    def _board(self, params: Params) -> DeribitBoard:
-        board = self._boards.get(str(params.get("instrument_name")))
-        if board is None:
-            raise invalid_param("instrument_name", "wrong format")
-        return board
-
-    def _row(self, listing: Listing) -> dict[str, Any]:
-        return frames.instrument_row(listing, list(self._boards).index(listing.exchange_symbol) + 1)
-
-    def _instruments(self, params: Params) -> list[dict[str, Any]]:
-        currency, kind = params.get("currency"), params.get("kind")
-        if currency not in _CURRENCIES:
-            raise invalid_param("currency", "wrong format")
-        return [row for row in self.entries(self._row) if kind in (None, row["kind"]) and _has_currency(row, currency)]
-
-    def _order_book(self, params: Params) -> dict[str, Any]:
-        board, depth = self._board(params), str(params.get("depth", "5"))
-        if depth not in _DEPTHS:
-            raise invalid_param("depth", "wrong format")
-        return frames.order_book(board.instrument, int(depth), board.changed_at)
 
     # Faults
 
@@ -321,10 +217,3 @@ class Deribit(ExchangeServer):
 
     def unknown_frame(self, symbol: str) -> dict[str, Any]:
         return notification(f"mystery.{self.instruments[symbol].listing.exchange_symbol}", {})
-
-
-def _has_currency(row: dict[str, Any], currency: str) -> bool:
-    if currency == "any":
-        return True
-    pair = (row["base_currency"], row["quote_currency"])
-    return currency in (pair if row["kind"] == "spot" else (row["settlement_currency"],))

@@ -1,7 +1,6 @@
 """Connector for Deribit v2, public channels over JSON-RPC (docs/protocols/deribit.md §6)."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
 import orjson
@@ -15,18 +14,18 @@ from ingest.exchanges.base import (
     Control,
     Request,
     Route,
-    data_route,
     in_parts,
 )
+from ingest.exchanges.deribit.channels import CHANNELS, PATH, PLATFORM, WITHOUT, route_of_channel, route_of_name
+from ingest.exchanges.deribit.polls import POLLS
 from ingest.exchanges.listing import number, optional_text, plain, text
+from ingest.exchanges.polls import PollRow
 from ingest.rest import Rest
 from schemas.feeds import from_exchange
 from schemas.instruments import Instrument, defined_instrument
 from schemas.json_object import json_object
 from schemas.symbols import Selection, parse_symbol
 
-_PATH = "/ws/api/v2"
-_PLATFORM = "platform_state"
 _STATES = "instrument.state.{}.any"
 _CHANNELS_PER_CALL = 500
 _HEARTBEAT = 30  # s
@@ -44,29 +43,25 @@ class Deribit(Connector):
     name_field: ClassVar[str] = "instrument_name"
     ws: ClassVar[str] = "wss://www.deribit.com"
     rest: ClassVar[str] = "https://www.deribit.com"
-    # The interval `raw` needs an account.
-    channels: ClassVar[Mapping[str, ChannelRow]] = {
-        "trades": ChannelRow("trades.{}.100ms", _PATH),
-        "books": ChannelRow("book.{}.100ms", _PATH),
-        "quotes": ChannelRow("quote.{}", _PATH),
-        "tickers": ChannelRow("ticker.{}.100ms", _PATH, kinds=("funding",), of=("perp",)),
-    }
-    announcement_path: ClassVar[str] = _PATH
+    channels: ClassVar[Mapping[str, ChannelRow]] = CHANNELS
+    polls: ClassVar[Mapping[str, PollRow]] = POLLS
+    without: ClassVar[Mapping[str, str]] = WITHOUT
+    announcement_path: ClassVar[str] = PATH
     announcement_channels: ClassVar[frozenset[str]] = frozenset(map(_STATES.format, ("future", "spot", "option")))
     snapshots: Literal["stream", "message", "rest"] = "stream"
     compression: ClassVar[Literal["deflate"] | None] = "deflate"
     connect_rate: ClassVar[tuple[float, float]] = (1, 1)
     # Of 3.3 subscribe calls a second. One too many closes the connection.
     message_rate: ClassVar[tuple[float, float]] = (2, 1)
-    instruments_per_connection: ClassVar[int] = 150  # of 3 channels: one subscribe call
+    instruments_per_connection: ClassVar[int] = 150  # of 4 channels: two subscribe calls
     weight_per_minute: ClassVar[int] = 1200  # in units of 500 credits, of which 10,000 a second are refilled
     connection_timeout_s: ClassVar[float] = _HEARTBEAT + 5.0
 
     def subscribe(self, routes: Iterable[Route], ids: Iterator[int]) -> list[Request]:
-        # The full book, whatever the depth: the grouped books of few levels have no chained updates.
+        # The full book, whatever the depth: the books of few levels, which are variants, have no chained updates.
         heartbeat = Request(str(_UNAWAITED), _call("set_heartbeat", _UNAWAITED, interval=_HEARTBEAT), ())
         parts = in_parts(routes, _CHANNELS_PER_CALL - 1)
-        return [heartbeat, *(self._subscribe([_PLATFORM, *self._names(part)], part, next(ids)) for part in parts)]
+        return [heartbeat, *(self._subscribe([PLATFORM, *self._names(part)], part, next(ids)) for part in parts)]
 
     def _subscribe(self, names: list[str], routes: tuple[Route, ...], number: int) -> Request:
         return Request(str(number), _call("subscribe", number, channels=names), routes)
@@ -88,7 +83,7 @@ class Deribit(Connector):
 
     def route(self, frame: bytes) -> Route:
         if frame.startswith(_HEAD) and (end := frame.find(b'"', _START, LONGEST_NAME)) > 0:
-            return _route_of_channel(frame[_START:end])
+            return route_of_channel(frame[_START:end])
         return _route_of_object(frame)
 
     def interpret_control(self, body: dict[str, Any]) -> Control:
@@ -141,36 +136,12 @@ def _call(method: str, count: int, **params: Any) -> str:
 _ALIVE = _call("test", _UNAWAITED)
 
 
-# Our channels by the first word of their names here, and the other channels that are about an instrument.
-_CHANNELS = {row.name.partition(".")[0]: channel for channel, row in Deribit.channels.items()}
-_OF_INSTRUMENTS = frozenset({*_CHANNELS, "incremental_ticker", "perpetual"})
-
-
-@lru_cache(maxsize=65536)
-def _route_of_channel(name: bytes) -> Route:
-    """Route a channel name: `book.BTC-PERPETUAL.100ms` → books of BTC-PERPETUAL."""
-    try:
-        kind, *rest = name.decode().split(".")
-    except UnicodeDecodeError:
-        return UNKNOWN_FRAME
-    if kind == _PLATFORM:
-        return CONTROL
-    if kind not in _OF_INSTRUMENTS or not rest or (kind == "trades" and len(rest) == 3):  # of a whole kind and currency
-        return Route("data", "", "", name.decode()) if kind else UNKNOWN_FRAME
-    is_grouped = kind == "book" and len(rest) == 4
-    return data_route(rest[0], "grouped books" if is_grouped else kind, _CHANNELS)
-
-
-def _route_of_name(channel: str) -> Route:
-    return _route_of_channel(channel.encode()) if len(channel) <= LONGEST_NAME else UNKNOWN_FRAME
-
-
 def _route_of_object(frame: bytes) -> Route:
     body = json_object(frame) or {}
     method, params = body.get("method"), body.get("params")
     if method == "subscription":
         channel = params.get("channel") if type(params) is dict else None
-        return _route_of_name(channel) if type(channel) is str else UNKNOWN_FRAME
+        return route_of_name(channel) if type(channel) is str else UNKNOWN_FRAME
     if method == "heartbeat" or (method is None and ("result" in body or "error" in body)):
         return CONTROL
     return UNKNOWN_FRAME
@@ -195,7 +166,7 @@ def _control_of_heartbeat(params: Any) -> Control:
 def _control_of_answer(request_id: str, result: Any) -> Control:
     if request_id == str(_UNAWAITED) or type(result) is not list:
         return Control("routine", request_id)
-    routes = tuple(route for route in map(_route_of_name, map(str, result)) if route.kind == "data")
+    routes = tuple(route for route in map(route_of_name, map(str, result)) if route.kind == "data")
     # Unknown channels are silently left out of the answer.
     reason = "missing from the exchange's acknowledgement"
     if not routes:
