@@ -100,7 +100,7 @@ class FeedManager:
         connector = self._connector
         paths = connector.paths
         books_path = next((path for path in paths if "books" in connector.channels_on(path)), "")
-        group_size = connector.instruments_per_connection
+        group_size = connector.group_size
         return ConnectionPool(tasks, self._make_supervisor, paths, books_path, group_size, self._log)
 
     def _make_supervisor(self, path: str, instruments: dict[str, Instrument]) -> ConnectionSupervisor:

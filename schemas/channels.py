@@ -25,7 +25,11 @@ class Channel:
 
 
 CONTINUOUS = ("perpetual", "current_quarter", "next_quarter")
-"""Continuous contracts of a pair, of which Binance has candles."""
+"""Continuous contracts of a pair, of which Binance has candles of `CONTINUOUS_INTERVALS`."""
+
+CONTINUOUS_INTERVALS = (
+    "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w", "1M",
+)  # fmt: skip
 
 
 def candles_of(interval: str, contract: str = "") -> str:
@@ -47,7 +51,10 @@ CHANNELS: dict[str, Channel] = {
         Channel("open_interest", 75.0, poll_s=60.0),
         Channel("liquidations", _RARE),
         Channel("options", 150.0),
-        *(Channel(candles_of(name, contract), 600.0) for contract in ("", *CONTINUOUS) for name in INTERVALS),
+        *(Channel(candles_of(name), 600.0) for name in INTERVALS),
+        *(Channel(candles_of(name, CONTINUOUS[0]), 600.0) for name in CONTINUOUS_INTERVALS),
+        # Most pairs have no quarterly contracts. Their streams are acknowledged and stay silent.
+        *(Channel(candles_of(name, contract), _RARE) for contract in CONTINUOUS[1:] for name in CONTINUOUS_INTERVALS),
         Channel("funding_history", _RARE, poll_s=3600.0),
         Channel("top_account_ratios", _RARE, poll_s=300.0),
         Channel("top_position_ratios", _RARE, poll_s=300.0),

@@ -12,3 +12,12 @@ def json_object(text: bytes | str) -> dict[str, Any] | None:
     except orjson.JSONDecodeError:
         return None
     return found if type(found) is dict else None
+
+
+def json_rows(text: bytes | str) -> list[dict[str, Any]]:
+    """Return the JSON objects of an array; none if the text is not a JSON array."""
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return []
+    return [row for row in found if type(row) is dict] if type(found) is list else []

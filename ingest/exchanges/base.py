@@ -132,6 +132,7 @@ class Connector(ABC):
     connect_rate: ClassVar[tuple[float, float]]
     message_rate: ClassVar[tuple[float, float]]
     instruments_per_connection: ClassVar[int]
+    subscriptions_per_connection: ClassVar[float] = float("inf")
     weight_per_minute: ClassVar[int]
     lifetime_s: ClassVar[float] = float("inf")  # s after which a connection is renewed
     connection_timeout_s: ClassVar[float] = 30.0  # s without any frame after which a connection is closed
@@ -189,6 +190,12 @@ class Connector(ABC):
     def paths(self) -> tuple[str, ...]:
         """The WebSocket paths that serve the wanted channels: a socket for each."""
         return tuple(dict.fromkeys(row.path for row in self._wanted.values()))
+
+    @property
+    def group_size(self) -> int:
+        """The instruments that a connection serves: the more channels are wanted of each, the fewer."""
+        most = max(len(self.channels_on(path)) for path in self.paths) if self.paths else 1
+        return max(1, int(min(self.instruments_per_connection, self.subscriptions_per_connection // most)))
 
     def channels_of(self, kind: Kind, path: str) -> list[str]:
         """Return the wanted channels that a path serves for instruments of a kind."""

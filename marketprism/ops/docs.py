@@ -98,10 +98,10 @@ def channels() -> str:
 def _own_name(connector: type[Connector], channel: str) -> str:
     own = [f"`{connector.channels[channel].name}`"] if channel in connector.channels else []
     if channel in connector.channels:
-        own += [f"or `{variant.name}`" for variant in connector.channels[channel].variants]
+        own += [f"`{variant.name}`" for variant in connector.channels[channel].variants]
     if channel in connector.polls:
         own.append(f"`GET {connector.polls[channel].path}`")
-    return " ".join(own)
+    return " or ".join(own)
 
 
 def candles() -> str:
@@ -142,7 +142,7 @@ def _default(field: Any) -> str:
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     lines = [list(head), *map(list, rows)]
     lines.insert(1, ["---"] * len(lines[0]))
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines).replace("|  |", "| |")
+    return "".join(f"|{'|'.join(f' {cell} ' if cell else ' ' for cell in line)}|\n" for line in lines)
 
 
 PAGES: dict[Path, dict[str, Callable[[], str]]] = {

@@ -2,7 +2,7 @@
 
 from ingest.exchanges import CONNECTORS
 from marketprism.simulator import Simulators
-from marketprism.simulator.market.listings import LISTINGS
+from marketprism.simulator.market.listings import LISTINGS, OPTIONS
 from schemas.events import EVENTS, KINDS, TABLES
 from schemas.feeds import feed_of
 from schemas.settings import Settings, load_settings
@@ -17,7 +17,7 @@ async def test_every_kind_arrives(settings: Settings) -> None:
     async with Simulators() as simulators:
         changes = {
             "endpoints": simulators.endpoints,
-            "symbols": sorted({listing.symbol for listing in LISTINGS}),
+            "symbols": sorted({listing.symbol for listing in (*LISTINGS, *OPTIONS)}),
             "kinds": [kind for kind in KINDS if kind != "candles"],
             "channels": ["candles_1m"],
         }
@@ -34,5 +34,9 @@ async def test_every_kind_arrives(settings: Settings) -> None:
                 read = len(pipeline.events)
                 return found >= CARRIED
 
-            await pipeline.until(all_arrived, "all kinds", within=60)
+            try:
+                await pipeline.until(all_arrived, "all kinds", within=60)
+            except AssertionError as error:
+                error.add_note(f"missing: {sorted(CARRIED - found)}")
+                raise
             assert found == CARRIED

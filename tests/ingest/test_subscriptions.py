@@ -14,7 +14,7 @@ from ingest.subscriptions import Subscriptions
 from ingest.timings import DEFAULT_TIMINGS
 from ingest.watchdog import Watchdog
 from marketprism.simulator import Simulators
-from schemas.channels import CHANNELS
+from schemas.channels import CHANNELS, CORE_CHANNELS
 from schemas.instruments import Instrument, assumed_instrument
 from schemas.markers import Connection, Markers
 from schemas.settings import Settings, load_settings
@@ -26,7 +26,8 @@ SPOT = "binance:BTC-USDT"
 async def test_books_without_updates(settings: Settings) -> None:
     """A book without any update gets its snapshot two seconds after the acknowledgement."""
     async with Simulators(["binance-spot"], rate=0) as quiet:
-        here = load_settings(**settings.model_dump() | {"endpoints": quiet.endpoints, "symbols": ["BTC-USDT"]})
+        changes = {"endpoints": quiet.endpoints, "symbols": ["BTC-USDT"], "kinds": CORE_CHANNELS}
+        here = load_settings(**settings.model_dump() | changes)
         async with ingesting(here, "binance-spot"):
             lines = await until(here, "binance", SPOT, lambda found: "snapshot" in found)
             await asyncio.sleep(3)

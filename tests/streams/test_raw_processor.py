@@ -134,7 +134,7 @@ def test_frame_of_an_unknown_instrument(space: str) -> None:
         frame = dumps(body)[:-1] + space.encode() + b"}"
         return [each["reason"] for each in bodies(run("binance", line("binance:?", frame)), "dead_letters")]
 
-    for known in ({"e": "24hrTicker"}, {"stream": "!ticker@arr", "data": []}, {"result": None, "id": 1}):
+    for known in ({"e": "avgPrice"}, {"stream": "!ticker@arr", "data": []}, {"result": None, "id": 1}):
         assert letters(known) == []
     assert letters({"e": "mystery"}) == ["unknown channel: 'mystery'"]
     coin = {"e": "trade", "s": "BTCUSD_PERP", "t": 1, "p": "1", "q": "1", "T": 1790000000000, "m": True}

@@ -1,4 +1,4 @@
-"""Parse Binance: frames (`trading.py`) and the answers of polls (`polls.py`)."""
+"""Parse Binance: frames (`frames.py`) and the answers of polls (`polls.py`)."""
 
+from streams.normalize.binance.frames import normalize as normalize
 from streams.normalize.binance.polls import ANSWERS as ANSWERS
-from streams.normalize.binance.trading import normalize as normalize

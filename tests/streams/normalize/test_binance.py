@@ -7,7 +7,7 @@ from schemas.instruments import Instrument, assumed_instrument
 from streams.normalize import parse
 from streams.normalize.amounts import base_levels
 from streams.normalize.book_sides import levels, quote_of
-from streams.normalize.messages import BookMessage, Ignored, Quote, Reading, Trade, UsedUp
+from streams.normalize.messages import BookMessage, Ignored, Quote, Trade, UsedUp
 from tests.frames import MS, binance, dumps
 from tests.frames.binance import COINM, SPOT, USDM
 
@@ -85,11 +85,12 @@ def test_insurance_trade_is_marked() -> None:
     ("frame", "instrument"),
     [
         (dumps({"result": None, "id": 1}), SPOT),
-        (dumps({"stream": "btcusdt@kline_1m", "data": {"e": "kline", "s": "BTCUSDT"}}), SPOT),
+        (dumps({"stream": "btcusdt@avgPrice", "data": {"e": "avgPrice", "s": "BTCUSDT"}}), SPOT),
+        (dumps({"stream": "btcusdt@blockTrade", "data": {"e": "blockTrade", "s": "BTCUSDT"}}), SPOT),
+        (dumps({"stream": "btcusdt@ticker_1h", "data": {"e": "1hTicker", "s": "BTCUSDT"}}), SPOT),
         (dumps({"stream": "!miniTicker@arr", "data": [{"e": "24hrMiniTicker"}]}), SPOT),
         (dumps({"e": "serverShutdown", "E": 1790000000123}), SPOT),
         (dumps({"stream": "!bookTicker", "data": {"u": 1, "s": "BTCUSDT", "b": "1", "B": "1"}}), SPOT),
-        (dumps({"stream": "btcusdt@depth5@100ms", "data": {"e": "depthUpdate", "s": "BTCUSDT"}}), USDM),
         (dumps({"stream": "btcusdt@rpiDepth@500ms", "data": {"e": "depthUpdate", "s": "BTCUSDT"}}), USDM),
         (dumps({"e": "indexPriceUpdate", "i": "BTCUSD"}), USDM),
         (dumps({"code": -1121, "msg": "Invalid symbol."}), SPOT),
@@ -163,14 +164,26 @@ def test_coinm_books_count_contracts_until_published() -> None:
         parse(binance.coinm("bookTicker", **ticker | {"b": "0.0000000001", "B": "99999999999999999999"}), COINM, NOW)
 
 
-@pytest.mark.parametrize("instrument", [USDM, COINM], ids=["usdm", "coinm"])
-def test_mark_price_is_a_funding_reading(instrument: Instrument) -> None:
-    """Rates are signed and plain; what the frame lacks is null; a dated contract has no funding."""
-    fields = {"rate": "-0.0000005", "next_funding_at": (MS + 6_400_000) * 1000}
-    fields |= {"mark_price": "86748.21000000", "index_price": "86749.02"}
-    expected = [Reading("market.funding", "mark_prices", MS * 1000, fields)]
-    assert parse(binance.mark_price(instrument), instrument, NOW) == expected
-    assert parse(binance.mark_price(instrument, r="", T=0), instrument, NOW) == [Ignored("markPrice")]
-    for odd in ({"r": "x"}, {"p": "0"}, {"T": 5}, {"s": "ETHUSDT"}):
+def test_aggregated_trades_are_numbered_by_themselves() -> None:
+    """An aggregated trade is one trade, whose number is its own; the amount of COIN-M counts contracts."""
+    [trade] = parse(binance.aggregated(), USDM, NOW)
+    assert trade == Trade(MS * 1000, "2900000001", "86751.10", "3", "buy", first=2900000001, last=2900000001)
+    [trade] = parse(binance.aggregated(COINM, p="50000.0", m=True), COINM, NOW)
+    assert trade == Trade(
+        MS * 1000, "2900000001", "50000.0", "0.006", "sell", exchange_amount="3", first=2900000001, last=2900000001
+    )
+    [trade] = parse(binance.aggregated(q="1." + "0" * 25), USDM, NOW)
+    assert isinstance(trade, Trade)
+    assert trade.amount == "1"
+
+
+@pytest.mark.parametrize("instrument", [SPOT, USDM, COINM], ids=["spot", "usdm", "coinm"])
+def test_partial_books_are_snapshots(instrument: Instrument) -> None:
+    """Each frame of the best levels is the whole book, of spot without a time."""
+    bids, asks = levels([["86750.9", "12"], ["86750", "3"]]), levels([["86751", "7"]])
+    stamp, last = (NOW, 70000000160) if instrument is SPOT else (MS * 1000, 101)
+    expected = BookMessage("snapshot", stamp, last, last, -1, bids, asks)
+    assert parse(binance.partial_book(instrument), instrument, NOW) == [expected]
+    for odd in ({"bids": [["-1", "1"]], "b": [["-1", "1"]]}, {"lastUpdateId": "x", "u": "x"}):
         with pytest.raises(FrameError):
-            parse(binance.mark_price(instrument, **odd), instrument, NOW)
+            parse(binance.partial_book(instrument, **odd), instrument, NOW)

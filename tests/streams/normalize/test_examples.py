@@ -22,7 +22,8 @@ pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason=f"no examples at {
 
 COUNTS = {
     "binance": {
-        "Trade": 20, "BookMessage": 103, "Quote": 29, "Reading": 20, "Ignored": 196, "control": 7, "rejected": 27,
+        "Trade": 36, "BookMessage": 114, "Quote": 29, "Reading": 133, "Candle": 18, "Liquidation": 8, "Ignored": 13,
+        "control": 7, "rejected": 44,
     },
     "okx": {
         "Trade": 15, "BookMessage": 23, "Quote": 11, "Reading": 16, "Candle": 10, "Ignored": 21, "control": 84,
@@ -40,10 +41,10 @@ COUNTS = {
 
 REJECTED = {
     "binance": {
-        r"has no canonical name": 2,  # a European option, which is another market, and one "X"
-        r"received on the subscription of": 3,  # written by hand: the stream and the data name different instruments
-        r"not a timestamp": 11,  # written by hand: times such as 1 or 123456789
-        r"missing field": 6,  # written by hand: no symbol, or no time
+        r"has no canonical name": 3,  # European options, which are another market, and one "X"
+        r"received on the subscription of": 5,  # written by hand: the stream and the data name different instruments
+        r"not a timestamp": 19,  # written by hand: times such as 1 or 123456789
+        r"missing field": 12,  # written by hand: no symbol, time or interval; a leveraged token's net values
         r"malformed: Expected": 4,  # written by hand: flags and times of another type; European options' trade ids
         r"not a decimal: 'bad'": 1,  # written by hand
     },

@@ -1,6 +1,6 @@
 """Simulated Binance, spot, USD-M and COIN-M futures (docs/protocols/binance.md §1, §2).
 
-Streams, control messages, REST and its weights.
+Streams and control messages.
 """
 
 import asyncio
@@ -10,45 +10,38 @@ from typing import Any, ClassVar
 
 from aiohttp import WSMsgType, web
 
-from marketprism.simulator.exchanges.binance import frames
-from marketprism.simulator.exchanges.binance.board import BinanceBoard
-from marketprism.simulator.exchanges.binance.control import (
-    ControlError,
-    combined_property,
-    parse_request,
-    requested_symbols,
-)
+from marketprism.simulator.exchanges.binance import figures, frames
+from marketprism.simulator.exchanges.binance.board import BinanceBoard, PartialDepth
+from marketprism.simulator.exchanges.binance.candles import INTERVALS, RunningCandles
+from marketprism.simulator.exchanges.binance.control import ControlError, combined_property, parse_request
+from marketprism.simulator.exchanges.binance.rest import BinanceRest
 from marketprism.simulator.market.book import Window
 from marketprism.simulator.market.instrument import SimulatedInstrument, Trade
 from marketprism.simulator.market.listings import Listing
 from marketprism.simulator.server.connection import Connection, Limits, Stream, now_ms
-from marketprism.simulator.server.exchange_server import ExchangeServer, json_response
+from schemas.channels import candles_of
 
 _TOO_MANY = (1008, "Too many requests")
 
 
-class BinanceServer(ExchangeServer):
+class BinanceServer(BinanceRest):
     """What spot and futures have in common."""
 
+    intervals: ClassVar[tuple[str, ...]] = tuple(name for name in INTERVALS if name != "1s")
     speeds: ClassVar[dict[str, float]]  # seconds between two book updates, by the suffix of the stream's name
-    mark_speeds: ClassVar[dict[str, float]] = {}  # the same for mark prices
+    ticker_s: float  # seconds between two tickers
+    kline_s: float  # seconds between two updates of a candle
     ping_interval: float
     pong_timeout: float
     messages_per_second: int
-    weight_per_minute: int
-    weight_window = 60  # s
     heartbeat_close = (1008, "Pong timeout")
     roots: tuple[str, ...] = ("",)  # of WebSocket paths
-    prefix: str  # of REST paths
-    info_weight: int
 
     def __init__(self, feed: str, instruments: list[SimulatedInstrument], limits: Limits) -> None:
         super().__init__(feed, instruments, limits)
-        self._boards = [
-            BinanceBoard(self, each, 3 * rank, self.speeds, self.mark_speeds) for rank, each in enumerate(instruments)
-        ]
-        self._weight = 0
-        self._window = 0
+        self._boards = [BinanceBoard(self, each, 3 * rank, self.speeds) for rank, each in enumerate(instruments)]
+        for board in self._boards:
+            self.add_pushes(board)
 
     # The differences between spot and futures
 
@@ -76,21 +69,17 @@ class BinanceServer(ExchangeServer):
         """Return the event of an aggregated trade."""
         raise NotImplementedError
 
-    def mark_price(self, instrument: SimulatedInstrument) -> dict[str, Any]:
-        """Return the event of a mark price."""
+    def partial_depth(self, instrument: SimulatedInstrument, levels: int, previous: int) -> dict[str, Any]:
+        """Return the event of the best levels; `previous`: the id of the event before."""
         raise NotImplementedError
 
-    def depth_weight(self, limit: str | None) -> tuple[int, int] | None:
-        """Return levels and weight of a depth request; None: invalid limit."""
-        raise NotImplementedError
+    def ticker(self, instrument: SimulatedInstrument) -> dict[str, Any]:
+        """Return the event of the last 24 hours."""
+        return figures.ticker(instrument, instrument.day.at(now_ms()), self.now_ms())
 
-    def snapshot_times(self) -> dict[str, int]:
-        """Return the times that a snapshot has."""
-        return {}
-
-    def symbol_info(self, listing: Listing) -> dict[str, Any]:
-        """Return a symbol of exchangeInfo."""
-        raise NotImplementedError
+    def of_market(self, listing: Listing, event: dict[str, Any]) -> dict[str, Any]:
+        """Return an event with the fields that this market adds."""
+        return event
 
     # The market
 
@@ -99,6 +88,7 @@ class BinanceServer(ExchangeServer):
             instrument = board.instrument
             for trade in () if paused else instrument.step(rate):
                 if trade is not None:
+                    instrument.on_trade(trade, now_ms())
                     self.publish(board.trade, partial(self.trade, instrument, trade))
                     self.publish(board.aggregated, partial(self.aggregated_trade, instrument, trade))
                 self._publish_top(board)
@@ -107,13 +97,44 @@ class BinanceServer(ExchangeServer):
                 if board.is_due(number, depth.interval) and depth.window.last:
                     self.publish(depth.stream, partial(self.depth_update, instrument, depth.window))
                     depth.window.reset()
-            for stream, interval in board.marks:
-                if board.is_due(number, interval):
-                    self.publish(stream, partial(self.mark_price, instrument))
+            for push in board.pushes:
+                if push.stream.subscribers and board.is_due(number, push.interval):
+                    for event in push.events():
+                        self.publish(push.stream, partial(dict, event))
 
     def _publish_top(self, board: BinanceBoard) -> None:
         if board.top_changed():
             self.publish(board.bbo, partial(self.book_ticker, board.instrument))
+
+    def add_pushes(self, board: BinanceBoard) -> None:
+        """Add what the market pushes at intervals of an instrument."""
+        instrument = board.instrument
+        board.add_push("@ticker", "tickers", self.ticker_s, lambda: [self._ticker(instrument)])
+        board.add_push("@miniTicker", "tickers", self.ticker_s, lambda: [self._mini_ticker(instrument)])
+        for name in self.intervals:
+            running = RunningCandles(instrument.candles, INTERVALS[name])
+            events = partial(self._klines, instrument, name, running)
+            board.add_push(f"@kline_{name}", candles_of(name), 1.0 if name == "1s" else self.kline_s, events)
+        for suffix, seconds in self.speeds.items():
+            for levels in (5, 10, 20):
+                speed = suffix.removeprefix("@depth")
+                events = partial(self._partial_depth, instrument, levels, PartialDepth(instrument))
+                board.add_push(f"@depth{levels}{speed}", "books", seconds, events)
+
+    def _ticker(self, instrument: SimulatedInstrument) -> dict[str, Any]:
+        return self.of_market(instrument.listing, self.ticker(instrument))
+
+    def _mini_ticker(self, instrument: SimulatedInstrument) -> dict[str, Any]:
+        listing = instrument.listing
+        return self.of_market(listing, figures.mini_ticker(listing, instrument.day.at(now_ms()), self.now_ms()))
+
+    def _klines(self, instrument: SimulatedInstrument, name: str, running: RunningCandles) -> list[dict[str, Any]]:
+        due = [figures.kline(instrument, name, each, self.now_ms()) for each in running.due(now_ms())]
+        return [self.of_market(instrument.listing, each) for each in due]
+
+    def _partial_depth(self, instrument: SimulatedInstrument, levels: int, sent: PartialDepth) -> list[dict[str, Any]]:
+        previous = sent.take_change()
+        return [self.partial_depth(instrument, levels, previous)] if previous >= 0 else []
 
     # WebSocket
 
@@ -124,10 +145,7 @@ class BinanceServer(ExchangeServer):
                 for root in self.roots
                 for path in (f"{root}/ws", f"{root}/ws/{{streams:.+}}", f"{root}/stream")
             ),
-            web.get(f"{self.prefix}/ping", self._ping),
-            web.get(f"{self.prefix}/time", self._time),
-            web.get(f"{self.prefix}/exchangeInfo", self._exchange_info),
-            web.get(f"{self.prefix}/depth", self._depth),
+            *self.rest_routes(),
         ]
 
     def on_open(self, connection: Connection) -> None:
@@ -217,77 +235,17 @@ class BinanceServer(ExchangeServer):
         body: dict[str, Any] = {"e": "serverShutdown", "E": self.now_ms()}
         connection.send_json(frames.combined("!serverShutdown", body) if connection.combined else body)
 
-    # REST
-
-    def _spend(self, weight: int) -> web.Response | None:
-        """Count a request's weight; return the error response if that exceeds the limit."""
-        window, second = divmod(int(time.time()), self.weight_window)
-        self._weight = weight + (self._weight if window == self._window else 0)
-        self._window = window
-        if self._weight <= (self.limits.weight_per_minute or self.weight_per_minute):
-            return None
-        return self.rate_limited(429, self.weight_window - second)
-
-    def rate_limited(self, status: int, retry_after: int) -> web.Response:
-        text = "Too much request weight used; please use WebSocket Streams for live updates to avoid polling the API."
-        if status == 418:
-            text = f"Way too many requests; IP banned until {now_ms() + 1000 * retry_after}."
-        return self._json({"code": -1003, "msg": text}, status, {"Retry-After": str(retry_after)})
-
-    def _json(self, body: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-        used = {"X-MBX-USED-WEIGHT-1M": str(self._weight)} | (headers or {})
-        return json_response(body, status, used)
-
-    def _error(self, code: int, text: str) -> web.Response:
-        return self._json({"code": code, "msg": text}, 400)
-
-    async def _ping(self, request: web.Request) -> web.Response:
-        return self._spend(1) or self._json({})
-
-    async def _time(self, request: web.Request) -> web.Response:
-        return self._spend(1) or self._json({"serverTime": now_ms()})
-
-    async def _exchange_info(self, request: web.Request) -> web.Response:
-        if rejection := self._spend(self.info_weight):
-            return rejection
-        names = requested_symbols(request)
-        symbols = [row for row in self.entries(self.symbol_info) if names is None or row["symbol"] in names]
-        if names is not None and len(symbols) < len(set(names)):
-            return self._error(-1121, "Invalid symbol.")
-        limit = {
-            "rateLimitType": "REQUEST_WEIGHT",
-            "interval": "MINUTE",
-            "intervalNum": 1,
-            "limit": self.limits.weight_per_minute or self.weight_per_minute,
-        }
-        return self._json({"timezone": "UTC", "serverTime": now_ms(), "rateLimits": [limit], "symbols": symbols})
-
-    async def _depth(self, request: web.Request) -> web.Response:
-        accepted = self.depth_weight(request.query.get("limit"))
-        if accepted is None:
-            return self._spend(1) or self._error(-1130, "Data sent for parameter 'limit' is not valid.")
-        levels, weight = accepted
-        if rejection := self._spend(weight):
-            return rejection
-        if "symbol" not in request.query:
-            return self._error(-1102, "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed.")
-        instrument = self.by_exchange_symbol.get(request.query["symbol"])
-        if instrument is None or self.is_gone(instrument.listing.symbol):
-            return self._error(-1121, "Invalid symbol.")
-        book, listing = instrument.book, instrument.listing
-        bids, asks = (frames.text_levels(listing, side.top(levels)) for side in book.sides())
-        return self._json(frames.snapshot(book.sequence, bids, asks, self.snapshot_times()))
-
     # Faults
 
     def frame_ids(self, payload: dict[str, Any]) -> dict[str, int]:
         return {name: payload[name] for name in ("U", "u", "pu") if name in payload}
 
     def sides(self, payload: dict[str, Any]) -> tuple[list[Any], list[Any]]:
-        return payload["b"], payload["a"]
+        return (payload["b"], payload["a"]) if "b" in payload else (payload["bids"], payload["asks"])
 
     def empty_arrays(self, payload: dict[str, Any]) -> None:
-        payload["b"], payload["a"] = [[]], [[]]
+        for side in self.sides(payload):
+            side[:] = [[]]
 
     def unknown_frame(self, symbol: str) -> dict[str, Any]:
         return {"e": "mystery", "E": self.now_ms(), "s": self.instruments[symbol].listing.exchange_symbol}
