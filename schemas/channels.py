@@ -47,6 +47,7 @@ CHANNELS: dict[str, Channel] = {
         Channel("funding", 300.0),
         Channel("mark_prices", 75.0),
         Channel("index_prices", 150.0),
+        Channel("settlement_prices", _RARE),
         Channel("open_interest", 75.0, poll_s=60.0),
         Channel("liquidations", _RARE),
         Channel("options", 150.0),

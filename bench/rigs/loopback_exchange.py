@@ -16,7 +16,7 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
 
 from marketprism.simulator.exchanges.binance.frames import spot_row
-from marketprism.simulator.exchanges.okx.frames import instrument_row
+from marketprism.simulator.exchanges.okx.definitions import instrument_row
 from marketprism.simulator.market.listings import listings_of
 
 BINANCE, OKX, CONTROL = "/stream", "/ws/v5/public", "/control"  # paths; `CONTROL` is the benchmark's own

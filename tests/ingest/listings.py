@@ -11,7 +11,7 @@ from ingest.rest import Rest
 from marketprism.simulator.exchanges.binance.markets import BinanceCoinm, BinanceSpot, BinanceUsdm
 from marketprism.simulator.exchanges.deribit.frames import instrument_row as deribit_row
 from marketprism.simulator.exchanges.htx.frames import contract_row, spot_row
-from marketprism.simulator.exchanges.okx.frames import instrument_row as okx_row
+from marketprism.simulator.exchanges.okx.definitions import instrument_row as okx_row
 from marketprism.simulator.market.listings import listings_of
 from marketprism.simulator.server.connection import Limits
 

@@ -13,7 +13,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from ingest.exchanges.binance import BinanceSpot, BinanceUsdm
-from ingest.exchanges.okx import _CHANNELS, Okx
+from ingest.exchanges.okx import Okx
+from ingest.exchanges.okx.channels import NAMES
 from marketprism.simulator import Disconnect, Limits, Shutdown, Simulators, Stall
 from marketprism.simulator.exchanges.binance.markets import BinanceSpot as SimulatedSpot
 from marketprism.simulator.plans import Plan
@@ -229,7 +230,7 @@ async def test_rejected_subscription(here: Settings, monkeypatch: pytest.MonkeyP
     """A rejected subscription is marked, and the others are not affected."""
     quotes = Okx.channels["quotes"]._replace(name="nonsense")
     monkeypatch.setattr(Okx, "channels", {**Okx.channels, "quotes": quotes})
-    monkeypatch.setitem(_CHANNELS, "nonsense", "quotes")
+    monkeypatch.setitem(NAMES, "nonsense", "quotes")
     async with ingesting(here, "okx"):
         lines = await until(here, "okx", OKX_PERP, lambda found: "refused" in found and "frame" in found)
     rejected = orjson.loads(lines[kinds(lines).index("refused")].frame)

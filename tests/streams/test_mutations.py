@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.events import EVENTS
+from schemas.exchanges.okx import index_of
 from schemas.instruments import Instrument, assumed_instrument
 from schemas.markers import Definition, Tick
 from schemas.raw import encode_line, encode_marker
@@ -21,6 +22,21 @@ from tests.frames import MS, T0, binance, deribit, htx, okx
 SETTINGS = load_settings()
 CONTRACTS = htx.LINEAR.model_copy(update={"contract_size": "100", "inverse": True})
 DERIBIT_SIDE = '[["new",86749.5,4200.0],["change",86750,10]]'
+
+
+def okx_figures(instrument: Instrument) -> list[bytes]:
+    """Return frames of the channels that OKX has for derivatives of a kind."""
+    match instrument.kind:
+        case "perp":
+            index = okx.index_price(index_of(instrument.exchange_symbol))
+            figures = [okx.funding_rate(instrument), okx.mark_price(instrument), index, okx.open_interest(instrument)]
+            return [*figures, okx.liquidations(instrument=instrument)]
+        case "future":
+            return [okx.mark_price(instrument), okx.settlement_price()]
+        case "option":
+            return [okx.mark_price(instrument), okx.option_summary()]
+    return [okx.fill(instrument)]
+
 
 # Frames of every channel, in an order that makes a live book.
 FIXTURES: list[tuple[Instrument, list[bytes]]] = [
@@ -63,8 +79,10 @@ FIXTURES: list[tuple[Instrument, list[bytes]]] = [
         okx.book(5, 6, [["10", "4"]], [["12", "1"]], instrument=instrument),
         okx.bbo(6, "10", "4", "11", "5", instrument),
         okx.trade(instrument),
-        *([okx.funding_rate(), okx.mark_price(), okx.index_price()] if instrument == okx.SWAP else []),
-    ]) for instrument in (okx.SPOT, okx.SWAP, okx.INVERSE)),
+        okx.ticker(instrument),
+        okx.candles(okx.candle_row(), okx.candle_row("1"), instrument=instrument),
+        *okx_figures(instrument),
+    ]) for instrument in (okx.SPOT, okx.SWAP, okx.INVERSE, okx.FUTURE, okx.OPTION)),
     (htx.SPOT, [
         htx.mbp(12, 11, "[[86750.5,1e-05]]", "[[86751.1,0.75],[86752,0]]"),
         htx.mbp_snapshot('{"seqNum":11,"bids":[[86750.5,1.0]],"asks":[[86751.1,0.75]]}'),

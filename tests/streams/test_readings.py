@@ -106,7 +106,7 @@ def test_what_lacks_a_required_field_is_not_published(monkeypatch: pytest.Monkey
 def test_figures_of_a_currency_have_a_key() -> None:
     """A line of `okx:BTC` belongs to that currency, and leaves no dead letter."""
     partition = RawProcessor("okx", 0, SETTINGS)
-    frame = b'{"arg":{"channel":"tickers","instId":"BTC"},"data":[]}'
+    frame = b'{"arg":{"channel":"price-limit","instId":"BTC"},"data":[]}'
     assert partition.process(0, line("okx:BTC", frame)).records == []
     assert partition.entries["okx:BTC"].instrument.kind == "currency"
     odd = partition.process(1, line("okx:btc", frame))

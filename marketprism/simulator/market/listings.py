@@ -134,12 +134,10 @@ OPTIONS: tuple[Listing, ...] = (
 )
 """Inverse options. No two exchanges have one in common: a tick of such prices is worth more than two taker fees."""
 
-_LISTED_OPTIONS = [listing for listing in OPTIONS if listing.feed == "deribit"]
-
 
 def listings_of(feed: str) -> list[Listing]:
     """Return a feed's instruments; `StackError` if it is unknown."""
-    found = [listing for listing in (*LISTINGS, *_LISTED_OPTIONS) if listing.feed == feed]
+    found = [listing for listing in (*LISTINGS, *OPTIONS) if listing.feed == feed]
     if not found:
         known = ", ".join(dict.fromkeys(listing.feed for listing in LISTINGS))
         raise StackError(f"no simulated exchange for feed {feed!r}: known feeds are {known}")

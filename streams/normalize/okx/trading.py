@@ -1,4 +1,7 @@
-"""Parse OKX v5 (docs/protocols/okx.md §3.4): trades, L2 books, BBO. Amounts of derivatives are in contracts."""
+"""Parse OKX v5 (docs/protocols/okx.md §3.4): trades, L2 books, BBO. Amounts of derivatives are in contracts.
+
+Frames of other channels are parsed by `figures.py`.
+"""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -6,28 +9,32 @@ from typing import Any, Literal
 import orjson
 
 from schemas.errors import FrameError
-from schemas.exchanges.okx import index_of
 from schemas.instruments import Instrument
 from streams.normalize.amounts import base_amount, check_convertible
 from streams.normalize.book_sides import levels, quote_of
-from streams.normalize.messages import BookMessage, Ignored, Normalized, Quote, Reading, Trade
-from streams.normalize.numbers import check_name, micros, positive, signed, trade_id, update_id
+from streams.normalize.messages import BookMessage, Ignored, Normalized, Quote, Trade
+from streams.normalize.numbers import check_name, micros, positive, trade_id, update_id
+from streams.normalize.okx.figures import parse_figures
 from streams.normalize.rows import read_rows
 
 _BOOKS = frozenset({"books", "books-l2-tbt", "books50-l2-tbt"})
+# What holds no event of a kind:
 _UNSUPPORTED = frozenset(
     {
-        "tickers", "trades-all", "books5", "books-elp", "books-rpi",
-        "open-interest", "price-limit", "liquidation-orders", "liquidation-warning", "estimated-price", "opt-summary",
-        "instruments", "status", "option-trades", "adl-warning", "economic-calendar", "call-auction-details",
-        "block-tickers", "public-block-trades", "public-struc-block-trades", "event-contract-markets",
+        "books-elp", "books-rpi",  # the book with retail orders, which only retail takers can hit
+        "option-trades",  # the trades of `trades`, by family
+        "block-tickers", "public-block-trades", "public-struc-block-trades",  # negotiated away from the book
+        "price-limit", "adl-warning", "call-auction-details",  # rules of order entry and of margin
+        "instruments", "status", "event-contract-markets", "economic-calendar",  # about no trading of an instrument
+        "liquidation-warning",  # private
     }
 )  # fmt: skip
-_UNSUPPORTED_FAMILIES = ("candle", "mark-price-candle", "index-candle", "sprd-")
+_UNSUPPORTED_FAMILIES = (
+    "mark-price-candle", "index-candle",  # samples of the mark and index prices
+    "sprd-",  # spreads of two instruments, which are traded apart from both
+)  # fmt: skip
 _IDS, _CHECKSUMS = 1 << 63, 1 << 31
 _SIDES = frozenset({"buy", "sell"})
-_FUNDING = "market.funding"
-_HOUR = 3_600_000_000  # µs
 
 
 def normalize(frame: bytes, instrument: Instrument, local_timestamp: int) -> list[Normalized]:
@@ -37,59 +44,34 @@ def normalize(frame: bytes, instrument: Instrument, local_timestamp: int) -> lis
         arg, rows = message["arg"], message["data"]
         read = _READERS[arg["channel"], message.get("action")]
     except (KeyError, TypeError):
-        return [_other(message)]
+        return _others(message, frame, instrument, local_timestamp)
     if type(rows) is not list or not rows:
         raise FrameError(f"{arg['channel']} without data")
-    if arg["channel"] == "index-tickers":
-        _check_index(arg["instId"], instrument)
-    else:
-        check_name(arg["instId"], instrument)
+    check_name(arg["instId"], instrument)
     return read_rows(read, rows, instrument, frame, "data")
 
 
-def _other(message: Any) -> Ignored:
-    """Return which message without events this is. Raise `FrameError` if it is not a known one."""
+def _others(message: Any, frame: bytes, instrument: Instrument, local_timestamp: int) -> list[Normalized]:
+    """Return the messages of a frame of other channels. Raise `FrameError` if it is of no known one."""
     if type(message) is not dict:
         raise FrameError("malformed: not an object")
     if "event" in message or "op" in message:  # `op`: our own requests, which some recordings hold
-        return Ignored("control")
+        return [Ignored("control")]
     if "table" in message:
         raise FrameError(f"a frame of the v3 protocol, which OKX has retired: {message['table']!r}")
     channel = message["arg"]["channel"]
     if type(channel) is not str:
         raise FrameError(f"not a channel name: {channel!r}")
     if channel in _UNSUPPORTED or channel.startswith(_UNSUPPORTED_FAMILIES):
-        return Ignored(channel)
+        return [Ignored(channel)]
+    if (figures := parse_figures(message, frame, instrument, local_timestamp)) is not None:
+        return figures
     if channel in _BOOKS and message["action"] not in ("snapshot", "update"):
         raise FrameError(f"unknown book action: {message['action']!r}")
     if any(channel == known for known, _ in _READERS):
-        raise FrameError(f"{channel} without data")
+        check_name(message["arg"]["instId"], instrument)  # other exchanges send frames of this shape with an action
+        raise FrameError(f"{channel} with an action" if "action" in message else f"{channel} without data")
     raise FrameError(f"unknown channel: {channel!r}")
-
-
-def _check_index(name: str, instrument: Instrument) -> None:
-    if name != index_of(instrument.exchange_symbol):
-        raise FrameError(f"index {name!r:.60} received as that of {instrument.exchange_symbol!r}")
-
-
-def _funding(row: dict[str, Any], instrument: Instrument) -> Reading:
-    ends_at, next_at = micros(int(row["fundingTime"])), row.get("nextFundingTime")
-    fields: dict[str, Any] = {
-        "type": "estimated",
-        "rate": signed(row["fundingRate"]),
-        "next_funding_at": ends_at,
-    }
-    if next_at:
-        fields["interval_hours"] = (micros(int(next_at)) - ends_at) // _HOUR
-    return Reading(_FUNDING, "funding", micros(int(row["ts"])), fields)
-
-
-def _mark_price(row: dict[str, Any], instrument: Instrument) -> Reading:
-    return Reading(_FUNDING, "mark_prices", micros(int(row["ts"])), {"mark_price": positive(row["markPx"])})
-
-
-def _index_price(row: dict[str, Any], instrument: Instrument) -> Reading:
-    return Reading(_FUNDING, "index_prices", micros(int(row["ts"])), {"index_price": positive(row["idxPx"])})
 
 
 def _trade(row: dict[str, Any], instrument: Instrument) -> Trade:
@@ -101,6 +83,10 @@ def _trade(row: dict[str, Any], instrument: Instrument) -> Trade:
     first, last = _numbers(number, row.get("count"))
     stamp = micros(int(row["ts"]))
     return Trade(stamp, number, price, amount, row["side"], "normal", size, first, last)
+
+
+def _fill(row: dict[str, Any], instrument: Instrument) -> Trade:
+    return _trade(row | {"count": "1"}, instrument)
 
 
 def _numbers(trade_id: str, merged: Any) -> tuple[int, int]:
@@ -115,6 +101,10 @@ def _numbers(trade_id: str, merged: Any) -> tuple[int, int]:
 
 def _snapshot(row: dict[str, Any], instrument: Instrument) -> BookMessage:
     return _depth("snapshot", row, instrument)
+
+
+def _best_levels(row: dict[str, Any], instrument: Instrument) -> BookMessage:
+    return _depth("snapshot", row | {"prevSeqId": -1}, instrument)
 
 
 def _update(row: dict[str, Any], instrument: Instrument) -> BookMessage:
@@ -143,9 +133,8 @@ def _bbo(row: dict[str, Any], instrument: Instrument) -> Quote:
 _READERS: dict[tuple[str, str | None], Callable[[dict[str, Any], Instrument], Normalized]] = {
     ("trades", None): _trade,
     ("bbo-tbt", None): _bbo,
-    ("funding-rate", None): _funding,
-    ("mark-price", None): _mark_price,
-    ("index-tickers", None): _index_price,
+    ("trades-all", None): _fill,
+    ("books5", None): _best_levels,
     **{(channel, "snapshot"): _snapshot for channel in _BOOKS},
     **{(channel, "update"): _update for channel in _BOOKS},
 }

@@ -22,7 +22,7 @@ from schemas.feeds import FEEDS
 from schemas.symbols import Selection
 from tests.ingest.listings import ROWS, SYMBOLS, StubRest, connector, enveloped, routes
 
-EVERYTHING = Selection(["*", "*-USD-*-*-C", "*-USD-*-*-P"])
+EVERYTHING = Selection(["*", "BTC-USD-*-*-C", "BTC-USD-*-*-P"])  # OKX lists the options of the families that are named
 UNUSUAL: list[Any] = [
     None,
     "",

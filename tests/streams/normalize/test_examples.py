@@ -25,7 +25,10 @@ COUNTS = {
         "Trade": 36, "BookMessage": 114, "Quote": 29, "Reading": 133, "Candle": 18, "Liquidation": 8, "Ignored": 13,
         "control": 7, "rejected": 44,
     },
-    "okx": {"Trade": 13, "BookMessage": 16, "Quote": 11, "Reading": 5, "Ignored": 85, "control": 84, "rejected": 47},
+    "okx": {
+        "Trade": 15, "BookMessage": 23, "Quote": 11, "Reading": 16, "Candle": 10, "Ignored": 21, "control": 84,
+        "rejected": 81,
+    },
     "htx": {
         "Trade": 6, "BookMessage": 13, "Quote": 4, "Candle": 4, "Reading": 6, "Ignored": 26, "control": 48,
         "rejected": 26,
@@ -47,9 +50,13 @@ REJECTED = {
     },
     "okx": {
         r"v3 protocol": 35,  # retired in 2022
-        r"has no canonical name": 3,  # another exchange's of the same shape: `BTCUSDT`
-        r"missing field": 7,  # written by hand: no action, no time, no instrument; funding of 2022, which had no time
-        r"not a decimal: 'XYZ'": 1,  # written by hand
+        r"has no canonical name": 25,  # another exchange's of the same shape: `BTCUSDT`
+        # Written by hand: no action, no time, no instrument, half a ticker; funding of 2022, which had no time.
+        r"missing field": 8,
+        r"not a decimal: '(XYZ|x)'": 8,  # written by hand
+        r"malformed: not a number": 1,  # written by hand: a candle's time
+        r"malformed: a list of the wrong length": 2,  # written by hand: parts of candles
+        r"neither open nor closed: 'g'": 1,  # written by hand
         r"unknown channel: 'some-channel'": 1,  # written by hand
     },
     "htx": {

@@ -5,7 +5,7 @@ import pytest
 from schemas.errors import FrameError
 from streams.normalize import parse
 from streams.normalize.amounts import base_levels
-from streams.normalize.messages import BookMessage, CheckedLevels, Ignored, Quote, Reading, Trade
+from streams.normalize.messages import BookMessage, CheckedLevels, Ignored, Quote, Trade
 from tests.frames import MS, dumps, okx
 
 NOW = 1_790_000_000_000_001  # µs of receipt
@@ -37,13 +37,24 @@ def test_bbo() -> None:
     assert (quote.sequence, quote.timestamp) == (15, 1790000000201000)
 
 
+def test_variants() -> None:
+    """The variants of trades and books: one fill for each trade, and whole books of five levels."""
+    [trade] = parse(okx.fill(), okx.SPOT, NOW)
+    number = 2_300_000_045
+    assert trade == Trade(MS * 1000, str(number), "86750.1", "12", "sell", "normal", "12", number, number)
+    [book] = parse(okx.best_five(), okx.SPOT, NOW)
+    assert isinstance(book, BookMessage)
+    assert (book.kind, book.last, book.previous, book.timestamp) == ("snapshot", 9, -1, MS * 1000)
+    assert (book.bids.levels, book.asks.levels) == ([b'10","4'], [b'11","5', b'12","1'])
+
+
 @pytest.mark.parametrize(
     "frame",
     [
         dumps({"event": "subscribe", "arg": {"channel": "books", "instId": "BTC-USDT"}}),
         dumps({"op": "subscribe", "args": []}),
-        okx.push("tickers", [{}]),
-        okx.push("candle1m", [{}]),
+        okx.push("price-limit", [{}]),
+        okx.push("mark-price-candle1m", [{}]),
         dumps({"arg": {"channel": "sprd-bbo-tbt", "sprdId": "BTC-USDT_BTC-USDT-SWAP"}, "data": [{}]}),
         dumps({"arg": {"channel": "option-trades", "instFamily": "BTC-USD"}, "data": [{}]}),
         dumps({"arg": {"channel": "adl-warning", "instType": "SWAP"}, "data": [{}]}),
@@ -61,6 +72,7 @@ MALFORMED: list[tuple[str, bytes, str]] = [
     ("side", okx.trade(side="up"), "not a side"),
     ("price", okx.trade(px="-1"), "not a price"),
     ("action", okx.book(1, 2, [], [], action="replace"), "unknown book action"),
+    ("books5 with an action", okx.push("books5", [{}], action="snapshot"), "books5 with an action"),
     ("v3", dumps({"table": "spot/trade", "data": []}), "v3 protocol"),
     ("exponent of a billion", okx.trade(px="1e999999999"), "out of range"),
     ("no arg", dumps({"data": []}), "missing field 'arg'"),
@@ -72,17 +84,3 @@ def test_malformed_frames_have_a_reason(frame: bytes, reason: str) -> None:
     """A malformed frame is rejected, with what is wrong with it."""
     with pytest.raises(FrameError, match=reason):
         parse(frame, okx.SPOT, NOW)
-
-
-def test_funding_comes_from_three_channels() -> None:
-    """The rate with its period, the mark price, and the price of the index, which several instruments share."""
-    swap, at = okx.SWAP, MS * 1000
-    fields = {"rate": "-0.0000725", "next_funding_at": at, "interval_hours": 4}
-    assert parse(okx.funding_rate(), swap, NOW) == [Reading("market.funding", "funding", at, fields)]
-    expected = Reading("market.funding", "mark_prices", at, {"mark_price": "86750.1"})
-    assert parse(okx.mark_price(), swap, NOW) == [expected]
-    assert parse(okx.index_price(), swap, NOW) == [
-        Reading("market.funding", "index_prices", at, {"index_price": "86749"})
-    ]
-    with pytest.raises(FrameError, match="index 'BTC-USDT' received as that of 'BTC-USD-SWAP'"):
-        parse(okx.index_price(), okx.INVERSE, NOW)

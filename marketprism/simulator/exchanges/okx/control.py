@@ -19,6 +19,18 @@ def unknown_channel(arg: dict[str, Any]) -> ControlError:
     return ControlError("60018", text + "Please use the correct URL, channel and parameters referring to API document.")
 
 
+def subject_of(arg: dict[str, Any]) -> str:
+    """Return what an argument is about: an instrument or index, a type of instruments, or a family of one type."""
+    match arg:
+        case {"channel": "opt-summary", "instFamily": str(family)}:
+            return f"OPTION {family}"
+        case {"channel": "estimated-price", "instType": str(kind), "instFamily": str(family)}:
+            return f"{kind} {family}"
+        case {"channel": "liquidation-orders", "instType": str(kind)}:
+            return kind
+    return str(arg.get("instId", ""))
+
+
 def parse_request(text: str) -> dict[str, Any]:
     """Return a control message as an object with a known operation and arguments; raise `ControlError`."""
     request = json_object(text)

@@ -18,15 +18,16 @@ from ingest.exchanges.base import (
     data_route,
 )
 from ingest.exchanges.listing import number, optional_text, plain, text
+from ingest.exchanges.okx.channels import CHANNELS, NAMES, PUBLIC, argument_of, subject_of
+from ingest.exchanges.okx.polls import POLLS
+from ingest.exchanges.polls import PollRow
 from ingest.rest import Rest
 from schemas.errors import ExchangeError
-from schemas.exchanges.okx import index_of
 from schemas.feeds import from_exchange
 from schemas.instruments import Instrument, defined_instrument
 from schemas.json_object import json_object
 from schemas.symbols import Selection, is_pattern, parse_symbol
 
-_PATH = "/ws/v5/public"
 _HEAD = b'{"arg":'
 _START = len(_HEAD)
 _UPGRADE = "64008"
@@ -39,15 +40,9 @@ class Okx(Connector):
     name_field: ClassVar[str] = "instId"
     ws: ClassVar[str] = "wss://ws.okx.com:8443"
     rest: ClassVar[str] = "https://www.okx.com"
-    channels: ClassVar[Mapping[str, ChannelRow]] = {
-        "trades": ChannelRow("trades", _PATH),
-        "books": ChannelRow("books", _PATH),
-        "quotes": ChannelRow("bbo-tbt", _PATH),
-        "funding": ChannelRow("funding-rate", _PATH, of=("perp",)),
-        "mark_prices": ChannelRow("mark-price", _PATH, kinds=("funding",), of=("perp",)),
-        "index_prices": ChannelRow("index-tickers", _PATH, kinds=("funding",), of=("perp",), subject=index_of),
-    }
-    announcement_path: ClassVar[str] = _PATH
+    channels: ClassVar[Mapping[str, ChannelRow]] = CHANNELS
+    polls: ClassVar[Mapping[str, PollRow]] = POLLS
+    announcement_path: ClassVar[str] = PUBLIC
     announcement_channels: ClassVar[frozenset[str]] = frozenset({"instruments"})
     snapshots: Literal["stream", "message", "rest"] = "stream"
     compression: ClassVar[Literal["deflate"] | None] = "deflate"
@@ -71,7 +66,7 @@ class Okx(Connector):
         return [self._request("unsubscribe", routes, next(ids))]
 
     def _request(self, op: str, routes: Iterable[Route], number: int) -> Request:
-        arguments = [{"channel": self.name_of(route.channel), "instId": route.symbol} for route in routes]
+        arguments = [argument_of(route.channel, self.name_of(route.channel), route.symbol) for route in routes]
         return Request(str(number), orjson.dumps({"id": str(number), "op": op, "args": arguments}).decode(), ())
 
     def announcement_requests(self, selection: Selection) -> list[str]:
@@ -140,13 +135,6 @@ class Okx(Connector):
         return list(body["data"])
 
 
-# Our channels by their names here, and those of variants in recordings.
-_CHANNELS = {row.name: channel for channel, row in Okx.channels.items()} | {
-    "books-l2-tbt": "books",
-    "books50-l2-tbt": "books",
-}
-
-
 def _queries(selection: Selection) -> list[dict[str, str]]:
     """Return the listing's queries: all of a kind at once, options by the families that the selection names."""
     families = {
@@ -171,8 +159,7 @@ def _route_of_channel(argument: Any) -> Route:
     channel = argument.get("channel") if type(argument) is dict else None
     if type(channel) is not str or len(channel) > LONGEST_NAME:
         return UNKNOWN_FRAME
-    name = argument.get("instId")
-    return data_route(name if type(name) is str else "", channel, _CHANNELS)
+    return data_route(subject_of(argument), channel, NAMES)
 
 
 def _route_of_object(frame: bytes) -> Route:
