@@ -248,8 +248,11 @@ class Connection:
                     frame, route = received, UNKNOWN_FRAME
                 subscription = subscriptions.get(route)
                 if subscription is not None:
-                    for key in subscription.keys_in(frame) if subscription.in_rows else subscription.keys:
-                        subscription.write(stamp, key, frame)
+                    if subscription.in_rows:
+                        self._write_rows(subscription, stamp, frame)
+                    else:
+                        for key in subscription.keys:
+                            subscription.write(stamp, key, frame)
                     if not subscription.last_message_at:
                         self.subscriptions.on_first_frame(subscription)
                     subscription.last_message_at = stamp
@@ -259,6 +262,18 @@ class Connection:
                     self._writer.write_frame(stamp, self._key_of(route), frame)
         except ConnectionClosed as error:
             self._reason = self._reason or f"closed: {error}"
+
+    def _write_rows(self, subscription: Subscription, stamp: int, frame: bytes) -> None:
+        """Write a frame of many instruments: for each of ours its own rows. A malformed one becomes a dead letter."""
+        try:
+            parts = list(self._connector.split(frame))
+        except Exception as error:  # noqa: BLE001 - no frame may end the connection
+            self._skips.report("a frame that cannot be split", repr(error))
+            subscription.write(stamp, key_of(self._connector.feed.exchange, UNKNOWN), frame)
+            return
+        for symbol, part in parts:
+            if key := subscription.key_of(symbol):
+                subscription.write(stamp, key, part)
 
     def _key_of(self, route: Route) -> str:
         """Return the key of a frame without a subscription: `exchange:?` if its instrument is unknown."""

@@ -41,9 +41,9 @@ class Subscription:
         self._members.pop(symbol, None)
         self.keys = tuple(self._members.values())
 
-    def keys_in(self, frame: bytes) -> list[str]:
-        """Return the keys of the instruments that a frame names as JSON strings."""
-        return [key for symbol, key in self._members.items() if b'"%s"' % symbol.encode() in frame]
+    def key_of(self, symbol: str) -> str | None:
+        """Return the key of one of its instruments, given the exchange's name; None if it is none."""
+        return self._members.get(symbol)
 
     @property
     def rejected(self) -> bool:

@@ -43,7 +43,7 @@ CHANNELS: dict[str, Channel] = {
         Channel("trades", 600.0),
         Channel("books", 75.0),  # OKX repeats a quiet book every 60 s
         Channel("quotes", 75.0),
-        Channel("tickers", 75.0),
+        Channel("tickers", 600.0),  # OKX sends one only on a trade or a new BBO
         Channel("funding", 300.0),
         Channel("mark_prices", 75.0),
         Channel("index_prices", 150.0),

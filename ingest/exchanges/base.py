@@ -56,7 +56,7 @@ class ChannelRow(NamedTuple):
     `kinds`: the kinds of events that it carries; empty: the one of the channel's name. `of`: the kinds of instruments
     that have it; empty: all. `subject`: from an instrument's name to the name that the channel uses, where it is not
     about the instrument itself but about its index or family: several instruments share such a subscription.
-    `in_rows`: a frame has rows of several instruments, and is written only for those that it names.
+    `in_rows`: a frame has rows of several instruments, and each gets a frame of its own rows (`Connector.split`).
     """
 
     name: str
@@ -239,6 +239,13 @@ class Connector(ABC):
     @abstractmethod
     def route(self, frame: bytes) -> Route:
         """Return a frame's route. On the hot path: the common forms cost a slice and a look-up."""
+
+    def split(self, frame: bytes) -> Iterator[tuple[str, bytes]]:
+        """Yield the exchange's name of each instrument in a frame of an `in_rows` channel, with a frame of its rows.
+
+        Rows stay as received. May raise anything for a malformed frame.
+        """
+        raise NotImplementedError
 
     def parse_control(self, frame: bytes) -> Control:
         """Parse a frame that `route` calls control. Never raises: a malformed frame is `unknown`."""

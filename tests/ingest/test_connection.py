@@ -82,3 +82,20 @@ async def test_heartbeats_do_not_wait_for_repairs(settings: Settings, monkeypatc
             lines = (await read_lines(here, "okx"))[OKX]
     assert "disconnected" not in kinds(lines)
     assert 2 <= sum(b'"action":"snapshot"' in line.frame for line in lines) <= 4
+
+
+async def test_a_frame_that_cannot_be_split(here: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is kept whole under no instrument, becomes a dead letter there, and the connection goes on."""
+
+    def fails(self: Any, frame: bytes) -> Any:
+        raise ValueError("no rows")
+
+    monkeypatch.setattr(Okx, "split", fails)
+    symbol = "BTC-USDT-PERP"
+    settings = load_settings(**here.model_dump() | {"symbols": [symbol], "kinds": ["liquidations", "trades"]})
+    async with ingesting(settings, "okx"):
+        await until(settings, "okx", "okx:?", lambda found: "frame" in found)
+        await until(settings, "okx", f"okx:{symbol}", is_flowing)
+    lines = await read_lines(settings, "okx")
+    assert b'"liquidation-orders"' in lines["okx:?"][0].frame
+    assert "disconnected" not in kinds(lines[f"okx:{symbol}"])[:-1]

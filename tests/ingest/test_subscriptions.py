@@ -7,9 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
-from ingest.exchanges.base import ChannelRow, Control, Route
+from ingest.exchanges.base import ChannelRow, Control
 from ingest.exchanges.okx import Okx
-from ingest.subscription import Subscription
 from ingest.subscriptions import Subscriptions
 from ingest.timings import DEFAULT_TIMINGS
 from ingest.watchdog import Watchdog
@@ -112,13 +111,3 @@ async def test_instruments_share_the_subscription_of_their_index(monkeypatch: py
     await rig.run()
     assert [each["op"] for each in rig.sent] == ["subscribe", "unsubscribe"]
     assert rig.subscriptions.by_route == {}
-
-
-def test_rows_of_several_instruments() -> None:
-    """Such a frame is written for the instruments that it names, and for none of which another's name is a part."""
-    subscription = Subscription(Route("data", "SWAP", "liquidations"), lambda stamp, key, frame: None, in_rows=True)
-    for symbol in ("BTC-USD-SWAP", "BTC-USDT-SWAP", "ETH-USDT-SWAP"):
-        subscription.add(symbol, f"okx:{symbol}")
-    frame = b'{"data":[{"instId":"BTC-USDT-SWAP"},{"instId":"ETH-USDT-SWAP"},{"instId":"XBTC-USD-SWAP"}]}'
-    assert subscription.keys_in(frame) == ["okx:BTC-USDT-SWAP", "okx:ETH-USDT-SWAP"]
-    assert subscription.keys_in(b"{}") == []

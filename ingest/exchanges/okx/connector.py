@@ -4,7 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
+import msgspec
 import orjson
+from msgspec import Raw, Struct
 
 from ingest.exchanges.base import (
     CONTROL,
@@ -31,6 +33,18 @@ from schemas.symbols import Selection, is_pattern, parse_symbol
 _HEAD = b'{"arg":'
 _START = len(_HEAD)
 _UPGRADE = "64008"
+
+
+class _Rows(Struct):
+    arg: Raw
+    data: list[Raw]
+
+
+class _Row(Struct):
+    instId: str
+
+
+_decode_rows, _decode_row = msgspec.json.Decoder(_Rows).decode, msgspec.json.Decoder(_Row).decode
 
 
 class Okx(Connector):
@@ -78,6 +92,13 @@ class Okx(Connector):
         if frame.startswith(_HEAD) and (end := frame.find(b"}", _START, LONGEST_NAME)) > 0:
             return _route_of_argument(frame[_START : end + 1])
         return _route_of_object(frame)
+
+    def split(self, frame: bytes) -> Iterator[tuple[str, bytes]]:
+        message, rows = _decode_rows(frame), dict[str, list[bytes]]()
+        for row in message.data:
+            rows.setdefault(_decode_row(row).instId, []).append(bytes(row))
+        for name, own in rows.items():
+            yield name, b'{"arg":%b,"data":[%b]}' % (bytes(message.arg), b",".join(own))
 
     def parse_control(self, frame: bytes) -> Control:
         return Control("routine") if frame == b"pong" else super().parse_control(frame)

@@ -2,6 +2,7 @@
 
 from itertools import count
 
+import msgspec
 import orjson
 import pytest
 
@@ -220,3 +221,22 @@ def test_polls(channel: str, path: str, query: dict[str, str]) -> None:
 def test_newest_rows(channel: str, body: bytes, newest: int) -> None:
     """The newest row comes first; an answer without rows has none."""
     assert OKX.polled[channel].newest(body) == newest
+
+
+def test_frames_of_many_instruments_are_split() -> None:
+    """Each instrument gets the frame with its own rows, byte for byte."""
+    frame = (
+        b'{"arg":{"channel":"liquidation-orders","instType":"SWAP"},"data":['
+        b'{"instId":"BTC-USDT-SWAP","details":[{"sz":"1.0"}]}, {"instId":"ETH-USDT-SWAP"},{"instId": "BTC-USDT-SWAP"}]}'
+    )
+    head = b'{"arg":{"channel":"liquidation-orders","instType":"SWAP"},"data":['
+    assert dict(OKX.split(frame)) == {
+        "BTC-USDT-SWAP": head + b'{"instId":"BTC-USDT-SWAP","details":[{"sz":"1.0"}]},{"instId": "BTC-USDT-SWAP"}]}',
+        "ETH-USDT-SWAP": head + b'{"instId":"ETH-USDT-SWAP"}]}',
+    }
+
+
+@pytest.mark.parametrize("data", [b"{}", b"[{}]", b'[{"instId":5}]', b"[null]"])
+def test_a_malformed_row_cannot_be_split(data: bytes) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        list(OKX.split(b'{"arg":{"channel":"opt-summary","instFamily":"BTC-USD"},"data":%b}' % data))
