@@ -5,7 +5,6 @@ import itertools
 import time
 from collections.abc import Callable
 
-import aiohttp
 import structlog
 from aiolimiter import AsyncLimiter
 
@@ -18,7 +17,7 @@ from ingest.definitions import Changes, Definitions
 from ingest.exchanges.base import Connector
 from ingest.exchanges.listing import Listing
 from ingest.raw_writer import RawWriter
-from ingest.rest import Rest
+from ingest.rest import Rest, RestPool
 from ingest.retry_after import Gate
 from ingest.snapshots import Snapshots
 from ingest.supervision import backoff_delay, supervise
@@ -26,7 +25,7 @@ from ingest.timings import Timings
 from ingest.watchdog import Watchdog
 from schemas.errors import ExchangeError
 from schemas.instruments import Instrument, differences
-from schemas.markers import Clock, Definition, Delisted, Listed, Markers, RateLimited
+from schemas.markers import Clock, Definition, Delisted, Listed, Markers
 from schemas.settings import Endpoint, Settings
 
 log = structlog.get_logger(__name__)
@@ -43,7 +42,7 @@ class FeedManager:
         settings: Settings,
         timings: Timings,
         writer: RawWriter,
-        session: aiohttp.ClientSession,
+        pool: RestPool,
         on_clock: Callable[[str, int], None] = lambda feed, offset: None,
     ) -> None:
         """`on_clock(feed, offset)` receives by how many µs the exchange's clock is ahead of ours."""
@@ -58,7 +57,7 @@ class FeedManager:
         self._writer = writer
         self._on_clock = on_clock
         base = endpoint.rest or connector.rest
-        self._rest = Rest(connector.name, base, connector.weight_per_minute, session, self._on_rate_limit)
+        self._rest = Rest(connector.name, base, connector.limits, pool, self._mark_all)
         self._connects = AsyncLimiter(*connector.connect_rate)
         self._gate = Gate()
         self._announced = asyncio.Event()
@@ -80,6 +79,7 @@ class FeedManager:
             self._pool = self._make_pool(tasks)
             self._add_first(listing)
             tasks.create_task(supervise("clock", self._compare_clock, self._log))
+            tasks.create_task(supervise("statistics", self._rest.statistics.run, self._log))
             tasks.create_task(supervise("definitions", self._refresh_definitions, self._log))
             if self._connector.announcement_path:
                 announcements = Announcements(
@@ -235,9 +235,6 @@ class FeedManager:
         now = time.time_ns()
         for key in self._instruments:
             self._writer.write_marker(now, key, marker)
-
-    def _on_rate_limit(self, status: int, seconds: float) -> None:
-        self._mark_all(RateLimited(status=status, seconds=seconds, where="rest"))
 
     async def _compare_clock(self) -> None:
         while True:

@@ -66,8 +66,8 @@ class Quality(MarketEvent):
 
 StatusType = Literal[
     "connected", "disconnected", "subscribed", "refused", "renewing", "renewed", "silent", "resumed",
-    "absent", "returned", "wrong_clock", "clock_right", "clock_stepped", "rate_limited", "notice", "listed",
-    "changed", "delisted", "skipped", "not_tradable", "limited", "implausible", "report",
+    "absent", "returned", "wrong_clock", "clock_right", "clock_stepped", "rate_limited", "rest_down", "rest_up",
+    "notice", "listed", "changed", "delisted", "skipped", "not_tradable", "limited", "implausible", "report",
 ]  # fmt: skip
 STATUS_TYPES: frozenset[str] = frozenset(get_args(StatusType))
 
@@ -76,6 +76,7 @@ class Status(MarketEvent):
     """Feed health of one instrument. `channels`: the affected channels; empty means the whole connection.
 
     `connected`, `disconnected`, `subscribed`, `refused`; `notice`: an announcement of the exchange; `rate_limited`;
+    `rest_down`, `rest_up`: requests to the exchange fail repeatedly (`reason`: the last failure), succeed again;
     `renewing`, `renewed`: the connection is being replaced without a break; `silent` (`age`: for how long; `reason`:
     what is done: `resubscribe`, `reconnect`), `resumed`; `wrong_clock`, `clock_right`: the exchange's times; `absent`
     (`age`: for how long), `returned`: nobody ingests the feed, somebody does again; `clock_stepped`: our own clock was
