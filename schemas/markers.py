@@ -61,7 +61,7 @@ class Refused(Connection, tag="refused"):
 
 
 class Silent(Marker, tag="silent"):
-    """A channel has been silent for `age` µs; `step` is what is done about it: `resubscribe` or `reconnect`."""
+    """A channel has been silent for `age` µs; `step` is what is done: `resubscribe`, `reconnect`, or `retry` a poll."""
 
     channel: _Text
     age: _Micros

@@ -12,7 +12,7 @@ from ingest.rest.limits import Limits
 from ingest.rest.pool import RestPool
 from ingest.rest.statistics import Statistics
 from ingest.retry_after import Gate, requested_wait
-from schemas.errors import ExchangeError
+from schemas.errors import ExchangeError, RejectedError
 from schemas.markers import Markers, RateLimited, RestDown, RestUp
 
 log = structlog.get_logger(__name__)
@@ -63,9 +63,10 @@ class Rest:
         self._budgets.resize(weight_per_minute)
 
     async def get(self, path: str, weight: float = 1, **params: str) -> bytes:
-        """Return the body of a 200. `ExchangeError` if the request is rejected, has failed often, or the host is down.
+        """Return the body of a 200. `weight` counts towards the budget of a minute.
 
-        `weight` counts towards the budget of a minute.
+        `RejectedError` if repeating the request would not help, `ExchangeError` if it has failed often or the host is
+        down.
         """
         try:
             async for attempt in stamina.retry_context(_backoff, attempts=_ATTEMPTS, timeout=None, wait_max=10.0):
@@ -96,17 +97,17 @@ class Rest:
                 response.raise_for_status()
             if response.status != 200:
                 text = body[:200].decode(errors="replace")
-                raise ExchangeError(f"{self._feed}: {path} {params} returned {response.status}: {text}")
+                raise RejectedError(f"{self._feed}: {path} {params} returned {response.status}: {text}")
             return body
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
-        """Return the body, decompressed. `ExchangeError` if it is larger than any answer that an exchange gives."""
+        """Return the body, decompressed. `RejectedError` if it is larger than any answer that an exchange gives."""
         parts, size = [], 0
         async for part in response.content.iter_any():
             parts.append(part)
             size += len(part)
             if size > _MAX_BODY:
-                raise ExchangeError(f"{self._feed}: {response.url.path} returned more than {_MAX_BODY} bytes")
+                raise RejectedError(f"{self._feed}: {response.url.path} returned more than {_MAX_BODY} bytes")
         return b"".join(parts)
 
     def _rejected(self, status: int, seconds: float) -> _Rejection:

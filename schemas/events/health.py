@@ -78,12 +78,12 @@ class Status(MarketEvent):
     `connected`, `disconnected`, `subscribed`, `refused`; `notice`: an announcement of the exchange; `rate_limited`;
     `rest_down`, `rest_up`: requests to the exchange fail repeatedly (`reason`: the last failure), succeed again;
     `renewing`, `renewed`: the connection is being replaced without a break; `silent` (`age`: for how long; `reason`:
-    what is done: `resubscribe`, `reconnect`), `resumed`; `wrong_clock`, `clock_right`: the exchange's times; `absent`
-    (`age`: for how long), `returned`: nobody ingests the feed, somebody does again; `clock_stepped`: our own clock was
-    set back; `listed`, `changed`, `delisted`: its definition; `not_tradable`: its book is crossed, as before an
-    opening; `limited`: a size bound was reached; `skipped`: a record that could not be processed was set aside;
-    `implausible`: its price and another exchange's are too far apart for the same coin, so that they are not paired
-    (`reason`: both); `report`: every 10 s, for each channel.
+    what is done: `resubscribe`, `reconnect`, `retry` a poll), `resumed`; `wrong_clock`, `clock_right`: the exchange's
+    times; `absent` (`age`: for how long), `returned`: nobody ingests the feed, somebody does again; `clock_stepped`:
+    our own clock was set back; `listed`, `changed`, `delisted`: its definition; `not_tradable`: its book is crossed, as
+    before an opening; `limited`: a size bound was reached; `skipped`: a record that could not be processed was set
+    aside; `implausible`: its price and another exchange's are too far apart for the same coin, so that they are not
+    paired (`reason`: both); `report`: every 10 s, for each channel.
     """
 
     topic_name = "market.status"
