@@ -17,7 +17,8 @@ from schemas.markers import Markers, Resumed, Silent, answer_of
 
 _MAX_BACKOFF = 15.0  # s between two attempts in a period
 _FIRST_REPEAT = 2.0  # s until what is not there yet is asked for again; doubles
-_REPEATS = 5
+_MAX_REPEAT = 10.0
+_REPEATS = 6
 _LONGEST_SLEEP = 30.0  # s after which the time of day is read again: it may be set
 _SILENT_AFTER = 2  # periods without an answer
 
@@ -88,9 +89,12 @@ class Poll:
             except ExchangeError:  # the client reports it
                 delay = min(backoff_delay(attempt), _MAX_BACKOFF)
             else:
-                if self._schedule.has_arrived(end) or answers == _REPEATS:
+                if self._schedule.has_arrived(end):
                     return
-                delay = _FIRST_REPEAT * 2**answers
+                if answers == _REPEATS:
+                    self._schedule.give_up()
+                    return
+                delay = min(_FIRST_REPEAT * 2**answers, _MAX_REPEAT)
                 answers += 1
             if delay > self._schedule.left(end, self._now()):
                 return
@@ -103,7 +107,7 @@ class Poll:
         body = await self._rest.get(row.path, row.weight, **params)
         if len(body) > MAX_FRAME:
             raise RejectedError(f"an answer of {len(body)} bytes is too large to be kept")
-        is_new = self._schedule.on_answer(end, rows, self._newest(body), self._now())
+        is_new = self._schedule.on_answer(rows, self._newest(body), self._now())
         if is_first or is_new:
             path = f"{row.path}?{urlencode(params)}" if params else row.path
             self._write(answer_of(self.channel, path, int(self._schedule.due(end) * 1e6), body))

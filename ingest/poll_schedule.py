@@ -29,7 +29,7 @@ class PollSchedule:
         self._offset = row.lag_s + jitter_s
         self._began = now
         self._newest = self.end_at(now) - _AT_START  # the newest period received
-        # Observed: by how much the newest period is older than the end of the polled one, at least; and the time from
+        # Observed: by how much the newest period is older than the end of the latest one, at least; and the time from
         # one to the next, which may be many polls: funding is paid every few hours, at times that are hard to foresee.
         self._age = self._step = inf
 
@@ -50,7 +50,7 @@ class PollSchedule:
         missing = ceil((end - self._newest) / self._period)
         return max(min(missing, self._row.most), 1)
 
-    def on_answer(self, end: float, rows: int, newest: float, now: float) -> bool:
+    def on_answer(self, rows: int, newest: float, now: float) -> bool:
         """Take the newest period of an answer to a request for so many rows, 0 if none is known.
 
         Return whether it is new.
@@ -61,10 +61,14 @@ class PollSchedule:
             return True  # but others are missing before it: the request waited so long that it asked for too few
         if self._age < inf:  # it is not the first
             self._step = max(min(self._step, newest - self._newest), self._period)
-        self._age = min(self._age, end - newest)
+        self._age = min(self._age, now // self._period * self._period - newest)
         self._newest = newest
         return True
 
     def has_arrived(self, end: float) -> bool:
         """Return whether the polled period has been received, as far as can be known from the periods before it."""
         return end - self._newest < self._age + self._step - self._period / 2
+
+    def give_up(self) -> None:
+        """Take what has been observed for wrong: what was expected did not come."""
+        self._age = inf

@@ -38,10 +38,10 @@ def test_rows_since_the_last() -> None:
     """All periods since the newest one received are asked for, as far as an answer can hold them."""
     each = schedule()
     assert each.rows(START) == 12  # an hour: there may have been an ingest before this one
-    assert each.on_answer(START, 30, START - 300, START + 7)
+    assert each.on_answer(30, START - 300, START + 7)
     assert [each.rows(START + 300 * number) for number in (0, 1, 3, 100)] == [1, 2, 4, 30]
-    assert not each.on_answer(END, 30, START - 300, END + 7)
-    assert each.on_answer(END, 30, START, END + 7)
+    assert not each.on_answer(30, START - 300, END + 7)
+    assert each.on_answer(30, START, END + 7)
     assert each.rows(END + 300) == 2
 
 
@@ -49,12 +49,12 @@ def test_too_few_rows() -> None:
     """If a request waited so long that its answer leaves periods out, these are asked for again."""
     each = schedule()
     for end in (START, END):
-        each.on_answer(end, 12, end - 300, end + 7)
+        each.on_answer(12, end - 300, end + 7)
     assert each.rows(END + 300) == 2
-    assert each.on_answer(END + 300, 2, END + 600, END + 1000)
+    assert each.on_answer(2, END + 600, END + 1000)
     assert not each.has_arrived(END + 900)
     assert each.rows(END + 900) == 4
-    assert each.on_answer(END + 900, 4, END + 600, END + 1002)
+    assert each.on_answer(4, END + 600, END + 1002)
     assert each.has_arrived(END + 900)
     assert each.rows(END + 1200) == 2
 
@@ -63,7 +63,7 @@ def test_current_values() -> None:
     """Where there is no history, one row is asked for, and whatever arrives is it."""
     each = schedule(PollRow("/current", by_symbol, ("open_interest",)))
     assert [each.rows(START + 300 * number) for number in range(3)] == [1, 1, 1]
-    each.on_answer(END, 30, 0, END + 7)
+    each.on_answer(30, 0, END + 7)
     assert each.has_arrived(END)
 
 
@@ -73,12 +73,12 @@ def test_not_there_yet(stamp: float) -> None:
     each = schedule()
     for number in range(3):
         end = START + 300 * number
-        each.on_answer(end, 30, end + stamp, end + 7)
+        each.on_answer(30, end + stamp, end + 7)
         assert each.has_arrived(end)
     assert not each.has_arrived(START + 900)
-    assert not each.on_answer(START + 900, 30, START + 600 + stamp, START + 907)
+    assert not each.on_answer(30, START + 600 + stamp, START + 907)
     assert not each.has_arrived(START + 900)
-    assert each.on_answer(START + 900, 30, START + 900 + stamp, START + 920)
+    assert each.on_answer(30, START + 900 + stamp, START + 920)
     assert each.has_arrived(START + 900)
 
 
@@ -87,7 +87,7 @@ def test_rare_periods() -> None:
     each = schedule()
     for end in range(int(START), int(START) + 12_000, 300):
         paid = (end - START) // 2400 * 2400 + START
-        each.on_answer(end, 30, paid, end + 7)
+        each.on_answer(30, paid, end + 7)
         assert each.has_arrived(end)
     assert not each.has_arrived(START + 12_000)
 
@@ -96,5 +96,5 @@ def test_rare_periods() -> None:
 def test_unusable_times(stamp: float) -> None:
     """An answer without a period, or with one in the far future, is none."""
     each = schedule()
-    assert not each.on_answer(START, 30, stamp, START + 7)
+    assert not each.on_answer(30, stamp, START + 7)
     assert each.rows(START) == 12

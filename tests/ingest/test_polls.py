@@ -97,7 +97,9 @@ def test_aligned_to_periods(ratios: Bench) -> None:
     assert [(key, answer.channel, answer.path) for _, key, answer in ratios.written.answers] == [
         (KEY, "account_ratios", f"/ratios?symbol=BTCUSDT&limit={count}") for count in (12, 2, 2, 2)
     ]
-    assert [answer.due / 1e6 - START for _, _, answer in ratios.written.answers] == [100, 305, 605, 905]
+    assert [answer.due / 1e6 - START for _, _, answer in ratios.written.answers] == pytest.approx(
+        [100, 305, 605, 905], abs=1e-3
+    )
 
 
 def test_exchange_clock(ratios: Bench) -> None:
@@ -106,7 +108,9 @@ def test_exchange_clock(ratios: Bench) -> None:
     ratios.run(700)
     jitter = jitter_of("account_ratios", KEY, 300.0)
     assert ratios.requested_at[1:] == pytest.approx([345 + jitter, 645 + jitter], abs=1e-3)
-    assert [answer.due / 1e6 - START for _, _, answer in ratios.written.answers] == [60, 305, 605]
+    assert [answer.due / 1e6 - START for _, _, answer in ratios.written.answers] == pytest.approx(
+        [60, 305, 605], abs=1e-3
+    )
 
 
 def test_missed_periods_are_caught_up(ratios: Bench) -> None:
@@ -163,7 +167,7 @@ def test_a_period_that_never_comes(ratios: Bench) -> None:
     ratios.answer = lambda path, params: b"[]" if time.time() > START + 1200 else history(time.time(), params)
     ratios.run(1800)
     after = [at for at in ratios.requested_at if at > 1200]
-    assert len(after) == 12
+    assert len(after) == 1 + 6 + 1
     assert ratios.limits()[-1] == 3
     assert [bytes(answer.body) for _, _, answer in ratios.written.answers][-2:] == [b"[]", b"[]"]
 
