@@ -12,7 +12,7 @@ from schemas.errors import ExchangeError
 
 _FAILURES = 5  # attempts in a row
 _FIRST_PAUSE = 5.0  # s for which the host is left alone; doubles while it stays down
-_MAX_PAUSE = 60.0
+_MAX_PAUSE = 30.0
 
 
 class Breaker:

@@ -11,6 +11,14 @@ from ingest.rest.limits import Limits
 _MINUTE = 60.0
 
 
+async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Keep aiohttp from repeating a request by itself when the connection is lost: no budget would count it."""
+    try:
+        return await handler(request)
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise aiohttp.ClientConnectionError(str(error)) from error
+
+
 class RestPool:
     """Pool of connections and budgets: `async with RestPool(…)`."""
 
@@ -22,7 +30,7 @@ class RestPool:
     async def __aenter__(self) -> Self:
         # The proxy of the environment is used, as by the WebSocket connections.
         connector = aiohttp.TCPConnector(limit=0, limit_per_host=self._connections)
-        self.session = aiohttp.ClientSession(connector=connector, trust_env=True)
+        self.session = aiohttp.ClientSession(connector=connector, trust_env=True, middlewares=(_send_once,))
         return self
 
     async def __aexit__(

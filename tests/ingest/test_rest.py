@@ -28,6 +28,7 @@ class Server:
         self.requested: list[tuple[float, str]] = []
         self.busy = self.busiest = 0
         self.takes_s = 0.0
+        self.lost = 0  # requests at which the connection is closed
 
     async def answer(self, request: web.Request) -> web.Response:
         self.requested.append((time.time(), request.path_qs))
@@ -35,6 +36,9 @@ class Server:
         self.busiest = max(self.busiest, self.busy)
         await asyncio.sleep(self.takes_s)
         self.busy -= 1
+        if self.lost and request.transport is not None:
+            self.lost -= 1
+            request.transport.close()
         return self.answers.pop(0) if self.answers else web.Response(body=b"{}")
 
     @property
@@ -112,6 +116,16 @@ async def test_failures_are_retried() -> None:
         [(path, figures)] = rest.statistics.figures().items()
     assert (path, figures.calls, figures.failures) == ("/a", 4, 3)
     assert 0 < figures.latency_median_ms <= figures.latency_max_ms
+
+
+@pytest.mark.usefixtures("no_backoff")
+async def test_each_request_is_counted() -> None:
+    """If a kept connection is lost, the request is repeated as one that counts, not by the HTTP library."""
+    async with served() as (rest, server, _):
+        await rest.get("/a")
+        server.lost = 1
+        await rest.get("/a")
+        assert rest.statistics.figures()["/a"].calls == len(server.requested) == 3
 
 
 # Limits
