@@ -215,6 +215,24 @@ async def test_used_weight(here: Settings, monkeypatch: pytest.MonkeyPatch) -> N
     assert "rate_limited" not in kinds(lines)
 
 
+async def test_polls(here: Settings) -> None:
+    """What only REST offers is polled: connected with a definition, answered at once, disconnected at the end."""
+    settings = load_settings(**here.model_dump() | {"kinds": [], "channels": ["open_interest", "account_ratios"]})
+    async with ingesting(settings, "binance-usdm"):
+        await until(settings, "binance", PERP, lambda found: found.count("answer") >= 2)
+    lines = (await read_lines(settings, "binance"))[PERP]
+    assert kinds(lines)[:2] == ["instrument", "connected"]
+    assert kinds(lines)[-1] == "disconnected"
+    assert {orjson.loads(line.frame)["channel"] for line in lines if b'"answer"' in line.frame} == {
+        "open_interest",
+        "account_ratios",
+    }
+    outputs = await processed(settings, "binance")
+    assert events(outputs, "dead_letters") == []
+    assert events(outputs, "market.open_interest")
+    assert events(outputs, "market.long_short_ratios")
+
+
 async def use_weight(settings: Settings, weight: int) -> None:
     """Request depths until the given weight of Binance spot's budget is used."""
     async with aiohttp.ClientSession() as http:
