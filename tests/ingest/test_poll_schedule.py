@@ -92,6 +92,20 @@ def test_rare_periods() -> None:
     assert not each.has_arrived(START + 12_000)
 
 
+def test_a_wrong_expectation_is_given_up() -> None:
+    """If what was expected never comes, the next answers are observed afresh."""
+    each = schedule()
+    for end in (START, END):
+        each.on_answer(12, end, end + 7)
+    assert not each.on_answer(2, END, END + 307)
+    assert not each.has_arrived(END + 300)
+    each.give_up()
+    assert each.on_answer(3, END + 300, END + 607)  # from now on each period comes one later
+    assert each.has_arrived(END + 600)
+    assert each.on_answer(2, END + 600, END + 907)
+    assert each.has_arrived(END + 900)
+
+
 @pytest.mark.parametrize("stamp", [0.0, START + 100_000])
 def test_unusable_times(stamp: float) -> None:
     """An answer without a period, or with one in the far future, is none."""
