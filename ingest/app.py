@@ -5,7 +5,6 @@ import logging
 import signal
 from collections.abc import Iterable
 
-import aiohttp
 import structlog
 
 from ingest.control import consume_requests
@@ -13,6 +12,7 @@ from ingest.exchanges import CONNECTORS
 from ingest.feed_manager import FeedManager
 from ingest.own_clock import OwnClock
 from ingest.raw_writer import RawWriter
+from ingest.rest import RestPool
 from ingest.supervision import supervise
 from ingest.timings import DEFAULT_TIMINGS, Timings
 from schemas.control import Request, SnapshotRequest
@@ -32,13 +32,13 @@ async def ingest(settings: Settings, feeds: Iterable[str] | None = None, timings
         for name in feeds or settings.feeds
     ]
     async with (
-        aiohttp.ClientSession(trust_env=True) as session,
+        RestPool(settings.rest_connections) as pool,
         RawWriter(settings, (connector.feed for connector in connectors)) as writer,
         asyncio.TaskGroup() as tasks,
     ):
         clock = OwnClock(settings.clock_limit_ms)
         managers = [
-            FeedManager(connector, settings, timings, writer, session, clock.on_offset) for connector in connectors
+            FeedManager(connector, settings, timings, writer, pool, clock.on_offset) for connector in connectors
         ]
 
         def on_request(request: Request) -> None:

@@ -5,7 +5,6 @@ import itertools
 import time
 from collections.abc import Callable
 
-import aiohttp
 import structlog
 from aiolimiter import AsyncLimiter
 
@@ -17,8 +16,9 @@ from ingest.connection_supervisor import ConnectionSupervisor
 from ingest.definitions import Changes, Definitions
 from ingest.exchanges.base import Connector
 from ingest.exchanges.listing import Listing
+from ingest.polls import Polls
 from ingest.raw_writer import RawWriter
-from ingest.rest import Rest
+from ingest.rest import Rest, RestPool
 from ingest.retry_after import Gate
 from ingest.snapshots import Snapshots
 from ingest.supervision import backoff_delay, supervise
@@ -26,7 +26,7 @@ from ingest.timings import Timings
 from ingest.watchdog import Watchdog
 from schemas.errors import ExchangeError
 from schemas.instruments import Instrument, differences
-from schemas.markers import Clock, Definition, Delisted, Listed, Markers, RateLimited
+from schemas.markers import Clock, Definition, Delisted, Listed, Markers
 from schemas.settings import Endpoint, Settings
 
 log = structlog.get_logger(__name__)
@@ -43,7 +43,7 @@ class FeedManager:
         settings: Settings,
         timings: Timings,
         writer: RawWriter,
-        session: aiohttp.ClientSession,
+        pool: RestPool,
         on_clock: Callable[[str, int], None] = lambda feed, offset: None,
     ) -> None:
         """`on_clock(feed, offset)` receives by how many µs the exchange's clock is ahead of ours."""
@@ -58,13 +58,16 @@ class FeedManager:
         self._writer = writer
         self._on_clock = on_clock
         base = endpoint.rest or connector.rest
-        self._rest = Rest(connector.name, base, connector.weight_per_minute, session, self._on_rate_limit)
+        self._rest = Rest(connector.name, base, connector.limits, pool, self._mark_all)
         self._connects = AsyncLimiter(*connector.connect_rate)
         self._gate = Gate()
         self._announced = asyncio.Event()
         self._definitions = Definitions()
         self._instruments: dict[str, Instrument] = {}  # by key
+        self._clock_offset = 0  # µs
+        self._periods = settings.poll_s
         self._pool: ConnectionPool | None = None
+        self._polls: Polls | None = None
         self._snapshots: Snapshots | None = None
         self._log = log.bind(feed=connector.name, exchange=connector.feed.exchange)
 
@@ -78,8 +81,11 @@ class FeedManager:
         async with asyncio.TaskGroup() as tasks:
             self._snapshots = Snapshots(tasks, self._fetch_snapshot, self._timings)
             self._pool = self._make_pool(tasks)
+            self._polls = self._make_polls()
             self._add_first(listing)
             tasks.create_task(supervise("clock", self._compare_clock, self._log))
+            tasks.create_task(supervise("polls", self._polls.run, self._log))
+            tasks.create_task(supervise("statistics", self._rest.statistics.run, self._log))
             tasks.create_task(supervise("definitions", self._refresh_definitions, self._log))
             if self._connector.announcement_path:
                 announcements = Announcements(
@@ -117,6 +123,16 @@ class FeedManager:
             self._on_snapshot_needed,
         )
 
+    def _make_polls(self) -> Polls:
+        return Polls(
+            self._connector,
+            self._instruments,
+            self._periods,
+            self._rest,
+            self._writer,
+            lambda: self._clock_offset,
+        )
+
     # Definitions
 
     async def _first_listing(self) -> Listing:
@@ -142,8 +158,9 @@ class FeedManager:
     def _add_first(self, listing: Listing) -> None:
         found = self._definitions.compare(listing).listed
         self._instruments.update((instrument.key, instrument) for instrument in found)
-        if self._pool is not None:
+        if self._pool is not None and self._polls is not None:
             self._pool.add(found)
+            self._polls.add(found)
 
     async def _refresh_definitions(self) -> None:
         """Read the definitions again, periodically and whenever the exchange announces something."""
@@ -178,11 +195,12 @@ class FeedManager:
 
     def _apply_changes(self, changes: Changes) -> None:
         """Add, change and remove instruments. Markers report it to the workers."""
-        if self._pool is None:
+        if self._pool is None or self._polls is None:
             return
         now = time.time_ns()
         for instrument, reason in changes.delisted:
             self._pool.remove(instrument)
+            self._polls.remove(instrument)
             del self._instruments[instrument.key]
             if self._snapshots is not None:
                 self._snapshots.forget(instrument.key)
@@ -200,6 +218,7 @@ class FeedManager:
             self._writer.write_marker(now, instrument.key, Listed(reason="new in the exchange's listing"))
             self._log.info("listed", symbol=instrument.symbol, status=instrument.status)
         self._pool.add(changes.listed)
+        self._polls.add(changes.listed)
 
     # Books
 
@@ -236,9 +255,6 @@ class FeedManager:
         for key in self._instruments:
             self._writer.write_marker(now, key, marker)
 
-    def _on_rate_limit(self, status: int, seconds: float) -> None:
-        self._mark_all(RateLimited(status=status, seconds=seconds, where="rest"))
-
     async def _compare_clock(self) -> None:
         while True:
             try:
@@ -247,6 +263,7 @@ class FeedManager:
                 self._log.warning("cannot compare the exchange's clock", error=str(error))
             else:
                 self._mark_all(Clock(offset=clock.offset, round_trip=clock.round_trip))
+                self._clock_offset = clock.offset
                 self._on_clock(self.name, clock.offset)
             await asyncio.sleep(self._timings.clock_interval_s)
 

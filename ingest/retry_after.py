@@ -33,11 +33,16 @@ def requested_wait(status: int, headers: Mapping[str, str], body: bytes, now: fl
     if status not in _REJECTIONS and not (_codes(error) & _CODES):
         return None
     # If the answer states the exchange's time, the end of a ban is compared with that: our clock may be wrong.
-    here = _date(headers.get("Date", "")) or (time.time() if now is None else now)
+    here = exchange_time(headers, now)
     stated = [seconds for seconds in _stated_waits(headers, error, body, here) if seconds is not None]
     if not stated:
         return _DEFAULTS.get(status, _DEFAULT)
     return min(max(*stated, _SHORTEST), LONGEST)
+
+
+def exchange_time(headers: Mapping[str, str], now: float | None = None) -> float:
+    """Return the time that an answer states, s since the epoch; if it states none, ours (`now`)."""
+    return _date(headers.get("Date", "")) or (time.time() if now is None else now)
 
 
 def handshake_wait(error: InvalidStatus) -> float:

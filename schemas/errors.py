@@ -37,6 +37,10 @@ class ExchangeError(MarketPrismError):
     """An exchange rejected a request or gave an unusable answer."""
 
 
+class RejectedError(ExchangeError):
+    """An exchange rejected a request for a reason that repeating it does not mend."""
+
+
 class StackError(MarketPrismError):
     """A part of the local stack (broker, ClickHouse, a process) cannot be started or reached."""
 

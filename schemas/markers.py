@@ -61,7 +61,7 @@ class Refused(Connection, tag="refused"):
 
 
 class Silent(Marker, tag="silent"):
-    """A channel has been silent for `age` µs; `step` is what is done about it: `resubscribe` or `reconnect`."""
+    """A channel has been silent for `age` µs; `step` is what is done: `resubscribe`, `reconnect`, or `retry` a poll."""
 
     channel: _Text
     age: _Micros
@@ -88,6 +88,18 @@ class RateLimited(Marker, tag="rate_limited"):
     status: int
     seconds: float
     where: _Text
+
+
+class RestDown(Marker, tag="rest_down"):
+    """Requests to the exchange have failed repeatedly: until `rest_up`, only a probe is sent now and then."""
+
+    reason: _Text = ""
+
+
+class RestUp(Marker, tag="rest_up"):
+    """The exchange answers requests again."""
+
+    reason: _Text = ""
 
 
 class Notice(Marker, tag="notice"):
@@ -162,7 +174,7 @@ class Definition(Struct, frozen=True):
 
 Markers = (
     Connected | Disconnected | Renewing | Renewed | Subscribed | Refused | Silent | Resumed | Clock | RateLimited
-    | Notice | Listed | Delisted | Lost | Tick | Wrapped | Oversized | Answer | Definition
+    | RestDown | RestUp | Notice | Listed | Delisted | Lost | Tick | Wrapped | Oversized | Answer | Definition
 )  # fmt: skip
 
 _DEFINITION = "instrument"

@@ -119,6 +119,10 @@ class Settings(BaseSettings):
         300.0, description="seconds between two requests for the exchange's instruments, in addition to what it pushes"
     )
 
+    rest_connections: Annotated[int, Field(ge=1, le=64)] = Field(
+        8, description="most connections to one exchange's REST address at a time"
+    )
+
     checkpoint_s: Annotated[float, Field(gt=0, le=60)] = Field(
         1.0, description="minimum seconds between checkpoints, which take at most a fiftieth of a worker's time"
     )

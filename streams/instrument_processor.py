@@ -135,7 +135,7 @@ class InstrumentProcessor:
                 self.status.publish(out, marker.type, reason=marker.reason)
                 self.definitions.on_delisted(out)
                 self.books.on_delisted(out)
-            case markers.Notice() | markers.Listed():
+            case markers.Notice() | markers.Listed() | markers.RestDown() | markers.RestUp():
                 self.status.publish(out, marker.type, reason=marker.reason)
             case markers.Lost():
                 self.books.on_lost(out)

@@ -3,6 +3,7 @@
 from typing import get_args
 
 from ingest.exchanges import CONNECTORS
+from ingest.exchanges.polls import PollRow
 from marketprism.simulator.market.listings import LISTINGS
 from marketprism.simulator.simulators import SERVERS
 from schemas.channels import CHANNELS, CORE_CHANNELS, POLLS
@@ -71,12 +72,16 @@ def test_every_feed_carries_each_kind_or_says_why_not() -> None:
 
 
 def test_polls_are_known() -> None:
-    """Polls have a period by default, are of known kinds, and every poll of the registry is some feed's."""
+    """Polls have a period by default, are of known kinds, and every poll of the registry is some feed's.
+
+    Where an answer holds past periods, the time of the newest can be read: else all would be asked for each time.
+    """
     rows = [(connector, name, row) for connector in CONNECTORS.values() for name, row in connector.polls.items()]
     assert {name for _, name, _ in rows} == set(POLLS) == set(load_settings().poll_s)
     for connector, name, row in rows:
         assert set(row.kinds) <= set(KINDS), (connector.name, name)
         assert set(row.of) <= set(FEEDS[connector.name].kinds), (connector.name, name)
+        assert (row.most > 0) == (row.newest is not PollRow._field_defaults["newest"]), (connector.name, name)
         assert row.path in ANSWERS[FEEDS[connector.name].exchange], (connector.name, name)
 
 

@@ -10,7 +10,7 @@ import orjson
 
 from ingest.exchanges.listing import Listing
 from ingest.exchanges.polls import PollRow
-from ingest.rest import Rest
+from ingest.rest import Limit, Limits, Meaning, Rest
 from ingest.skips import Skips
 from schemas.errors import ExchangeError, SettingsError, SymbolError
 from schemas.events import DEFAULT_KINDS
@@ -133,7 +133,10 @@ class Connector(ABC):
     message_rate: ClassVar[tuple[float, float]]
     instruments_per_connection: ClassVar[int]
     subscriptions_per_connection: ClassVar[float] = float("inf")
-    weight_per_minute: ClassVar[int]
+    weight_per_minute: ClassVar[int] = 0  # of all REST requests; 0 if the exchange has no weights
+    weight_pool: ClassVar[str] = ""  # feeds that name the same pool share its weight; empty: this feed alone
+    rest_limits: ClassVar[Mapping[str, Limit]] = {}  # as documented, by the path's prefix, of which the longest counts
+    rest_headers: ClassVar[Mapping[str, Meaning]] = {}  # of answers, that tell what is left
     lifetime_s: ClassVar[float] = float("inf")  # s after which a connection is renewed
     connection_timeout_s: ClassVar[float] = 30.0  # s without any frame after which a connection is closed
     ping: ClassVar[str] = ""  # text sent when idle; empty if WebSocket pings suffice
@@ -179,6 +182,11 @@ class Connector(ABC):
     @property
     def feed(self) -> Feed:
         return FEEDS[self.name]
+
+    @property
+    def limits(self) -> Limits:
+        """All limits of this feed's REST requests."""
+        return Limits(self.weight_per_minute, self.weight_pool or self.name, self.rest_limits, self.rest_headers)
 
     def decode(self, frame: bytes) -> bytes:
         """Decompress a received frame; return it unchanged if that fails."""

@@ -4,11 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from aiohttp import ClientSession
-
 from ingest.clock import compare_clock
 from ingest.exchanges import CONNECTORS
-from ingest.rest import Rest
+from ingest.rest import Rest, RestPool
 from marketprism.local.broker import java, java_version
 from marketprism.local.disk import free_bytes
 from marketprism.local.jars import missing_jars
@@ -121,8 +119,8 @@ async def _clock(settings: Settings) -> Finding:
     exchange = CONNECTORS[settings.feeds[0]]()
     base = settings.endpoints.get(exchange.name, Endpoint()).rest or exchange.rest
     try:
-        async with asyncio.timeout(_CLOCK_TIMEOUT), ClientSession(trust_env=True) as http:
-            rest = Rest(exchange.name, base, exchange.weight_per_minute, http)
+        async with asyncio.timeout(_CLOCK_TIMEOUT), RestPool() as pool:
+            rest = Rest(exchange.name, base, exchange.limits, pool)
             offset = (await compare_clock(exchange, rest)).offset / 1e6
     except (ExchangeError, TimeoutError) as error:
         text = f"not checked, as {exchange.name} cannot be reached: {str(error) or 'timeout'}"

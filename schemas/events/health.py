@@ -66,8 +66,8 @@ class Quality(MarketEvent):
 
 StatusType = Literal[
     "connected", "disconnected", "subscribed", "refused", "renewing", "renewed", "silent", "resumed",
-    "absent", "returned", "wrong_clock", "clock_right", "clock_stepped", "rate_limited", "notice", "listed",
-    "changed", "delisted", "skipped", "not_tradable", "limited", "implausible", "report",
+    "absent", "returned", "wrong_clock", "clock_right", "clock_stepped", "rate_limited", "rest_down", "rest_up",
+    "notice", "listed", "changed", "delisted", "skipped", "not_tradable", "limited", "implausible", "report",
 ]  # fmt: skip
 STATUS_TYPES: frozenset[str] = frozenset(get_args(StatusType))
 
@@ -76,13 +76,14 @@ class Status(MarketEvent):
     """Feed health of one instrument. `channels`: the affected channels; empty means the whole connection.
 
     `connected`, `disconnected`, `subscribed`, `refused`; `notice`: an announcement of the exchange; `rate_limited`;
+    `rest_down`, `rest_up`: requests to the exchange fail repeatedly (`reason`: the last failure), succeed again;
     `renewing`, `renewed`: the connection is being replaced without a break; `silent` (`age`: for how long; `reason`:
-    what is done: `resubscribe`, `reconnect`), `resumed`; `wrong_clock`, `clock_right`: the exchange's times; `absent`
-    (`age`: for how long), `returned`: nobody ingests the feed, somebody does again; `clock_stepped`: our own clock was
-    set back; `listed`, `changed`, `delisted`: its definition; `not_tradable`: its book is crossed, as before an
-    opening; `limited`: a size bound was reached; `skipped`: a record that could not be processed was set aside;
-    `implausible`: its price and another exchange's are too far apart for the same coin, so that they are not paired
-    (`reason`: both); `report`: every 10 s, for each channel.
+    what is done: `resubscribe`, `reconnect`, `retry` a poll), `resumed`; `wrong_clock`, `clock_right`: the exchange's
+    times; `absent` (`age`: for how long), `returned`: nobody ingests the feed, somebody does again; `clock_stepped`:
+    our own clock was set back; `listed`, `changed`, `delisted`: its definition; `not_tradable`: its book is crossed, as
+    before an opening; `limited`: a size bound was reached; `skipped`: a record that could not be processed was set
+    aside; `implausible`: its price and another exchange's are too far apart for the same coin, so that they are not
+    paired (`reason`: both); `report`: every 10 s, for each channel.
     """
 
     topic_name = "market.status"

@@ -200,19 +200,37 @@ async def test_acknowledged_but_not_subscribed(here: Settings, monkeypatch: pyte
     assert orjson.loads(lines[kinds(lines).index("refused")].frame)["channels"] == ["quotes"]
 
 
-async def test_rate_limit(here: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Others at our IP address have used up the budget: the snapshot is fetched once the wait of the 429 is over."""
+async def test_used_weight(here: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others at our IP address have used up the budget: nothing more is requested until the window is over."""
     window = 4  # s, instead of a minute
     monkeypatch.setattr(SimulatedSpot, "weight_window", window)
+    monkeypatch.setattr("ingest.rest.pool._MINUTE", window)
     await asyncio.sleep(window - time.time() % window)
     end = (time.time() // window + 1) * window
     await use_weight(here, 5950)  # of 6000; exchangeInfo takes 20 or 40, a snapshot 50
     async with ingesting(here, "binance-spot"):
-        await until(here, "binance", SPOT, lambda found: "frame" in found)
-        assert time.time() < end
         lines = await until(here, "binance", SPOT, lambda found: "snapshot" in found)
     came = lines[kinds(lines).index("snapshot")].local_timestamp / 1e9
     assert end - 0.01 <= came < end + window
+    assert "rate_limited" not in kinds(lines)
+
+
+async def test_polls(here: Settings) -> None:
+    """What only REST offers is polled: connected with a definition, answered at once, disconnected at the end."""
+    settings = load_settings(**here.model_dump() | {"kinds": [], "channels": ["open_interest", "account_ratios"]})
+    async with ingesting(settings, "binance-usdm"):
+        await until(settings, "binance", PERP, lambda found: found.count("answer") >= 2)
+    lines = (await read_lines(settings, "binance"))[PERP]
+    assert kinds(lines)[:2] == ["instrument", "connected"]
+    assert kinds(lines)[-1] == "disconnected"
+    assert {orjson.loads(line.frame)["channel"] for line in lines if b'"answer"' in line.frame} == {
+        "open_interest",
+        "account_ratios",
+    }
+    outputs = await processed(settings, "binance")
+    assert events(outputs, "dead_letters") == []
+    assert events(outputs, "market.open_interest")
+    assert events(outputs, "market.long_short_ratios")
 
 
 async def use_weight(settings: Settings, weight: int) -> None:

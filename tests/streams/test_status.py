@@ -31,6 +31,8 @@ def test_markers_become_events() -> None:
         + marker(KEY, "silent", 3, channel="books", age=75_000_000, step="resubscribe")
         + marker(KEY, "resumed", 4, channel="books", age=76_000_000)
         + marker(KEY, "rate_limited", 5, status=429, seconds=2.0, where="rest")
+        + marker(KEY, "rest_down", 5, reason="timeout")
+        + marker(KEY, "rest_up", 5, reason="it answers again")
         + marker(KEY, "notice", 6, reason="64008: upgrade")
         + marker(KEY, "renewing", 7, channels=["books"])
         + marker(KEY, "renewed", 8, channels=["books"], reason="64008: upgrade")
@@ -44,6 +46,8 @@ def test_markers_become_events() -> None:
         ("silent", ["books"], "resubscribe", 75_000_000),
         ("resumed", ["books"], "", 76_000_000),
         ("rate_limited", [], "rest 429: wait 2 s", 0),
+        ("rest_down", [], "timeout", 0),
+        ("rest_up", [], "it answers again", 0),
         ("notice", [], "64008: upgrade", 0),
         ("renewing", ["books"], "", 0),
         ("renewed", ["books"], "64008: upgrade", 0),

@@ -1,6 +1,6 @@
 """What the connectors of all of Binance's markets have in common (docs/protocols/binance.md §1, §2)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
 import orjson
@@ -9,7 +9,7 @@ from ingest.exchanges.base import LONGEST_NAME, Connector, Control, Request, Rou
 from ingest.exchanges.binance.channels import stream_of
 from ingest.exchanges.binance.routes import HEAD, START, route_of_name, route_of_object, route_of_stream
 from ingest.exchanges.listing import number, optional_text, plain, text
-from ingest.rest import Rest
+from ingest.rest import Meaning, Rest
 from schemas.instruments import Instrument, defined_instrument
 from schemas.symbols import Selection, parse_symbol
 
@@ -29,6 +29,7 @@ class BinanceConnector(Connector):
     subscriptions_per_connection: ClassVar[float] = 180  # of 1024; an older page of the futures states 200
     snapshots: Literal["stream", "message", "rest"] = "rest"
     name_field: ClassVar[str] = "symbol"
+    rest_headers: ClassVar[Mapping[str, Meaning]] = {"X-MBX-USED-WEIGHT-1M": "used"}
     depth_path: ClassVar[str]
     depth_weights: ClassVar[dict[int, int]]  # by levels per side
     time_path: ClassVar[str]

@@ -12,7 +12,7 @@ from ingest.exchanges.binance.polls import COINM_POLLS, USDM_POLLS
 from ingest.exchanges.binance.routes import ANNOUNCEMENTS
 from ingest.exchanges.listing import number, plain, text
 from ingest.exchanges.polls import PollRow
-from ingest.rest import Rest
+from ingest.rest import Limit, Rest
 from schemas.errors import ExchangeError, SymbolError
 from schemas.feeds import to_exchange
 from schemas.symbols import Selection, parse_symbol
@@ -63,6 +63,11 @@ class BinanceUsdm(BinanceConnector):
     announcement_channels: ClassVar[frozenset[str]] = frozenset({ANNOUNCEMENTS})
     message_rate: ClassVar[tuple[float, float]] = (4, 1)  # of 10 a second
     weight_per_minute: ClassVar[int] = 2400
+    weight_pool: ClassVar[str] = "binance-futures"  # since 2026-06-30 USD-M and COIN-M have one
+    rest_limits: ClassVar[Mapping[str, Limit]] = {
+        "/futures/data/": Limit(1000, 300),
+        "/fapi/v1/funding": Limit(500, 300),  # fundingRate and fundingInfo together
+    }
     depth_path: ClassVar[str] = "/fapi/v1/depth"
     depth_weights: ClassVar[dict[int, int]] = {50: 2, 100: 5, 500: 10, 1000: 20}
     time_path: ClassVar[str] = "/fapi/v1/time"
@@ -91,6 +96,10 @@ class BinanceCoinm(BinanceUsdm):
     channels: ClassVar[Mapping[str, ChannelRow]] = COINM
     polls: ClassVar[Mapping[str, PollRow]] = COINM_POLLS
     announcement_path: ClassVar[str] = "/stream"
+    rest_limits: ClassVar[Mapping[str, Limit]] = {
+        "/futures/data/": Limit(1000, 300),
+        "/dapi/v1/funding": Limit(500, 300),
+    }
     depth_path: ClassVar[str] = "/dapi/v1/depth"
     time_path: ClassVar[str] = "/dapi/v1/time"
     info_path: ClassVar[str] = "/dapi/v1/exchangeInfo"

@@ -11,7 +11,7 @@ from ingest.exchanges.htx.connector import HtxConnector, fetch_rows
 from ingest.exchanges.htx.polls import LINEAR_POLLS
 from ingest.exchanges.listing import number, optional_text, plain, text
 from ingest.exchanges.polls import PollRow
-from ingest.rest import Rest
+from ingest.rest import Limit, Meaning, Rest
 from schemas.feeds import from_exchange
 from schemas.instruments import Instrument, Status, defined_instrument
 from schemas.symbols import Selection
@@ -34,7 +34,16 @@ class HtxLinear(HtxConnector):
     connect_rate: ClassVar[tuple[float, float]] = (5, 1)
     message_rate: ClassVar[tuple[float, float]] = (20, 1)  # of 40 subscriptions a second
     instruments_per_connection: ClassVar[int] = 50  # 150 book streams on one socket worked without gaps
-    weight_per_minute: ClassVar[int] = 4800  # requests: 240 in 3 s
+    rest_limits: ClassVar[Mapping[str, Limit]] = {
+        "/": Limit(240, 3),  # all that is not market data, together
+        "/linear-swap-ex/market/": Limit(800, 1),
+    }
+    rest_headers: ClassVar[Mapping[str, Meaning]] = {
+        "ratelimit-limit": "limit",
+        "ratelimit-interval": "interval_ms",
+        "ratelimit-remaining": "remaining",
+        "ratelimit-reset": "reset_ms",
+    }
     time_path: ClassVar[str] = "/api/v1/timestamp"
 
     def book_levels(self) -> int:

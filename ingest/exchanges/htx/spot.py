@@ -9,7 +9,7 @@ from ingest.exchanges.base import ChannelRow, Request
 from ingest.exchanges.htx.channels import SPOT
 from ingest.exchanges.htx.connector import HtxConnector, fetch_rows
 from ingest.exchanges.listing import text, unit
-from ingest.rest import Rest
+from ingest.rest import Limit, Meaning, Rest
 from schemas.instruments import Instrument, Status, defined_instrument
 from schemas.symbols import Selection, parse_symbol
 
@@ -32,7 +32,19 @@ class HtxSpot(HtxConnector):
     connect_rate: ClassVar[tuple[float, float]] = (5, 1)  # no limit is published
     message_rate: ClassVar[tuple[float, float]] = (8, 1)  # some of them `req`, of which one per 100 ms is allowed
     instruments_per_connection: ClassVar[int] = 50
-    weight_per_minute: ClassVar[int] = 800  # requests: the tightest limit is 4000 in 5 min
+    rest_limits: ClassVar[Mapping[str, Limit]] = {
+        "/": Limit(4000, 300, ("path",)),  # the least of most endpoints
+        "/market/fullMbp": Limit(5, 1),
+        "/market/history/trade": Limit(3000, 300),
+        "/market/history/kline": Limit(4500, 300),
+        "/market/detail": Limit(4500, 300, ("path",)),
+        "/market/tickers": Limit(4500, 300),
+        "/market/trade": Limit(4500, 300),
+    }
+    rest_headers: ClassVar[Mapping[str, Meaning]] = {
+        "X-HB-RateLimit-Requests-Remain": "remaining",
+        "X-HB-RateLimit-Requests-Expire": "reset_ms",
+    }
     time_path: ClassVar[str] = "/v1/common/timestamp"
 
     def snapshot_request(self, symbol: str, ids: Iterator[int]) -> Request:

@@ -23,7 +23,7 @@ from ingest.exchanges.listing import number, optional_text, plain, text
 from ingest.exchanges.okx.channels import CHANNELS, NAMES, PUBLIC, argument_of, subject_of
 from ingest.exchanges.okx.polls import POLLS
 from ingest.exchanges.polls import PollRow
-from ingest.rest import Rest
+from ingest.rest import Limit, Rest
 from schemas.errors import ExchangeError
 from schemas.feeds import from_exchange
 from schemas.instruments import Instrument, defined_instrument
@@ -64,7 +64,15 @@ class Okx(Connector):
     # Of 480 per hour and connection. A bucket of half the limit that refills by as much per hour never exceeds it.
     message_rate: ClassVar[tuple[float, float]] = (240, 3600)
     instruments_per_connection: ClassVar[int] = 25  # keeps below 30 book channels
-    weight_per_minute: ClassVar[int] = 300  # instruments: 20 in 2 s
+    rest_limits: ClassVar[Mapping[str, Limit]] = {
+        "/api/v5/": Limit(10, 2, ("path",)),  # the least of most endpoints
+        "/api/v5/public/instruments": Limit(20, 2, ("instType",)),
+        "/api/v5/public/funding-rate": Limit(10, 2, ("path", "instId")),
+        "/api/v5/public/mark-price": Limit(10, 2, ("path", "instId")),
+        "/api/v5/public/open-interest": Limit(20, 2, ("instId",)),
+        "/api/v5/public/market-data-history": Limit(2, 5),
+        "/api/v5/rubik/stat/": Limit(5, 2, ("path", "instId")),
+    }
     # OKX closes a connection over which it has sent nothing for 30 s. A `ping` before that makes it send a `pong`.
     ping: ClassVar[str] = "ping"
     ping_after_s: ClassVar[float] = 20.0
