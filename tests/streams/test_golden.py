@@ -22,7 +22,7 @@ from schemas.keys import partition_of
 from schemas.settings import load_settings
 from streams.arbitrage.join import JoinProcessor
 from streams.raw_processor import RawProcessor
-from tests.frames import binance, deribit, htx, line, marker, okx, tick
+from tests.frames import T0, binance, deribit, htx, line, marker, okx, tick
 from tests.streams.test_mutations import FIXTURES
 
 GOLDEN = Path(__file__).with_name("golden.json")
@@ -143,6 +143,7 @@ def generated() -> Iterator[tuple[Place, bytes]]:
             for step, frame in enumerate(sent):
                 yield from _of(instrument, [line(instrument.key, _with_new_ids(frame, number), at + 10 + step)])
             yield from _of(instrument, _closing(instrument, number, at + 900))
+        yield from _answers(number, at + 940)
         yield from _opportunity(number, at + 950)
         for exchange in ("binance", "okx", "htx", "deribit"):
             for partition in range(SETTINGS.partitions):
@@ -196,6 +197,22 @@ def _closing(instrument: Instrument, number: int, at: float) -> list[bytes]:
         line(key, b'{"marketprism":"frame"}', at),
         line(key, b"two\nlines", at),
     ]
+
+
+def _answers(number: int, at: float) -> Iterator[tuple[Place, bytes]]:
+    """Yield answers of polls, which repeat periods of the answers before; every tenth is malformed."""
+    periods = [T0 // 1_000_000 - 300_000 * (60 - number - each) for each in range(3)]
+    shares = {"symbol": "BTCUSDT", "longShortRatio": "1.5", "longAccount": "0.6", "shortAccount": "0.4"}
+    rows = [shares | {"timestamp": stamp} for stamp in periods]
+    okx_rows = {"code": "0", "data": [[str(stamp), "1.25"] for stamp in reversed(periods)]}
+    okx_path = "/api/v5/rubik/stat/contracts/long-short-account-ratio-contract?instId=BTC-USDT-SWAP&period=5m"
+    for instrument, channel, path, body in (
+        (binance.USDM, "account_ratios", "/futures/data/globalLongShortAccountRatio?symbol=BTCUSDT&period=5m", rows),
+        (okx.SWAP, "account_ratios", okx_path, okx_rows),
+    ):
+        answer: Any = {} if number % 10 == 9 else body
+        fields = {"channel": channel, "path": path, "due": T0 // 1000 + int(at * 1000) - 5, "body": answer}
+        yield from _of(instrument, [marker(instrument.key, "answer", at, **fields)])
 
 
 def _opportunity(number: int, at: float) -> Iterator[tuple[Place, bytes]]:

@@ -47,7 +47,7 @@ FIXTURES: list[tuple[Instrument, list[bytes]]] = [
         binance.trade(),
         binance.ticker(),
         binance.kline(),
-        binance.partial_book(binance.SPOT),
+        binance.partial_book(binance.SPOT, lastUpdateId=103, bids=[["10", "3"]], asks=[["11", "1"]]),
     ]),
     (binance.USDM, [
         binance.snapshot(100, [["10", "1"], ["9.5", "2"]], [["11", "1"]]),
