@@ -35,7 +35,7 @@ class VirtualTime:
             return runner.run(main)
 
 
-class _JumpingSelector(selectors.SelectSelector):
+class _JumpingSelector(selectors.EpollSelector):
     def __init__(self, clock: VirtualTime) -> None:
         super().__init__()
         self._clock = clock
