@@ -42,7 +42,8 @@ class RawBuffer:
     """Buffer of all slots, including what is in flight. Above `limit` bytes frames are dropped until 10 % are free.
 
     An instrument that lost frames gets one `lost` marker before its next line. Markers are few and are buffered beyond
-    the limit, except for ticks. `add_frame` and `add_marker` return whether the line was buffered.
+    the limit, except for ticks; far beyond it they are dropped too, and count as lost frames. `add_frame` and
+    `add_marker` return whether the line was buffered.
     `dropped`: total number of lost frames.
     """
 

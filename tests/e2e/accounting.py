@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import orjson
 
-from marketprism.simulator.market.listings import LISTINGS
+from marketprism.simulator.market.listings import LISTINGS, OPTIONS
 from schemas.errors import FrameError, SymbolError
 from schemas.feeds import FEEDS, feed_of
 from schemas.instruments import Instrument, assumed_instrument
@@ -17,7 +17,7 @@ from schemas.keys import EVERY, UNKNOWN
 from schemas.markers import MARKER, Oversized, Wrapped, decode_text
 from schemas.raw import RawLine, unwrap
 from streams.normalize import parse
-from streams.normalize.messages import BookMessage, Ignored, Reading, Trade
+from streams.normalize.messages import BookMessage, Candle, Ignored, Reading, Trade
 from streams.readings import MIN_INTERVAL
 from tests.e2e.follower import Body, Book, Follower, Place, key_of
 
@@ -32,7 +32,7 @@ _PYTHON = re.compile(
 _ID = re.compile(rb"(?<!\d)\d{10}(?!\d)")
 _INSTRUMENTS = {
     key_of(listing): assumed_instrument(listing.feed, FEEDS[listing.feed].exchange, listing.symbol)
-    for listing in LISTINGS
+    for listing in (*LISTINGS, *OPTIONS)
 }
 # Known channels without events. A mutated frame may become one of them.
 _IGNORED = frozenset({"control", "rest", "empty snapshot", "partial depth", "exchangeInfo"})
@@ -56,6 +56,7 @@ class Accounts:
         self._books: defaultdict[str, Book] = defaultdict(Book)
         self._sequences: dict[str, int] = {}
         self._last_at: dict[tuple[str, str], int] = {}  # µs of the last event, by key and topic
+        self._candles: dict[str, int] = {}  # µs at which the candle begins that may still change, by key
         self._losses: dict[str, list[tuple[int, int]]] = {}
 
     def problem(self, sort: str, text: str) -> None:
@@ -159,17 +160,24 @@ class Accounts:
             return "duplicate trade"
         [event, *more] = events
         if isinstance(event, Reading):
-            return self._reason_of_reading(line, event)
+            return self._reason_of_state("reading", line, event.topic)
+        if isinstance(event, Candle):
+            return self._reason_of_candle(line, event)
         if more or not isinstance(event, BookMessage):
             return "? an event is missing"
         return self._reason_of_book(key, event)
 
-    def _reason_of_reading(self, line: RawLine, reading: Reading) -> str:
-        last_at = self._last_at.get((line.key, reading.topic))
+    def _reason_of_state(self, what: str, line: RawLine, topic: str) -> str:
+        last_at = self._last_at.get((line.key, topic))
         if last_at is None:
-            return "reading waits for the other channels"
+            return f"{what} waits for the other channels"
         is_soon = line.local_timestamp // 1000 - last_at < MIN_INTERVAL
-        return "reading within a second of the last" if is_soon else "? a reading is missing"
+        return f"{what} within a second of the last" if is_soon else f"? a {what} is missing"
+
+    def _reason_of_candle(self, line: RawLine, candle: Candle) -> str:
+        if candle.start < self._candles.get(line.key, 0):
+            return "candle of the past"
+        return self._reason_of_state("candle", line, "market.candles")
 
     def _reason_of_book(self, key: str, depth: BookMessage) -> str:
         if not self._books[key].live:
@@ -183,6 +191,8 @@ class Accounts:
         for topic, body in self._follower.events.get(place, ()):
             key = f"{body['exchange']}:{body['symbol']}"
             self._last_at[key, topic] = body["local_timestamp"]
+            if topic == "market.candles":
+                self._candles[key] = body["end"] if body["closed"] else body["start"]
             if topic == "market.books":
                 self._books[key].live = self._books[key].live or not self._books[key].opened
                 self._sequences[key] = body["sequence"]

@@ -15,13 +15,15 @@ from marketprism.local.broker import Broker, free_port
 from marketprism.ops.control import ask_to_reconnect
 from marketprism.ops.topics import create_topics
 from marketprism.simulator import Disconnect, Gap, Limits, Mutate, Simulators
-from marketprism.simulator.market.listings import LISTINGS
+from marketprism.simulator.market.listings import LISTINGS, OPTIONS
 from schemas.errors import MarketPrismError
 from schemas.events import TABLES
 from schemas.feeds import FEEDS
-from schemas.keys import EVERY, UNKNOWN
+from schemas.keys import EVERY, UNKNOWN, split_key
 from schemas.settings import Settings, load_settings
+from schemas.symbols import is_currency
 from tests.e2e.accounting import Accounts
+from tests.e2e.everything import EVERYTHING
 from tests.e2e.follower import Follower, key_of
 from tests.e2e.pipeline import Pipeline
 
@@ -89,9 +91,8 @@ class HostileRun:
         await self._account()
 
     def _settings(self) -> Settings:
-        own = {
+        own = EVERYTHING | {
             "endpoints": self._simulators.endpoints,
-            "symbols": sorted({listing.symbol for listing in LISTINGS}),
             "channel_timeout_s": {"trades": 8, "books": 3, "quotes": 3},
             "instruments_refresh_s": REFRESH_S,
         }
@@ -220,9 +221,10 @@ class HostileRun:
 
     def _invented_keys(self) -> set[str]:
         """Return the keys that only mutated frames have, each with a processor of its own."""
-        listed = {key_of(listing) for listing in LISTINGS}
+        listed = {key_of(listing) for listing in (*LISTINGS, *OPTIONS)}
         keys = {line.key for line in self._follower.lines.values()} - listed
-        return {key for key in keys if key.partition(":")[2] not in (EVERY, UNKNOWN)}
+        symbols = {key: split_key(key)[1] for key in keys}
+        return {key for key, symbol in symbols.items() if symbol not in (EVERY, UNKNOWN) and not is_currency(symbol)}
 
     def _check_processes(self) -> None:
         for status in self._pipeline.supervisor.statuses:

@@ -11,10 +11,10 @@ import pytest
 from marketprism.local.broker import Broker
 from marketprism.ops.control import ask_to_reconnect
 from marketprism.simulator import Limits, Mutate, Simulators
-from marketprism.simulator.market.listings import LISTINGS
 from schemas.events import EVENTS
 from schemas.feeds import FEEDS
 from schemas.settings import Settings, load_settings
+from tests.e2e.everything import EVERYTHING
 from tests.e2e.hostile_run import HostileRun, settings_for
 from tests.e2e.in_process import InProcessPipeline
 
@@ -41,11 +41,9 @@ async def test_hostile(broker: Broker, tmp_path: Path) -> None:
 async def test_a_third_of_everything(settings: Settings) -> None:
     """Mutations from the first listing on: nothing crashes, events are valid, checkpoints can be restored."""
     async with Simulators(rate=2.0, limits=Limits(ping_interval=1.0)) as simulators:
-        symbols = sorted({listing.symbol for listing in LISTINGS})
         timeouts = {"trades": 3, "books": 2, "quotes": 2}
-        run = load_settings(**settings.model_dump() | {
-            "endpoints": simulators.endpoints, "symbols": symbols, "channel_timeout_s": timeouts
-        })  # fmt: skip
+        changes = EVERYTHING | {"endpoints": simulators.endpoints, "channel_timeout_s": timeouts}
+        run = load_settings(**settings.model_dump() | changes)
         async with InProcessPipeline(run, simulators) as pipeline:
             planted = [
                 await simulators.plant(Mutate(feed=feed, seed=3, rate=0.3, rare_rate=0.3, seconds=HEAVY_SECONDS))

@@ -2,11 +2,11 @@
 
 from ingest.exchanges import CONNECTORS
 from marketprism.simulator import Simulators
-from marketprism.simulator.market.listings import LISTINGS, OPTIONS
 from schemas.events import EVENTS, KINDS, TABLES
 from schemas.feeds import feed_of
 from schemas.settings import Settings, load_settings
 from schemas.symbols import is_currency
+from tests.e2e.everything import EVERYTHING
 from tests.e2e.in_process import InProcessPipeline
 
 CARRIED = {(feed, kind) for feed, connector in CONNECTORS.items() for kind in KINDS if kind not in connector.without}
@@ -15,12 +15,7 @@ CARRIED = {(feed, kind) for feed, connector in CONNECTORS.items() for kind in KI
 async def test_every_kind_arrives(settings: Settings) -> None:
     """Each feed has events of each kind that the registries promise, all valid, and nothing is a dead letter."""
     async with Simulators() as simulators:
-        changes = {
-            "endpoints": simulators.endpoints,
-            "symbols": sorted({listing.symbol for listing in (*LISTINGS, *OPTIONS)}),
-            "kinds": [kind for kind in KINDS if kind != "candles"],
-            "channels": ["candles_1m"],
-        }
+        changes = EVERYTHING | {"endpoints": simulators.endpoints}
         async with InProcessPipeline(load_settings(**settings.model_dump() | changes), simulators) as pipeline:
             read, found = 0, set[tuple[str, str]]()
 

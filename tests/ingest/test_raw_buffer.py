@@ -25,6 +25,7 @@ class Run:
         self.in_flight: list[Record] = []
         self.stamp = 0
         self.max_size = 0
+        self.dropped_markers = Counter[str]()  # by key
 
     def slot(self, key: str) -> Slot:
         return self.slots[KEYS.index(key) % 2]
@@ -35,7 +36,7 @@ class Run:
             self.buffer.add_frame(self.slot(key), self.stamp, key, b"%d" % self.stamp + b"x" * size)
             self.max_size = max(self.max_size, self.buffer.size)
         elif action == "marker":
-            self.buffer.add_marker(self.slot(key), self.stamp, key, Connected())
+            self.dropped_markers[key] += not self.buffer.add_marker(self.slot(key), self.stamp, key, Connected())
         elif action == "take":
             self.take(self.slot(key))
         elif self.in_flight:
@@ -64,7 +65,10 @@ ACTIONS = st.tuples(
 
 @given(st.lists(ACTIONS, max_size=200))
 def test_order_and_loss(actions: list[tuple[str, str, int]]) -> None:
-    """Each instrument's lines keep their order, and its frames plus those marked as lost are all that were added."""
+    """Each instrument's lines keep their order, and its frames plus those marked as lost are all that were added.
+
+    A marker beyond the second bound is dropped, and counts as a lost frame.
+    """
     run = Run()
     for action in actions:
         run.act(*action)
@@ -77,9 +81,10 @@ def test_order_and_loss(actions: list[tuple[str, str, int]]) -> None:
         given_frames = sum(action == "frame" and name == key for action, name, _ in actions)
         markers = [orjson.loads(line.frame) for line in lines if line.frame.startswith(MARKER)]
         lost = sum(marker["frames"] for marker in markers if marker["marketprism"] == "lost")
-        assert len(lines) - len(markers) + lost == given_frames
+        assert len(lines) - len(markers) + lost == given_frames + run.dropped_markers[key]
         kinds = Counter(marker["marketprism"] for marker in markers)
-        assert kinds["connected"] == sum(action == "marker" and name == key for action, name, _ in actions)
+        given_markers = sum(action == "marker" and name == key for action, name, _ in actions)
+        assert kinds["connected"] == given_markers - run.dropped_markers[key]
 
 
 def test_losses_are_marked_in_place() -> None:
@@ -95,6 +100,19 @@ def test_losses_are_marked_in_place() -> None:
     kinds = [line.frame[16:21] if line.frame.startswith(MARKER) else b"frame" for line in run.sent]
     assert kinds == [b"frame", b"frame", b"frame", b'lost"', b"conne", b"frame"]
     assert orjson.loads(run.sent[3].frame)["frames"] == 2
+
+
+def test_markers_are_dropped_beyond_a_second_bound() -> None:
+    """Every reconnect adds some, and an outage of days must not fill the memory."""
+    run, key = Run(), KEYS[0]
+    for _ in range(5):
+        run.act("frame", key, 500)
+    for _ in range(100):
+        run.act("marker", key, 0)
+    assert 0 < run.dropped_markers[key] < 100
+    assert run.buffer.size <= LIMIT * 1.25 + 300
+    run.end()
+    assert sum(b'"connected"' in line.frame for line in run.sent) == 100 - run.dropped_markers[key]
 
 
 def test_ticks_are_dropped() -> None:
