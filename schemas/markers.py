@@ -198,8 +198,9 @@ _decode_seed_levels = msgspec.json.Decoder(_SeedLevels).decode
 def answer_of(channel: str, path: str, due: int, body: bytes) -> Answer:
     """Return the marker of a poll's answer, whose body becomes one line."""
     try:
+        orjson.loads(body)  # `format` overlooks bytes that are not UTF-8
         line = msgspec.json.format(body, indent=-1)
-    except msgspec.DecodeError:
+    except orjson.JSONDecodeError:
         line = _encode(body.decode(errors="replace"))
     return Answer(channel=channel, path=path, due=due, body=Raw(line))
 

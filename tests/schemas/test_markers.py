@@ -14,6 +14,8 @@ from schemas.raw import decode_record, encode_marker
         (b"", b'""'),
         (b"<html>\n</html>", b'"<html>\\n</html>"'),
         (b"\xff", '"\ufffd"'.encode()),
+        (b'["\xff"]', '"[\\"\ufffd\\"]"'.encode()),
+        (b"[1e999]", b'"[1e999]"'),
     ],
 )
 def test_an_answer_is_one_line(body: bytes, kept: bytes) -> None:
