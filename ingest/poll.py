@@ -101,8 +101,8 @@ class Poll:
             await asyncio.sleep(delay)
 
     async def _ask(self, end: float, is_first: bool) -> None:
-        """Request the period and those that were missed before it. Write the answer, unless it repeats the first."""
-        row, rows = self._row, self._schedule.rows(end)
+        """Request all rows until now that were not received. Write the answer, unless it repeats the first."""
+        row, rows = self._row, self._schedule.rows(self._schedule.row_at(self._now()))
         params = row.query(self._name) | row.rows(rows)
         body = await self._rest.get(row.path, row.weight, **params)
         if len(body) > MAX_FRAME:
@@ -114,7 +114,7 @@ class Poll:
         self._on_answered()
 
     def _newest(self, body: bytes) -> float:
-        """Return the time of the newest period in an answer, s since the epoch; 0 if there is none."""
+        """Return the time of the newest row in an answer, s since the epoch; 0 if there is none."""
         try:
             return self._row.newest(body) / 1000
         except Exception as error:  # noqa: BLE001 - no answer of an exchange may end the poll

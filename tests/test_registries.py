@@ -74,7 +74,8 @@ def test_every_feed_carries_each_kind_or_says_why_not() -> None:
 def test_polls_are_known() -> None:
     """Polls have a period by default, are of known kinds, and every poll of the registry is some feed's.
 
-    Where an answer holds past periods, the time of the newest can be read: else all would be asked for each time.
+    Where an answer holds past periods, it is known how far these are apart, and the time of the newest can be read:
+    else periods would be lost, or all would be asked for each time.
     """
     rows = [(connector, name, row) for connector in CONNECTORS.values() for name, row in connector.polls.items()]
     assert {name for _, name, _ in rows} == set(POLLS) == set(load_settings().poll_s)
@@ -82,6 +83,7 @@ def test_polls_are_known() -> None:
         assert set(row.kinds) <= set(KINDS), (connector.name, name)
         assert set(row.of) <= set(FEEDS[connector.name].kinds), (connector.name, name)
         assert (row.most > 0) == (row.newest is not PollRow._field_defaults["newest"]), (connector.name, name)
+        assert (row.most > 0) == (row.row_s > 0), (connector.name, name)
         assert row.path in ANSWERS[FEEDS[connector.name].exchange], (connector.name, name)
 
 

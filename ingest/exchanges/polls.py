@@ -19,9 +19,10 @@ class PollRow(NamedTuple):
 
     `query`: the parameters, given the subject's own name (an instrument's at the exchange, or the currency).
     `kinds`: the kinds of events in an answer. `of`: the kinds of instruments that have it; empty: all.
-    `most`: periods that one answer can hold; 0: only the current values, so that a missed period is lost.
-    `rows`: the parameters that request that many of the latest periods. `newest`: the time of the newest period in an
-    answer, ms since the epoch; 0 if there is none.
+    `most`: rows of past periods that one answer can hold; 0: only the current values, so that a missed period is lost.
+    `row_s`: seconds from one row to the next, at least; 0: not known, taken for the time between two polls.
+    `rows`: the parameters that request that many of the latest rows. `newest`: the time of the newest row in an answer,
+    ms since the epoch; 0 if there is none.
     `lag_s`: seconds after a period's end at which the exchange publishes it.
     """
 
@@ -32,6 +33,7 @@ class PollRow(NamedTuple):
     subject: Literal["instrument", "currency"] = "instrument"
     weight: float = 1.0
     most: int = 0
+    row_s: float = 0.0
     rows: Callable[[int], dict[str, str]] = _current
     newest: Callable[[bytes], int] = _unknown
     lag_s: float = 0.0

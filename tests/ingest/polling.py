@@ -39,7 +39,8 @@ class Polled(BinanceUsdm):
     polls = {  # noqa: RUF012 - as in all connectors
         "open_interest": PollRow("/current", by_symbol, ("open_interest",)),
         "account_ratios": PollRow(
-            "/ratios", by_symbol, ("long_short_ratios",), of=("perp",), most=30, rows=limit, newest=newest, lag_s=5.0
+            "/ratios", by_symbol, ("long_short_ratios",), of=("perp",), most=30, row_s=300.0, rows=limit,
+            newest=newest, lag_s=5.0,
         ),
         "currency_taker_volumes": PollRow(
             "/volumes", lambda name: {"ccy": name}, ("long_short_ratios",), subject="currency", most=30, rows=limit,

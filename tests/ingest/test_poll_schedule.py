@@ -45,6 +45,24 @@ def test_rows_since_the_last() -> None:
     assert each.rows(END + 300) == 2
 
 
+@pytest.mark.parametrize(("row_s", "most", "count"), [(300, 30, 12), (300, 10, 10), (0, 30, 1), (7200, 30, 1)])
+def test_rows_have_a_period_of_their_own(row_s: float, most: int, count: int) -> None:
+    """Rows are counted in their own period if it is shorter than the poll's and known."""
+    each = PollSchedule(ROW._replace(row_s=row_s, most=most), 3600.0, 2.0, START + 100)
+    assert each.on_answer(most, START, START + 100)
+    assert each.rows(START + 3600) == count
+
+
+@pytest.mark.parametrize("period_s", [420.0, 1800.0])
+def test_a_period_that_ends_within_a_row(period_s: float) -> None:
+    """What is expected is the latest row that had ended with the period, wherever in the period a poll was late."""
+    each = PollSchedule(ROW._replace(row_s=300.0), period_s, 2.0, START)
+    for number, late in enumerate([1000.0, *[7.0] * 20]):
+        end = each.end_at(START + 2000 + number * period_s)
+        each.on_answer(30, (end + late) // 300 * 300 - 300, end + late)
+        assert each.has_arrived(end)
+
+
 def test_too_few_rows() -> None:
     """If a request waited so long that its answer leaves periods out, these are asked for again."""
     each = schedule()

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 
 import orjson
@@ -30,7 +30,7 @@ def history(now: float, params: dict[str, str], published_after: float = 0.0) ->
 class Bench:
     """Polls of some channels with a client that answers by `answer`, in virtual time from 100 s after a period."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, *channels: str) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *channels: str, periods: Mapping[str, float] = PERIODS) -> None:
         self.clock = VirtualTime(monkeypatch, START + 100)
         self.answer: Callable[[str, dict[str, str]], bytes] = lambda path, params: history(time.time(), params)
         self.rest = Answering(self._answer)
@@ -38,7 +38,7 @@ class Bench:
         self.offset = 0
         self.instruments: dict[str, Instrument] = {}
         self.requested_at: list[float] = []  # s since START
-        self.polls = Polls(polled(*channels), self.instruments, PERIODS, self.rest, self.written, lambda: self.offset)
+        self.polls = Polls(polled(*channels), self.instruments, periods, self.rest, self.written, lambda: self.offset)
         self.add(BTC)
 
     def _answer(self, path: str, params: dict[str, str]) -> bytes:
@@ -134,6 +134,16 @@ def test_no_more_rows_than_an_answer_holds(ratios: Bench) -> None:
     ratios.answer = failing([(300, 15_000)])
     ratios.run(15_400)
     assert max(ratios.limits()) == 30
+
+
+def test_polled_less_often_than_rows_appear(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a poll's period is that of several rows, all of them are asked for: at the start, later, and in a retry."""
+    bench = Bench(monkeypatch, "account_ratios", periods={"account_ratios": 1800.0})
+    bench.answer = failing([(2650, 3500)])
+    bench.run(7500)
+    assert bench.limits()[0] == 15  # all of the hour before the running period, and what that has so far
+    assert set(range(-4500, 6300, 300)) <= set(bench.rows())
+    assert len(bench.written.answers) == 5  # nothing was missing in an answer
 
 
 def test_rejections_are_not_repeated(ratios: Bench) -> None:

@@ -7,7 +7,7 @@ from ingest.exchanges.binance.channels import pair_of
 from ingest.exchanges.polls import PollRow
 from schemas.json_object import json_rows
 
-_PERIOD = {"period": "5m"}
+_PERIOD, _PERIOD_S = {"period": "5m"}, 300.0
 _RATIO_LAG_S, _FUNDING_LAG_S = 30.0, 60.0  # assumed: the exchange does not say when it publishes a period
 
 Query = Callable[[str], dict[str, str]]
@@ -33,6 +33,7 @@ def _ratios(name: str, query: Query) -> PollRow:
         ("long_short_ratios",),
         of=("perp",),
         most=500,
+        row_s=_PERIOD_S,
         rows=_latest,
         newest=partial(_newest, field="timestamp"),
         lag_s=_RATIO_LAG_S,
@@ -48,6 +49,7 @@ def _rows(prefix: str, ratios: Query, takers: PollRow) -> dict[str, PollRow]:
             ("funding",),
             of=("perp",),
             most=1000,
+            row_s=3600.0,  # the shortest interval of funding
             rows=_latest,
             newest=partial(_newest, field="fundingTime"),
             lag_s=_FUNDING_LAG_S,

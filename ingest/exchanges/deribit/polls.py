@@ -31,6 +31,7 @@ POLLS: Mapping[str, PollRow] = {
         ("funding",),
         of=("perp",),
         most=720,  # a month, which clients have seen; the documents give no limit
+        row_s=_HOUR / 1000,
         rows=_latest_hours,
         newest=_newest_hour,
         lag_s=60.0,

@@ -65,8 +65,16 @@ def _newest_rate(body: bytes) -> int:
 
 
 def _ratios(name: str) -> PollRow:
-    """Return the row of a ratio of the elite. How many periods an answer has is not documented: at least the newest."""
-    return PollRow(f"{_PATH}/{name}", _five_minutes, ("long_short_ratios",), of=("perp",), most=1, newest=_newest_ratio)
+    """Return the row of a ratio of the elite. How many rows an answer has is not documented: at least the newest."""
+    return PollRow(
+        f"{_PATH}/{name}",
+        _five_minutes,
+        ("long_short_ratios",),
+        of=("perp",),
+        most=1,
+        row_s=300.0,
+        newest=_newest_ratio,
+    )
 
 
 LINEAR_POLLS: Mapping[str, PollRow] = {
@@ -79,6 +87,7 @@ LINEAR_POLLS: Mapping[str, PollRow] = {
         ("funding",),
         of=("perp",),
         most=50,
+        row_s=3600.0,  # the shortest interval of funding
         rows=_page,
         newest=_newest_rate,
     ),

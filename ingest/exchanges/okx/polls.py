@@ -9,7 +9,7 @@ from schemas.symbols import Kind
 _STATISTICS = "/api/v5/rubik/stat"
 _RATIOS = ("long_short_ratios",)
 _CONTRACTS: tuple[Kind, ...] = ("perp", "future")
-_PERIOD = "5m"
+_PERIOD, _PERIOD_S = "5m", 300.0
 _MOST_ROWS = 100  # of the statistics of an instrument
 _TWO_DAYS = 576  # rows of 5 minutes: all that the statistics of a currency hold
 _MOST_PAYMENTS = 400
@@ -44,6 +44,7 @@ def _of_instrument(path: str, **parameters: str) -> PollRow:
         _RATIOS,
         of=_CONTRACTS,
         most=_MOST_ROWS - 1,
+        row_s=_PERIOD_S,
         rows=_limit(_MOST_ROWS, running=1),
         newest=_newest_row,
         lag_s=_LAG_S,
@@ -59,6 +60,7 @@ def _of_currency(path: str, **parameters: str) -> PollRow:
         of=_CONTRACTS,
         subject="currency",
         most=_TWO_DAYS,
+        row_s=_PERIOD_S,
         newest=_newest_row,
         lag_s=_LAG_S,
     )
@@ -77,6 +79,7 @@ POLLS: dict[str, PollRow] = {
         ("funding",),
         of=("perp",),
         most=_MOST_PAYMENTS,
+        row_s=3600.0,  # the shortest interval of funding
         rows=_limit(_MOST_PAYMENTS),
         newest=_newest_payment,
     ),
