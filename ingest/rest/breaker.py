@@ -2,9 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable
-from types import TracebackType
-from typing import Self
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from purgatory.domain.model import CLOSED, HALF_OPENED, OPENED, Context, OpenedState
 
@@ -16,16 +15,18 @@ _MAX_PAUSE = 30.0
 
 
 class Breaker:
-    """Circuit breaker: `with breaker:` around each attempt counts its failure, or raises `ExchangeError` while open.
+    """Circuit breaker: `with breaker.attempt():` counts a failure, or raises `ExchangeError` while open.
 
     An `ExchangeError` in the block is no failure: the host has answered. After a pause one attempt is let through, as
-    a probe. `on_change(up, reason)` is called when the host is found to be down, and when it is up again.
+    a probe, which alone decides: attempts that are still under way from before the break do not count any more.
+    `on_change(up, reason)` is called when the host is found to be down, and when it is up again.
     """
 
     def __init__(self, host: str, on_change: Callable[[bool, str], None]) -> None:
         self._circuit = Context(host, _FAILURES, _FIRST_PAUSE, exclude=[ExchangeError])
         self._on_change = on_change
         self._is_probed = False
+        self._changes = 0  # times that an attempt has opened or closed the circuit
 
     def check(self) -> None:
         """Raise `ExchangeError` while the host is left alone."""
@@ -41,19 +42,34 @@ class Breaker:
             return False
         return True
 
-    def __enter__(self) -> Self:
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Count the outcome of the block. Raise `ExchangeError` instead of entering it while the host is left alone."""
         self.check()
         self._is_probed = self._circuit.state == HALF_OPENED
-        return self
+        changes = self._changes
+        try:
+            yield
+        except BaseException as error:
+            self._on_end(changes, error)
+            raise
+        self._on_end(changes, None)
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def _on_end(self, changes: int, error: BaseException | None) -> None:
+        """Count the outcome of an attempt that began after so many changes, unless there has been another since."""
+        if changes != self._changes:
+            return
         self._is_probed = False
         if isinstance(error, asyncio.CancelledError):
             return
         before = self._circuit.state
-        self._circuit.__exit__(kind, error, at)
+        if error is None:
+            self._circuit.handle_end_request()
+        else:
+            self._circuit.handle_exception(error)
         self._circuit.messages.clear()
         if self._circuit.state != before:
+            self._changes += 1
             self._on_changed(before, error)
 
     def _on_changed(self, before: str, error: BaseException | None) -> None:

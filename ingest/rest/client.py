@@ -72,7 +72,7 @@ class Rest:
             async for attempt in stamina.retry_context(_backoff, attempts=_ATTEMPTS, timeout=None, wait_max=10.0):
                 with attempt:
                     await self._acquire(path, weight, params)
-                    with self._breaker, self.statistics.measure(path):
+                    with self._breaker.attempt(), self.statistics.measure(path):
                         return await self._get(path, params)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise ExchangeError(f"{self._feed}: cannot read {self._base}{path}: {error or 'timeout'}") from error
