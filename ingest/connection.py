@@ -264,15 +264,15 @@ class Connection:
             self._reason = self._reason or f"closed: {error}"
 
     def _write_rows(self, subscription: Subscription, stamp: int, frame: bytes) -> None:
-        """Write a frame of many instruments: for each of ours its own rows. A malformed one becomes a dead letter."""
+        """Write a frame of many instruments: for each of ours its own rows. What is malformed becomes a dead letter."""
         try:
             parts = list(self._connector.split(frame))
         except Exception as error:  # noqa: BLE001 - no frame may end the connection
             self._skips.report("a frame that cannot be split", repr(error))
-            subscription.write(stamp, key_of(self._connector.feed.exchange, UNKNOWN), frame)
-            return
+            parts = [("", frame)]
         for symbol, part in parts:
-            if key := subscription.key_of(symbol):
+            key = subscription.key_of(symbol) if symbol else key_of(self._connector.feed.exchange, UNKNOWN)
+            if key:
                 subscription.write(stamp, key, part)
 
     def _key_of(self, route: Route) -> str:

@@ -6,13 +6,15 @@ from ingest.exchanges.base import Route
 from ingest.subscription import Subscription, Write, discard
 
 _HOLD = 1_000_000_000  # ns: the most that one socket may lag behind the other
+_EVENTS = frozenset({"trades", "liquidations"})  # channels whose every frame counts: others repeat a state
 _MAX_REJECTIONS = 2  # of a subscription that the old connection has, after which the handover no longer waits for it
 
 
 class Handover:
     """Handover between two sockets that are both subscribed. Each subscription switches over on its own.
 
-    - Trades: both sockets' frames are written. The workers drop duplicates by trade id.
+    - Trades, liquidations, and frames that have rows of many instruments, perhaps of none of ours: both sockets' frames
+      are written. The workers drop duplicates.
     - Quotes, and books whose snapshot comes in the stream: the new socket's first frame silences the old one.
     - Other books: the new socket's updates are held back until the old one has surely sent everything before them,
       and are then written. The workers drop duplicates by update id.
@@ -30,7 +32,7 @@ class Handover:
     def prepare(self, subscription: Subscription) -> None:
         """Set up a subscription of the new connection, before it is requested."""
         route = subscription.route
-        if self.finished or route.channel == "trades" or route not in self._old:
+        if self.finished or route.channel in _EVENTS or subscription.in_rows or route not in self._old:
             return
         self._waiting.add(route)
         subscription.write = partial(self._hold if self._must_hold(route) else self._switch_over, subscription)

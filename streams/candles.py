@@ -19,7 +19,7 @@ _FIELDS = tuple(name for name in Candle.__struct_fields__ if name not in ("chann
 class _Series:
     """The latest candle of one channel. `pending`: it was not published since it changed.
 
-    `closed_start`: the start of the last candle that was closed. `is_cut_off`: updates may be missing since.
+    `closed_start`: the start of the last candle that was closed. `is_cut_off`: the latest one may lack updates.
     """
 
     __slots__ = ("closed_start", "is_cut_off", "latest", "pending", "published_at")
@@ -51,6 +51,7 @@ class CandleHandler:
 
     def on_candle(self, out: Output, candle: Candle) -> None:
         """Take an update. One of a candle that is closed already, or older, is a duplicate."""
+        self._status.check_not_ahead(out.now, candle.start)
         health = self._status.health_of(candle.channel)
         health.on_message(out.now, candle.timestamp)
         series = self._series.setdefault(candle.channel, _Series())
@@ -59,15 +60,17 @@ class CandleHandler:
             health.repeated += 1
             return
         if latest is not None and candle.start > latest.start and latest.start > series.closed_start:
-            self._close(out, series, latest, is_complete=candle.start == latest.end and not series.is_cut_off)
-        series.latest, series.pending = candle, True
+            # Where the exchange marks the last update, it is missing.
+            is_last = latest.closed is None and candle.start == latest.end and not series.is_cut_off
+            self._close(out, series, latest, is_complete=is_last)
+        series.latest, series.pending, series.is_cut_off = candle, True, False  # each update has the whole candle
         if candle.closed:
             self._close(out, series, candle, is_complete=True)
         elif out.now - series.published_at >= MIN_INTERVAL:
             self._publish(out, series, candle, is_closed=False, is_complete=True)
 
     def _close(self, out: Output, series: _Series, candle: Candle, is_complete: bool) -> None:
-        series.closed_start, series.is_cut_off = candle.start, False
+        series.closed_start = candle.start
         self._publish(out, series, candle, is_closed=True, is_complete=is_complete)
 
     def _publish(self, out: Output, series: _Series, candle: Candle, is_closed: bool, is_complete: bool) -> None:

@@ -58,9 +58,9 @@ class InstrumentProcessor:
         self.books = BookHandler(self.subject, settings, self.status)
         self.readings = ReadingHandler(self.subject, self.status)
         self.candles = CandleHandler(self.subject, self.status)
-        self.series = SeriesHandler(self.subject)
+        self.series = SeriesHandler(self.subject, self.status)
         self.definitions = DefinitionHandler(self.subject)
-        liquidations = LiquidationHandler(self.subject, self.status)
+        self.liquidations = LiquidationHandler(self.subject, self.status)
         self.reported_at = 0
         self.checkpoint_offset = -1
         # A row for each type of `Normalized`.
@@ -72,7 +72,7 @@ class InstrumentProcessor:
             Reading: self.readings.on_reading,
             Candle: self.candles.on_candle,
             SeriesRow: self.series.on_row,
-            Liquidation: liquidations.on_liquidation,
+            Liquidation: self.liquidations.on_liquidation,
             Rejected: self._on_rejected,
             Ignored: _ignore,
         }
@@ -139,6 +139,7 @@ class InstrumentProcessor:
                 self.status.publish(out, marker.type, reason=marker.reason)
             case markers.Lost():
                 self.books.on_lost(out)
+                self.candles.on_outage(self.status.up)
 
     def _on_connected(self, out: Output, marker: markers.Connected) -> None:
         channels = marker.channels or list(CORE_CHANNELS)
@@ -199,6 +200,7 @@ class InstrumentProcessor:
         self.trades.on_tick(out)
         self.readings.on_tick(out)
         self.candles.on_tick(out)
+        self.liquidations.seen.tick(out.now)
         self.status.on_second(out)
         self.books.on_tick(out, is_reporting)
         if is_reporting:
@@ -214,6 +216,7 @@ class InstrumentProcessor:
         self.status.shift(step)
         self.readings.shift(step)
         self.candles.shift(step)
+        self.liquidations.seen.shift(step)
         self.reported_at += step
 
     # Checkpoint
@@ -236,6 +239,7 @@ class InstrumentProcessor:
             "readings": self.readings.dump(),
             "candles": self.candles.dump(),
             "series": self.series.dump(),
+            "liquidations": self.liquidations.seen.dump(),
             "is_listed": self.definitions.is_listed,
             "reported_at": self.reported_at,
         }
@@ -252,6 +256,7 @@ class InstrumentProcessor:
         processor.readings.load(state["readings"])
         processor.candles.load(state["candles"])
         processor.series.load(state["series"])
+        processor.liquidations.seen.load(state["liquidations"])
         processor.definitions.is_listed = state["is_listed"]
         return processor
 

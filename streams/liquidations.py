@@ -4,6 +4,7 @@ from streams.normalize.messages import Liquidation
 from streams.output import Output
 from streams.status import FeedStatus
 from streams.subject import Subject
+from streams.trade_ids import TradeIds
 
 
 def publish_liquidation(out: Output, subject: Subject, message: Liquidation) -> None:
@@ -18,15 +19,24 @@ def publish_liquidation(out: Output, subject: Subject, message: Liquidation) -> 
 
 
 class LiquidationHandler:
-    """Publishes the liquidations that have a channel of their own."""
+    """Publishes the liquidations that have a channel of their own, each once.
 
-    __slots__ = ("_status", "_subject")
+    They have no ids, and during a handover they arrive from two sockets. Two of the same instant, side, price and
+    amount are taken for one.
+    """
+
+    __slots__ = ("_status", "_subject", "seen")
 
     def __init__(self, subject: Subject, status: FeedStatus) -> None:
         self._subject = subject
         self._status = status
+        self.seen = TradeIds()
 
     def on_liquidation(self, out: Output, message: Liquidation) -> None:
-        """Publish a liquidation."""
-        self._status.health_of(message.channel).on_message(out.now, message.timestamp)
-        publish_liquidation(out, self._subject, message)
+        """Publish a liquidation, unless it is a duplicate."""
+        health = self._status.health_of(message.channel)
+        health.on_message(out.now, message.timestamp)
+        if self.seen.add_id(f"{message.timestamp} {message.side} {message.price} {message.amount}"):
+            publish_liquidation(out, self._subject, message)
+        else:
+            health.repeated += 1

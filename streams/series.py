@@ -2,6 +2,7 @@
 
 from streams.normalize.messages import SeriesRow
 from streams.output import Output
+from streams.status import FeedStatus
 from streams.subject import Subject
 
 
@@ -11,14 +12,16 @@ class SeriesHandler:
     Periods that a series has passed are not published later: a poll's answer holds all that were missed.
     """
 
-    __slots__ = ("_latest", "_subject")
+    __slots__ = ("_latest", "_status", "_subject")
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: Subject, status: FeedStatus) -> None:
         self._subject = subject
+        self._status = status
         self._latest: dict[str, int] = {}  # timestamps, by topic and series
 
     def on_row(self, out: Output, row: SeriesRow) -> None:
         """Publish a row, unless its period has been published. An answer's rows come oldest first."""
+        self._status.check_not_ahead(out.now, row.timestamp)
         series = f"{row.topic} {row.series}"
         if row.timestamp <= self._latest.get(series, 0):
             return

@@ -9,12 +9,14 @@ from statistics import median_low
 from typing import Any
 
 from schemas.channels import CHANNELS, CORE_CHANNELS
+from schemas.errors import FrameError
 from streams.output import Output
 from streams.subject import Subject
 
 _SAMPLES = 64  # latencies of one channel that are kept until its next report
 _ENOUGH = 3  # messages in a second whose times prove a wrong clock: a single one may just be old
 _NONE = 1 << 62
+_MOST_AHEAD = 3_600_000_000  # µs: clocks differ by far less, once they have been compared
 
 
 class ChannelHealth:
@@ -143,6 +145,14 @@ class FeedStatus:
     def on_clock(self, offset: int, round_trip: int) -> None:
         """Take the exchange's clock minus ours, and the time that it took to ask, µs."""
         self.offset, self.round_trip = offset, round_trip
+
+    def check_not_ahead(self, now: int, timestamp: int) -> None:
+        """Raise `FrameError` for a time that is ahead of the exchange's clock: what follows would seem to be old.
+
+        `now`: µs of receipt.
+        """
+        if timestamp > now + self.offset + _MOST_AHEAD:
+            raise FrameError(f"a time in the future: {timestamp} µs, received at {now}")
 
     def shift(self, step: int) -> None:
         """Move all remembered times by `step` µs: our clock was set."""

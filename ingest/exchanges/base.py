@@ -173,7 +173,8 @@ class Connector(ABC):
         variant = next((each for each in offered if each.name == name), None)
         if variant is None:
             known = ", ".join(each.name for each in offered) or "none"
-            raise SettingsError(f"variants: {self.name} has no {name!r} for {channel}; known are {known}")
+            setting = f"MARKETPRISM_VARIANTS (variants): {self.name}:{channel}"
+            raise SettingsError(f"{setting} cannot be {name!r}; known are {known}")
         if channel in self._wanted:
             self._wanted[channel] = self._wanted[channel]._replace(name=variant.name, path=variant.path)
         if variant.whole_books:
@@ -251,7 +252,8 @@ class Connector(ABC):
     def split(self, frame: bytes) -> Iterator[tuple[str, bytes]]:
         """Yield the exchange's name of each instrument in a frame of an `in_rows` channel, with a frame of its rows.
 
-        Rows stay as received. May raise anything for a malformed frame.
+        Rows stay as received. Those that name no instrument come under an empty name. May raise anything for a
+        malformed frame.
         """
         raise NotImplementedError
 

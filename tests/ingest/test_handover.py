@@ -1,5 +1,6 @@
 """What is written to the raw topic while one connection takes over from another."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,10 +15,10 @@ KEY = "okx:BTC-USDT"
 class Sockets:
     """Two connections with one subscription each, and the frames that were written."""
 
-    def __init__(self, channel: str, chained: bool) -> None:
+    def __init__(self, channel: str, chained: bool, in_rows: bool = False) -> None:
         self.written: list[bytes] = []
         self.route = Route("data", "BTC-USDT", channel)
-        self.old, self.new = Subscription(self.route, self.write), Subscription(self.route, self.write)
+        self.old, self.new = (Subscription(self.route, self.write, in_rows) for _ in range(2))
         self.subscriptions = {self.route: self.new}
         self.handover = Handover({self.route: self.old}, chained, self.write)
         self.handover.prepare(self.new)
@@ -42,12 +43,23 @@ def test_quotes_and_books_with_snapshots_switch_at_once() -> None:
         assert sockets.written == [b"old 1", b"old 2", b"new 2", b"new 3"]
 
 
-def test_trades_are_written_twice() -> None:
-    """Both connections write: duplicates are recognised by their ids."""
-    sockets = Sockets("trades", False)
+@pytest.mark.parametrize(
+    ("channel", "in_rows"), [("trades", False), ("liquidations", False), ("liquidations", True), ("options", True)]
+)
+def test_events_and_rows_of_many_are_written_twice(channel: str, in_rows: bool) -> None:
+    """Both connections write: the workers recognise duplicates."""
+    sockets = Sockets(channel, False, in_rows)
     sockets.frame("new", 1, SECOND)
     sockets.frame("old", 1, SECOND)
     assert sockets.written == [b"new 1", b"old 1"]
+
+
+def test_rows_of_others_do_not_delay_a_handover() -> None:
+    """A frame that has no rows of ours is written for nobody, but the subscription flows."""
+    sockets = Sockets("liquidations", False, in_rows=True)
+    sockets.old.acknowledged_at = 1
+    sockets.new.last_message_at = SECOND
+    assert sockets.handover.advance(sockets.subscriptions, SECOND)
 
 
 @given(

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.errors import FrameError
 from schemas.events import EVENTS
 from streams.candles import CandleHandler
 from streams.normalize.messages import Candle
@@ -94,8 +95,8 @@ def test_the_next_candle_closes_one_without_a_mark() -> None:
     assert rig.tick(121) == [(2, "10", False, True)]
 
 
-def test_a_candle_that_may_lack_updates_is_incomplete() -> None:
-    """After an outage, and before a candle that does not follow, updates may be missing; its mark settles it."""
+def test_a_candle_that_may_lack_its_last_update_is_incomplete() -> None:
+    """After an outage without a further update, or if the next candle does not follow."""
     rig = Rig()
     rig.take(60, candle(1))
     rig.handler.on_outage(["candles_1m", "books"])
@@ -103,7 +104,25 @@ def test_a_candle_that_may_lack_updates_is_incomplete() -> None:
     assert rig.take(180, candle(3))[0] == (2, "10", True, True)
     assert rig.take(300, candle(5))[0] == (3, "10", True, False)
     rig.handler.on_outage(["candles_1m"])
-    assert rig.take(360, candle(5, "14", True)) == [(5, "14", True, True)]
+    rig.take(330, candle(5, "14"))  # updates hold the whole candle, so nothing is missing any more
+    assert rig.take(360, candle(6))[0] == (5, "14", True, True)
+
+
+def test_a_missing_mark_is_a_missing_update() -> None:
+    """Where the exchange marks the last update of a candle, and the next one begins without it."""
+    rig = Rig()
+    rig.take(60, candle(1, closed=False))
+    assert rig.take(120, candle(2, closed=False))[0] == (1, "10", True, False)
+    rig.handler.on_outage(["candles_1m"])
+    assert rig.take(180, candle(2, "14", True)) == [(2, "14", True, True)]
+
+
+def test_a_candle_of_the_future_is_rejected() -> None:
+    """It would make all that follow look old."""
+    rig = Rig()
+    with pytest.raises(FrameError, match="a time in the future"):
+        rig.take(60, candle(63))
+    assert rig.take(60, candle(1)) == [(1, "10", False, True)]
 
 
 def test_channels_are_apart() -> None:

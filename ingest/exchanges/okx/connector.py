@@ -47,6 +47,14 @@ class _Row(Struct):
 _decode_rows, _decode_row = msgspec.json.Decoder(_Rows).decode, msgspec.json.Decoder(_Row).decode
 
 
+def _name_in(row: Raw) -> str:
+    """Return the instrument that a row names; empty if it names none."""
+    try:
+        return _decode_row(row).instId
+    except msgspec.ValidationError:
+        return ""
+
+
 class Okx(Connector):
     """Connector for OKX: spot, swaps, futures and options."""
 
@@ -104,7 +112,7 @@ class Okx(Connector):
     def split(self, frame: bytes) -> Iterator[tuple[str, bytes]]:
         message, rows = _decode_rows(frame), dict[str, list[bytes]]()
         for row in message.data:
-            rows.setdefault(_decode_row(row).instId, []).append(bytes(row))
+            rows.setdefault(_name_in(row), []).append(bytes(row))
         for name, own in rows.items():
             yield name, b'{"arg":%b,"data":[%b]}' % (bytes(message.arg), b",".join(own))
 

@@ -48,7 +48,8 @@ def parse_figures(message: dict[str, Any], frame: bytes, instrument: Instrument,
         return _with_funding(read_rows(_PRICES[channel], _rows(message), context, frame, "data"), instrument)
     if channel in _SHARED:
         read, rows_of = _SHARED[channel]
-        rows = [row for each in _rows(message) if _is_of(each, instrument) for row in rows_of(each)]
+        own = [each for each in _rows(message) if _name_in(each) == instrument.exchange_symbol]
+        rows = [row for each in own for row in rows_of(each)]
         return read_rows(read, rows, context, orjson.dumps(rows)) if rows else [Ignored(channel)]
     return None
 
@@ -60,8 +61,10 @@ def _rows(message: dict[str, Any]) -> list[Any]:
     return rows
 
 
-def _is_of(row: Any, instrument: Instrument) -> bool:
-    return type(row) is dict and row.get("instId") == instrument.exchange_symbol
+def _name_in(row: dict[str, Any]) -> str:
+    if type(name := row["instId"]) is not str:
+        raise FrameError(f"not an instrument: {name!r:.60}")
+    return name
 
 
 def _check_arg(arg: dict[str, Any], instrument: Instrument) -> None:

@@ -308,9 +308,9 @@ def test_a_variant_takes_a_channel_s_place() -> None:
 
 
 def test_an_unknown_variant_names_the_known_ones() -> None:
-    with pytest.raises(SettingsError, match=r"okx has no 'books6' for books; known are books5"):
+    with pytest.raises(SettingsError, match=r"okx:books cannot be 'books6'; known are books5"):
         _WithVariants(variants={"books": "books6"})
-    with pytest.raises(SettingsError, match=r"okx has no 'x' for quotes; known are none"):
+    with pytest.raises(SettingsError, match=r"okx:quotes cannot be 'x'; known are none"):
         _WithVariants(variants={"quotes": "x"})
 
 

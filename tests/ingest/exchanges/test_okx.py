@@ -236,7 +236,13 @@ def test_frames_of_many_instruments_are_split() -> None:
     }
 
 
-@pytest.mark.parametrize("data", [b"{}", b"[{}]", b'[{"instId":5}]', b"[null]"])
-def test_a_malformed_row_cannot_be_split(data: bytes) -> None:
+def test_a_row_of_no_instrument_costs_only_itself() -> None:
+    """It comes under an empty name, and the other rows as usual."""
+    head = b'{"arg":{"channel":"opt-summary","instFamily":"BTC-USD"},"data":['
+    rows = [b"{}", b'{"instId":5}', b"null", b'{"instId":"BTC-USD-SWAP"}']
+    assert dict(OKX.split(head + b",".join(rows) + b"]}")) == {
+        "": head + b",".join(rows[:3]) + b"]}",
+        "BTC-USD-SWAP": head + rows[3] + b"]}",
+    }
     with pytest.raises(msgspec.ValidationError):
-        list(OKX.split(b'{"arg":{"channel":"opt-summary","instFamily":"BTC-USD"},"data":%b}' % data))
+        list(OKX.split(head[:-1] + b"{}}"))

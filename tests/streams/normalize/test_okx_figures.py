@@ -167,6 +167,7 @@ MALFORMED: list[tuple[str, Any, Instrument, str]] = [
     ("rate", okx.funding_rate(fundingRate=""), okx.SWAP, "not a number"),
     ("delta", okx.option_summary(deltaBS="NaN"), okx.OPTION, "not a price or amount"),
     ("volatility", okx.option_summary(markVol="-0.5"), okx.OPTION, "not a price or amount"),
+    ("nobody", okx.option_summary().replace(b'"instId":"', b'"instId":5,"x":"'), okx.OPTION, "not an instrument"),
     ("side", okx.liquidations(okx.liquidation_detail(side="long")), okx.SWAP, "not a side"),
     ("size", okx.liquidations(okx.liquidation_detail(sz="0")), okx.SWAP, "not above zero"),
     ("settlement price", okx.settlement_price(settlePx="1e400"), okx.FUTURE, "out of range"),
