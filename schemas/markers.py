@@ -178,6 +178,7 @@ Markers = (
 )  # fmt: skip
 
 _DEFINITION = "instrument"
+_LONGEST_TEXT = 65_536  # bytes, of which each may take six as JSON
 _encode = msgspec.json.Encoder().encode
 
 
@@ -196,12 +197,12 @@ _decode_seed_levels = msgspec.json.Decoder(_SeedLevels).decode
 
 
 def answer_of(channel: str, path: str, due: int, body: bytes) -> Answer:
-    """Return the marker of a poll's answer, whose body becomes one line."""
+    """Return the marker of a poll's answer, whose body becomes one line. Of what is not JSON, the beginning is kept."""
     try:
         orjson.loads(body)  # `format` overlooks bytes that are not UTF-8
         line = msgspec.json.format(body, indent=-1)
-    except orjson.JSONDecodeError:
-        line = _encode(body.decode(errors="replace"))
+    except (orjson.JSONDecodeError, RecursionError):
+        line = _encode(body[:_LONGEST_TEXT].decode(errors="replace"))
     return Answer(channel=channel, path=path, due=due, body=Raw(line))
 
 
