@@ -226,6 +226,10 @@ def _field(path: tuple[str, ...], info: FieldInfo) -> _Field:
         raw = f"JSONExtractRaw(value, {', '.join(map(quoted, path))})"
         checks.append((f"{value} IS NULL AND {raw} != 'null'", f"{'.'.join(path)} is missing or malformed"))
         kind = kind._replace(stored=_nullable(kind.stored))
+    if not info.is_required():  # older events lack it
+        raw = f"JSONExtractRaw(value, {', '.join(map(quoted, path))})"
+        checks.append((f"{value} IS NULL AND {raw} != ''", f"{'.'.join(path)} is malformed"))
+        value = f"ifNull({value}, {quoted(info.default)})"
     column = Column("_".join(path), kind.stored, kind.codec, _comment(info), kind.conversion.format(value))
     return _Field(f"{path[-1]} Nullable({kind.parsed})", [column], checks)
 

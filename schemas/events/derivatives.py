@@ -12,7 +12,8 @@ class Funding(MarketEvent):
     """Funding of a perpetual: what the longs pay to the shorts, a fraction of the position (0.0001: 0.01 %).
 
     `estimated`: `rate` is the exchange's estimate for the running period. Where funding is continuous (Deribit), it is
-    the current rate of 8 hours, and there is no next payment. `settled`: the rate that was paid at `timestamp`.
+    the current rate of 8 hours, and there is no next payment. `settled`: the rate that was paid at `timestamp`; on
+    Deribit that of the hour before.
     """
 
     topic_name = "market.funding"
@@ -24,10 +25,10 @@ class Funding(MarketEvent):
 
     type: Annotated[
         Literal["estimated", "settled"], Field(description="estimated: of the running period; settled: paid")
-    ]
+    ] = "estimated"  # events before version 0002 of the tables lack it
     rate: Annotated[SignedDecimal, Field(description="fraction of the position, for one interval")]
-    interval_hours: Annotated[int | None, Field(description="hours between two payments, where known")]
-    next_funding_at: Annotated[Micros | None, Field(description="time of the next payment; null: continuous")]
+    interval_hours: Annotated[int | None, Field(description="hours that the rate covers, where known")]
+    next_funding_at: Annotated[Micros | None, Field(description="of the next payment; null: settled, or continuous")]
     mark_price: PlainDecimal | None
     index_price: PlainDecimal | None
 
@@ -47,12 +48,16 @@ class MarkPrice(MarketEvent):
 
 
 class OpenInterest(MarketEvent):
-    """Open positions of one instrument. An exchange publishes some of the three figures."""
+    """Open positions of one instrument. OKX and HTX publish contracts and base units, of some contracts the value too.
+
+    Binance publishes base units, and of coin-margined contracts only their number. Deribit publishes the value of
+    inverse contracts, and base units of all others.
+    """
 
     topic_name = "market.open_interest"
     table_name = "open_interest"
     is_kind = True
-    meaning = "open interest of derivatives, in contracts, base and quote units"
+    meaning = "open interest: those of contracts, base and quote units that the exchange publishes"
 
     contracts: Annotated[PlainDecimal | None, Field(description="in the exchange's contracts")]
     amount: Annotated[PlainDecimal | None, Field(description="base units")]
@@ -71,14 +76,16 @@ class Liquidation(MarketEvent):
     price: Annotated[PlainDecimal | None, Field(description="of the order, usually the bankruptcy price")]
     average_price: Annotated[PlainDecimal | None, Field(description="of its execution")]
     amount: Annotated[PlainDecimal, Field(description="base units")]
-    sampled: bool
+    sampled: Annotated[bool, Field(description="the exchange publishes only some of them")]
 
 
 class LongShortRatio(MarketEvent):
     """How accounts, positions or takers were divided in one period. `symbol` may be a currency: all its contracts.
 
     `long` and `short` are fractions that add up to 1, or to less where an exchange leaves out accounts that are both
-    (HTX); of `taker_volume` they are the volumes bought and sold by takers.
+    (HTX); of `taker_volume` they are the volumes bought and sold by takers, in the exchange's unit. OKX publishes only
+    the ratio of accounts and positions, HTX only the shares. `timestamp` is the period's start on Binance; OKX and HTX
+    do not document which end theirs is.
     """
 
     topic_name = "market.long_short_ratios"
@@ -87,11 +94,16 @@ class LongShortRatio(MarketEvent):
     meaning = "long and short accounts, positions and taker volumes, by instrument or currency"
     topic_key = "exchange:symbol, or exchange:currency"
 
-    scope: Literal["top_accounts", "top_positions", "all_accounts", "taker_volume"]
+    scope: Annotated[
+        Literal["top_accounts", "top_positions", "all_accounts", "taker_volume"],
+        Field(
+            description="of top traders: their number, or the size of their positions; of all; or what takers traded"
+        ),
+    ]
     period: Annotated[Label, Field(description="5m, …")]
-    long: PlainDecimal | None
-    short: PlainDecimal | None
-    ratio: Annotated[PlainDecimal | None, Field(description="long / short")]
+    long: Annotated[PlainDecimal | None, Field(description="share; of taker_volume the volume bought")]
+    short: Annotated[PlainDecimal | None, Field(description="share; of taker_volume the volume sold")]
+    ratio: Annotated[PlainDecimal | None, Field(description="long / short, where the exchange publishes it")]
 
 
 class OptionSummary(MarketEvent):

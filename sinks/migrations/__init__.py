@@ -68,8 +68,8 @@ def migrate(
     )
     applied = {str(name): str(checksum) for name, checksum in _applied(storage, database)}
     new = _missing(migrations, applied, database)
+    _make_way(storage, database)
     for table in tables:
-        _make_way(storage, database, table)
         storage.execute(table.create)
         storage.execute(table.create_entry)
     for migration in new:
@@ -86,13 +86,23 @@ def migrate(
     return [migration.name for migration in new]
 
 
-def _make_way(storage: Storage, database: str, table: Table) -> None:
-    """Drop a view of an earlier version that has the name of a table. It holds no rows."""
+def _make_way(storage: Storage, database: str) -> None:
+    """Drop the view `candles` of an earlier version, whose name a table has now. It holds no rows."""
+    if not _is_view(storage, database, "candles"):
+        return
+    try:
+        storage.execute(f"DROP VIEW {database}.candles")
+    except StorageError:
+        if _is_view(storage, database, "candles"):  # else another sink has dropped it
+            raise
+    log.info("view dropped: candles_of_trades takes its place", view="candles", database=database)
+
+
+def _is_view(storage: Storage, database: str, name: str) -> bool:
     found = storage.query(
-        f"SELECT count() FROM system.tables WHERE database = '{database}' AND name = '{table.name}' AND engine = 'View'"
+        f"SELECT count() FROM system.tables WHERE database = '{database}' AND name = '{name}' AND engine = 'View'"
     )
-    if found != [[0]]:
-        storage.execute(f"DROP VIEW {database}.{table.name}")
+    return found != [[0]]
 
 
 def _applied(storage: Storage, database: str) -> list[tuple[str, str]]:

@@ -183,6 +183,12 @@ def test_the_view_of_candles_makes_way_for_their_table(bare: EmbeddedStorage, en
         table = f"prism.{EVENTS[topic].table_name}"
         assert bare.insert(table, Block(0, [encoded(topic)], [offset]), topic) is None
     assert bare.query("SELECT interval, toString(close) FROM prism.candles") == [["1m", "60000"]]
+
+    old = {name: value for name, value in event("market.funding").items() if name != "type"}
+    assert bare.insert("prism.funding", Block(0, [orjson.dumps(old)], [2]), "old") is None
+    assert bare.query("SELECT type FROM prism.funding WHERE _offset = 2") == [["estimated"]]
+    odd = orjson.dumps(old | {"type": None})
+    assert bare.insert("prism.funding", Block(0, [odd], [3]), "odd") is not None
     bare.close()
 
 

@@ -85,8 +85,8 @@ def test_every_field_arrives_exactly(storage: EmbeddedStorage, topic: str) -> No
 
 @pytest.mark.parametrize("topic", EVENTS)
 def test_every_missing_field_is_rejected(storage: EmbeddedStorage, topic: str) -> None:
-    """An event that lacks a field never becomes a row of defaults."""
-    for name in EVENTS[topic].model_fields:
+    """An event that lacks a field never becomes a row of defaults, unless older events lack it, too."""
+    for name in [name for name, field in EVENTS[topic].model_fields.items() if field.is_required()]:
         body = {key: value for key, value in event(topic).items() if key != name}
         assert insert(storage, topic, orjson.dumps(body)) is not None, name
     assert storage.query(f"SELECT count() FROM prism.{TABLES[topic]}") == [[0]]

@@ -6,8 +6,8 @@ CREATE TABLE IF NOT EXISTS marketprism.funding
     `local_timestamp` DateTime64(6, 'UTC') CODEC(Delta, ZSTD) COMMENT 'receipt by ingest',
     `type` LowCardinality(String) COMMENT 'estimated: of the running period; settled: paid',
     `rate` Decimal(76, 18) CODEC(ZSTD) COMMENT 'fraction of the position, for one interval',
-    `interval_hours` Nullable(Int64) CODEC(ZSTD) COMMENT 'hours between two payments, where known',
-    `next_funding_at` Nullable(DateTime64(6, 'UTC')) CODEC(Delta, ZSTD) COMMENT 'time of the next payment; null: continuous',
+    `interval_hours` Nullable(Int64) CODEC(ZSTD) COMMENT 'hours that the rate covers, where known',
+    `next_funding_at` Nullable(DateTime64(6, 'UTC')) CODEC(Delta, ZSTD) COMMENT 'of the next payment; null: settled, or continuous',
     `mark_price` Nullable(Decimal(76, 18)) CODEC(ZSTD),
     `index_price` Nullable(Decimal(76, 18)) CODEC(ZSTD),
     `source` String CODEC(ZSTD) COMMENT 'the line that caused the event',
@@ -45,7 +45,7 @@ SELECT
     event.symbol AS `symbol`,
     fromUnixTimestamp64Micro(event.timestamp, 'UTC') AS `timestamp`,
     fromUnixTimestamp64Micro(event.local_timestamp, 'UTC') AS `local_timestamp`,
-    event.type AS `type`,
+    ifNull(event.type, 'estimated') AS `type`,
     event.rate AS `rate`,
     event.interval_hours AS `interval_hours`,
     fromUnixTimestamp64Micro(event.next_funding_at, 'UTC') AS `next_funding_at`,
@@ -57,6 +57,7 @@ SELECT
 FROM marketprism.funding_entry
 WHERE throwIf(NOT match(value, '^[{]"source":"[^":]+:[0-9]+:[0-9]+:[0-9]+:[0-9]+"'), 'source does not come first') = 0
     AND throwIf(match(value, '"-?[0-9]+[.][0-9]{19}'), 'a decimal has more than 18 decimal places') = 0
+    AND throwIf(event.type IS NULL AND JSONExtractRaw(value, 'type') != '', 'type is malformed') = 0
     AND throwIf(event.interval_hours IS NULL AND JSONExtractRaw(value, 'interval_hours') != 'null', 'interval_hours is missing or malformed') = 0
     AND throwIf(event.next_funding_at IS NULL AND JSONExtractRaw(value, 'next_funding_at') != 'null', 'next_funding_at is missing or malformed') = 0
     AND throwIf(event.mark_price IS NULL AND JSONExtractRaw(value, 'mark_price') != 'null', 'mark_price is missing or malformed') = 0

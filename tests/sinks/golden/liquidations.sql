@@ -8,7 +8,7 @@ CREATE TABLE IF NOT EXISTS marketprism.liquidations
     `price` Nullable(Decimal(76, 18)) CODEC(ZSTD) COMMENT 'of the order, usually the bankruptcy price',
     `average_price` Nullable(Decimal(76, 18)) CODEC(ZSTD) COMMENT 'of its execution',
     `amount` Decimal(76, 18) CODEC(ZSTD) COMMENT 'base units',
-    `sampled` Bool CODEC(ZSTD),
+    `sampled` Bool CODEC(ZSTD) COMMENT 'the exchange publishes only some of them',
     `source` String CODEC(ZSTD) COMMENT 'the line that caused the event',
     `_partition` UInt16 CODEC(ZSTD) COMMENT 'of the topic',
     `_offset` UInt64 CODEC(Delta, ZSTD) COMMENT 'in the topic',
