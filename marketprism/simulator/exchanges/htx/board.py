@@ -37,11 +37,19 @@ Bar = Callable[[SimulatedInstrument, Interval, int], dict[str, Any]]  # the same
 
 
 class Figure(NamedTuple):
-    """A stream that repeats current values. `interval`: steps between two pushes."""
+    """A stream that repeats current values. `interval`: steps between two pushes; `bars`: of a stream of bars."""
 
     stream: Stream
     interval: int
     tick: Tick
+    bars: Interval | None = None
+
+    def times(self, now: int) -> list[int]:
+        """Return the times, in ms, of the values to push: of a bar that has ended since the last push, the last one."""
+        if self.bars is None:
+            return [now]
+        start, _ = self.bars(now)
+        return [start - 1, now] if now - start < self.interval * STEP_S * 1000 else [now]
 
 
 class HtxBoard(Board):
@@ -54,15 +62,15 @@ class HtxBoard(Board):
         self.bbo = self.add_stream(f"{self.root}.bbo", "quotes")
         self.figures: list[Figure] = []
 
-    def add_figure(self, name: str, channel: str, interval: int, tick: Tick) -> None:
+    def add_figure(self, name: str, channel: str, interval: int, tick: Tick, bars: Interval | None = None) -> None:
         """Offer a stream of current values under a name of the instrument's."""
-        self.figures.append(Figure(self.add_stream(f"{self.root}.{name}", channel), interval, tick))
+        self.figures.append(Figure(self.add_stream(f"{self.root}.{name}", channel), interval, tick, bars))
 
     def add_bars(self, name: str, periods: Mapping[str, str], bar: Bar, channel: str = "") -> None:
         """Offer the running bars of these periods, by our names of them; `channel`: ours, that of candles if empty."""
         for interval, period in periods.items():
             tick = partial(bar, self.instrument, INTERVALS[interval])
-            self.add_figure(f"{name}.{period}", channel or candles_of(interval), _HALF, tick)
+            self.add_figure(f"{name}.{period}", channel or candles_of(interval), _HALF, tick, INTERVALS[interval])
 
 
 class SpotBoard(HtxBoard):

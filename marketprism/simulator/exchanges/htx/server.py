@@ -31,11 +31,11 @@ class Htx(ExchangeServer):
         """Push what is due of an instrument's current values."""
         for figure in board.figures:
             if board.is_due(number, figure.interval):
-                self.publish(figure.stream, partial(self._figure, figure))
+                for at in figure.times(self.now_ms()):
+                    self.publish(figure.stream, partial(self._figure, figure, at))
 
-    def _figure(self, figure: Figure) -> dict[str, Any]:
-        now = self.now_ms()
-        return push(figure.stream.name, figure.tick(now), now)
+    def _figure(self, figure: Figure, at: int) -> dict[str, Any]:
+        return push(figure.stream.name, figure.tick(at), self.now_ms())
 
     # The differences between spot and swaps
 
