@@ -82,6 +82,8 @@ def demo(
 ) -> None:
     """Run the whole system on this machine with simulated exchanges and a live view.
 
+    It shows every kind of data, unless the settings choose kinds, channels or symbols.
+
     With --replay, it processes captures instead and exits when the last event is stored.
     """
     from marketprism.captures.replay_sources import feeds_of, parse_replay_source

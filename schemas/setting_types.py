@@ -1,16 +1,17 @@
 """Types of settings: how each is written, and which values it accepts."""
 
 import fnmatch
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_settings import NoDecode
 
-from schemas.channels import CHANNELS, POLLS
+from schemas.channels import CHANNELS, CONTINUOUS, POLLS, candles_of
 from schemas.errors import SymbolError
 from schemas.events import KINDS
 from schemas.feeds import EXCHANGES, FEEDS, feed_named, feed_of
+from schemas.intervals import INTERVALS
 from schemas.keys import key_of, split_key
 from schemas.symbols import is_pattern, parse_symbol
 
@@ -50,21 +51,28 @@ def _known_kinds(kinds: tuple[str, ...]) -> tuple[str, ...]:
     return kinds
 
 
+def _listed(channels: Iterable[str]) -> str:
+    """List channels, those of candles by their intervals."""
+    plain = [name for name in channels if "candles_" not in name]
+    return ", ".join([*plain, *(candles_of(f"<{'|'.join(INTERVALS)}>", contract) for contract in ("", *CONTINUOUS))])
+
+
 def _known_channels(names: tuple[str, ...]) -> tuple[str, ...]:
     known = dict.fromkeys((*KINDS, *CHANNELS))
     found = {text: [name for name in known if fnmatch.fnmatchcase(name, text)] for text in names}
     if unknown := [text for text in names if not found[text]]:
-        raise ValueError(f"unknown channels: {', '.join(unknown)}; known are {', '.join(known)}")
+        raise ValueError(f"unknown channels: {', '.join(unknown)}; known are {_listed(known)}")
     return tuple(dict.fromkeys(name for each in found.values() for name in each))
 
 
 def _known_variants(variants: dict[str, str]) -> dict[str, str]:
-    for text in variants:
+    known = {}
+    for text, name in variants.items():
         feed, _, channel = text.partition(":")
-        _checked(feed_named, feed)
         if channel not in CHANNELS:
             raise ValueError(f"{text!r} is not feed:channel")
-    return variants
+        known[f"{_checked(feed_named, feed).name}:{channel}"] = name
+    return known
 
 
 def _every_poll(seconds: dict[str, float]) -> dict[str, float]:
@@ -75,7 +83,7 @@ def _every_poll(seconds: dict[str, float]) -> dict[str, float]:
 
 def _every_channel(seconds: dict[str, float]) -> dict[str, float]:
     if unknown := [name for name in seconds if name not in CHANNELS]:
-        raise ValueError(f"unknown channels: {', '.join(unknown)}; known are {', '.join(CHANNELS)}")
+        raise ValueError(f"unknown channels: {', '.join(unknown)}; known are {_listed(CHANNELS)}")
     return CHANNEL_TIMEOUT_S | seconds
 
 

@@ -80,8 +80,8 @@ class Settings(BaseSettings):
     kinds: KindNames = Field(DEFAULT_KINDS, description=f"kinds of market data to ingest, from: {', '.join(KINDS)}")
     channels: ChannelNames = Field(
         (),
-        description="channels and kinds to ingest besides `kinds`, comma-separated, also as patterns: mark_prices, "
-        "open_interest, liquidations, long_short_ratios, options, candles_1m, candles_*",
+        description="channels and kinds to ingest besides `kinds`, comma-separated, also as patterns, such as "
+        "mark_prices, open_interest, candles_1m, candles_* (docs/coverage.md lists all)",
     )
     variants: Variants = Field(
         default_factory=dict,

@@ -41,10 +41,10 @@ _SHOWN: dict[str, tuple[str, ...]] = {
 
 
 def showing_all(settings: Settings) -> Settings:
-    """Return settings that ingest every kind, as far as the user has not set otherwise."""
-    return settings.model_copy(
-        update={name: value for name, value in _SHOWN.items() if name not in settings.model_fields_set}
-    )
+    """Return settings that ingest every kind, unless the user has chosen what to ingest."""
+    if settings.model_fields_set & {"kinds", "channels", "symbols"}:
+        return settings
+    return settings.model_copy(update=_SHOWN)
 
 
 @dataclass(frozen=True)

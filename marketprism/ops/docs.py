@@ -14,6 +14,7 @@ from schemas.events import DEFAULT_KINDS, EVENTS, KINDS
 from schemas.feeds import EXCHANGES, FEEDS, Feed
 from schemas.intervals import INTERVALS
 from schemas.settings import PREFIX, Settings
+from schemas.symbols import Kind
 from schemas.topics import TOPICS, raw_topic
 
 _ROOT = Path(__file__).parents[2]
@@ -26,6 +27,7 @@ MOST_USED = (
 _KINDS = {"spot": "spot", "perp": "perpetuals", "future": "futures", "option": "options"}
 _MARGINS = {None: "linear and inverse", False: "linear", True: "inverse"}
 _DAY = 86_400_000  # ms
+_LONGEST = 400  # characters of a default
 
 
 def rewritten(page: Path) -> str:
@@ -96,12 +98,19 @@ def channels() -> str:
 
 
 def _own_name(connector: type[Connector], channel: str) -> str:
-    own = [f"`{connector.channels[channel].name}`"] if channel in connector.channels else []
-    if channel in connector.channels:
-        own += [f"`{variant.name}`" for variant in connector.channels[channel].variants]
-    if channel in connector.polls:
-        own.append(f"`GET {connector.polls[channel].path}`")
-    return " or ".join(own)
+    """Return the exchange's name of a channel, or of the one that has its kind too."""
+    if row := connector.channels.get(channel):
+        names = [row.name, *(variant.name for variant in row.variants)]
+        return " or ".join(f"`{name}`" for name in names) + _only_of(connector, row.of)
+    if poll := connector.polls.get(channel):
+        return f"`GET {poll.path}`{_only_of(connector, poll.of)}"
+    return next((f"in `{row.name}`" for row in connector.channels.values() if channel in row.kinds), "")
+
+
+def _only_of(connector: type[Connector], kinds: tuple[Kind, ...]) -> str:
+    """Return which of a feed's instruments have it, if not all."""
+    own = [kind for kind in FEEDS[connector.name].kinds if kind in kinds]
+    return f" ({', '.join(own)})" if own and len(own) < len(FEEDS[connector.name].kinds) else ""
 
 
 def candles() -> str:
@@ -136,6 +145,8 @@ def _default(field: Any) -> str:
             return "all"
     else:
         text = value if isinstance(value, str) else re.sub(r"\.0\b", "", orjson.dumps(value).decode())
+        if len(text) > _LONGEST:
+            return "by channel"
     return f"`{text}`" if text not in ("", "{}") else "none"
 
 

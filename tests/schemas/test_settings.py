@@ -69,7 +69,7 @@ def test_channels_may_be_patterns(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_variants_of_a_feed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Variants are set for one feed's channel each."""
-    monkeypatch.setenv("MARKETPRISM_VARIANTS", '{"okx:books": "books5", "binance-usdm:trades": "aggTrade"}')
+    monkeypatch.setenv("MARKETPRISM_VARIANTS", '{"OKX:books": "books5", "binance-usdm:trades": "aggTrade"}')
     assert load_settings().variants_of("okx") == {"books": "books5"}
     assert load_settings().variants_of("deribit") == {}
 

@@ -58,7 +58,7 @@ class BinanceUsdm(BinanceConnector):
     rest: ClassVar[str] = "https://fapi.binance.com"
     channels: ClassVar[Mapping[str, ChannelRow]] = USDM
     polls: ClassVar[Mapping[str, PollRow]] = USDM_POLLS
-    without: ClassVar[Mapping[str, str]] = {"options": "they are another market of Binance's"}
+    without: ClassVar[Mapping[str, str]] = {"options": "a separate market of Binance"}
     announcement_path: ClassVar[str] = "/market/stream"
     announcement_channels: ClassVar[frozenset[str]] = frozenset({ANNOUNCEMENTS})
     message_rate: ClassVar[tuple[float, float]] = (4, 1)  # of 10 a second
