@@ -61,7 +61,7 @@ class TradeHandler:
         body["kind"] = trade.kind
         body["exchange_amount"] = trade.exchange_amount or trade.amount
         out.event("market.trades", self.subject.key, body)
-        if trade.kind in _LIQUIDATED:
+        if trade.kind != "normal" and trade.kind in _LIQUIDATED:
             self._publish_liquidations(out, trade)
 
     def _publish_liquidations(self, out: Output, trade: Trade) -> None:
