@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import structlog
 
 from ingest.control import consume_requests
-from ingest.exchanges import CONNECTORS
+from ingest.exchanges import carried_by_none, connectors_of
 from ingest.feed_manager import FeedManager
 from ingest.own_clock import OwnClock
 from ingest.raw_writer import RawWriter
@@ -27,10 +27,9 @@ async def ingest(settings: Settings, feeds: Iterable[str] | None = None, timings
 
     On cancellation the connections are marked as disconnected and everything buffered is sent.
     """
-    connectors = [
-        CONNECTORS[name](settings.kinds, settings.depth, settings.channels, settings.variants_of(name))
-        for name in feeds or settings.feeds
-    ]
+    connectors = connectors_of(settings, feeds or ())
+    if missing := carried_by_none(connectors, settings):
+        log.warning("no feed has these channels: continuing without them", channels=missing)
     async with (
         RestPool(settings.rest_connections) as pool,
         RawWriter(settings, (connector.feed for connector in connectors)) as writer,

@@ -195,6 +195,12 @@ class Connector(ABC):
 
     # Channels
 
+    def carries(self, name: str) -> bool:
+        """Return whether the feed has a channel or a kind of that name."""
+        live = {each for own, row in self.channels.items() for each in (own, *row.kinds)}
+        polled = {each for own, row in self.polls.items() for each in (own, *row.kinds)}
+        return name in live | polled
+
     @property
     def paths(self) -> tuple[str, ...]:
         """The WebSocket paths that serve the wanted channels: a socket for each."""

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from ingest.clock import compare_clock
-from ingest.exchanges import CONNECTORS
+from ingest.exchanges import CONNECTORS, carried_by_none, connectors_of
 from ingest.rest import Rest, RestPool
 from marketprism.local.broker import java, java_version
 from marketprism.local.disk import free_bytes
@@ -33,6 +33,7 @@ class Finding(NamedTuple):
 async def examine(settings: Settings) -> list[Finding]:
     """Run all checks, in order of their dependencies."""
     checks: list[tuple[str, Callable[[Settings], Awaitable[Finding]]]] = [
+        ("settings", _settings),
         ("java", _java),
         ("kafka jars", _jars),
         ("broker", _broker),
@@ -41,13 +42,19 @@ async def examine(settings: Settings) -> list[Finding]:
         ("disk", _disk),
         ("clock", _clock),
     ]
-    findings = [Finding("settings", True, f"{len(settings.feeds)} feeds, {len(settings.symbols)} symbols")]
+    findings = []
     for name, check in checks:
         try:
             findings.append(await check(settings))
         except (MarketPrismError, OSError) as error:
             findings.append(Finding(name, False, str(error)))
     return findings
+
+
+async def _settings(settings: Settings) -> Finding:
+    missing = carried_by_none(connectors_of(settings), settings)
+    without = f"; no feed has {', '.join(missing)}" if missing else ""
+    return Finding("settings", not missing, f"{len(settings.feeds)} feeds, {len(settings.symbols)} symbols{without}")
 
 
 async def _java(settings: Settings) -> Finding:

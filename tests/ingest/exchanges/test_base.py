@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from ingest.clock import compare_clock
-from ingest.exchanges import CONNECTORS
+from ingest.exchanges import CONNECTORS, carried_by_none, connectors_of
 from ingest.exchanges.base import ChannelRow, Connector, Variant
 from ingest.exchanges.okx import Okx
 from schemas.channels import CORE_CHANNELS
 from schemas.errors import ExchangeError, SettingsError
 from schemas.feeds import FEEDS
+from schemas.settings import load_settings
 from schemas.symbols import Selection
 from tests.ingest.listings import ROWS, SYMBOLS, StubRest, connector, enveloped, routes
 
@@ -317,3 +318,17 @@ def test_an_unknown_variant_names_the_known_ones() -> None:
 def test_channels_are_added_to_the_kinds() -> None:
     """A channel may be wanted by its own name, or by a kind that it carries."""
     assert _WithVariants(("trades",), channels=("tickers",)).channels_on("/a") == ["trades", "tickers"]
+
+
+def test_something_must_be_ingested() -> None:
+    """A selection that no feed has stops the start; one that some feed lacks does not."""
+    with pytest.raises(SettingsError, match=r"no feed \(binance-spot\) has any of: options"):
+        connectors_of(load_settings(feeds=("binance-spot",), kinds=("options",)))
+    [deribit] = connectors_of(load_settings(kinds=("options",)), ["deribit"])
+    assert deribit.channels_on(deribit.paths[0]) == ["tickers"]
+
+
+def test_channels_of_no_feed() -> None:
+    """Channels are looked for by their own names, and by the kinds that they carry."""
+    settings = load_settings(feeds=("okx",), channels=("candles_10m", "candles_1m", "long_short_ratios"))
+    assert carried_by_none(connectors_of(settings), settings) == ["candles_10m"]
