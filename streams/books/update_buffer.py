@@ -49,15 +49,16 @@ class UpdateBuffer:
     def __len__(self) -> int:
         return len(self._updates)
 
-    def dump(self) -> list[Any]:
-        """Return the updates for a checkpoint."""
-        return [_as_list(update) for update in self._updates]
+    def dump(self) -> dict[str, Any]:
+        """Return the state for a checkpoint."""
+        return {"dropped": self.dropped, "updates": [_as_list(update) for update in self._updates]}
 
-    def load(self, dump: list[Any]) -> None:
-        """Restore the updates of a checkpoint."""
+    def load(self, dump: dict[str, Any]) -> None:
+        """Restore the state of a checkpoint."""
         self.clear()
-        for kind, timestamp, first, last, previous, bids, asks, checksum in dump:
+        for kind, timestamp, first, last, previous, bids, asks, checksum in dump["updates"]:
             self.append(BookMessage(kind, timestamp, first, last, previous, levels(bids), levels(asks), checksum))
+        self.dropped = dump["dropped"]
 
 
 def _size(update: BookMessage) -> int:

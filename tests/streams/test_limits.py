@@ -48,6 +48,18 @@ def test_updates_that_wait_are_bounded() -> None:
     assert len([each for each in bodies(run("binance", *records), "market.status") if each["type"] == "limited"]) == 1
 
 
+def test_a_full_buffer_is_reported_once_even_after_a_restart() -> None:
+    """A worker that resumes from a checkpoint publishes what an undisturbed one does."""
+    before = partition("binance", *waiting(4_096), tick("binance", 500_000))
+    assert before.entries[KEY].books.order_book.buffer.dropped > 0
+    after = RawProcessor("binance", 0, load_settings())
+    after.load(KEY, before.dump(KEY))
+    more = [tick("binance", 511_000), *waiting(4_200)[4_096:], tick("binance", 522_000), tick("binance", 533_000)]
+    for offset, record in enumerate(more, before.offset + 1):
+        topics = [(topic, value) for topic, _, value in after.process(offset, record).records]
+        assert not [value for topic, value in topics if topic == "market.status" and b'"limited"' in value]
+
+
 def test_a_large_book_and_a_full_buffer_are_one_entry() -> None:
     """5,000 levels per side and a full buffer fit into an entry, and are restored as they were."""
     state = partition("binance", line(KEY, binance.snapshot(1, side(90_000, -1, 5_000), side(90_001, 1, 5_000))))
