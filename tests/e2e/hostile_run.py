@@ -162,7 +162,7 @@ class HostileRun:
         digests = {sent["sha256"] for each in self._mutations for sent in each["sent"]}
         affected = Accounts(self._follower, self._mutations).books_that_applied(digests)
         opened = {key: self._follower.books[key].opened for key in affected if key in self._follower.books}
-        for listing in LISTINGS:
+        for listing in (*LISTINGS, *OPTIONS):
             if key_of(listing) in opened:
                 await self._simulators.plant(Gap(feed=listing.feed, symbol=listing.symbol, count=2))
         self.report.counts["books that applied a mutation"] = len(opened)
