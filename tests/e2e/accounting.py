@@ -61,7 +61,9 @@ class Accounts:
         self._sequences: dict[str, int] = {}
         self._last_at: dict[tuple[str, str], int] = {}  # µs of the last event, by key and topic
         self._candles: dict[str, int] = {}  # µs at which the candle begins that may still change, by key
-        self._liquidations: set[tuple[str, int, str, str | None, str]] = set()
+        self._liquidations: set[tuple[str, int, str, str | None]] = (
+            set()
+        )  # without amounts, whose contracts are assumed
         self._losses: dict[str, list[tuple[int, int]]] = {}
 
     def problem(self, sort: str, text: str) -> None:
@@ -175,7 +177,7 @@ class Accounts:
         return self._reason_of_book(key, event)
 
     def _is_published(self, key: str, order: Liquidation) -> bool:
-        return (key, order.timestamp, order.side, order.price, order.amount) in self._liquidations
+        return (key, order.timestamp, order.side, order.price) in self._liquidations
 
     def _reason_of_state(self, what: str, line: RawLine, topic: str) -> str:
         last_at = self._last_at.get((line.key, topic))
@@ -202,7 +204,7 @@ class Accounts:
             key = f"{body['exchange']}:{body['symbol']}"
             self._last_at[key, topic] = body["local_timestamp"]
             if topic == "market.liquidations":
-                self._liquidations.add((key, body["timestamp"], body["side"], body["price"], body["amount"]))
+                self._liquidations.add((key, body["timestamp"], body["side"], body["price"]))
             if topic == "market.candles":
                 self._candles[key] = body["end"] if body["closed"] else body["start"]
             if topic == "market.books":
