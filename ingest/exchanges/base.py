@@ -159,10 +159,8 @@ class Connector(ABC):
         """
         self.depth = depth
         wanted = {*kinds, *channels}
-        self._wanted = {
-            name: row for name, row in self.channels.items() if not wanted.isdisjoint((*(row.kinds or (name,)), name))
-        }
-        self.polled = {name: row for name, row in self.polls.items() if not wanted.isdisjoint((*row.kinds, name))}
+        self._wanted = {name: row for name, row in self.channels.items() if not wanted.isdisjoint((name, *row.kinds))}
+        self.polled = {name: row for name, row in self.polls.items() if not wanted.isdisjoint((name, *row.kinds))}
         for channel, name in (variants or {}).items():
             self._select(channel, name)
         self.skips = Skips(self.name, self.feed.exchange)
@@ -197,9 +195,8 @@ class Connector(ABC):
 
     def carries(self, name: str) -> bool:
         """Return whether the feed has a channel or a kind of that name."""
-        live = {each for own, row in self.channels.items() for each in (own, *row.kinds)}
-        polled = {each for own, row in self.polls.items() for each in (own, *row.kinds)}
-        return name in live | polled
+        rows: list[tuple[str, ChannelRow | PollRow]] = [*self.channels.items(), *self.polls.items()]
+        return any(name in (own, *row.kinds) for own, row in rows)
 
     @property
     def paths(self) -> tuple[str, ...]:
