@@ -12,6 +12,7 @@ from schemas.instruments import Instrument
 from streams.normalize.messages import Normalized, Reading, SeriesRow
 from streams.normalize.numbers import check_name, exact, micros, number, positive, signed
 from streams.normalize.rows import read_rows
+from streams.normalize.series import ratio_row, settled_row
 
 Parameters = dict[str, str]
 Read = Callable[[dict[str, Any], tuple[Instrument, Parameters]], SeriesRow]
@@ -39,16 +40,10 @@ def _series(
 
 def _funding(row: dict[str, Any], context: tuple[Instrument, Parameters]) -> SeriesRow:
     check_name(row["symbol"], context[0])
-    mark = row.get("markPrice")
-    fields = {
-        "type": "settled",
-        "rate": signed(row["fundingRate"]),
-        "interval_hours": None,
-        "next_funding_at": None,
-        "mark_price": positive(mark) if mark else None,  # USD-M's since 2023
-        "index_price": None,
-    }
-    return SeriesRow("market.funding", "settled", micros(row["fundingTime"]), fields)
+    mark = row.get("markPrice")  # USD-M's since 2023
+    return settled_row(
+        micros(row["fundingTime"]), signed(row["fundingRate"]), mark_price=positive(mark) if mark else None
+    )
 
 
 def _accounts(scope: str, row: dict[str, Any], context: tuple[Instrument, Parameters]) -> SeriesRow:
@@ -71,15 +66,8 @@ def _ratio(
 ) -> SeriesRow:
     instrument, parameters = context
     _check_subject(row, instrument)
-    period = parameters["period"]
-    fields = {
-        "scope": scope,
-        "period": period,
-        "long": number(long),
-        "short": number(short),
-        "ratio": None if ratio is None else number(ratio),
-    }
-    return SeriesRow("market.long_short_ratios", f"{scope} {period}", micros(row["timestamp"]), fields)
+    shares = number(long), number(short), None if ratio is None else number(ratio)
+    return ratio_row(scope, parameters["period"], micros(row["timestamp"]), *shares)
 
 
 def _check_subject(row: dict[str, Any], instrument: Instrument) -> None:

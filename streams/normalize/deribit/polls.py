@@ -8,6 +8,7 @@ from streams.normalize.deribit.figures import computed
 from streams.normalize.messages import Normalized, SeriesRow
 from streams.normalize.numbers import check_name, exact, micros
 from streams.normalize.rows import read_rows
+from streams.normalize.series import settled_row
 
 
 def _funding_history(body: bytes, query: dict[str, str], instrument: Instrument, now: int) -> list[Normalized]:
@@ -18,15 +19,7 @@ def _funding_history(body: bytes, query: dict[str, str], instrument: Instrument,
 
 
 def _settled(row: dict[str, Any], instrument: Instrument) -> SeriesRow:
-    fields = {
-        "type": "settled",
-        "rate": computed(row["interest_1h"]),
-        "interval_hours": 1,
-        "next_funding_at": None,
-        "mark_price": None,
-        "index_price": None,
-    }
-    return SeriesRow("market.funding", "settled", micros(row["timestamp"]), fields)
+    return settled_row(micros(row["timestamp"]), computed(row["interest_1h"]), interval_hours=1)
 
 
 ANSWERS: Mapping[str, Callable[[bytes, dict[str, str], Instrument, int], list[Normalized]]] = {

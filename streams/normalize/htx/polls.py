@@ -11,6 +11,7 @@ from streams.normalize.htx.figures import total
 from streams.normalize.messages import Normalized, Reading, SeriesRow
 from streams.normalize.numbers import check_name, exact, micros, signed
 from streams.normalize.rows import read_rows
+from streams.normalize.series import ratio_row, settled_row
 
 _INTERVALS = {period: interval for interval, period in PERIODS.items()}
 
@@ -43,15 +44,7 @@ def _ratios(
 
 def _ratio(row: dict[str, Any], kind: tuple[str, str]) -> SeriesRow:
     # Accounts that are both long and short are in neither share: `locked_ratio`.
-    scope, period = kind
-    fields = {
-        "scope": scope,
-        "period": period,
-        "long": total(row["buy_ratio"]),
-        "short": total(row["sell_ratio"]),
-        "ratio": None,
-    }
-    return SeriesRow("market.long_short_ratios", f"{scope} {period}", micros(row["ts"]), fields)
+    return ratio_row(*kind, micros(row["ts"]), total(row["buy_ratio"]), total(row["sell_ratio"]), None)
 
 
 def _funding_history(
@@ -63,15 +56,8 @@ def _funding_history(
 
 def _settled_rate(row: dict[str, Any], instrument: Instrument) -> SeriesRow:
     check_name(row["contract_code"], instrument)
-    fields = {
-        "type": "settled",
-        "rate": signed(row["funding_rate"]),  # `realized_rate` is deprecated, and null
-        "interval_hours": None,
-        "next_funding_at": None,
-        "mark_price": None,
-        "index_price": None,
-    }
-    return SeriesRow("market.funding", "settled", micros(int(row["funding_time"])), fields)
+    # `realized_rate` is deprecated, and null.
+    return settled_row(micros(int(row["funding_time"])), signed(row["funding_rate"]))
 
 
 def _oldest_first(rows: list[Normalized]) -> list[Normalized]:

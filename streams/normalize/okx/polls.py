@@ -12,8 +12,8 @@ from schemas.intervals import end_of
 from streams.normalize.messages import Normalized, SeriesRow
 from streams.normalize.numbers import check_name, decimal, micros, signed
 from streams.normalize.rows import read_rows
+from streams.normalize.series import ratio_row, settled_row
 
-_RATIOS = "market.long_short_ratios"
 _STATISTICS = "/api/v5/rubik/stat"
 _CONTRACTS = f"{_STATISTICS}/contracts"
 
@@ -60,19 +60,14 @@ def _is_running(row: SeriesRow, context: _Statistics, now: int) -> bool:
     return end_of(row.timestamp, context.period) > now
 
 
-def _series_row(stamp: str, context: _Statistics, **figures: str | None) -> SeriesRow:
-    fields = {"scope": context.scope, "period": context.period, **figures}
-    return SeriesRow(_RATIOS, f"{context.scope} {context.period}", micros(int(stamp)), fields)
-
-
 def _ratio(row: list[str], context: _Statistics) -> SeriesRow:
     stamp, ratio = row
-    return _series_row(stamp, context, long=None, short=None, ratio=decimal(ratio))
+    return ratio_row(*context, micros(int(stamp)), None, None, decimal(ratio))
 
 
 def _volumes(row: list[str], context: _Statistics) -> SeriesRow:
     stamp, sold, bought = row
-    return _series_row(stamp, context, long=decimal(bought), short=decimal(sold), ratio=None)
+    return ratio_row(*context, micros(int(stamp)), decimal(bought), decimal(sold), None)
 
 
 def _payments(body: bytes, parameters: Parameters, instrument: Instrument, now: int) -> list[Normalized]:
@@ -81,9 +76,7 @@ def _payments(body: bytes, parameters: Parameters, instrument: Instrument, now: 
 
 
 def _payment(row: dict[str, Any], context: None) -> SeriesRow:
-    prices = {"mark_price": None, "index_price": None}
-    fields = {"type": "settled", "rate": signed(row["realizedRate"]), "interval_hours": None, "next_funding_at": None}
-    return SeriesRow("market.funding", "settled", micros(int(row["fundingTime"])), fields | prices)
+    return settled_row(micros(int(row["fundingTime"])), signed(row["realizedRate"]))
 
 
 ANSWERS: Mapping[str, Callable[[bytes, Parameters, Instrument, int], list[Normalized]]] = {
