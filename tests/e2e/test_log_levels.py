@@ -17,7 +17,7 @@ from schemas.settings import Settings, load_settings
 async def test_worker(settings: Settings, level: str) -> None:
     """`marketprism worker` gets as far as the broker, where a wrong number of partitions ends it."""
     environment = os.environ | settings.environment() | {"MARKETPRISM_LOG_LEVEL": level, "MARKETPRISM_PARTITIONS": "3"}
-    command = [sys.executable, "-m", "marketprism.cli", "worker"]
+    command = [sys.executable, "-m", "marketprism", "worker"]
     done = await asyncio.to_thread(
         subprocess.run, command, env=environment, capture_output=True, text=True, timeout=60, check=False
     )

@@ -73,7 +73,7 @@ def test_a_second_demo_changes_nothing(tmp_path: Path) -> None:
     """`demo --data DIR` on a directory in use exits with one line and leaves DIR unchanged."""
     with locked(tmp_path) as holder:
         before = sorted(path.name for path in tmp_path.iterdir())
-        command = [sys.executable, "-m", "marketprism.cli", "demo", "--data", str(tmp_path)]
+        command = [sys.executable, "-m", "marketprism", "demo", "--data", str(tmp_path)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         holder.kill()
     assert done.returncode == 1

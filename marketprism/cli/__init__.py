@@ -1,0 +1,33 @@
+"""Command line interface: the command `marketprism`."""
+
+from collections.abc import Callable
+from typing import Any
+
+import typer
+
+from marketprism.cli.data import record, replay
+from marketprism.cli.feeds import feeds_app
+from marketprism.cli.parts import ingest, sink, worker
+from marketprism.cli.questions import doctor, sql, trace
+from marketprism.cli.run import demo, live
+from marketprism.cli.topics import schemas, topics
+
+# Every command, by its panel in the help.
+_COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
+    "Run everything": (demo, live),
+    "Run one part": (ingest, worker, sink),
+    "Ask": (doctor, sql, trace, topics, schemas),
+    "Keep and repeat": (record, replay),
+}
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Raw exchange WebSocket frames in; order books, arbitrage signals and queryable history out.\n\n"
+    "Settings come from the environment (MARKETPRISM_…) and from marketprism.toml. `marketprism doctor` checks them.",
+)
+for _panel, _commands in _COMMANDS.items():
+    for _command in _commands:
+        app.command(rich_help_panel=_panel)(_command)
+app.add_typer(feeds_app, name="feeds", rich_help_panel="Run one part")
