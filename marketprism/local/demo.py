@@ -19,7 +19,8 @@ from marketprism.captures.replay import ReplaySummary, replay
 from marketprism.captures.replay_sources import ReplaySource
 from marketprism.local.polled_value import PolledValue
 from marketprism.local.stack import Stack
-from marketprism.local.view import Rates, ViewState, render, status_line, summary
+from marketprism.local.summary import summary
+from marketprism.local.view import Rates, ViewState, render, status_line
 from marketprism.ops.lag import Lag, LagReader, until_drained
 from marketprism.ops.raw_topic_stats import RawTopicStats
 from marketprism.ops.table_stats import TableStats, TableStatsReader

@@ -17,7 +17,8 @@ from marketprism.local.broker import free_port
 from marketprism.local.disk import DiskMonitor
 from marketprism.local.polled_value import PolledValue
 from marketprism.local.processes import Child, ChildStatus, says
-from marketprism.local.view import ViewState, render, status_line, summary
+from marketprism.local.summary import summary
+from marketprism.local.view import ViewState, render, status_line
 from marketprism.ops.lag import Lag
 from marketprism.ops.raw_topic_stats import RawTopicStats
 from marketprism.ops.table_stats import TableStats, TableStatsReader
