@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 async def ingest(settings: Settings, feeds: Iterable[str] | None = None, timings: Timings = DEFAULT_TIMINGS) -> None:
     """Ingest the given feeds, or all of the settings', until cancelled.
 
-    On cancellation the connections are marked as disconnected and everything buffered is sent.
+    On cancellation the connections are marked as stopped and everything buffered is sent.
     """
     connectors = connectors_of(settings, feeds or ())
     if missing := carried_by_none(connectors, settings):
@@ -47,11 +47,11 @@ async def ingest(settings: Settings, feeds: Iterable[str] | None = None, timings
                 elif manager.name in request.feeds:
                     manager.reconnect()
 
-        # The writer is not supervised: without it nothing can be ingested, so its failure ends the process.
-        tasks.create_task(writer.wait_for_failure())
         tasks.create_task(supervise("control", lambda: consume_requests(settings, on_request), log))
         for manager in managers:
             tasks.create_task(supervise("feed", manager.run, log.bind(feed=manager.name)))
+        # The writer is not supervised: without it nothing can be ingested, so its failure ends the process.
+        await writer.wait_for_failure()
 
 
 async def run(settings: Settings, feeds: Iterable[str] | None = None) -> None:

@@ -24,7 +24,7 @@ from schemas.errors import SymbolError
 from schemas.feeds import from_exchange
 from schemas.instruments import Instrument
 from schemas.keys import UNKNOWN, key_of
-from schemas.markers import Connected, Definition, Disconnected, Markers, Notice, Renewing
+from schemas.markers import Connected, Definition, Markers, Notice, Renewing
 
 log = structlog.get_logger(__name__)
 
@@ -207,7 +207,7 @@ class Connection:
         for symbol, instrument in self.instruments.items():
             channels = self.subscriptions.channels_of(instrument)
             if lost := [channel for channel in channels if self._loses(symbol, channel)]:
-                self._writer.write_marker(now, instrument.key, Disconnected(channels=lost, reason=reason))
+                self._writer.write_marker(now, instrument.key, self._writer.end_of(lost, reason))
                 if self.successor is not None and self.successor.open:
                     self._writer.write_marker(now, instrument.key, Connected(channels=lost))
 

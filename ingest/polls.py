@@ -78,7 +78,7 @@ class Polls:
                 del self._subjects[key]
 
     async def run(self) -> None:
-        """Poll until cancelled. The polls are marked as connected channels, and as disconnected at the end."""
+        """Poll until cancelled. The polls are marked as connected, and at the end as disconnected or stopped."""
         reason = "internal error"
         try:
             async with asyncio.TaskGroup() as self._tasks:
@@ -93,7 +93,7 @@ class Polls:
         finally:
             self._tasks = None
             for subject in self._subjects.values():
-                self._mark(subject, subject.polls, lambda channels: Disconnected(channels=channels, reason=reason))
+                self._mark(subject, subject.polls, lambda channels: self._writer.end_of(channels, reason))
                 subject.polls.clear()
 
     def _subjects_of(self, instrument: Instrument) -> Iterator[tuple[str, str, set[str]]]:

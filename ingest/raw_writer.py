@@ -11,7 +11,7 @@ from ingest.producer import RetryingProducer
 from ingest.raw_buffer import RawBuffer, Record, Slot
 from schemas.feeds import Feed
 from schemas.keys import EVERY, key_of, partition_of, split_key
-from schemas.markers import Markers, Tick
+from schemas.markers import Disconnected, Markers, Stopped, Tick
 from schemas.settings import Settings
 from schemas.topics import raw_topic
 
@@ -24,7 +24,7 @@ class RawWriter:
     """Writer of all raw topics: `async with RawWriter(…)`. Lines are buffered at once and sent in the background.
 
     The first line after a pause is sent at once. While lines keep coming, a partition gets a record every `linger_ms`,
-    or as fast as the broker acknowledges them.
+    or as fast as the broker acknowledges them. `is_stopping`: whether ingest is being stopped.
     """
 
     def __init__(self, settings: Settings, feeds: Iterable[Feed]) -> None:
@@ -42,6 +42,11 @@ class RawWriter:
         self._by_key: dict[str, Slot] = {}
         self._producer = RetryingProducer(settings, dict.fromkeys(slot.topic for slot in self._filled))
         self._tasks: list[asyncio.Task[None]] = []
+        self.is_stopping = False
+
+    def end_of(self, channels: list[str], reason: str) -> Markers:
+        """Return the marker of channels that nobody delivers from now on. A stop of ingest itself is no loss."""
+        return Stopped(channels=channels) if self.is_stopping else Disconnected(channels=channels, reason=reason)
 
     def write_frame(self, local_timestamp: int, key: str, frame: bytes) -> None:
         """Write a frame or snapshot as received. `local_timestamp`: ns since the epoch; `key`: `exchange:symbol`."""
@@ -59,8 +64,12 @@ class RawWriter:
             self._filled[slot].set()
 
     async def wait_for_failure(self) -> None:
-        """Wait until a background task fails, and raise its error."""
-        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_EXCEPTION)
+        """Wait until a background task fails, and raise its error. Being cancelled means that ingest is stopping."""
+        try:
+            done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_EXCEPTION)
+        except asyncio.CancelledError:
+            self.is_stopping = True
+            raise
         for task in done:
             task.result()
 

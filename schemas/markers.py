@@ -44,6 +44,10 @@ class Disconnected(Connection, tag="disconnected"):
     """A connection that served the channels was lost."""
 
 
+class Stopped(Connection, tag="stopped"):
+    """Ingest was stopped: nobody is meant to deliver the channels until it is started again."""
+
+
 class Renewing(Connection, tag="renewing"):
     """The connection is being replaced by a new one, without a break."""
 
@@ -173,8 +177,9 @@ class Definition(Struct, frozen=True):
 
 
 Markers = (
-    Connected | Disconnected | Renewing | Renewed | Subscribed | Refused | Silent | Resumed | Clock | RateLimited
-    | RestDown | RestUp | Notice | Listed | Delisted | Lost | Tick | Wrapped | Oversized | Answer | Definition
+    Connected | Disconnected | Stopped | Renewing | Renewed | Subscribed | Refused | Silent | Resumed | Clock
+    | RateLimited | RestDown | RestUp | Notice | Listed | Delisted | Lost | Tick | Wrapped | Oversized | Answer
+    | Definition
 )  # fmt: skip
 
 _DEFINITION = "instrument"

@@ -147,11 +147,14 @@ class InstrumentProcessor:
             self.on_outage(out, "absent", channels)  # the ingest that died could not report it
         self.status.on_connected(channels)
         self.status.publish(out, marker.type, channels, marker.reason)
+        if missed := self.status.stopped.intersection(channels):
+            self.status.stopped -= missed
+            self.on_outage(out, "stopped", missed)
 
     def _on_connection(self, out: Output, marker: markers.Connection) -> None:
         channels = marker.channels or CORE_CHANNELS
         match marker:
-            case markers.Disconnected():
+            case markers.Disconnected() | markers.Stopped():
                 self.status.on_disconnected(channels)
             case markers.Renewed():
                 self.status.renewals += 1
@@ -159,8 +162,17 @@ class InstrumentProcessor:
         match marker:
             case markers.Disconnected():
                 self.on_outage(out, marker.type, channels)
+            case markers.Stopped():
+                self._on_stopped(out, set(channels))
             case markers.Subscribed() if "trades" in channels:
                 self.trades.on_return(out)
+
+    def _on_stopped(self, out: Output, channels: set[str]) -> None:
+        """Open no gaps: nobody expects these channels. Only if they are delivered again, something is missing."""
+        self.candles.on_outage(channels)
+        if "books" in channels and not self.books.on_stopped(out):
+            channels.remove("books")  # it misses nothing that it did not miss before
+        self.status.stopped |= channels & {"books", "trades"}
 
     def on_outage(self, out: Output, cause: str, channels: Iterable[str] = CORE_CHANNELS) -> None:
         """Open gaps: nobody delivers these channels any more."""

@@ -92,7 +92,10 @@ class ChannelHealth:
 
 
 class FeedStatus:
-    """Health of one instrument's channels and connection. `up`: the channels that a connection delivers now."""
+    """Health of one instrument's channels and connection. `up`: the channels that a connection delivers now.
+
+    `stopped`: channels that were delivered until ingest was stopped.
+    """
 
     __slots__ = (
         "_channels",
@@ -102,6 +105,7 @@ class FeedStatus:
         "reconnects",
         "renewals",
         "round_trip",
+        "stopped",
         "subject",
         "up",
     )
@@ -110,6 +114,7 @@ class FeedStatus:
         """`clock_limit`: µs by which the exchange's times may be off."""
         self.subject = subject
         self.up: set[str] = set()
+        self.stopped: set[str] = set()
         self.offset = self.round_trip = 0
         self.reconnects = self.renewals = 0
         self._limit = clock_limit
@@ -191,6 +196,7 @@ class FeedStatus:
         return {
             "subscribed": sorted(self._subscribed),
             "up": sorted(self.up),
+            "stopped": sorted(self.stopped),
             "counts": [self.offset, self.round_trip, self.reconnects, self.renewals],
             "channels": [[name, health.dump()] for name, health in self._channels.items()],
         }
@@ -198,6 +204,7 @@ class FeedStatus:
     def load(self, dump: dict[str, Any]) -> None:
         """Restore the state of a checkpoint."""
         self._subscribed, self.up = set(dump["subscribed"]), set(dump["up"])
+        self.stopped = set(dump.get("stopped", ()))  # checkpoints of earlier versions have none
         self.offset, self.round_trip, self.reconnects, self.renewals = dump["counts"]
         for name, channel in dump["channels"]:
             if name in CHANNELS:

@@ -12,10 +12,11 @@ class Gap(MarketEvent):
     """Missing data: `opened` when something was missed, `closed` when that is over.
 
     A gap closes when the book is live again, when trades arrive again after an outage, or when the last missing trade
-    has arrived. `cause`: `sequence` (ids did not follow), `disconnected`, `absent` (nobody ingested the feed), `lost`
-    (ingest had to drop frames), `skipped` (a record that could not be processed), `restarted` (the exchange's ids
-    started over), `checksum`, `crossed` (the book contradicted itself), `quality` (the exchange's BBO contradicted it),
-    `depth` (the price left the levels that the snapshot held), `changed` (its contract size changed).
+    has arrived. `cause`: `sequence` (ids did not follow), `disconnected`, `absent` (nobody ingested the feed),
+    `stopped` (ingest was stopped; the gap opens when it runs again), `lost` (ingest had to drop frames), `skipped` (a
+    record that could not be processed), `restarted` (the exchange's ids started over), `checksum`, `crossed` (the book
+    contradicted itself), `quality` (the exchange's BBO contradicted it), `depth` (the price left the levels that the
+    snapshot held), `changed` (its contract size changed).
     """
 
     topic_name = "market.gaps"
@@ -65,7 +66,7 @@ class Quality(MarketEvent):
 
 
 StatusType = Literal[
-    "connected", "disconnected", "subscribed", "refused", "renewing", "renewed", "silent", "resumed",
+    "connected", "disconnected", "stopped", "subscribed", "refused", "renewing", "renewed", "silent", "resumed",
     "absent", "returned", "wrong_clock", "clock_right", "clock_stepped", "rate_limited", "rest_down", "rest_up",
     "notice", "listed", "changed", "delisted", "skipped", "not_tradable", "limited", "implausible", "report",
 ]  # fmt: skip
@@ -75,15 +76,15 @@ STATUS_TYPES: frozenset[str] = frozenset(get_args(StatusType))
 class Status(MarketEvent):
     """Feed health of one instrument. `channels`: the affected channels; empty means the whole connection.
 
-    `connected`, `disconnected`, `subscribed`, `refused`; `notice`: an announcement of the exchange; `rate_limited`;
-    `rest_down`, `rest_up`: requests to the exchange fail repeatedly (`reason`: the last failure), succeed again;
-    `renewing`, `renewed`: the connection is being replaced without a break; `silent` (`age`: for how long; `reason`:
-    what is done: `resubscribe`, `reconnect`, `retry` a poll), `resumed`; `wrong_clock`, `clock_right`: the exchange's
-    times; `absent` (`age`: for how long), `returned`: nobody ingests the feed, somebody does again; `clock_stepped`:
-    our own clock was set back; `listed`, `changed`, `delisted`: its definition; `not_tradable`: its book is crossed, as
-    before an opening; `limited`: a size bound was reached; `skipped`: a record that could not be processed was set
-    aside; `implausible`: its price and another exchange's are too far apart for the same coin, so that they are not
-    paired (`reason`: both); `report`: every 10 s, for each channel.
+    `connected`, `disconnected`, `stopped` (ingest itself), `subscribed`, `refused`; `notice`: an announcement of the
+    exchange; `rate_limited`; `rest_down`, `rest_up`: requests to the exchange fail repeatedly (`reason`: the last
+    failure), succeed again; `renewing`, `renewed`: the connection is being replaced without a break; `silent` (`age`:
+    for how long; `reason`: what is done: `resubscribe`, `reconnect`, `retry` a poll), `resumed`; `wrong_clock`,
+    `clock_right`: the exchange's times; `absent` (`age`: for how long), `returned`: nobody ingests the feed, somebody
+    does again; `clock_stepped`: our own clock was set back; `listed`, `changed`, `delisted`: its definition;
+    `not_tradable`: its book is crossed, as before an opening; `limited`: a size bound was reached; `skipped`: a record
+    that could not be processed was set aside; `implausible`: its price and another exchange's are too far apart for the
+    same coin, so that they are not paired (`reason`: both); `report`: every 10 s, for each channel.
     """
 
     topic_name = "market.status"

@@ -143,13 +143,16 @@ class BookHandler:
         self._status.publish(out, "not_tradable", ["books"], "its snapshot is crossed")
 
     def _open_gap(self, out: Output, cause: str, since: int = 0, expected: int = 0, received: int = 0) -> None:
-        self.top = None
-        self.check.restart()
-        self._notify_join(out)
+        self._leave_live(out)
         if self.gap is None:
             key, last_message_at = self.subject.key.decode(), self._book_health.last_message_at
             gap = Gap(f"{key}:{out.now}", cause, out.now, since or last_message_at or out.now)
             self.gap = open_gap(out, self.subject, gap, expected, received)
+
+    def _leave_live(self, out: Output) -> None:
+        self.top = None
+        self.check.restart()
+        self._notify_join(out)
 
     def _close_gap(self, out: Output) -> None:
         if self.gap is not None:
@@ -172,8 +175,17 @@ class BookHandler:
         was_live = self.order_book.state == "live"
         self.order_book.invalidate()
         self.requests.on_down(out.now)
-        if was_live or cause in ("lost", "skipped"):
+        if was_live or cause in ("lost", "skipped", "stopped"):
             self._open_gap(out, cause)
+
+    def on_stopped(self, out: Output) -> bool:
+        """Leave the live state without a gap. Return whether the book was live."""
+        was_live = self.order_book.state == "live"
+        self.order_book.invalidate()
+        self.requests.on_down(out.now)
+        if was_live:
+            self._leave_live(out)
+        return was_live
 
     def on_lost(self, out: Output, cause: str = "lost") -> None:
         """Open a gap and request a snapshot: messages were dropped before they were processed."""

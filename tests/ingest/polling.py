@@ -68,9 +68,10 @@ class Written(NamedTuple):
 
 
 class Markings(RawWriter):
-    """Writer that keeps all markers in `written`."""
+    """Writer that keeps all markers in `written`, those of a clean stop at the end."""
 
     def __init__(self) -> None:
+        self.is_stopping = True
         self.written: list[Written] = []
 
     def write_marker(self, local_timestamp: int, key: str, marker: Markers) -> None:

@@ -271,13 +271,13 @@ async def test_text_ping(settings: Settings, monkeypatch: pytest.MonkeyPatch) ->
 
 
 async def test_clean_shutdown(here: Settings) -> None:
-    """On SIGTERM `python -m ingest` marks its connections as disconnected, and exits with 0."""
+    """On SIGTERM `python -m ingest` marks its connections as stopped, and exits with 0."""
     command = [sys.executable, "-m", "ingest", "--feed", "okx"]
     process = await asyncio.create_subprocess_exec(*command, env=os.environ | here.environment())
     await until(here, "okx", OKX_PERP, lambda found: found.count("frame") > 5)
     process.send_signal(signal.SIGTERM)
     assert await asyncio.wait_for(process.wait(), 10) == 0
-    assert kinds((await read_lines(here, "okx"))[OKX_PERP])[-1] == "disconnected"
+    assert kinds((await read_lines(here, "okx"))[OKX_PERP])[-1] == "stopped"
 
 
 async def test_wrong_number_of_partitions(here: Settings) -> None:

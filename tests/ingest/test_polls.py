@@ -13,7 +13,7 @@ from ingest.polls import Polls
 from schemas.errors import ExchangeError, RejectedError
 from schemas.instruments import Instrument
 from schemas.limits import MAX_FRAME
-from schemas.markers import Connected, Definition, Disconnected, Resumed, Silent
+from schemas.markers import Connected, Definition, Disconnected, Resumed, Silent, Stopped
 from tests.ingest.polling import PERIODS, START, Answering, Markings, perp, polled, rows_of
 from tests.ingest.virtual_time import VirtualTime
 
@@ -269,8 +269,8 @@ def test_currencies(monkeypatch: pytest.MonkeyPatch) -> None:
     polled_at = [(key, round(at / 1e6 - START) // 300) for at, key, _ in bench.written.answers]
     assert [number for key, number in polled_at if key == "binance:BTC"] == [0, 1, 2]
     assert [number for key, number in polled_at if key == "binance:ETH"] == [0, 1, 2, 3, 4]
-    marked = [(key, type(marker)) for _, key, marker in bench.written.written if isinstance(marker, Disconnected)]
-    assert marked == [("binance:BTC", Disconnected), ("binance:ETH", Disconnected)]
+    assert [each.key for each in bench.written.of(Disconnected)] == ["binance:BTC"]
+    assert [each.key for each in bench.written.of(Stopped)] == ["binance:ETH"]
     assert {params["ccy"] for _, params in bench.rest.requested} == {"BTC", "ETH"}
     assert not bench.written.of(Definition)
 
@@ -290,8 +290,8 @@ def test_markers(monkeypatch: pytest.MonkeyPatch) -> None:
     first, second, *_, last = bench.written.written
     assert first.marker == Definition(BTC)
     assert second.marker == Connected(channels=["account_ratios", "open_interest"])
-    assert last.marker == Disconnected(channels=["account_ratios", "open_interest"], reason="shutdown")
-    assert len(bench.written.of(Connected)) == len(bench.written.of(Disconnected)) == 1
+    assert last.marker == Stopped(channels=["account_ratios", "open_interest"])
+    assert len(bench.written.of(Connected)) == len(bench.written.of(Stopped)) == 1
 
 
 def test_delisted(ratios: Bench) -> None:

@@ -1,7 +1,10 @@
 """An ingest that died, one that was only held up, and a clock that was set back."""
 
+from schemas.instruments import assumed_instrument
 from schemas.markers import Tick
 from schemas.raw import encode_marker
+from schemas.settings import load_settings
+from streams.instrument_processor import InstrumentProcessor
 from tests.frames import T0, binance, line, marker
 from tests.streams.helpers import Found, bodies, run
 
@@ -105,3 +108,44 @@ def test_a_book_is_stale_by_its_own_silence() -> None:
     assert len(bodies(found, "market.quotes")[-1]["bids"]) == 1
     back = run("binance", live(), *trades, line(KEY, binance.depth(102, 102, [["10", "3"]], []), 90_000))
     assert bodies(back, "market.quotes")[-1]["bids"] == [["10", "3"]]
+
+
+STOP = marker(KEY, "stopped", 1_500, channels=["trades", "books", "quotes"])
+
+
+def test_a_clean_stop_opens_no_gaps() -> None:
+    """While nobody is meant to ingest, nothing is missing. The book is not live any more."""
+    witness = [tick(2_000 + 1_000 * each) for each in range(60)]
+    found = run("binance", live(), tick(1_000, "binance-spot"), STOP, *witness)
+    assert gaps(found) == []
+    kinds = [each["type"] for each in bodies(found, "market.status") if each["type"] != "report"]
+    assert kinds == ["connected", "subscribed", "stopped"]
+    late = line(KEY, binance.depth(102, 103, [["10", "2"]], []), 70_000)
+    assert bodies(run("binance", live(), STOP, late), "market.books") == bodies(found, "market.books")[:2]
+
+
+def test_what_a_stop_missed_is_a_gap_once_ingest_runs_again() -> None:
+    """The gaps begin at the last frames before the stop, and close as after any outage."""
+    again = marker(KEY, "connected", 60_000) + marker(KEY, "subscribed", 60_100, channels=["trades", "books"])
+    seed = line(KEY, binance.depth(200, 201, [], []), 60_300) + line(KEY, binance.snapshot(200, BID, ASK), 60_400)
+    found = run("binance", live(), STOP, again, seed)
+    assert gaps(found) == [
+        ("opened", "books", "stopped"), ("opened", "trades", "stopped"),
+        ("closed", "trades", "stopped"), ("closed", "books", "stopped"),
+    ]  # fmt: skip
+    since = {gap["channel"]: gap["since"] for gap in bodies(found, "market.gaps")}
+    assert since == {"books": (T0 + 200_000_000) // 1000, "trades": (T0 + 100_000_000) // 1000}
+
+
+def test_a_book_that_was_not_live_at_a_stop_misses_nothing_new() -> None:
+    """No gap opens for a book that never was live."""
+    found = run("binance", connected(), STOP, marker(KEY, "connected", 60_000, channels=["books", "quotes"]))
+    assert gaps(found) == []
+
+
+def test_a_stop_outlives_a_restart_of_the_worker() -> None:
+    """A checkpoint between stop and start does not forget what is missing."""
+    processor = InstrumentProcessor(assumed_instrument("binance-spot", "binance", "BTC-USDT"), load_settings())
+    processor.status.stopped = {"books"}
+    loaded = InstrumentProcessor.load(processor.dump(), load_settings())
+    assert loaded.status.stopped == {"books"}
