@@ -57,7 +57,7 @@ def test_each_command_has_help(command: str) -> None:
         (("replay", "mtgox:file"), "there is no file"),
         (("replay", f"mtgox:{__file__}"), "known are binance-spot"),
         (("replay", f"okx:{__file__}", "--speed", "0"), "a number above 0"),
-        (("sql", "SELECT 1", "--data", "nowhere"), "there is no ClickHouse data in nowhere"),
+        (("sql", "SELECT 1", "--data", "nowhere"), "there is no data of a run in nowhere"),
         (("trace", "malformed"), "not a source of the form <exchange>"),
         (("trace", "mtgox:0:0:0:0"), "unknown origin"),
         (("demo", "--replay", "okx:nothing"), "there is no file"),

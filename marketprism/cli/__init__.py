@@ -8,7 +8,7 @@ import typer
 from marketprism.cli.data import record, replay
 from marketprism.cli.feeds import feeds_app
 from marketprism.cli.parts import ingest, sink, worker
-from marketprism.cli.questions import doctor, sql, trace
+from marketprism.cli.questions import doctor, sql, status, trace
 from marketprism.cli.run import demo, live
 from marketprism.cli.topics import schemas, topics
 
@@ -16,7 +16,7 @@ from marketprism.cli.topics import schemas, topics
 _COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Run everything": (demo, live),
     "Run one part": (ingest, worker, sink),
-    "Ask": (doctor, sql, trace, topics, schemas),
+    "Ask": (status, doctor, sql, trace, topics, schemas),
     "Keep and repeat": (record, replay),
 }
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from marketprism.local.stack_state import find_stack
 from schemas.errors import MarketPrismError, SettingsError
 from schemas.feeds import FEEDS
 from schemas.settings import Settings, load_settings
@@ -18,6 +19,10 @@ errors = Console(stderr=True)
 
 DataOption = Annotated[
     Path | None, typer.Option("--data", help="Keep the data of the broker and ClickHouse in this directory.")
+]
+StackOption = Annotated[
+    Path | None,
+    typer.Option("--data", help="Data directory of a demo or live run. By default, the run that is going on is used."),
 ]
 DurationOption = Annotated[float, typer.Option(help="Seconds to run; 0 means until Ctrl-C.")]
 FeedOption = Annotated[
@@ -41,6 +46,18 @@ def settings_with(feeds: list[str] | None = None, **overrides: Any) -> Settings:
     if feeds:
         overrides["feeds"] = tuple(feeds)
     return load_settings(**overrides)
+
+
+def stack_settings(data: Path | None = None, feeds: list[str] | None = None) -> Settings:
+    """Return the settings of the stack in `data`, or of the running one, if there is any. The user's own come first."""
+    settings = settings_with(feeds)
+    if stack := find_stack(data):
+        return stack.apply(settings)
+    if data is None:
+        return settings
+    if not (data / "clickhouse").is_dir():
+        raise SettingsError(f"there is no data of a run in {data}: start `marketprism demo --data {data}` first")
+    return settings_with(feeds, clickhouse=f"chdb://{(data / 'clickhouse').absolute()}")
 
 
 def parse_speed(text: str) -> float | None:

@@ -2,51 +2,103 @@
 
 import asyncio
 import sys
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Annotated
 
+import orjson
 import typer
 
-from marketprism.cli.common import console, report_errors, settings_with
-from schemas.errors import SettingsError
+from marketprism.cli.common import StackOption, console, report_errors, stack_settings
+from marketprism.local.findings import Finding, examine
+
+_MARKS = {True: "[green]ok[/]     ", None: "[yellow]note[/]   ", False: "[red]problem[/]"}
+_NOT_RUNNING = 3  # exit status, as of an init script
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+def _report(findings: Iterable[Finding], as_json: bool = False) -> None:
+    """Print findings. The exit status is 1 if one of them is a problem."""
+    found = list(findings)
+    if as_json:
+        sys.stdout.buffer.write(orjson.dumps([each._asdict() for each in found], option=orjson.OPT_INDENT_2) + b"\n")
+    else:
+        width = max(len(each.name) for each in found)
+        for each in found:
+            console.print(_MARKS[each.ok], end="  ")
+            console.print(f"{each.name:<{width}}  {each.text}", highlight=False, markup=False, soft_wrap=True)
+    if any(each.ok is False for each in found):
+        raise typer.Exit(1)
+
+
+def status(data: StackOption = None, as_json: JsonOption = False) -> None:
+    """Show how the running system is: workers and their partitions, sink, lag, feeds, disk.
+
+    The exit status is 0 if all is well, 1 if something is not, and 3 if nothing is running.
+    """
+    from marketprism.local.stack_state import find_stack
+    from marketprism.local.status import CHECKS, describe_stack
+
+    with report_errors():
+        stack, settings = find_stack(data), stack_settings(data)
+        if stack is None and "kafka" not in settings.model_fields_set:
+            console.print("Nothing is running here: start `marketprism demo` or `marketprism live`, or set the broker "
+                          "of a system elsewhere with MARKETPRISM_KAFKA.", highlight=False, soft_wrap=True)  # fmt: skip
+            raise typer.Exit(_NOT_RUNNING)
+        about = describe_stack(stack) if stack else []
+        if about and about[0].ok is False:
+            console.print(f"{about[0].text}.", highlight=False, markup=False, soft_wrap=True)
+            raise typer.Exit(_NOT_RUNNING)
+        _report([*about, *asyncio.run(examine(settings, CHECKS))], as_json)
+
+
+def doctor(data: StackOption = None, as_json: JsonOption = False) -> None:
+    """Check what this machine needs, and what runs on it, and say what to fix.
+
+    The exit status is 1 if something must be fixed.
+    """
+    from marketprism.local import doctor, status
+    from marketprism.local.stack_state import find_stack
+
+    with report_errors():
+        stack, settings = find_stack(data), stack_settings(data)
+        checks = list(doctor.CHECKS)
+        if stack or "kafka" in settings.model_fields_set:
+            checks += [check for check in status.CHECKS if check not in checks]
+        findings = asyncio.run(examine(settings, checks))
+        if len(checks) == len(doctor.CHECKS):
+            findings.append(Finding("system", None, "nothing is running: demo and live start all that they need"))
+        _report([*findings, *(status.describe_stack(stack) if stack else [])], as_json)
 
 
 def sql(
     query: Annotated[str, typer.Argument(help="A SELECT statement; `-` reads it from standard input.")],
-    data: Annotated[Path | None, typer.Option(help="The --data directory of a demo or live run.")] = None,
+    data: StackOption = None,
     output_format: Annotated[str, typer.Option("--format", help="A ClickHouse output format.")] = "TabSeparated",
 ) -> None:
     """Run one read-only query in ClickHouse."""
     from sinks.sql.client import run_query
 
     with report_errors():
-        if data is not None and not (data / "clickhouse").is_dir():
-            raise SettingsError(f"there is no ClickHouse data in {data}: start `marketprism demo --data {data}` first")
-        settings = settings_with(clickhouse=f"chdb://{(data / 'clickhouse').absolute()}") if data else settings_with()
+        settings = stack_settings(data)
         text = sys.stdin.read() if query == "-" else query
         sys.stdout.buffer.write(run_query(settings, text, output_format))
 
 
 def trace(
-    source: Annotated[str, typer.Argument(help="The `source` of a stored row, such as binance:3:1234:5:0.")],
+    source: Annotated[
+        str,
+        typer.Argument(help="The `source` of a stored row, such as binance:3:1234:5:0, or the `id` of a signal."),
+    ],
+    data: StackOption = None,
 ) -> None:
-    """Show the raw frame that caused a stored row."""
-    from marketprism.ops.trace import trace as run
+    """Show the raw frames behind a stored row: one, or those of both sides of a signal."""
+    from marketprism.local.trace import trace as run
 
     with report_errors():
-        place, line = asyncio.run(run(settings_with(), source))
-        console.print(f"{place}  {line.key}  received at {line.local_timestamp} ns", highlight=False)
-        sys.stdout.buffer.write(line.frame + b"\n")
-
-
-def doctor() -> None:
-    """Check settings, Java, broker, ClickHouse, disk and clock, and say what to fix."""
-    from marketprism.local.doctor import examine
-
-    with report_errors():
-        findings = asyncio.run(examine(settings_with()))
-        marks = {True: "[green]ok[/]     ", None: "[yellow]note[/]   ", False: "[red]problem[/]"}
-        for finding in findings:
-            console.print(f"{marks[finding.ok]}  {finding.name:<11} {finding.text}", highlight=False, soft_wrap=True)
-        if any(finding.ok is False for finding in findings):
-            raise typer.Exit(1)
+        for step in run(data, stack_settings(data), source):
+            console.print(step.title, style="bold", highlight=False, markup=False, soft_wrap=True)
+            if step.body:
+                sys.stdout.flush()
+                sys.stdout.buffer.write(step.body + b"\n")
+                sys.stdout.buffer.flush()

@@ -19,6 +19,7 @@ from marketprism.captures.replay import ReplaySummary, replay
 from marketprism.captures.replay_sources import ReplaySource
 from marketprism.local.polled_value import PolledValue
 from marketprism.local.stack import Stack
+from marketprism.local.steps import shown_on
 from marketprism.local.summary import summary
 from marketprism.local.view import Rates, ViewState, render, status_line
 from marketprism.ops.lag import Lag, LagReader, until_drained
@@ -32,6 +33,8 @@ log = structlog.get_logger(__name__)
 
 _DRAW_EVERY = 0.5  # s, in a terminal
 _PRINT_EVERY = 5.0  # s, without a terminal
+_INGEST_STOPS_WITHIN = 3.0  # s
+_FIGURES_WITHIN = 1.5  # s
 
 
 # What the demo shows besides the defaults: each kind, and options.
@@ -73,8 +76,8 @@ async def run_stack(settings: Settings, run: RunOptions, console: Console) -> No
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # the view shows failures, aiokafka would flood the log
     with contextlib.ExitStack() as temporary:
         data = run.data or Path(temporary.enter_context(tempfile.TemporaryDirectory(prefix="marketprism-")))
-        async with Stack(settings, data) as stack:
-            starting = asyncio.create_task(_start(stack, run, console))
+        async with Stack(settings, data, run.title, shown_on(console)) as stack:
+            starting = asyncio.create_task(_start(stack, run))
             stopping = asyncio.create_task(stop.wait())
             await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
@@ -84,27 +87,17 @@ async def run_stack(settings: Settings, run: RunOptions, console: Console) -> No
             else:
                 starting.cancel()
                 await asyncio.gather(starting, return_exceptions=True)
-                text = "Stopped while starting."
-        console.print(text, highlight=False, soft_wrap=True)
-        if not run.data:
-            console.print("  data           deleted; --data DIR keeps it, to be queried with SQL", highlight=False)
-        else:
-            console.print(
-                f'  query it       marketprism sql --data {run.data} "SELECT …"', highlight=False, soft_wrap=True
-            )
+                text = "Stopped while starting: nothing was ingested."
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
-async def _start(stack: Stack, run: RunOptions, console: Console) -> None:
-    with console.status("Starting the broker, ClickHouse and the sink …") as status:
-        await stack.start_storage()
-        status.update("Starting the worker …")
-        await stack.start_worker()
-        if run.simulate:
-            status.update("Starting the simulated exchanges …")
-            await stack.start_simulators(run.seed, arbitrage_every=5.0)
-        if not run.sources:
-            status.update("Starting ingest …")
-            await stack.start_ingest()
+async def _start(stack: Stack, run: RunOptions) -> None:
+    await stack.start_storage()
+    await stack.start_worker()
+    if run.simulate:
+        await stack.start_simulators(run.seed, arbitrage_every=5.0)
+    if not run.sources:
+        await stack.start_ingest()
 
 
 class _Session:
@@ -139,9 +132,18 @@ class _Session:
                 for task in tasks:
                     task.cancel()
                 await asyncio.wait(tasks)
-            await self._lag.refresh()
-            await self._table_stats.refresh()
-        return summary(self._state(), time.monotonic() - began)
+            seconds = time.monotonic() - began
+            await self._read_last_figures()
+        return summary(self._state(), seconds, str(self._run.data or ""))
+
+    async def _read_last_figures(self) -> None:
+        """Read what is stored and what remains, once ingest has stopped. Under overload, older figures must do."""
+        stopping_at = time.monotonic()
+        await self._stack.supervisor.retire("ingest", grace=_INGEST_STOPS_WITHIN)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_FIGURES_WITHIN):
+                await asyncio.gather(self._lag.refresh(), self._table_stats.refresh())
+        self._stack.stop_within -= time.monotonic() - stopping_at
 
     def _polling(self) -> list[Coroutine[Any, Any, None]]:
         return [self._raw_stats.run(), self._lag.poll(), self._table_stats.poll()]

@@ -18,6 +18,7 @@ from typing import Literal, Self
 import structlog
 
 from marketprism.local.child_log import ChildLog
+from marketprism.local.steps import Watch, unwatched
 from schemas.errors import StackError
 
 log = structlog.get_logger(__name__)
@@ -240,8 +241,9 @@ class ChildStatus:
 class Supervisor:
     """Supervisor of child processes: `start` them one by one, see their `statuses`, and `stop` all."""
 
-    def __init__(self) -> None:
+    def __init__(self, watch: Watch = unwatched) -> None:
         self.statuses: list[ChildStatus] = []
+        self._watch = watch
         self._monitors: dict[str, asyncio.Task[None]] = {}
 
     async def __aenter__(self) -> Self:
@@ -259,28 +261,32 @@ class Supervisor:
         """
         status = ChildStatus(child)
         self.statuses.append(status)
-        child.spawn()
-        await _ready(child)
+        with self._watch("start", child.name, child.timeout):
+            child.spawn()
+            await _ready(child)
         status.state = "running"
         self._monitors[child.name] = asyncio.create_task(self._monitor(status), name=f"monitor {child.name}")
 
-    async def retire(self, name: str) -> None:
-        """Stop one child permanently. The others continue."""
-        [status] = [status for status in self.statuses if status.name == name]
-        await self._stop_monitor(status)
-        await asyncio.to_thread(status.child.stop)
-        status.state = "stopped"
+    async def retire(self, name: str, grace: float = 6.0) -> None:
+        """Stop one child permanently, if there is such a child, within `grace` seconds. The others continue."""
+        for status in self.statuses:
+            if status.name == name:
+                await self._stop_monitor(status)
+                await self._stop(status, grace)
 
-    async def stop(self) -> None:
-        """Stop all children in reverse order, within 10 seconds altogether, even if they ignore SIGTERM."""
+    async def stop(self, within: float = STOP_WITHIN) -> None:
+        """Stop all children in reverse order, within this many seconds altogether, even if they ignore SIGTERM."""
         for status in self.statuses:
             await self._stop_monitor(status)
-        deadline = time.monotonic() + STOP_WITHIN
-        reserved = STOP_WITHIN / 2 / max(1, len(self.statuses))  # s for each child, however long the others take
+        deadline = time.monotonic() + within
+        reserved = within / 2 / max(1, len(self.statuses))  # s for each child, however long the others take
         for left, status in reversed(list(enumerate(self.statuses))):
-            grace = max(reserved, deadline - time.monotonic() - left * reserved)
+            await self._stop(status, max(reserved, deadline - time.monotonic() - left * reserved))
+
+    async def _stop(self, status: ChildStatus, grace: float) -> None:
+        with self._watch("stop", status.name, grace):
             await asyncio.to_thread(status.child.stop, grace)
-            status.state = "stopped"
+        status.state = "stopped"
 
     async def _stop_monitor(self, status: ChildStatus) -> None:
         if monitor := self._monitors.pop(status.name, None):

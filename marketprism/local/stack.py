@@ -5,6 +5,8 @@ If the settings name a broker or a ClickHouse, it is used instead of starting on
 
 import asyncio
 import json
+import time
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,34 +16,45 @@ import structlog
 from marketprism.local.broker import Broker, free_port
 from marketprism.local.data_lock import DataLock
 from marketprism.local.disk import DiskMonitor
-from marketprism.local.processes import Child, Supervisor
+from marketprism.local.processes import STOP_WITHIN, Child, Supervisor
 from marketprism.local.roles import INGEST, SIMULATOR, SINK, WORKER, Role
+from marketprism.local.stack_state import Process, announced, describe
+from marketprism.local.steps import Watch, unwatched
 from marketprism.ops.topics import create_topics, topic_ends
 from schemas.errors import StackError
 from schemas.settings import Settings
 
 log = structlog.get_logger(__name__)
 
+_DESCRIBE_EVERY = 1.0  # s
+
 
 class Stack:
     """All processes of the system. Their files are in `kafka/`, `clickhouse/` and `logs/` of the directory `data`.
 
     Start the parts in order. Leaving the context stops all of them. Entering locks the directory, and raises
-    `StackError` if it is in use.
+    `StackError` if it is in use. `title` says what runs, for others that find the stack (`stack_state.py`).
+    `stop_within`: seconds that stopping may take.
     """
 
-    def __init__(self, settings: Settings, data: Path) -> None:
+    def __init__(self, settings: Settings, data: Path, title: str = "stack", watch: Watch = unwatched) -> None:
         self.data = data.absolute()
+        self.title = title
         self.settings = settings
-        self.supervisor = Supervisor()
+        self.supervisor = Supervisor(watch)
+        self.stop_within = STOP_WITHIN
         self.start_offsets: dict[str, list[int]] = {}  # by topic: where the records of this run begin
         self.disk = DiskMonitor(self.data, settings.disk_low_mb, self.supervisor.statuses)
         self._lock = DataLock(data)
+        self._announced = ExitStack()
+        self._state = describe(title, settings)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
         self._lock.__enter__()
+        self._announced.enter_context(announced(self.data))
         self._tasks.append(asyncio.create_task(self.disk.run(), name="disk"))
+        self._tasks.append(asyncio.create_task(self._keep_described(), name="state"))
         return self
 
     async def __aexit__(
@@ -50,8 +63,11 @@ class Stack:
         for task in self._tasks:
             task.cancel()
         try:
-            await self.supervisor.stop()
+            await self.supervisor.stop(self.stop_within)
         finally:
+            self._state.stopped_at = time.time()
+            self._describe()
+            self._announced.close()
             self._lock.__exit__()
 
     async def start_storage(self) -> None:
@@ -98,6 +114,19 @@ class Stack:
         log.info("starting", process=role.name)
         await self.supervisor.start(child)
         return child
+
+    async def _keep_described(self) -> None:
+        while True:
+            self._describe()
+            await asyncio.sleep(_DESCRIBE_EVERY)
+
+    def _describe(self) -> None:
+        self._state.settings = self.settings.model_dump(mode="json", exclude_unset=True)
+        self._state.processes = [
+            Process(status.name, status.state, status.child.pid or 0, status.restarts)
+            for status in self.supervisor.statuses
+        ]
+        self._state.write(self.data)
 
     def _set(self, **values: object) -> None:
         """Change settings. Settings that were not set stay unset."""

@@ -1,27 +1,39 @@
-"""Summarize a run at its end."""
+"""Summarize a run at its end: what was received and stored, what remains, and where the data is."""
 
+from marketprism.local.status import duration
 from marketprism.local.view import ViewState
-from schemas.events import EVENTS
 
 
-def summary(state: ViewState, seconds: float) -> str:
-    """Return the summary of a run that took `seconds`."""
-    counts, records = state.table_stats.value.signal_counts, state.lag.value.records
-    feeds = "  ".join(f"{feed} {count:,}" for feed, count in sorted(state.raw_stats.frames.items()))
-    events = "  ".join(f"{name} {records.get(name, 0):,}" for name in EVENTS)
-    rows = "  ".join(f"{table} {count:,}" for table, count in state.table_stats.value.rows.items())
-    restarts = sum(status.restarts for status in state.statuses)
-    warnings = [f"  note           {', '.join(state.warnings)}"] if state.warnings else []
-    return "\n".join(
-        [
-            f"Summary of {seconds:.0f} s",
-            f"  frames in      {sum(state.raw_stats.frames.values()):,}  ({feeds})",
-            f"  events         {events}",
-            f"  signals        opened {counts.get('opened', 0)}  closed {counts.get('closed', 0)}",
-            f"  rows stored    {sum(state.table_stats.value.rows.values()):,}  ({rows})",
-            f"  lag            {state.lag.value.total}",
-            f"  restarts       {restarts}",
-            f"  dead letters   {records.get('dead_letters', 0)}",
-            *warnings,
-        ]
-    )
+def summary(state: ViewState, seconds: float, kept_in: str) -> str:
+    """Return the summary of a run that took `seconds`. `kept_in`: its data directory; empty if it is deleted."""
+    frames, rows = state.raw_stats.frames, state.table_stats.value.rows
+    signals, letters = state.table_stats.value.signal_counts, state.lag.value.records.get("dead_letters", 0)
+    restarts = {status.name: status.restarts for status in state.statuses if status.restarts}
+    lines = {
+        "received": f"{sum(frames.values()):,} frames{_parts(dict(frames))}",
+        "stored": f"{sum(rows.values()):,} rows{_parts(rows)}",
+        "remaining": _remaining(state, kept_in),
+        "signals": f"{signals.get('opened', 0):,} opened, {signals.get('closed', 0):,} closed",
+        "set aside": f"{letters:,} dead letters" if letters else "nothing",
+        "restarts": _parts(restarts).removeprefix(": ") or "none",
+        "warnings": ", ".join(state.warnings),
+        "data": f'kept: marketprism sql --data {kept_in} "SELECT …"' if kept_in else "deleted; --data DIR keeps it",
+    }
+    rendered = [f"  {name:<10} {text}" for name, text in lines.items() if text]
+    return "\n".join([f"Ran for {duration(seconds)}.", *rendered])
+
+
+def _parts(counts: dict[str, int]) -> str:
+    """List what is not zero, the largest first."""
+    largest_first = sorted(counts.items(), key=lambda item: -item[1])
+    listed = ", ".join(f"{name} {count:,}" for name, count in largest_first if count)
+    return f": {listed}" if listed else ""
+
+
+def _remaining(state: ViewState, kept_in: str) -> str:
+    lag = state.lag.value
+    if not lag.total:
+        return "nothing: everything that was received is stored"
+    seconds = max(lag.seconds_by_group.values(), default=0.0)
+    then = f"it is processed when the system runs with --data {kept_in} again" if kept_in else "it is deleted"
+    return f"{lag.total:,} records, the oldest {seconds:,.1f} s old, are not stored yet: {then}"

@@ -13,18 +13,31 @@ GROUPS = (WORKER_GROUP, SINK_GROUP)
 
 
 @dataclass(frozen=True)
+class Member:
+    """Process in a group: where it runs, and its partitions by topic."""
+
+    client: str
+    host: str
+    partitions: dict[str, list[int]]
+
+
+@dataclass(frozen=True)
 class Group:
-    """Consumer group. `partitions` counts the partitions assigned to all `members` together."""
+    """Consumer group with its members."""
 
     name: str
     state: str
-    members: int
-    partitions: int
+    members: tuple[Member, ...]
+
+    @property
+    def partitions(self) -> int:
+        """Number of partitions assigned to all members together."""
+        return sum(len(numbers) for member in self.members for numbers in member.partitions.values())
 
     @property
     def idle(self) -> bool:
         """Whether the group has members, but no assigned partitions."""
-        return self.state == "Stable" and self.members > 0 and self.partitions == 0
+        return self.state == "Stable" and bool(self.members) and self.partitions == 0
 
 
 async def describe_groups(client: AIOKafkaAdminClient, settings: Settings) -> list[Group]:
@@ -37,9 +50,13 @@ async def describe_groups(client: AIOKafkaAdminClient, settings: Settings) -> li
     except GroupCoordinatorNotAvailableError:  # this broker never had a group
         return []
     found = [row for response in responses for row in response.groups]
-    return [Group(row[1], row[2], len(row[5]), sum(map(_partitions, row[5]))) for row in found]
+    return [Group(row[1], row[2], tuple(map(_member, row[5]))) for row in found]
 
 
-def _partitions(member: tuple[str, str, str, bytes, bytes]) -> int:
-    assignment = member[-1]
-    return len(ConsumerProtocolMemberAssignment.decode(assignment).partitions()) if assignment else 0
+def _member(row: tuple[str, str, str, bytes, bytes]) -> Member:
+    _, client, host, _, assignment = row
+    partitions: dict[str, list[int]] = {}
+    if assignment:
+        for place in ConsumerProtocolMemberAssignment.decode(assignment).partitions():
+            partitions.setdefault(place.topic, []).append(place.partition)
+    return Member(client, host.removeprefix("/"), {topic: sorted(numbers) for topic, numbers in partitions.items()})

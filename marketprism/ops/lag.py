@@ -1,13 +1,12 @@
-"""Count the records in every topic, and those that the workers and the sink have not consumed yet."""
+"""Measure how far the workers and the sink are behind: in records, and in seconds."""
 
 import asyncio
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError
-from aiokafka.structs import OffsetAndMetadata
 
 from schemas.errors import StackError
 from schemas.feeds import EXCHANGES
@@ -18,17 +17,27 @@ _GROUPS = {
     WORKER_GROUP: (*(raw_topic(exchange) for exchange in EXCHANGES), JOIN),
     SINK_GROUP: STORED_TOPICS,
 }
+_OLDEST_WITHIN = 1.0  # s for reading the oldest records; what was not read by then has no age
 _DRAIN_CHECKS = 3  # consecutive readings without lag
 _DRAIN_EVERY = 0.5  # s between readings
 
 
+Offsets = dict[TopicPartition, int]
+
+
 @dataclass(frozen=True)
 class Lag:
-    """Number of records by topic, and of those not yet committed by their consumer: by group and by topic."""
+    """Number of records by topic, and of those not yet committed by their consumer: by group and by topic.
+
+    `seconds_by_group`, `seconds_by_topic`: age of the oldest record not yet committed, by its time in Kafka, in
+    seconds; 0 without such a record. Only `LagReader.read` sets them.
+    """
 
     records: dict[str, int] = field(default_factory=dict)
     by_group: dict[str, int] = field(default_factory=dict)
     by_topic: dict[str, int] = field(default_factory=dict)
+    seconds_by_group: dict[str, float] = field(default_factory=dict)
+    seconds_by_topic: dict[str, float] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -41,7 +50,9 @@ class LagReader:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka)
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=settings.kafka, auto_offset_reset="earliest", fetch_max_wait_ms=100
+        )
         self._admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
 
     async def __aenter__(self) -> "LagReader":
@@ -57,33 +68,86 @@ class LagReader:
         await self._consumer.stop()
         await self._admin.close()
 
+    async def count(self) -> Lag:
+        """Return the current lag in records. Raise `StackError` if the broker does not return its offsets."""
+        return (await self._count())[0]
+
     async def read(self) -> Lag:
-        """Return the current lag. Raise `StackError` if the broker does not return its offsets."""
+        """Return the current lag in records and in seconds. Raise `StackError` like `count`."""
+        lag, unconsumed = await self._count()
+        try:
+            oldest = await self._oldest(unconsumed)
+        except (KafkaError, OSError) as error:
+            raise StackError(f"cannot read the topics of the broker at {self._settings.kafka}: {error!r}") from None
+        now = time.time()
+        ages: dict[str, float] = {}
+        for place, written_at in oldest.items():
+            ages[place.topic] = max(ages.get(place.topic, 0.0), now - written_at)
+        by_topic = {name: ages.get(self._settings.topic(name), 0.0) for name in lag.by_topic}
+        by_group = {group: max(by_topic[name] for name in topics) for group, topics in _GROUPS.items()}
+        return replace(lag, seconds_by_group=by_group, seconds_by_topic=by_topic)
+
+    async def _count(self) -> tuple[Lag, Offsets]:
+        """Return the lag in records, and the first uncommitted offset of each partition that has such records."""
         try:
             committed = {group: await self._committed(group) for group in _GROUPS}
             # Read after the commits, so that a lag of 0 is certain.
             ends = {name: await self._ends(name) for name in TOPICS}
         except (KafkaError, OSError) as error:
             raise StackError(f"cannot read the offsets of the broker at {self._settings.kafka}: {error!r}") from None
+        starts = {
+            place: max(0, committed[group].get(place, 0))
+            for group, topics in _GROUPS.items()
+            for name in topics
+            for place in ends[name]
+        }
         by_topic = {
-            name: _uncommitted(ends[name], committed[group]) for group, topics in _GROUPS.items() for name in topics
+            name: sum(max(0, end - starts[place]) for place, end in ends[name].items())
+            for topics in _GROUPS.values()
+            for name in topics
         }
         by_group = {group: sum(by_topic[name] for name in topics) for group, topics in _GROUPS.items()}
-        return Lag({name: sum(found.values()) for name, found in ends.items()}, by_group, by_topic)
+        unconsumed = {
+            place: starts[place]
+            for each in ends.values()
+            for place, end in each.items()
+            if place in starts and end > starts[place]
+        }
+        return Lag({name: sum(each.values()) for name, each in ends.items()}, by_group, by_topic), unconsumed
 
-    async def _committed(self, group: str) -> dict[TopicPartition, OffsetAndMetadata]:
-        try:
-            found: dict[TopicPartition, OffsetAndMetadata] = await self._admin.list_consumer_group_offsets(
-                self._settings.topic(group)
-            )
-        except GroupCoordinatorNotAvailableError:  # no group of this broker has ever committed anything
+    async def _oldest(self, offsets: Offsets) -> dict[TopicPartition, float]:
+        """Return when the broker wrote the records at these offsets, in s since the epoch.
+
+        A record that was deleted meanwhile is replaced by its successor.
+        """
+        if not offsets:
             return {}
+        self._consumer.assign(list(offsets))
+        for place, offset in offsets.items():
+            self._consumer.seek(place, offset)
+        found: dict[TopicPartition, float] = {}
+        deadline = time.monotonic() + _OLDEST_WITHIN
+        try:
+            while len(found) < len(offsets) and time.monotonic() < deadline:
+                missing = [place for place in offsets if place not in found]
+                for place, records in (await self._consumer.getmany(*missing, timeout_ms=100, max_records=1)).items():
+                    found[place] = records[0].timestamp / 1000
+                    self._consumer.pause(place)
+        finally:
+            self._consumer.unsubscribe()
         return found
 
-    async def _ends(self, name: str) -> dict[TopicPartition, int]:
+    async def _committed(self, group: str) -> Offsets:
+        try:
+            found = await self._admin.list_consumer_group_offsets(self._settings.topic(group))
+        except GroupCoordinatorNotAvailableError:  # no group of this broker has ever committed anything
+            return {}
+        return {TopicPartition(place.topic, place.partition): entry.offset for place, entry in found.items()}
+
+    async def _ends(self, name: str) -> Offsets:
         partitions = 1 if name == CONTROL else self._settings.partitions
         wanted = [TopicPartition(self._settings.topic(name), number) for number in range(partitions)]
-        ends: dict[TopicPartition, int] = await self._consumer.end_offsets(wanted)
+        ends: Offsets = await self._consumer.end_offsets(wanted)
         return ends
 
 
@@ -97,7 +161,7 @@ async def until_drained(settings: Settings, *groups: str, stalled_after: float =
     async with LagReader(settings) as reader:
         while zeros < _DRAIN_CHECKS:
             try:
-                lag = await reader.read()
+                lag = await reader.count()
             except StackError:  # the broker may be restarting
                 zeros = 0
             else:
@@ -108,8 +172,3 @@ async def until_drained(settings: Settings, *groups: str, stalled_after: float =
             if time.monotonic() - changed_at > stalled_after:
                 raise StackError(f"{last} records were not consumed within {stalled_after:.0f} s: see the logs")
             await asyncio.sleep(_DRAIN_EVERY)
-
-
-def _uncommitted(ends: dict[TopicPartition, int], committed: dict[TopicPartition, OffsetAndMetadata]) -> int:
-    found = {(place.topic, place.partition): entry.offset for place, entry in committed.items()}
-    return sum(max(0, end - max(0, found.get((place.topic, place.partition), 0))) for place, end in ends.items())

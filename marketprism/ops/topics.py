@@ -69,7 +69,9 @@ async def discard_checkpoints(settings: Settings) -> list[str]:
     async with admin(settings) as client:
         for group in await describe_groups(client, settings):
             if group.name == settings.topic(WORKER_GROUP) and group.members:
-                raise StackError(f"{group.members} workers are running: stop them before discarding their checkpoints")
+                raise StackError(
+                    f"{len(group.members)} workers are running: stop them before discarding their checkpoints"
+                )
         existing = set(await client.list_topics())
         names = [name for name in changelogs(settings) if name in existing]
         if names:

@@ -1,54 +1,150 @@
-"""Trace a stored row back to the exact frame that caused it."""
+"""Trace a stored row back to the frames that caused it.
 
+A row's `source` names a raw line, a line of the join, or an event that the sink could not store
+(`schemas/sources.py`). The steps lead from there down to raw lines.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from schemas.errors import MarketPrismError, RawRecordError, StackError
+from schemas.errors import RawRecordError, StackError
 from schemas.feeds import EXCHANGES
-from schemas.raw import RawLine, decode_record
+from schemas.raw import decode_record
 from schemas.settings import Settings
-from schemas.sources import split_source
-from schemas.topics import JOIN, raw_topic
+from schemas.sources import source_of, split_source
+from schemas.topics import JOIN, STORED_TOPICS, raw_topic
 
 _WAIT_MS = 5_000
+_SINK = "sink-"
 
 
-async def trace(settings: Settings, source: str) -> tuple[str, RawLine]:
-    """Return the place of a `source`, as `topic-partition@offset:line`, and its raw line.
+class Step(NamedTuple):
+    """One step down: what it is and where, and its bytes."""
 
-    For a signal, it is the line of the quote that caused it.
+    title: str
+    body: bytes
+
+
+class _Quote(msgspec.Struct):
+    source: str
+
+
+async def trace(settings: Settings, source: str, sides: Mapping[str, str] | None = None) -> list[Step]:
+    """Return the steps from a `source` down to raw lines.
+
+    `sides`: sources of the quotes of both sides, by name, if the source is a stored signal's. Otherwise a line of the
+    join leads to the quote that caused it. Raise `RawRecordError` if the text is no source, or its record is not
+    written yet or not kept any more, and `StackError` without a broker.
     """
+    check_source(source)
+    async with _reading(settings) as tracer:
+        if not sides:
+            return await tracer.follow(source)
+        return [
+            step._replace(title=f"{name} side, {step.title}")
+            for name, each in sides.items()
+            for step in await tracer.follow(each)
+        ]
+
+
+def check_source(source: str) -> None:
+    """Raise `RawRecordError` if the text is not a source."""
     try:
-        origin, (partition, offset, line, _) = split_source(source)
+        origin, _ = split_source(source)
     except ValueError:
         raise RawRecordError(
             f"{source!r} is not a source of the form <exchange>:<partition>:<offset>:<line>:<n>"
         ) from None
-    if origin != "join" and origin not in EXCHANGES:
-        raise RawRecordError(f"unknown origin {origin!r}: the known ones are {', '.join(EXCHANGES)} and join")
-    topic = settings.topic(JOIN if origin == "join" else raw_topic(origin))
-    place = f"{topic}-{partition}@{offset}:{line}"
-    value = await _record(settings, TopicPartition(topic, partition), offset)
-    if origin == "join":
-        return place, RawLine(0, "join", value.split(b"\n")[line])
-    lines = list(decode_record(value))
-    if line >= len(lines):
-        raise RawRecordError(f"{place}: the record has only {len(lines)} lines")
-    return place, lines[line]
+    known = (*EXCHANGES, "join", *(_SINK + topic for topic in STORED_TOPICS))
+    if origin not in known:
+        raise RawRecordError(f"unknown origin {origin!r}: the known ones are {', '.join(EXCHANGES)}, join and sink-…")
 
 
-async def _record(settings: Settings, place: TopicPartition, offset: int) -> bytes:
+@asynccontextmanager
+async def _reading(settings: Settings) -> AsyncIterator["_Tracer"]:
     consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka)
     try:
         await consumer.start()
-        consumer.assign([place])
-        consumer.seek(place, offset)
-        found = await consumer.getmany(place, timeout_ms=_WAIT_MS, max_records=1)
+        yield _Tracer(consumer, settings)
+    except (KafkaError, OSError) as error:
+        raise StackError(
+            f"no broker answers at {settings.kafka} (setting `kafka`): start the system, or name the directory of a "
+            f"finished run with --data ({error})"
+        ) from None
+    finally:
+        await consumer.stop()
+
+
+class _Tracer:
+    """Reader of single records."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, settings: Settings) -> None:
+        self._consumer = consumer
+        self._settings = settings
+
+    async def follow(self, source: str) -> list[Step]:
+        """Return the steps from a source down to the raw line."""
+        origin, (partition, offset, line, _) = split_source(source)
+        if origin.startswith(_SINK):
+            place = TopicPartition(self._settings.topic(origin.removeprefix(_SINK)), partition)
+            event = await self._record(place, offset)
+            return [Step(f"event {_text(place)}@{offset}", event), *await self._below(source_of(event).decode())]
+        place = TopicPartition(self._settings.topic(JOIN if origin == "join" else raw_topic(origin)), partition)
+        where, value = f"{_text(place)}@{offset}:{line}", await self._record(place, offset)
+        if origin == "join":
+            return await self._joined(where, value, line)
+        lines = list(decode_record(value))
+        if line >= len(lines):
+            raise RawRecordError(f"{where}: the record has only {len(lines)} lines")
+        found = lines[line]
+        return [Step(f"{where}  {found.key}  received at {found.local_timestamp} ns", found.frame)]
+
+    async def _joined(self, where: str, value: bytes, line: int) -> list[Step]:
+        lines = value.split(b"\n")
+        if line >= len(lines):
+            raise RawRecordError(f"{where}: the record has only {len(lines)} lines")
+        text = lines[line]
+        step = Step(f"line of the join {where}", text)
+        try:
+            quote = msgspec.json.decode(text.partition(b"\t")[2], type=_Quote)
+        except msgspec.DecodeError:  # a tick
+            return [step]
+        return [step, *await self._below(quote.source)]
+
+    async def _below(self, source: str) -> list[Step]:
+        """Return the steps below a step that was found, as far as they are still kept."""
+        try:
+            return await self.follow(source)
+        except (RawRecordError, ValueError) as error:
+            return [Step(f"its source {source}: {error}", b"")]
+
+    async def _record(self, place: TopicPartition, offset: int) -> bytes:
+        begin, end = await self._bounds(place)
+        where = f"{_text(place)}@{offset}"
+        if offset >= end:
+            raise RawRecordError(f"{where} is not written yet: the topic ends at {end}. Is it another system's source?")
+        if offset < begin:
+            raise RawRecordError(f"{where} is past its retention: the oldest record that is kept is {begin}")
+        self._consumer.assign([place])
+        self._consumer.seek(place, offset)
+        found = await self._consumer.getmany(place, timeout_ms=_WAIT_MS, max_records=1)
         for records in found.values():
             if records[0].offset == offset:
                 return bytes(records[0].value)
-    except (KafkaError, OSError) as error:
-        raise StackError(f"no broker answers at {settings.kafka} (setting `kafka`): {error}") from None
-    finally:
-        await consumer.stop()
-    raise MarketPrismError(f"{place.topic}-{place.partition}@{offset} no longer exists: its retention has expired")
+        raise RawRecordError(f"{where} could not be read within {_WAIT_MS // 1000} s")
+
+    async def _bounds(self, place: TopicPartition) -> tuple[int, int]:
+        if place.topic not in await self._consumer.topics() or place.partition >= self._settings.partitions:
+            raise RawRecordError(f"there is no partition {_text(place)} at {self._settings.kafka}")
+        begins = await self._consumer.beginning_offsets([place])
+        ends = await self._consumer.end_offsets([place])
+        return begins[place], ends[place]
+
+
+def _text(place: TopicPartition) -> str:
+    return f"{place.topic}-{place.partition}"

@@ -259,7 +259,7 @@ class Accounts:
                 if topic == "market.gaps" and (body.get("channel") == "trades" or body["cause"] == "lost"):
                     found[key].append((body.get("since") or now - 10_000_000, now))
                 elif topic == "market.status" and "trades" in (body["channels"] or ["trades"]):
-                    if body["type"] in ("disconnected", "silent", "refused", "delisted"):
+                    if body["type"] in ("disconnected", "stopped", "silent", "refused", "delisted"):
                         since.setdefault(key, now - body["age"])
                     elif body["type"] in ("subscribed", "resumed") and key in since:
                         found[key].append((since.pop(key), now + 1_000_000))

@@ -13,9 +13,10 @@ import pytest
 
 from marketprism.captures.replay import replay
 from marketprism.local.broker import Broker, free_port
-from marketprism.local.doctor import examine
+from marketprism.local.findings import examine
 from marketprism.local.processes import Child, says
 from marketprism.local.roles import WORKER
+from marketprism.local.status import CHECKS
 from marketprism.ops.topics import create_topics
 from schemas.feeds import FEEDS
 from schemas.settings import Settings, load_settings
@@ -78,8 +79,9 @@ async def test_topics_made_after_the_start(pipeline: Pipeline, tmp_path: Path) -
     for worker in (first, second, third):
         assert "state restored" in worker.output()  # of an assigned partition
         assert "Ignoring missing topic" not in worker.output()
-    groups = next(finding for finding in await examine(settings) if finding.name == "groups")
-    assert groups.ok, groups.text
+    workers = [finding for finding in await examine(settings, CHECKS) if finding.name == "workers"]
+    assert len(workers) == 3
+    assert all(worker.ok for worker in workers), workers
 
 
 @pytest.mark.e2e

@@ -72,4 +72,4 @@ async def test_a_failing_request(here: Settings, monkeypatch: pytest.MonkeyPatch
                 await producer.send_and_wait(here.topic(CONTROL), orjson.dumps(value))
         await asyncio.sleep(2)
     assert requested == [OKX, OKX]
-    assert "disconnected" not in kinds((await read_lines(here, "okx"))[OKX])[:-1]
+    assert "disconnected" not in kinds((await read_lines(here, "okx"))[OKX])

@@ -35,7 +35,7 @@ async def test_a_failing_feed(here: Settings, monkeypatch: pytest.MonkeyPatch, e
             await until(here, "okx", OKX, is_flowing)
             await until(here, "binance", SPOT, is_flowing)
     assert [entry["exc_info"] for entry in logs if entry.get("part") == "feed"] == [True, False]
-    assert "disconnected" not in kinds((await read_lines(here, "okx"))[OKX])[:-1]
+    assert "disconnected" not in kinds((await read_lines(here, "okx"))[OKX])
 
 
 async def test_cancellation() -> None:

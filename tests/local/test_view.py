@@ -79,13 +79,16 @@ def test_every_part_is_rendered() -> None:
 def test_status_line_and_summary() -> None:
     """The status line replaces the view without a terminal. The summary follows at the end."""
     assert "frames 2 (10/s)" in status_line(view_state())
-    text = summary(view_state(), 60)
+    text = summary(view_state(), 60, "data")
     for expected in (
-        "frames in      2",
-        "opened 2  closed 1",
-        "rows stored    6",
-        "lag            3",
-        "dead letters   1",
+        "Ran for 1 min.",
+        "received   2 frames: okx 1, binance 1",
+        "stored     6 rows: trades 6",
+        "remaining  3 records",
+        "processed when the system runs with --data data again",
+        "signals    2 opened, 1 closed",
+        "set aside  1 dead letters",
+        "restarts   none",
     ):
         assert expected in text
 
@@ -101,7 +104,7 @@ async def test_old_values_are_marked() -> None:
     shown.raw_stats._last_record_at -= 30
     console = Console(file=StringIO(), width=150)
     console.print(render(shown))
-    for text in (console.file.getvalue(), status_line(shown), summary(shown, 1)):  # type: ignore[attr-defined]
+    for text in (console.file.getvalue(), status_line(shown), summary(shown, 1, "")):  # type: ignore[attr-defined]
         assert "Kafka as of 12 s ago" in text
         assert "ClickHouse not known yet" in text
         assert "frames as of 30 s ago" in text
