@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
+import structlog
 import typer
 from rich.console import Console
 
@@ -40,6 +42,13 @@ def report_errors() -> Iterator[None]:
     except MarketPrismError as error:
         errors.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
+
+
+def quiet_libraries() -> None:
+    """Log nothing below an error of ours: what a command cannot reach is in its answer."""
+    logging.basicConfig(level=logging.ERROR)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
 
 
 def settings_with(feeds: list[str] | None = None, **overrides: Any) -> Settings:

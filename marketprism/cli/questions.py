@@ -8,7 +8,7 @@ from typing import Annotated
 import orjson
 import typer
 
-from marketprism.cli.common import StackOption, console, report_errors, stack_settings
+from marketprism.cli.common import StackOption, console, quiet_libraries, report_errors, stack_settings
 from marketprism.local.findings import Finding, examine
 
 _MARKS = {True: "[green]ok[/]     ", None: "[yellow]note[/]   ", False: "[red]problem[/]"}
@@ -37,8 +37,9 @@ def status(data: StackOption = None, as_json: JsonOption = False) -> None:
     The exit status is 0 if all is well, 1 if something is not, and 3 if nothing is running.
     """
     from marketprism.local.stack_state import find_stack
-    from marketprism.local.status import CHECKS, describe_stack
+    from marketprism.local.status import describe_stack, examine_system
 
+    quiet_libraries()
     with report_errors():
         stack, settings = find_stack(data), stack_settings(data)
         if stack is None and "kafka" not in settings.model_fields_set:
@@ -49,7 +50,7 @@ def status(data: StackOption = None, as_json: JsonOption = False) -> None:
         if about and about[0].ok is False:
             console.print(f"{about[0].text}.", highlight=False, markup=False, soft_wrap=True)
             raise typer.Exit(_NOT_RUNNING)
-        _report([*about, *asyncio.run(examine(settings, CHECKS))], as_json)
+        _report([*about, *asyncio.run(examine_system(settings))], as_json)
 
 
 def doctor(data: StackOption = None, as_json: JsonOption = False) -> None:
@@ -60,15 +61,18 @@ def doctor(data: StackOption = None, as_json: JsonOption = False) -> None:
     from marketprism.local import doctor, status
     from marketprism.local.stack_state import find_stack
 
+    quiet_libraries()
     with report_errors():
         stack, settings = find_stack(data), stack_settings(data)
-        checks = list(doctor.CHECKS)
+        findings = asyncio.run(examine(settings, doctor.CHECKS))
+        if stack:
+            findings += status.describe_stack(stack)
         if stack or "kafka" in settings.model_fields_set:
-            checks += [check for check in status.CHECKS if check not in checks]
-        findings = asyncio.run(examine(settings, checks))
-        if len(checks) == len(doctor.CHECKS):
+            findings += asyncio.run(status.examine_system(settings))
+        else:
+            findings += asyncio.run(examine(settings, [("disk", status.check_disk)]))
             findings.append(Finding("system", None, "nothing is running: demo and live start all that they need"))
-        _report([*findings, *(status.describe_stack(stack) if stack else [])], as_json)
+        _report(findings, as_json)
 
 
 def sql(
@@ -95,6 +99,7 @@ def trace(
     """Show the raw frames behind a stored row: one, or those of both sides of a signal."""
     from marketprism.local.trace import trace as run
 
+    quiet_libraries()
     with report_errors():
         for step in run(data, stack_settings(data), source):
             console.print(step.title, style="bold", highlight=False, markup=False, soft_wrap=True)

@@ -9,7 +9,6 @@ from ingest.rest import Rest, RestPool
 from marketprism.local.broker import java, java_version
 from marketprism.local.findings import Check, Finding
 from marketprism.local.jars import missing_jars
-from marketprism.local.status import check_disk
 from schemas.errors import ExchangeError
 from schemas.settings import Endpoint, Settings
 
@@ -56,6 +55,5 @@ CHECKS: Sequence[Check] = (
     ("settings", _settings),
     ("java", _java),
     ("kafka jars", _jars),
-    ("disk", check_disk),
     ("clock", _clock),
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from marketprism.local.data_lock import is_in_use
 from marketprism.local.disk import free_bytes
-from marketprism.local.findings import Check, Finding
+from marketprism.local.findings import Check, Finding, examine
 from marketprism.local.stack_state import StackState
 from marketprism.ops.feed_ages import feed_ages
 from marketprism.ops.groups import Group, Member, describe_groups
@@ -125,14 +125,15 @@ async def check_disk(settings: Settings) -> list[Finding]:
     return [Finding("disk", True, text)]
 
 
-CHECKS: Sequence[Check] = (
-    ("broker", _broker),
-    ("groups", _groups),
-    ("lag", _lag),
-    ("feeds", _feeds),
-    ("clickhouse", _storage),
-    ("disk", check_disk),
-)
+_BY_BROKER: Sequence[Check] = (("groups", _groups), ("lag", _lag), ("feeds", _feeds))
+_STORED_DATA: Sequence[Check] = (("clickhouse", _storage), ("disk", check_disk))
+
+
+async def examine_system(settings: Settings) -> list[Finding]:
+    """Examine what runs. What only the broker knows is left out if it does not answer."""
+    broker = await examine(settings, [("broker", _broker)])
+    known = _BY_BROKER if broker[0].ok else ()
+    return [*broker, *await examine(settings, [*known, *_STORED_DATA])]
 
 
 def ranges(numbers: Iterable[int]) -> str:

@@ -13,10 +13,9 @@ import pytest
 
 from marketprism.captures.replay import replay
 from marketprism.local.broker import Broker, free_port
-from marketprism.local.findings import examine
 from marketprism.local.processes import Child, says
 from marketprism.local.roles import WORKER
-from marketprism.local.status import CHECKS
+from marketprism.local.status import examine_system
 from marketprism.ops.topics import create_topics
 from schemas.feeds import FEEDS
 from schemas.settings import Settings, load_settings
@@ -79,7 +78,7 @@ async def test_topics_made_after_the_start(pipeline: Pipeline, tmp_path: Path) -
     for worker in (first, second, third):
         assert "state restored" in worker.output()  # of an assigned partition
         assert "Ignoring missing topic" not in worker.output()
-    workers = [finding for finding in await examine(settings, CHECKS) if finding.name == "workers"]
+    workers = [finding for finding in await examine_system(settings) if finding.name == "workers"]
     assert len(workers) == 3
     assert all(worker.ok for worker in workers), workers
 

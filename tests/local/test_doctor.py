@@ -10,7 +10,7 @@ async def test_doctor() -> None:
     """The doctor confirms what works. What it cannot check without a network is a note."""
     unreachable = {"binance-spot": {"rest": "http://127.0.0.1:9"}}
     found = {each.name: each for each in await examine(load_settings(endpoints=unreachable), doctor.CHECKS)}
-    assert list(found) == ["settings", "java", "kafka jars", "disk", "clock"]
+    assert list(found) == ["settings", "java", "kafka jars", "clock"]
     assert found["java"].ok
     assert found["kafka jars"].ok
     assert found["clock"].ok is None

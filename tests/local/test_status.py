@@ -9,16 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketprism.local.data_lock import DataLock
-from marketprism.local.findings import Finding, examine
+from marketprism.local.findings import Finding
 from marketprism.local.stack_state import Process, describe
-from marketprism.local.status import CHECKS, describe_stack, duration, ranges
+from marketprism.local.status import describe_stack, duration, examine_system, ranges
 from marketprism.ops.feed_ages import feed_ages
 from schemas.settings import Settings, load_settings
 from schemas.topics import WORKER_GROUP
 
 
 async def status(settings: Settings) -> dict[str, Finding]:
-    return {each.name: each for each in await examine(settings, CHECKS)}
+    return {each.name: each for each in await examine_system(settings)}
 
 
 async def report(settings: Settings, symbol: str, **fields: int) -> None:
