@@ -7,7 +7,7 @@ import typer
 
 from marketprism.cli.data import record, replay
 from marketprism.cli.feeds import feeds_app
-from marketprism.cli.parts import ingest, sink, worker
+from marketprism.cli.parts import broker, ingest, simulate, sink, worker
 from marketprism.cli.questions import doctor, sql, status, trace
 from marketprism.cli.run import demo, live
 from marketprism.cli.topics import schemas, topics
@@ -15,7 +15,7 @@ from marketprism.cli.topics import schemas, topics
 # Every command, by its panel in the help.
 _COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Run everything": (demo, live),
-    "Run one part": (ingest, worker, sink),
+    "Run one part": (broker, ingest, worker, sink),
     "Ask": (status, doctor, sql, trace, topics, schemas),
     "Keep and repeat": (record, replay),
 }
@@ -30,4 +30,10 @@ app = typer.Typer(
 for _panel, _commands in _COMMANDS.items():
     for _command in _commands:
         app.command(rich_help_panel=_panel)(_command)
+# It knows its own options.
+app.command(
+    rich_help_panel="Run one part",
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)(simulate)
 app.add_typer(feeds_app, name="feeds", rich_help_panel="Run one part")

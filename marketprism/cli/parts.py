@@ -2,11 +2,37 @@
 
 import os
 import sys
+from pathlib import Path
+from typing import Annotated
 
-from marketprism.cli.common import FeedOption, report_errors, settings_with
+import typer
+
+from marketprism.cli.common import FeedOption, console, report_errors, settings_with
 from schemas.settings import Settings
 
 _FAUST_LEVELS = {"WARNING": "WARN"}  # log levels with other names in Faust
+
+
+def broker(
+    data: Annotated[Path, typer.Option(help="Keep its data in the folder `kafka` of this directory.")] = Path("data"),
+) -> None:
+    """Run a Kafka broker on this machine, and create the topics.
+
+    It listens where the setting `kafka` says.
+    """
+    from marketprism.local.single_broker import run_broker
+
+    with report_errors():
+        run_broker(settings_with(), data, console)
+
+
+def simulate(context: typer.Context) -> None:
+    """Run simulated exchanges that speak the real protocols.
+
+    Write their addresses to a settings file with --settings, and run ingest with it.
+    """
+    with report_errors():
+        _become([sys.executable, "-m", "marketprism.simulator", *context.args], settings_with())
 
 
 def ingest(feed: FeedOption = None) -> None:

@@ -10,6 +10,7 @@ import typer
 
 from marketprism.cli.common import StackOption, console, quiet_libraries, report_errors, stack_settings
 from marketprism.local.findings import Finding, examine
+from schemas.settings import Settings
 
 _MARKS = {True: "[green]ok[/]     ", None: "[yellow]note[/]   ", False: "[red]problem[/]"}
 _NOT_RUNNING = 3  # exit status, as of an init script
@@ -31,6 +32,13 @@ def _report(findings: Iterable[Finding], as_json: bool = False) -> None:
         raise typer.Exit(1)
 
 
+def _is_expected(settings: Settings) -> bool:
+    """Return whether a system may run without a stack: its broker is configured, or listens at the default address."""
+    from marketprism.local.processes import is_listening
+
+    return "kafka" in settings.model_fields_set or is_listening(int(settings.kafka.rpartition(":")[2]))
+
+
 def status(data: StackOption = None, as_json: JsonOption = False) -> None:
     """Show how the running system is: workers and their partitions, sink, lag, feeds, disk.
 
@@ -42,7 +50,7 @@ def status(data: StackOption = None, as_json: JsonOption = False) -> None:
     quiet_libraries()
     with report_errors():
         stack, settings = find_stack(data), stack_settings(data)
-        if stack is None and "kafka" not in settings.model_fields_set:
+        if stack is None and not _is_expected(settings):
             console.print("Nothing is running here: start `marketprism demo` or `marketprism live`, or set the broker "
                           "of a system elsewhere with MARKETPRISM_KAFKA.", highlight=False, soft_wrap=True)  # fmt: skip
             raise typer.Exit(_NOT_RUNNING)
@@ -67,7 +75,7 @@ def doctor(data: StackOption = None, as_json: JsonOption = False) -> None:
         findings = asyncio.run(examine(settings, doctor.CHECKS))
         if stack:
             findings += status.describe_stack(stack)
-        if stack or "kafka" in settings.model_fields_set:
+        if stack or _is_expected(settings):
             findings += asyncio.run(status.examine_system(settings))
         else:
             findings += asyncio.run(examine(settings, [("disk", status.check_disk)]))
