@@ -33,8 +33,8 @@ log = structlog.get_logger(__name__)
 
 _DRAW_EVERY = 0.5  # s, in a terminal
 _PRINT_EVERY = 5.0  # s, without a terminal
-_INGEST_STOPS_WITHIN = 3.0  # s
-_FIGURES_WITHIN = 1.5  # s
+_INGEST_STOPS_WITHIN = 2.0  # s
+_FIGURES_WITHIN = 1.0  # s
 
 
 # What the demo shows besides the defaults: each kind, and options.

@@ -21,6 +21,7 @@ from sinks.sql.client import run_query
 from sinks.storage.embedded import directory_of
 
 _LATE = 15.0  # s of lag from which a consumer does not keep up
+_LISTED = 6  # topics; more are counted
 _SILENT = 60.0  # s without a message from which a feed is silent
 _STORED = "SELECT max(_inserted) > 0 ? date_diff('second', max(_inserted), now()) : -1 FROM status"
 
@@ -76,11 +77,12 @@ def _members(name: str, group: Group | None, settings: Settings) -> list[Finding
 
 def _partitions(member: Member, settings: Settings) -> str:
     """Describe partitions by their numbers: `0-3 of raw.binance, raw.okx`."""
-    numbered = sorted((ranges(numbers), topic) for topic, numbers in member.partitions.items())
+    named = {topic.removeprefix(settings.topic_prefix): numbers for topic, numbers in member.partitions.items()}
+    numbered = sorted((ranges(numbers), topic) for topic, numbers in named.items() if topic in TOPICS)
     parts = []
     for numbers, group in groupby(numbered, key=lambda pair: pair[0]):
-        topics = [topic.removeprefix(settings.topic_prefix) for _, topic in group]
-        parts.append(f"{numbers} of {', '.join(topics)}")
+        topics = [topic for _, topic in group]
+        parts.append(f"{numbers} of {', '.join(topics) if len(topics) <= _LISTED else f'{len(topics)} topics'}")
     return "partitions " + "; ".join(parts) if parts else "no partitions"
 
 

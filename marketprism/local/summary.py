@@ -35,5 +35,5 @@ def _remaining(state: ViewState, kept_in: str) -> str:
     if not lag.total:
         return "nothing: everything that was received is stored"
     seconds = max(lag.seconds_by_group.values(), default=0.0)
-    then = f"it is processed when the system runs with --data {kept_in} again" if kept_in else "it is deleted"
-    return f"{lag.total:,} records, the oldest {seconds:,.1f} s old, are not stored yet: {then}"
+    then = f"processed when the system runs with --data {kept_in} again" if kept_in else "deleted with the data"
+    return f"{lag.total:,} records, the oldest {seconds:,.1f} s old, are not stored yet: they are {then}"

@@ -33,7 +33,10 @@ def run_query(settings: Settings, query: str, output_format: str = "TabSeparated
         return _query_server(settings, query, output_format)
     directory = directory_of(settings)
     if not directory.exists():
-        raise StorageError(f"there is no ClickHouse data in {directory}: start `marketprism demo` or `live` first")
+        raise StorageError(
+            f"there is no ClickHouse data in {directory}, and no system is running: start `marketprism demo` or `live`, "
+            "or name the data of a finished run with --data"
+        )
     deadline = time.monotonic() + _START_TIMEOUT
     while True:
         answer = _query_owner(directory, query, output_format)
