@@ -34,7 +34,7 @@ def run_query(settings: Settings, query: str, output_format: str = "TabSeparated
     directory = directory_of(settings)
     if not directory.exists():
         raise StorageError(
-            f"there is no ClickHouse data in {directory}, and no system is running: start `marketprism demo` or `live`, "
+            f"there is no ClickHouse data in {directory}, and nothing is running: start `marketprism demo` or `live`, "
             "or name the data of a finished run with --data"
         )
     deadline = time.monotonic() + _START_TIMEOUT
