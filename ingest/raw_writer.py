@@ -10,7 +10,7 @@ import structlog
 from ingest.producer import RetryingProducer
 from ingest.raw_buffer import RawBuffer, Record, Slot
 from schemas.feeds import Feed
-from schemas.keys import EVERY, key_of, partition_of, split_key
+from schemas.keys import EVERY, input_partition_of, key_of, split_key
 from schemas.markers import Disconnected, Markers, Stopped, Tick
 from schemas.settings import Settings
 from schemas.topics import raw_topic
@@ -97,7 +97,7 @@ class RawWriter:
             log.error("stopped before the broker acknowledged all frames", bytes=self._buffer.size)
 
     def _slot(self, key: str) -> Slot:
-        slot = self._slots[split_key(key)[0]][partition_of(key, self._partitions)]
+        slot = self._slots[split_key(key)[0]][input_partition_of(key, self._partitions)]
         self._by_key[key] = slot
         return slot
 

@@ -1,7 +1,7 @@
 """The topic table: every topic with its key, partitions and retention. Topics are created only from it.
 
-All partitioned topics have the same number of partitions (setting `partitions`). So an instrument's raw record and its
-events share a partition number, and Faust assigns raw and join partitions of the same number together.
+All partitioned topics have the same number of partitions (setting `partitions`), as Faust assigns the raw and join
+partitions of the same number together. `schemas/keys.py` says which partition a record belongs to.
 """
 
 from dataclasses import dataclass
@@ -51,15 +51,12 @@ _RAW_MEANING = "frames as received, in small batches: `<receipt ns>\\t<exchange>
 TOPICS: dict[str, Topic] = {
     topic.name: topic
     for topic in (
-        *(
-            Topic(raw_topic(name), "none (partition = murmur2 of exchange:symbol)", _RAW_MEANING, 2 * _DAY)
-            for name in EXCHANGES
-        ),
+        *(Topic(raw_topic(name), "none (partition by exchange:symbol)", _RAW_MEANING, 2 * _DAY) for name in EXCHANGES),
         *(
             Topic(event.topic_name, event.topic_key, event.meaning, event.retention_days * _DAY)
             for event in EVENTS.values()
         ),
-        Topic(JOIN, "none (partition = murmur2 of symbol)", "internal: quotes by symbol, in batches", 6 * _HOUR),
+        Topic(JOIN, "none (partition by symbol)", "internal: quotes by symbol, in batches", 6 * _HOUR),
         Topic(CONTROL, "exchange:symbol", "requests to ingest: fetch this snapshot again", _HOUR, partitions=1),
     )
 }

@@ -155,9 +155,10 @@ class Checkpointed(Generic[S]):
         return tp in self._states and tp in self._app.consumer.assignment()
 
     async def _dump(self, tp: Any, keys: list[str]) -> list[tuple[str, bytes]]:
+        # Only its own: a line that was written when another partition owned its key leaves an entry in memory.
         state = self._states[tp]
-        entries = [(key, _GONE) for key in state.take_gone()]
-        async for part in self._in_parts(keys):
+        entries = [(key, _GONE) for key in state.take_gone() if state.owns(key)]
+        async for part in self._in_parts([key for key in keys if state.owns(key)]):
             entries += [(key, state.dump(key)) for key in part]
         return entries
 

@@ -7,12 +7,12 @@ import orjson
 
 from schemas.control import SnapshotRequest, encode_request
 from schemas.dead_letters import dead_letter
-from schemas.keys import key_of, partition_of
+from schemas.keys import input_partition_of, key_of
 from schemas.limits import MAX_DEAD_FRAME
 from schemas.topics import CONTROL, DEAD_LETTERS
 from streams.subject import Subject
 
-Record = tuple[str, bytes | None, bytes]  # topic without its prefix, key and value
+Record = tuple[str, bytes, bytes]  # topic without its prefix, key and value
 
 
 class Output:
@@ -61,7 +61,7 @@ class Output:
 
     def join(self, symbol: str, line: bytes) -> None:
         """Add a line for the join's partition of that symbol."""
-        self.joins[partition_of(symbol, self._partitions)].append(line)
+        self.joins[input_partition_of(symbol, self._partitions)].append(line)
 
     def join_all(self, line: bytes) -> None:
         """Add a line for every partition of the join."""

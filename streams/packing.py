@@ -7,7 +7,7 @@ import zstandard
 
 from schemas.errors import CheckpointError
 
-VERSION = 3
+VERSION = 4
 """Version of what entries hold. Raise it with every change that an older or newer worker could not read."""
 
 _PLAIN = 32_768  # bytes up to which an entry is not compressed

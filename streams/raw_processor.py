@@ -10,7 +10,7 @@ from typing import Any
 from schemas.errors import FrameError, RawRecordError, SymbolError
 from schemas.feeds import FEEDS
 from schemas.instruments import Instrument, instrument_of_key
-from schemas.keys import EVERY, UNKNOWN, key_of, partition_of, split_key
+from schemas.keys import EVERY, UNKNOWN, input_partition_of, key_of, split_key
 from schemas.limits import MAX_EVENT
 from schemas.markers import MARKER, Answer, Definition, Delisted, Markers, Oversized, Tick, Wrapped, decode_text
 from schemas.raw import RawLine, decode_record, encode_marker, unwrap
@@ -211,7 +211,7 @@ class RawProcessor(KeyedState[InstrumentProcessor]):
         exchange, symbol = split_key(key)
         if exchange != self.exchange or symbol.startswith(EVERY):
             return key == self.own_key
-        return partition_of(key, self._settings.partitions) == self.partition
+        return input_partition_of(key, self._settings.partitions) == self.partition
 
     def dump_own(self) -> Any:
         return self.presence.dump()

@@ -14,6 +14,7 @@ import faust
 import structlog
 
 from schemas.errors import CheckpointError, StackError
+from schemas.keys import partition_of
 from schemas.limits import MAX_JOIN_RECORD, MAX_MESSAGE
 from schemas.settings import Settings
 from schemas.topics import CONTROL, JOIN, SIGNALS
@@ -87,14 +88,14 @@ class Worker:
                 out = state.skip(message.offset, event.value, states.failures.reason(message.tp))
             else:
                 out = state.process(message.offset, event.value)
-        self._publish(out, message.partition)
+        self._publish(out)
         states.processed(event)
         await self.publishers.wait_for_space()
 
-    def _publish(self, out: Output, partition: int) -> None:
-        put, topic_of = self.publishers.put, self._settings.topic
+    def _publish(self, out: Output) -> None:
+        put, topic_of, partitions = self.publishers.put, self._settings.topic, self._settings.partitions
         for topic, key, value in out.records:
-            put(topic_of(topic), 0 if topic == CONTROL else partition, key, value)
+            put(topic_of(topic), 0 if topic == CONTROL else partition_of(key, partitions), key, value)
         for join_partition, lines in out.joins.items():
             for record in in_records(lines, MAX_JOIN_RECORD):
                 put(topic_of(JOIN), join_partition, None, record)

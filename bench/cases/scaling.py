@@ -1,9 +1,10 @@
-"""One worker's cost per frame with 10, 100 and 1,000 instruments, and the speed of two workers compared with one.
+"""One worker's cost per frame with 10, 100 and 1,000 instruments, and two workers' speed and shares of the work.
 
 The same number of generated frames is spread over all instruments. Books have 400 levels a side, and all are live
 before the measurement. The cost is the worker process's CPU time until its lag is 0, including the checkpoints of all
 changed books every second. Two workers share the partitions of one topic; their speed is measured by the clock until
 the last trade is published. They share the machine's cores with the broker, so on two cores they are not twice as fast.
+What each of two workers does with the default symbols is measured by `bench.rigs.two_workers`.
 """
 
 import asyncio
@@ -11,10 +12,12 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 
 from bench.harness import Result, from_pairs
+from bench.rigs import two_workers
 from bench.rigs.many_instruments import changes, seeds
 from bench.rigs.raw_topics import cpu_seconds, raw_records, send, until_workers_drained, worker
 from marketprism.local.broker import Broker, free_port
@@ -25,6 +28,7 @@ from schemas.settings import Settings, load_settings
 
 _INSTRUMENTS = (10, 100, 1_000)
 _SHARED = 100  # instruments of the topic that two workers share
+_LOAD_S = 20.0  # of the default symbols
 _PAIRS = 2  # of speeds per round of costs, as the clock varies more than CPU time
 
 
@@ -32,6 +36,7 @@ def measure(frames: int = 100_000, rounds: int = 1) -> list[Result]:
     """Measure costs and speeds."""
     with _Scaling(frames) as scaling:
         costs = [[scaling.cost(instruments) for instruments in _INSTRUMENTS] for _ in range(rounds)]
+        shares = [scaling.shares() for _ in range(rounds)]
         speeds = [(scaling.speed(2), scaling.speed(1)) for _ in range(_PAIRS * rounds)]
     few, *more = zip(*costs, strict=True)
     two, one = zip(*speeds, strict=True)
@@ -43,6 +48,10 @@ def measure(frames: int = 100_000, rounds: int = 1) -> list[Result]:
             for instruments, values in zip(_INSTRUMENTS[1:], more, strict=True)
         ),
         from_pairs("two workers", "frames/s of the clock", "one worker", two, one),
+        *(
+            from_pairs(f"the busier worker's part of {what}", "%", "an even share", values, [50.0] * rounds)
+            for what, values in zip(("frames", "quotes", "CPU time"), zip(*shares, strict=True), strict=True)
+        ),
     ]
 
 
@@ -70,6 +79,14 @@ class _Scaling:
             asyncio.run(send(settings, records))
             asyncio.run(until_workers_drained(settings))
             return (cpu_seconds(child) - before) / self._frames * 1e6
+
+    def shares(self) -> two_workers.Shares:
+        """Return how two workers share the default symbols."""
+        return two_workers.shares(self._broker.bootstrap, f"b{next(self._numbers)}.", self._folder, self._load)
+
+    @cached_property
+    def _load(self) -> two_workers.Records:
+        return two_workers.collect(self._broker.bootstrap, self._folder, _LOAD_S)
 
     def speed(self, workers: int) -> float:
         """Return frames per second by the clock."""

@@ -10,7 +10,7 @@ from bench.rigs.frames import Frame
 from marketprism.local.processes import Child
 from marketprism.local.roles import WORKER
 from marketprism.ops.lag import until_drained
-from schemas.keys import partition_of
+from schemas.keys import input_partition_of
 from schemas.raw import encode_line
 from schemas.settings import Settings
 from schemas.topics import WORKER_GROUP, raw_topic
@@ -28,7 +28,7 @@ def raw_records(
     records: list[tuple[int, bytes]] = []
     lines: dict[int, list[bytes]] = {number: [] for number in range(partitions)}
     for stamp, key, frame in frames:
-        partition = partition_of(key, partitions)
+        partition = input_partition_of(key, partitions)
         lines[partition].append(encode_line(stamp, key, frame))
         if len(lines[partition]) == frames_per_record:
             records.append((partition, b"".join(lines[partition])))

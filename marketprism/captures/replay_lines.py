@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from marketprism.captures.capture import Capture
 from schemas.errors import SymbolError
 from schemas.instruments import Instrument, instrument_of_key
-from schemas.keys import EVERY, UNKNOWN, key_of, partition_of, split_key
+from schemas.keys import EVERY, UNKNOWN, input_partition_of, key_of, split_key
 from schemas.markers import MARKER, Connected, Definition, Subscribed, Tick
 from schemas.raw import RawLine, encode_line, encode_marker
 
@@ -43,7 +43,7 @@ class ReplayLines:
         self._last = max(self._last, stamp)
         place = self._places.get(key)
         if place is None:
-            place = self._places[key] = split_key(key)[0], partition_of(key, self._partitions)
+            place = self._places[key] = split_key(key)[0], input_partition_of(key, self._partitions)
             if place[0] not in self.exchanges:  # not found at the beginning of its capture
                 self.exchanges.append(place[0])
             yield from self._begin(stamp, key, frame, place)

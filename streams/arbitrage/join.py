@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from schemas.keys import EVERY, UNKNOWN, key_of, partition_of
+from schemas.keys import EVERY, UNKNOWN, input_partition_of, key_of
 from schemas.limits import MAX_EVENT
 from schemas.settings import Settings
 from schemas.topics import DEAD_LETTERS, JOIN, SIGNALS
@@ -108,7 +108,7 @@ class JoinProcessor(KeyedState[SymbolJoin]):
     def owns(self, key: str) -> bool:
         if key.startswith(EVERY):
             return key == self.own_key
-        return partition_of(key, self._settings.partitions) == self.partition
+        return input_partition_of(key, self._settings.partitions) == self.partition
 
     def dump_own(self) -> Any:
         return [[*of, time] for of, time in self._times.items()]

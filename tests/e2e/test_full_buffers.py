@@ -9,7 +9,7 @@ import structlog
 from aiokafka import AIOKafkaProducer
 
 from marketprism.ops.topics import read_all
-from schemas.keys import partition_of
+from schemas.keys import input_partition_of
 from schemas.settings import Settings
 from schemas.topics import raw_topic
 from tests.e2e.pipeline import Pipeline
@@ -33,7 +33,7 @@ def side(best: int, step: int, changed: int) -> list[list[str]]:
 async def _send(settings: Settings, records: list[tuple[str, bytes]]) -> None:
     async with AIOKafkaProducer(bootstrap_servers=settings.kafka, max_request_size=4 << 20) as producer:
         for key, value in records:
-            number = partition_of(key, settings.partitions)
+            number = input_partition_of(key, settings.partitions)
             await producer.send(settings.topic(raw_topic("binance")), value, partition=number)
         await producer.flush()
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from schemas.keys import partition_of
+from schemas.keys import input_partition_of
 from schemas.markers import Connected
 from schemas.raw import encode_marker
 from schemas.settings import Settings
@@ -36,7 +36,7 @@ def trade(key: str, number: int, millis: float, kind: str = "MARKET") -> bytes:
 async def _send(settings: Settings, *records: tuple[str, bytes]) -> None:
     async with AIOKafkaProducer(bootstrap_servers=settings.kafka) as producer:
         for key, value in records:
-            number = partition_of(key, settings.partitions)
+            number = input_partition_of(key, settings.partitions)
             await producer.send_and_wait(settings.topic(raw_topic("binance")), value, partition=number)
 
 

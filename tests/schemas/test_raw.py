@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import RawRecordError
-from schemas.keys import partition_of
 from schemas.limits import MAX_FRAME
 from schemas.markers import MARKER, Notice, Oversized, Wrapped, decode_text
 from schemas.raw import decode_record, encode_line, encode_marker, unwrap
@@ -57,9 +56,3 @@ def test_malformed_records(record: bytes) -> None:
     """The error names the malformed line."""
     with pytest.raises(RawRecordError, match="line 0"):
         list(decode_record(record))
-
-
-def test_partitions_are_those_of_every_kafka_client() -> None:
-    """Partitions are the known murmur2 values of the Java client's test suite, positive part, modulo."""
-    assert partition_of("21", 1000) == (-973932308 & 0x7FFFFFFF) % 1000
-    assert partition_of("foobar", 1000) == (-790332482 & 0x7FFFFFFF) % 1000

@@ -18,7 +18,7 @@ from marketprism.captures.merge import CaptureMerge
 from marketprism.captures.replay_lines import ReplayLines
 from schemas.feeds import FEEDS
 from schemas.instruments import Instrument
-from schemas.keys import partition_of
+from schemas.keys import input_partition_of
 from schemas.settings import load_settings
 from streams.arbitrage.join import JoinProcessor
 from streams.raw_processor import RawProcessor
@@ -152,7 +152,7 @@ def generated() -> Iterator[tuple[Place, bytes]]:
 
 
 def _of(instrument: Instrument, lines: list[bytes]) -> Iterator[tuple[Place, bytes]]:
-    place = instrument.exchange, partition_of(instrument.key, SETTINGS.partitions)
+    place = instrument.exchange, input_partition_of(instrument.key, SETTINGS.partitions)
     yield from ((place, value) for value in lines)
 
 

@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from schemas.errors import CheckpointError
-from schemas.keys import partition_of
+from schemas.keys import input_partition_of
 from schemas.settings import load_settings
 from streams.arbitrage.join import JoinProcessor
 from streams.packing import VERSION, pack, unpack
@@ -36,4 +36,4 @@ def test_every_entry_has_one_owner() -> None:
     for key in ("BTC-USDT", "ETH-USDT", "*:2"):
         assert sum(state.owns(key) for state in join) == 1, key
     owner = next(state for state in raw if state.owns(binance.SPOT.key))
-    assert (owner.exchange, owner.partition) == ("binance", partition_of(binance.SPOT.key, 4))
+    assert (owner.exchange, owner.partition) == ("binance", input_partition_of(binance.SPOT.key, 4))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.keys import partition_of
+from schemas.keys import input_partition_of
 from schemas.settings import load_settings
 from streams.arbitrage.join import JoinProcessor
 from streams.raw_processor import RawProcessor
@@ -103,7 +103,7 @@ def test_quotes_are_sent_to_the_partition_of_their_joined_symbol() -> None:
         0, line("binance:BTC-USDT", quote) + line("binance:ETH-USDT", other)
     )
     assert [topic for topic, _, _ in out.records] == ["market.quotes"] * 2
-    assert list(out.joins) == [partition_of("XBT-USDT", 64)]
+    assert list(out.joins) == [input_partition_of("XBT-USDT", 64)]
 
 
 def test_signals_go_on_after_our_clock_was_set_back() -> None:
