@@ -16,6 +16,7 @@ from schemas.errors import ExchangeError, SettingsError, SymbolError
 from schemas.events import DEFAULT_KINDS
 from schemas.feeds import FEEDS, Feed
 from schemas.instruments import Instrument
+from schemas.suggestions import unknown
 from schemas.symbols import Kind, Selection, parse_symbol
 
 _MAX_REASON = 300  # characters of an exchange's message, which is written once per instrument
@@ -170,9 +171,8 @@ class Connector(ABC):
         offered = self.channels[channel].variants if channel in self.channels else ()
         variant = next((each for each in offered if each.name == name), None)
         if variant is None:
-            known = ", ".join(each.name for each in offered) or "none"
-            setting = f"MARKETPRISM_VARIANTS (variants): {self.name}:{channel}"
-            raise SettingsError(f"{setting} cannot be {name!r}; known are {known}")
+            of = f"variant of {self.name}:{channel}"
+            raise SettingsError(f"{unknown(of, name, [each.name for each in offered])} (setting `variants`)")
         if channel in self._wanted:
             self._wanted[channel] = self._wanted[channel]._replace(name=variant.name, path=variant.path)
         if variant.whole_books:

@@ -13,7 +13,8 @@ from schemas.channels import CHANNELS
 from schemas.events import DEFAULT_KINDS, EVENTS, KINDS
 from schemas.feeds import EXCHANGES, FEEDS, Feed
 from schemas.intervals import INTERVALS
-from schemas.settings import PREFIX, Settings
+from schemas.setting_errors import PREFIX, as_variable
+from schemas.settings import Settings
 from schemas.symbols import Kind
 from schemas.topics import TOPICS, raw_topic
 
@@ -65,8 +66,9 @@ def settings() -> str:
     rows = []
     for name in MOST_USED:
         field = Settings.model_fields[name]
-        description = re.sub(r"([*|<])", r"\\\1", field.description or "")
-        rows.append((f"`{PREFIX}{name.upper()}`", _default(field), description))
+        meaning = re.sub(r"([*|<])", r"\\\1", field.description or "")
+        example = f"; example: `{as_variable(field.examples[0])}`" if field.examples else ""
+        rows.append((f"`{PREFIX}{name.upper()}`", _default(field), meaning + example))
     return _table(("setting", "default", "meaning"), rows)
 
 

@@ -308,10 +308,10 @@ def test_a_variant_takes_a_channel_s_place() -> None:
     assert _WithVariants(("trades",), variants={"books": "books5"}).paths == ("/a",)
 
 
-def test_an_unknown_variant_names_the_known_ones() -> None:
-    with pytest.raises(SettingsError, match=r"okx:books cannot be 'books6'; known are books5"):
+def test_an_unknown_variant_names_the_nearest_one() -> None:
+    with pytest.raises(SettingsError, match=r"unknown variant of okx:books 'books6': did you mean books5\?"):
         _WithVariants(variants={"books": "books6"})
-    with pytest.raises(SettingsError, match=r"okx:quotes cannot be 'x'; known are none"):
+    with pytest.raises(SettingsError, match=r"unknown variant of okx:quotes 'x': known are none"):
         _WithVariants(variants={"quotes": "x"})
 
 
