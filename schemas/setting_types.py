@@ -21,6 +21,7 @@ from schemas.symbols import is_pattern, parse_symbol
 
 CHANNEL_TIMEOUT_S = {channel.name: channel.timeout_s for channel in CHANNELS.values()}
 _ALL_CHANNELS = "docs/coverage.md lists all"
+_SERVER = re.compile(r"(\[[\da-fA-F:.]+\]|[^\s:/@\[\]]+)(:\d{1,5})?")
 _CLICKHOUSE = re.compile(r"chdb://.+|clickhouses?://([^/?#]*@)?(\[[^@\]]+\]|[^@:/?#]+)(:\d+)?([/?#][^@]*)?")
 R = TypeVar("R")
 
@@ -142,6 +143,13 @@ def _key(text: str) -> str:
     return key_of(exchange.lower(), parsed)
 
 
+def _servers(text: str) -> str:
+    for server in text.split(","):
+        if not _SERVER.fullmatch(server):
+            raise ValueError(f"{masked(server)!r} is not host:port")
+    return text
+
+
 def _clickhouse(url: str) -> str:
     if not _CLICKHOUSE.fullmatch(url):
         forms = "chdb://DIRECTORY nor clickhouse://[user:password@]host[:port], with special characters as %2F"
@@ -157,6 +165,7 @@ def _checked(check: Callable[[str], R], text: str) -> R:
 
 
 Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)]
+Servers = Annotated[str, AfterValidator(_servers)]
 ClickHouse = Annotated[str, AfterValidator(_clickhouse)]
 # In the environment, several names are written `a,b`, and values by name as JSON.
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]

@@ -35,6 +35,7 @@ from schemas.setting_types import (
     Level,
     Names,
     Periods,
+    Servers,
     Symbols,
     Timeouts,
     Variants,
@@ -51,7 +52,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
-    kafka: str = Field("127.0.0.1:9092", description="Kafka's bootstrap servers, host:port[,host:port…]")
+    kafka: Servers = Field("127.0.0.1:9092", description="Kafka's bootstrap servers, host:port[,host:port…]")
     topic_prefix: str = Field(
         "", pattern=r"^[A-Za-z0-9._-]*$", examples=["test."], description="prefix of every topic and group name"
     )

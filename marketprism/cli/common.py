@@ -2,24 +2,35 @@
 
 import asyncio
 import contextlib
+import logging
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from schemas.errors import MarketPrismError, SettingsError
 from schemas.feeds import FEEDS
+from schemas.logs import configure_logs
 from schemas.settings import Settings, load_settings
 
 console = Console()
 errors = Console(stderr=True)
 
+
+def _duration(seconds: float) -> float:
+    if not 0 <= seconds < math.inf:
+        raise typer.BadParameter(f"{seconds:g}: use a number of seconds such as 60, or 0 for no limit")
+    return seconds
+
+
 DataOption = Annotated[
     Path | None, typer.Option("--data", help="Keep the data of the broker and ClickHouse in this directory.")
 ]
-DurationOption = Annotated[float, typer.Option(help="Seconds to run; 0 means until Ctrl-C.")]
+DurationOption = Annotated[float, typer.Option(callback=_duration, help="Seconds to run; 0 means until Ctrl-C.")]
 FeedOption = Annotated[
     list[str] | None,
     typer.Option("--feed", help=f"Feed to use instead of the configured ones; repeatable. Known: {', '.join(FEEDS)}."),
@@ -33,7 +44,8 @@ def report_errors() -> Iterator[None]:
     try:
         yield
     except MarketPrismError as error:
-        errors.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+        # As a Text, its brackets and colons are not taken for markup and emoji.
+        errors.print(Text.assemble(("error:", "bold red"), f" {error}"), soft_wrap=True)
         raise typer.Exit(1) from None
 
 
@@ -50,9 +62,16 @@ def parse_speed(text: str) -> float | None:
         speed = float(text)
     except ValueError:
         speed = 0.0
-    if speed <= 0:
+    if not 0 < speed < math.inf:
         raise SettingsError(f"--speed {text}: use `max` or a number above 0")
     return speed
+
+
+def without_logs(settings: Settings) -> Settings:
+    """Return the settings, and log nothing of what a command reports itself: failures of its requests, and retries."""
+    configure_logs(settings.model_copy(update={"log_level": "ERROR"}))
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    return settings
 
 
 def until_interrupted(work: Callable[[], Any]) -> None:

@@ -4,7 +4,7 @@ import asyncio
 
 import typer
 
-from marketprism.cli.common import FeedOption, console, report_errors, settings_with
+from marketprism.cli.common import FeedOption, console, report_errors, settings_with, without_logs
 
 feeds_app = typer.Typer(no_args_is_help=True, help="Control the feeds of a running ingest.")
 
@@ -18,6 +18,6 @@ def reconnect(feed: FeedOption = None) -> None:
     from marketprism.ops.control import ask_to_reconnect
 
     with report_errors():
-        settings = settings_with(feed)
+        settings = without_logs(settings_with(feed))
         asyncio.run(ask_to_reconnect(settings, settings.feeds))
         console.print(f"requested to reconnect: {', '.join(settings.feeds)}", highlight=False)

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
-from marketprism.cli.common import console, report_errors, settings_with
+from marketprism.cli.common import console, report_errors, settings_with, without_logs
 from schemas.errors import SettingsError
 
 
@@ -34,8 +35,8 @@ def trace(
     from marketprism.ops.trace import trace as run
 
     with report_errors():
-        place, line = asyncio.run(run(settings_with(), source))
-        console.print(f"{place}  {line.key}  received at {line.local_timestamp} ns", highlight=False)
+        place, line = asyncio.run(run(without_logs(settings_with()), source))
+        console.print(f"{place}  {line.key}  received at {line.local_timestamp} ns", highlight=False, markup=False)
         sys.stdout.buffer.write(line.frame + b"\n")
 
 
@@ -44,9 +45,10 @@ def doctor() -> None:
     from marketprism.local.doctor import examine
 
     with report_errors():
-        findings = asyncio.run(examine(settings_with()))
+        findings = asyncio.run(examine(without_logs(settings_with())))
         marks = {True: "[green]ok[/]     ", None: "[yellow]note[/]   ", False: "[red]problem[/]"}
         for finding in findings:
-            console.print(f"{marks[finding.ok]}  {finding.name:<11} {finding.text}", highlight=False, soft_wrap=True)
+            text = f"{finding.name:<11} {escape(finding.text)}"
+            console.print(f"{marks[finding.ok]}  {text}", highlight=False, soft_wrap=True, emoji=False)
         if any(finding.ok is False for finding in findings):
             raise typer.Exit(1)

@@ -13,6 +13,7 @@ from marketprism.local.jars import missing_jars
 from marketprism.ops.groups import describe_groups
 from marketprism.ops.topics import admin
 from schemas.errors import ExchangeError, MarketPrismError
+from schemas.passwords import masked
 from schemas.settings import Endpoint, Settings
 from schemas.topics import TOPICS
 from sinks.sql.client import run_query
@@ -104,7 +105,7 @@ async def _clickhouse(settings: Settings) -> Finding:
     if "clickhouse" not in settings.model_fields_set:
         return Finding("clickhouse", None, "not configured (setting `clickhouse`): demo and live embed one")
     version = run_query(settings, "SELECT version()").decode().strip()
-    return Finding("clickhouse", True, f"{version} at {settings.clickhouse}")
+    return Finding("clickhouse", True, f"{version} at {masked(settings.clickhouse)}")
 
 
 async def _disk(settings: Settings) -> Finding:

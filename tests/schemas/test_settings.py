@@ -107,6 +107,8 @@ def test_poll_period_by_channel(monkeypatch: pytest.MonkeyPatch) -> None:
         ("LOG_LEVEL", "LOUD", "'LOUD' should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'. Example: INFO"),
         ("DISK_LOW_MB", "-1", "'-1' should be greater than or equal to 0"),
         ("PARTITIONS", "four", "'four' should be a valid integer"),
+        ("KAFKA", "kafka1:9092,kafka2:port", "'kafka2:port' is not host:port. Example: 127.0.0.1:9092"),
+        ("KAFKA", "", "'' is not host:port"),
         ("CLICKHOUSE", "http://x", "'http://x' is neither chdb://DIRECTORY nor clickhouse://[user:password@]host"),
         ("ARBITRAGE_MAX_BPS", "0", "greater than 0"),
         ("ARBITRAGE_MIN_BPS", "nan", "finite"),
@@ -273,6 +275,12 @@ def test_other_spellings(text: str, meant: str) -> None:
 def test_clickhouse(url: str) -> None:
     """All forms of ClickHouse's address are accepted."""
     assert load_settings(clickhouse=url).clickhouse == url
+
+
+@pytest.mark.parametrize("servers", ["kafka", "kafka:9092", "10.0.0.1:9092,kafka-2.example:9093", "[::1]:9092"])
+def test_kafka(servers: str) -> None:
+    """All forms of Kafka's addresses are accepted."""
+    assert load_settings(kafka=servers).kafka == servers
 
 
 def test_masked() -> None:
