@@ -1,12 +1,21 @@
 """Test the command line: help, error messages and the topic table."""
 
+import subprocess
+import sys
 from pathlib import Path
 
+import orjson
 import pytest
 from typer.testing import CliRunner
 
 from marketprism.cli import app
+from marketprism.cli.common import console
+from marketprism.local.broker import free_port
+from marketprism.ops.topic_list import topic_groups
+from schemas.events import json_schemas
+from schemas.topics import TOPICS
 
+MARKETPRISM = (sys.executable, "-c", "from marketprism.cli import app; app()")
 COMMANDS = (
     "demo",
     "live",
@@ -72,8 +81,85 @@ def test_errors_say_what_to_do(arguments: tuple[str, ...], message: str) -> None
     assert "Traceback" not in text
 
 
-def test_topic_table() -> None:
-    """`topics` lists the topics."""
+@pytest.mark.parametrize("width", [80, 200])
+def test_topic_list(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    """`topics` lists every topic with its key and retention, none of them cut or broken, however narrow the screen."""
+    monkeypatch.setenv("MARKETPRISM_TOPIC_PREFIX", "p.")
+    monkeypatch.setattr(console, "_width", width)
     code, text = run("topics")
     assert code == 0
-    assert "market.trades" in text
+    first_words = [line.split(" ")[0] for line in text.splitlines()]
+    assert {f"p.{topic.name}" for group in topic_groups() for topic in group} <= set(first_words)
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    lines = {line.split()[0]: line.split()[1:] for line in text.splitlines() if line.strip()}
+    assert lines["p.market.trades"] == ["exchange:symbol", "7", "days", "trades"]
+    assert "internal:" in lines["p.control.ingest"]
+    assert set(TOPICS["control.ingest"].meaning.split()) <= set(text.split())
+
+
+@pytest.mark.parametrize("name", ["market.trades", "trades"])
+def test_one_schema(name: str) -> None:
+    """`schemas --topic` prints one topic's JSON Schema, named by the topic or its table."""
+    code, text = run("schemas", "--topic", name)
+    assert code == 0
+    assert orjson.loads(text) == json_schemas()["market.trades"]
+
+
+def test_misspelt_topic() -> None:
+    """The nearest topic is suggested."""
+    assert run("schemas", "--topic", "market.trads") == (
+        1,
+        "error: unknown event topic 'market.trads': did you mean market.trades?\n",
+    )
+
+
+@pytest.mark.parametrize("command", ["demo", "live", "record capture"])
+@pytest.mark.parametrize("seconds", ["-5", "nan", "inf", "long"])
+def test_durations_are_checked(command: str, seconds: str) -> None:
+    """A duration that is no number of seconds is a usage error, before anything starts."""
+    code, text = run(*command.split(), "--duration", seconds)
+    assert code == 2
+    assert "Invalid value for '--duration'" in text
+
+
+@pytest.mark.parametrize("speed", ["0", "nan", "inf", "fast"])
+def test_speeds_are_checked(speed: str) -> None:
+    """A speed that is neither `max` nor a positive number is an error."""
+    assert "use `max` or a number above 0" in run("replay", f"okx:{__file__}", "--speed", speed)[1]
+
+
+def test_errors_are_not_markup(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Brackets and colons of an error are printed as they are, and passwords are not."""
+    monkeypatch.setenv("MARKETPRISM_CLICKHOUSE", "clickhous://user:secret@host")
+    _, text = run("topics")
+    assert "clickhouse://[user:password@]host" in text
+    assert "secret" not in text
+    monkeypatch.delenv("MARKETPRISM_CLICKHOUSE")
+    monkeypatch.setenv("MARKETPRISM_VARIANTS", '{"okx:books": 5}')
+    assert "okx:books: 5 should be a valid string" in run("topics")[1]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("topics", "--create"), ("topics", "--discard-checkpoints"), ("trace", "okx:0:0:0:0"), ("feeds", "reconnect")],
+)
+def test_no_broker(monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]) -> None:
+    """Without a broker, the error is one line, and no log or unclosed client comes with it."""
+    monkeypatch.setenv("MARKETPRISM_KAFKA", f"127.0.0.1:{free_port()}")
+    done = subprocess.run([*MARKETPRISM, *arguments], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_doctor_is_not_interrupted_by_logs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The doctor prints its findings alone, whatever cannot be reached, and no password."""
+    monkeypatch.setenv("MARKETPRISM_KAFKA", f"127.0.0.1:{free_port()}")
+    monkeypatch.setenv("MARKETPRISM_CLICKHOUSE", "clickhouse://user:secret@127.0.0.1:9")
+    monkeypatch.setenv("MARKETPRISM_FEEDS", "okx")
+    monkeypatch.setenv("MARKETPRISM_ENDPOINTS", '{"okx": {"rest": "http://127.0.0.1:9"}}')
+    done = subprocess.run([*MARKETPRISM, "doctor"], capture_output=True, text=True, check=False)
+    assert {line.split()[0] for line in done.stdout.splitlines()} == {"ok", "note", "problem"}
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "secret" not in done.stdout

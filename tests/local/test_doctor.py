@@ -1,5 +1,8 @@
 """Findings of the doctor."""
 
+import pytest
+
+from marketprism.local import doctor
 from marketprism.local.doctor import examine
 from schemas.settings import Settings, load_settings
 
@@ -17,3 +20,15 @@ async def test_doctor(settings: Settings) -> None:
     assert "marketprism topics --create" in found["broker"].text
     assert found["clickhouse"].ok is None
     assert found["clock"].ok is None
+
+
+async def test_no_password_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ClickHouse's address is shown without the password."""
+    monkeypatch.setattr(doctor, "run_query", lambda settings, query: b"26.1.1\n")
+    server = load_settings(
+        clickhouse="clickhouse://user:secret@host", endpoints={"okx": {"rest": "http://127.0.0.1:9"}}
+    )
+    [found] = [
+        each for each in await examine(server.model_copy(update={"feeds": ("okx",)})) if each.name == "clickhouse"
+    ]
+    assert found.text == "26.1.1 at clickhouse://user:***@host"
