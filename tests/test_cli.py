@@ -123,6 +123,17 @@ def test_durations_are_checked(command: str, seconds: str) -> None:
     assert "Invalid value for '--duration'" in text
 
 
+@pytest.mark.parametrize("command", ["demo", "live"])
+def test_nothing_to_ingest(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    """Nothing is started if there is nothing to ingest."""
+    monkeypatch.setenv("MARKETPRISM_FEEDS", "binance-spot")
+    monkeypatch.setenv("MARKETPRISM_SYMBOLS", "BTC-USDT-PERP")
+    code, text = run(command, "--data", "here")
+    assert (code, text.count("\n")) == (1, 1)
+    assert text.startswith("error: nothing to ingest: no feed (binance-spot) has any of: trades,")
+    assert not Path("here").exists()
+
+
 @pytest.mark.parametrize("speed", ["0", "nan", "inf", "fast"])
 def test_speeds_are_checked(speed: str) -> None:
     """A speed that is neither `max` nor a positive number is an error."""

@@ -198,6 +198,11 @@ class Connector(ABC):
         rows: list[tuple[str, ChannelRow | PollRow]] = [*self.channels.items(), *self.polls.items()]
         return any(name in (own, *row.kinds) for own, row in rows)
 
+    def serves(self, kind: Kind) -> bool:
+        """Return whether any wanted channel or poll is about instruments of a kind."""
+        rows: list[ChannelRow | PollRow] = [*self._wanted.values(), *self.polled.values()]
+        return any(not row.of or kind in row.of for row in rows)
+
     @property
     def paths(self) -> tuple[str, ...]:
         """The WebSocket paths that serve the wanted channels: a socket for each."""
@@ -301,6 +306,7 @@ class Connector(ABC):
         try:
             symbol = self.symbol_of(entry)
             if symbol not in selection:
+                listing.others.append(symbol)
                 return
             if not self.feed.carries(parse_symbol(symbol)):
                 raise SymbolError(f"{symbol} is of a kind that this feed does not serve")

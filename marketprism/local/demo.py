@@ -15,6 +15,7 @@ import structlog
 from rich.console import Console
 from rich.live import Live
 
+from ingest.exchanges import connectors_of
 from marketprism.captures.replay import ReplaySummary, replay
 from marketprism.captures.replay_sources import ReplaySource
 from marketprism.local.polled_value import PolledValue
@@ -65,7 +66,12 @@ class RunOptions:
 
 
 async def run_stack(settings: Settings, run: RunOptions, console: Console) -> None:
-    """Start everything, show the live view, stop everything, and finally print the summary."""
+    """Start everything, show the live view, stop everything, and finally print the summary.
+
+    Raise `SettingsError` at once if there is nothing to ingest.
+    """
+    if not run.sources:
+        connectors_of(settings)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
