@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from marketprism.cli import app
 from marketprism.cli.common import console
-from marketprism.local.broker import free_port
+from marketprism.local.broker import Broker, free_port
 from marketprism.ops.topic_list import topic_groups
 from schemas.events import json_schemas
 from schemas.topics import TOPICS
@@ -162,6 +162,18 @@ def test_no_broker(monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]) 
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
+
+
+def test_reconnect_without_topics(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request for which there is no topic fails at once."""
+    monkeypatch.setenv("MARKETPRISM_KAFKA", broker.bootstrap)
+    monkeypatch.setenv("MARKETPRISM_TOPIC_PREFIX", "none.")
+    code, text = run("feeds", "reconnect")
+    assert code == 1
+    assert (
+        text
+        == f"error: there is no topic none.control.ingest at {broker.bootstrap}: run `marketprism topics --create`\n"
+    )
 
 
 def test_doctor_is_not_interrupted_by_logs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,12 +91,16 @@ async def run_stack(settings: Settings, run: RunOptions, console: Console) -> No
                 starting.cancel()
                 await asyncio.gather(starting, return_exceptions=True)
                 text = "Stopped while starting."
-        console.print(text, highlight=False, soft_wrap=True)
+        console.print(text, highlight=False, soft_wrap=True, markup=False, emoji=False)
         if not run.data:
             console.print("  data           deleted; --data DIR keeps it, to be queried with SQL", highlight=False)
         else:
             console.print(
-                f'  query it       marketprism sql --data {run.data} "SELECT …"', highlight=False, soft_wrap=True
+                f'  query it       marketprism sql --data {run.data} "SELECT …"',
+                highlight=False,
+                soft_wrap=True,
+                markup=False,
+                emoji=False,
             )
 
 
