@@ -4,7 +4,7 @@ DURATION ?= 0
 SEEDS ?= 20
 SECONDS ?= 60
 BIN := .venv/bin
-PIP := $(BIN)/pip --disable-pip-version-check
+PIP := $(BIN)/pip --quiet --disable-pip-version-check
 
 .PHONY: help setup demo test test-long hostile lint docs bench bench-full lock clean
 
@@ -15,18 +15,20 @@ setup: .venv/ready  ## install the environment (.venv) and the broker's jars
 
 .venv/ready: requirements.lock pyproject.toml marketprism/local/kafka.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "MarketPrism needs Python 3.11 or later: make PYTHON=python3.11")'
-	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	@echo 'Installing MarketPrism and Apache Kafka into .venv …'
+	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
 	@# uv, from the lock, is many times faster than pip, which replaces it if it cannot reach pip's configured registry.
-	sed -n '/^uv==/,/# via/p' requirements.lock >.venv/uv.txt
-	$(PIP) install --require-hashes -r .venv/uv.txt
-	$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements.lock \
+	@sed -n '/^uv==/,/# via/p' requirements.lock >.venv/uv.txt
+	@$(PIP) install --require-hashes -r .venv/uv.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock \
 		|| $(PIP) install --require-hashes -r requirements.lock
-	$(PIP) install --no-deps --no-build-isolation --quiet -e .
-	$(BIN)/python -m marketprism.local.jars
+	@$(PIP) install --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m marketprism.local.jars
 	@touch $@
+	@echo 'MarketPrism is installed.'
 
 demo: setup  ## run the whole system on this machine with simulated exchanges; DURATION=60 stops it after a minute
-	$(BIN)/marketprism demo --duration $(DURATION)
+	@$(BIN)/marketprism demo --duration $(DURATION)
 
 test: setup  ## run all tests, with a real broker and a real ClickHouse engine
 	$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -3,12 +3,12 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import structlog
 
 from ingest.control import consume_requests
-from ingest.exchanges import carried_by_none, connectors_of
+from ingest.exchanges import carried_by_none, connectors_of, of_no_feed
 from ingest.feed_manager import FeedManager
 from ingest.own_clock import OwnClock
 from ingest.raw_writer import RawWriter
@@ -16,6 +16,7 @@ from ingest.rest import RestPool
 from ingest.supervision import supervise
 from ingest.timings import DEFAULT_TIMINGS, Timings
 from schemas.control import Request, SnapshotRequest
+from schemas.errors import SettingsError
 from schemas.keys import key_of
 from schemas.settings import Settings
 
@@ -30,6 +31,8 @@ async def ingest(settings: Settings, feeds: Iterable[str] | None = None, timings
     connectors = connectors_of(settings, feeds or ())
     if missing := carried_by_none(connectors, settings):
         log.warning("no feed has these channels: continuing without them", channels=missing)
+    if missing := of_no_feed(connectors, settings):
+        log.warning("no feed has symbols of this kind: continuing without them", symbols=missing)
     async with (
         RestPool(settings.rest_connections) as pool,
         RawWriter(settings, (connector.feed for connector in connectors)) as writer,
@@ -47,11 +50,21 @@ async def ingest(settings: Settings, feeds: Iterable[str] | None = None, timings
                 elif manager.name in request.feeds:
                     manager.reconnect()
 
+        tasks.create_task(_require_instruments(managers, settings))
         tasks.create_task(supervise("control", lambda: consume_requests(settings, on_request), log))
         for manager in managers:
             tasks.create_task(supervise("feed", manager.run, log.bind(feed=manager.name)))
         # The writer is not supervised: without it nothing can be ingested, so its failure ends the process.
         await writer.wait_for_failure()
+
+
+async def _require_instruments(managers: Sequence[FeedManager], settings: Settings) -> None:
+    """Raise `SettingsError` once all exchanges have answered, if none of them lists anything that is wanted."""
+    for manager in managers:
+        if await manager.has_instruments():
+            return
+    names, symbols = ", ".join(manager.name for manager in managers), ", ".join(settings.symbols)
+    raise SettingsError(f"nothing to ingest: no exchange (feeds {names}) lists any of: {symbols}")
 
 
 async def run(settings: Settings, feeds: Iterable[str] | None = None) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import Callable
+from difflib import get_close_matches
 
 import structlog
 from aiolimiter import AsyncLimiter
@@ -31,6 +32,7 @@ from schemas.settings import Endpoint, Settings
 
 log = structlog.get_logger(__name__)
 
+_SUGGESTED = 5  # symbols that are not listed for which similar ones are named: to find them takes long
 _GATHER = 1.0  # s for which announcements are collected before the definitions are read
 
 
@@ -62,6 +64,7 @@ class FeedManager:
         self._connects = AsyncLimiter(*connector.connect_rate)
         self._gate = Gate()
         self._announced = asyncio.Event()
+        self._found: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._definitions = Definitions()
         self._instruments: dict[str, Instrument] = {}  # by key
         self._clock_offset = 0  # µs
@@ -75,14 +78,18 @@ class FeedManager:
         """Ingest until cancelled. An error in one part restarts only that part."""
         if not self._selection:
             self._log.warning("no configured symbol is available on this feed", kinds=self._connector.feed.kinds)
+            self._set_found(False)
             return
         self._definitions, self._instruments = Definitions(), {}
         listing = await self._first_listing()
+        self._set_found(any(self._connector.serves(instrument.kind) for instrument in listing.values()))
         async with asyncio.TaskGroup() as tasks:
             self._snapshots = Snapshots(tasks, self._fetch_snapshot, self._timings)
             self._pool = self._make_pool(tasks)
             self._polls = self._make_polls()
             self._add_first(listing)
+            if not self._connector.paths:  # no connection will report that the feed is served
+                self._log.info("connected by polls alone", polls=list(self._connector.polled))
             tasks.create_task(supervise("clock", self._compare_clock, self._log))
             tasks.create_task(supervise("polls", self._polls.run, self._log))
             tasks.create_task(supervise("statistics", self._rest.statistics.run, self._log))
@@ -92,6 +99,14 @@ class FeedManager:
                     self._connector, self._address, self._selection, self._gate, self._announced.set
                 )
                 tasks.create_task(supervise("announcements", announcements.run, self._log))
+
+    async def has_instruments(self) -> bool:
+        """Return whether the exchange's first listing had instruments to ingest, once it has been read."""
+        return await asyncio.shield(self._found)
+
+    def _set_found(self, is_found: bool) -> None:
+        if not self._found.done():  # else this is a restart
+            self._found.set_result(is_found)
 
     def request_snapshot(self, key: str, caused_at: int) -> None:
         """Request a fresh book snapshot of an instrument, if this feed has it. `caused_at`: µs since the epoch."""
@@ -147,7 +162,8 @@ class FeedManager:
                 self._log.error("cannot read the instrument definitions: retrying", error=str(error))
             await asyncio.sleep(backoff_delay(attempt))
         if missing := [symbol for symbol in self._selection.exact if symbol not in found]:
-            self._log.warning("not listed by the exchange: continuing without them", symbols=missing)
+            near = {symbol: get_close_matches(symbol, found.others) for symbol in missing[:_SUGGESTED]}
+            self._log.warning("not listed by the exchange: continuing without them", symbols=missing, nearest=near)
         if self._selection.patterns:
             self._log.info("symbols selected by pattern", patterns=self._selection.patterns, symbols=len(found))
         for instrument in found.values():

@@ -3,6 +3,7 @@
 from schemas.errors import SymbolError
 from schemas.exchanges import binance, deribit, htx, okx
 from schemas.exchanges.base import Feed as Feed
+from schemas.suggestions import unknown
 from schemas.symbols import parse_symbol
 
 FEEDS: dict[str, Feed] = {feed.name: feed for exchange in (binance, okx, htx, deribit) for feed in exchange.FEEDS}
@@ -11,11 +12,11 @@ EXCHANGES: tuple[str, ...] = tuple(dict.fromkeys(feed.exchange for feed in FEEDS
 
 
 def feed_named(name: str) -> Feed:
-    """Return the feed of that name. Raises `SymbolError`, which lists the known ones."""
+    """Return the feed of that name. Raises `SymbolError`, which names the nearest one."""
     try:
         return FEEDS[name.lower()]
     except KeyError:
-        raise SymbolError(f"unknown feed {name!r}: known are {', '.join(FEEDS)}") from None
+        raise SymbolError(unknown("feed", name, FEEDS)) from None
 
 
 def feed_of(exchange: str, symbol: str) -> Feed:

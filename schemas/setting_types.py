@@ -1,21 +1,28 @@
 """Types of settings: how each is written, and which values it accepts."""
 
 import fnmatch
-from collections.abc import Callable, Iterable
-from typing import Annotated, Any, TypeVar
+import re
+from collections.abc import Callable, Collection
+from typing import Annotated, Any, Literal, TypeVar
 
+import orjson
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_settings import NoDecode
 
-from schemas.channels import CHANNELS, CONTINUOUS, POLLS, candles_of
+from schemas.channels import CHANNELS, POLLS
 from schemas.errors import SymbolError
 from schemas.events import KINDS
 from schemas.feeds import EXCHANGES, FEEDS, feed_named, feed_of
-from schemas.intervals import INTERVALS
 from schemas.keys import key_of, split_key
+from schemas.passwords import masked
+from schemas.spellings import respelt
+from schemas.suggestions import unknown
 from schemas.symbols import is_pattern, parse_symbol
 
 CHANNEL_TIMEOUT_S = {channel.name: channel.timeout_s for channel in CHANNELS.values()}
+_ALL_CHANNELS = "docs/coverage.md lists all"
+_SERVER = re.compile(r"(\[[\da-fA-F:.]+\]|[^\s:/@\[\]]+)(:\d{1,5})?")
+_CLICKHOUSE = re.compile(r"chdb://.+|clickhouses?://([^/?#]*@)?(\[[^@\]]+\]|[^@:/?#]+)(:\d+)?([/?#][^@]*)?")
 R = TypeVar("R")
 
 
@@ -32,6 +39,13 @@ def _split(value: Any) -> Any:
     return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
 
 
+def _json(value: Any) -> Any:
+    try:
+        return orjson.loads(value) if isinstance(value, str) else value
+    except orjson.JSONDecodeError:
+        raise ValueError(f"{masked(value)!r} is not JSON") from None
+
+
 def _upper(value: Any) -> Any:
     return value.strip().upper() if isinstance(value, str) else value
 
@@ -41,49 +55,55 @@ def _known_feeds(feeds: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _known_symbols(symbols: tuple[str, ...]) -> tuple[str, ...]:
-    names = [text.upper() for text in symbols]
-    return tuple(name if is_pattern(name) else str(_checked(parse_symbol, name)) for name in names)
+    return tuple(text.upper() if is_pattern(text) else _symbol(text) for text in symbols)
+
+
+def _symbol(text: str) -> str:
+    """Return a symbol in its canonical form. A symbol in another spelling is rejected: its meaning is only likely."""
+    try:
+        return str(parse_symbol(text.upper()))
+    except SymbolError as error:
+        meant = respelt(text)
+        raise ValueError(f"{text!r:.80} is not a symbol: did you mean {meant}?" if meant else str(error)) from None
+
+
+def _require(what: str, names: Collection[str], known: Collection[str], otherwise: str = "") -> None:
+    """Raise `ValueError` for the first name that is not known."""
+    for name in names:
+        if name not in known:
+            raise ValueError(unknown(what, name, known, otherwise))
 
 
 def _known_kinds(kinds: tuple[str, ...]) -> tuple[str, ...]:
-    if unknown := [name for name in kinds if name not in KINDS]:
-        raise ValueError(f"unknown kinds: {', '.join(unknown)}; known are {', '.join(KINDS)}")
+    _require("kind", kinds, KINDS)
     return kinds
 
 
-def _listed(channels: Iterable[str]) -> str:
-    """List channels, those of candles by their intervals."""
-    plain = [name for name in channels if "candles_" not in name]
-    return ", ".join([*plain, *(candles_of(f"<{'|'.join(INTERVALS)}>", contract) for contract in ("", *CONTINUOUS))])
-
-
 def _known_channels(names: tuple[str, ...]) -> tuple[str, ...]:
-    known = dict.fromkeys((*KINDS, *CHANNELS))
-    found = {text: [name for name in known if fnmatch.fnmatchcase(name, text)] for text in names}
-    if unknown := [text for text in names if not found[text]]:
-        raise ValueError(f"unknown channels: {', '.join(unknown)}; known are {_listed(known)}")
+    known = tuple(dict.fromkeys((*KINDS, *CHANNELS)))
+    found = {text: fnmatch.filter(known, text) for text in names}
+    _require("channel", [text for text in names if not found[text]], known, _ALL_CHANNELS)
     return tuple(dict.fromkeys(name for each in found.values() for name in each))
 
 
 def _known_variants(variants: dict[str, str]) -> dict[str, str]:
     known = {}
     for text, name in variants.items():
-        feed, _, channel = text.partition(":")
-        if channel not in CHANNELS:
+        feed, colon, channel = text.partition(":")
+        if not colon:
             raise ValueError(f"{text!r} is not feed:channel")
+        _require("channel", [channel], CHANNELS, _ALL_CHANNELS)
         known[f"{_checked(feed_named, feed).name}:{channel}"] = name
     return known
 
 
 def _every_poll(seconds: dict[str, float]) -> dict[str, float]:
-    if unknown := [name for name in seconds if name not in POLLS]:
-        raise ValueError(f"unknown polls: {', '.join(unknown)}; known are {', '.join(POLLS)}")
+    _require("poll", seconds, POLLS)
     return POLLS | seconds
 
 
 def _every_channel(seconds: dict[str, float]) -> dict[str, float]:
-    if unknown := [name for name in seconds if name not in CHANNELS]:
-        raise ValueError(f"unknown channels: {', '.join(unknown)}; known are {_listed(CHANNELS)}")
+    _require("channel", seconds, CHANNELS, _ALL_CHANNELS)
     return CHANNEL_TIMEOUT_S | seconds
 
 
@@ -92,9 +112,8 @@ def _known_endpoints(endpoints: dict[str, Endpoint]) -> dict[str, Endpoint]:
 
 
 def _known_fees(fees: dict[str, float]) -> dict[str, float]:
-    known = {name for feed in FEEDS.values() for name in (feed.name, *(f"{feed.name}:{kind}" for kind in feed.kinds))}
-    if unknown := sorted(set(fees) - known):
-        raise ValueError(f"fees for unknown feeds: {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+    known = [name for feed in FEEDS.values() for name in (feed.name, *(f"{feed.name}:{kind}" for kind in feed.kinds))]
+    _require("feed or feed:kind", fees, known)
     return fees
 
 
@@ -103,7 +122,7 @@ def _known_keys(keys: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _known_aliases(aliases: dict[str, str]) -> dict[str, str]:
-    known = {_key(text): str(_checked(parse_symbol, symbol.upper())) for text, symbol in aliases.items()}
+    known = {_key(text): _symbol(symbol) for text, symbol in aliases.items()}
     for key, symbol in known.items():
         exchange, own = split_key(key)
         if parse_symbol(own).kind != parse_symbol(symbol).kind:
@@ -116,11 +135,26 @@ def _known_aliases(aliases: dict[str, str]) -> dict[str, str]:
 def _key(text: str) -> str:
     """Return `htx:abc-usdt` as a key, `htx:ABC-USDT`, if that exchange has a feed for such symbols."""
     exchange, symbol = split_key(text.strip())
-    if exchange.lower() not in EXCHANGES or not symbol:
-        raise ValueError(f"{text!r} is not exchange:symbol; exchanges are {', '.join(EXCHANGES)}")
-    parsed = str(_checked(parse_symbol, symbol.upper()))
+    if not symbol:
+        raise ValueError(f"{text!r} is not exchange:symbol")
+    _require("exchange", [exchange.lower()], EXCHANGES)
+    parsed = _symbol(symbol)
     _checked(lambda each: feed_of(exchange.lower(), each), parsed)
     return key_of(exchange.lower(), parsed)
+
+
+def _servers(text: str) -> str:
+    for server in text.split(","):
+        if not _SERVER.fullmatch(server):
+            raise ValueError(f"{masked(server)!r} is not host:port")
+    return text
+
+
+def _clickhouse(url: str) -> str:
+    if not _CLICKHOUSE.fullmatch(url):
+        forms = "chdb://DIRECTORY nor clickhouse://[user:password@]host[:port], with special characters as %2F"
+        raise ValueError(f"{masked(url)!r} is neither {forms}")
+    return url
 
 
 def _checked(check: Callable[[str], R], text: str) -> R:
@@ -130,16 +164,20 @@ def _checked(check: Callable[[str], R], text: str) -> R:
         raise ValueError(str(error)) from None
 
 
-Upper = Annotated[str, BeforeValidator(_upper)]
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]  # `a,b` in the environment
+Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)]
+Servers = Annotated[str, AfterValidator(_servers)]
+ClickHouse = Annotated[str, AfterValidator(_clickhouse)]
+# In the environment, several names are written `a,b`, and values by name as JSON.
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Json = BeforeValidator(_json)
 FeedNames = Annotated[Names, AfterValidator(_known_feeds)]
 Symbols = Annotated[Names, AfterValidator(_known_symbols)]
 KindNames = Annotated[Names, AfterValidator(_known_kinds)]
 ChannelNames = Annotated[Names, AfterValidator(_known_channels)]
-Variants = Annotated[dict[str, str], AfterValidator(_known_variants)]
-Endpoints = Annotated[dict[str, Endpoint], AfterValidator(_known_endpoints)]
-Timeouts = Annotated[dict[str, Annotated[float, Field(gt=0)]], AfterValidator(_every_channel)]
-Periods = Annotated[dict[str, Annotated[float, Field(ge=1, le=86_400)]], AfterValidator(_every_poll)]
-Fees = Annotated[dict[str, Annotated[float, Field(gt=-10_000, lt=10_000)]], AfterValidator(_known_fees)]
+Variants = Annotated[dict[str, str], NoDecode, Json, AfterValidator(_known_variants)]
+Endpoints = Annotated[dict[str, Endpoint], NoDecode, Json, AfterValidator(_known_endpoints)]
+Timeouts = Annotated[dict[str, Annotated[float, Field(gt=0)]], NoDecode, Json, AfterValidator(_every_channel)]
+Periods = Annotated[dict[str, Annotated[float, Field(ge=1, le=86_400)]], NoDecode, Json, AfterValidator(_every_poll)]
+Fees = Annotated[dict[str, Annotated[float, Field(gt=-10_000, lt=10_000)]], NoDecode, Json, AfterValidator(_known_fees)]
 Keys = Annotated[Names, AfterValidator(_known_keys)]
-Aliases = Annotated[dict[str, str], AfterValidator(_known_aliases)]
+Aliases = Annotated[dict[str, str], NoDecode, Json, AfterValidator(_known_aliases)]

@@ -8,7 +8,6 @@ import os
 from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 from pydantic import Field, ValidationError
 from pydantic_settings import (
     BaseSettings,
@@ -22,41 +21,47 @@ from schemas.errors import SettingsError
 from schemas.events import DEFAULT_KINDS, KINDS
 from schemas.feeds import FEEDS, feed_of
 from schemas.keys import key_of, split_key
+from schemas.setting_errors import FILE, PREFIX, as_variable, explain, missing_file, unknown_variables
 from schemas.setting_types import (
     CHANNEL_TIMEOUT_S,
     Aliases,
     ChannelNames,
+    ClickHouse,
     Endpoints,
     FeedNames,
     Fees,
     Keys,
     KindNames,
+    Level,
     Names,
     Periods,
+    Servers,
     Symbols,
     Timeouts,
-    Upper,
     Variants,
 )
 from schemas.setting_types import Endpoint as Endpoint
 from schemas.symbols import Selection, is_pattern, parse_symbol
 
-PREFIX = "MARKETPRISM_"
-
 
 class Settings(BaseSettings):
-    """Every setting with its default; the description says what it does and which values it accepts."""
+    """Every setting with its default; the description says what it does and which values it accepts.
+
+    `examples` are shown when a value is rejected. Without them, the default is the example.
+    """
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
-    kafka: str = Field("127.0.0.1:9092", description="Kafka's bootstrap servers, host:port[,host:port…]")
-    topic_prefix: str = Field("", pattern=r"^[A-Za-z0-9._-]*$", description="prefix of every topic and group name")
+    kafka: Servers = Field("127.0.0.1:9092", description="Kafka's bootstrap servers, host:port[,host:port…]")
+    topic_prefix: str = Field(
+        "", pattern=r"^[A-Za-z0-9._-]*$", examples=["test."], description="prefix of every topic and group name"
+    )
     partitions: Annotated[int, Field(ge=1, le=1024)] = Field(4, description="partitions per partitioned topic")
     replication: Annotated[int, Field(ge=1, le=7)] = Field(1, description="replicas per topic")
 
-    clickhouse: str = Field(
+    clickhouse: ClickHouse = Field(
         "chdb://data/clickhouse",
-        pattern=r"^(chdb://.+|clickhouses?://.+)$",
+        examples=["clickhouse://user:password@host:9000"],
         description="chdb://DIRECTORY (embedded) or clickhouse://[user:password@]host[:9000]",
     )
     database: str = Field(
@@ -68,25 +73,35 @@ class Settings(BaseSettings):
         description="host:port where the sink answers SQL if ClickHouse is embedded",
     )
     sql_hosts: Names = Field(
-        (), description="other names (host or host:port) by which clients may reach sql_address, comma-separated"
+        (),
+        examples=[["prism.example", "proxy:8080"]],
+        description="other names (host or host:port) by which clients may reach sql_address, comma-separated",
     )
     retention_days: Annotated[int, Field(ge=0)] = Field(0, description="days that rows are kept; 0: indefinitely")
 
-    feeds: FeedNames = Field(tuple(FEEDS), description=f"feeds to ingest, from: {', '.join(FEEDS)}")
+    feeds: FeedNames = Field(
+        tuple(FEEDS), examples=[["okx", "deribit"]], description=f"feeds to ingest, from: {', '.join(FEEDS)}"
+    )
     symbols: Symbols = Field(
         ("BTC-USDT", "ETH-USDT", "BTC-USDT-PERP", "ETH-USDT-PERP", "BTC-USD-PERP", "ETH-USD-PERP"),
+        examples=[["BTC-USDT", "ETH-USDT-PERP"]],
         description="canonical symbols to ingest, or patterns (*-USDT, BTC-*-PERP); each feed takes those it lists",
     )
-    kinds: KindNames = Field(DEFAULT_KINDS, description=f"kinds of market data to ingest, from: {', '.join(KINDS)}")
+    kinds: KindNames = Field(
+        DEFAULT_KINDS,
+        examples=[["trades", "books"]],
+        description=f"kinds of market data to ingest, from: {', '.join(KINDS)}",
+    )
     channels: ChannelNames = Field(
         (),
-        description="channels and kinds to ingest besides `kinds`, comma-separated, also as patterns, such as "
-        "mark_prices, open_interest, candles_1m, candles_* (docs/coverage.md lists all)",
+        examples=[["mark_prices", "open_interest", "candles_*"]],
+        description="channels and kinds to ingest besides `kinds`, comma-separated, also as patterns "
+        "(docs/coverage.md lists all)",
     )
     variants: Variants = Field(
         default_factory=dict,
-        description='channels to replace by others of the exchange that deliver the same: {"binance-usdm:trades": '
-        '"aggTrade", "okx:books": "books5"}',
+        examples=[{"binance-usdm:trades": "aggTrade", "okx:books": "books5"}],
+        description="channels to replace by others of the exchange that deliver the same",
     )
     depth: Annotated[int, Field(ge=1, le=5000)] = Field(
         400,
@@ -95,8 +110,8 @@ class Settings(BaseSettings):
     )
     endpoints: Endpoints = Field(
         default_factory=dict,
-        description='addresses to use instead of the exchange\'s own, by feed: {"okx": {"ws": "ws://…", '
-        '"rest": "http://…"}}',
+        examples=[{"okx": {"ws": "ws://127.0.0.1:8080", "rest": "http://127.0.0.1:8080"}}],
+        description="addresses to use instead of the exchange's own, by feed",
     )
     linger_ms: Annotated[float, Field(ge=0, le=1000)] = Field(
         5.0, description="maximum time a frame waits to be batched, ms"
@@ -107,12 +122,14 @@ class Settings(BaseSettings):
 
     channel_timeout_s: Timeouts = Field(
         default_factory=lambda: dict(CHANNEL_TIMEOUT_S),
+        examples=[{"trades": 30}],
         description="seconds without a frame after which a channel is resubscribed; after as many more, its connection "
         "is replaced",
     )
 
     poll_s: Periods = Field(
         default_factory=lambda: dict(POLLS),
+        examples=[{"open_interest": 10}],
         description="seconds between two polls of what only REST offers, by channel",
     )
     instruments_refresh_s: Annotated[float, Field(gt=0, le=86_400)] = Field(
@@ -150,21 +167,23 @@ class Settings(BaseSettings):
         "basis points",
     )
     arbitrage_exclude: Keys = Field(
-        (), description="instruments that are never paired, as exchange:symbol (htx:ABC-USDT), comma-separated"
+        (),
+        examples=[["htx:ABC-USDT"]],
+        description="instruments that are never paired, as exchange:symbol, comma-separated",
     )
     arbitrage_aliases: Aliases = Field(
         default_factory=dict,
-        description='instruments to pair under the symbol that other exchanges use: {"htx:LUNA-USDT": "LUNC-USDT"}; '
-        "the exchange's own instrument of that symbol is then not paired, unless it has an alias too",
+        examples=[{"htx:LUNA-USDT": "LUNC-USDT"}],
+        description="instruments to pair under the symbol that other exchanges use; the exchange's own instrument of "
+        "that symbol is then not paired, unless it has an alias too",
     )
     fees_bps: Fees = Field(
         default_factory=dict,
-        description='taker fees by "feed" or "feed:kind", if they are not the public retail rates, basis points',
+        examples=[{"okx": 4, "binance-spot:spot": 7.5}],
+        description="taker fees by feed or feed:kind, if they are not the public retail rates, basis points",
     )
 
-    log_level: Upper = Field(
-        "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="lowest level logged: DEBUG, INFO, WARNING or ERROR"
-    )
+    log_level: Level = Field("INFO", description="lowest level logged: DEBUG, INFO, WARNING or ERROR")
     log_json: bool = Field(False, description="log JSON lines instead of text")
     disk_low_mb: Annotated[int, Field(ge=0)] = Field(
         1024, description="free space in the data directory below which it is reported as low, MB; 0: never"
@@ -215,34 +234,23 @@ class Settings(BaseSettings):
     def environment(self) -> dict[str, str]:
         """Return these settings as environment variables, for child processes."""
         values = self.model_dump(mode="json")
-        return {
-            PREFIX + name.upper(): ",".join(value) if type(value) is list else _text(value)
-            for name, value in values.items()
-        }
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
+        return {PREFIX + name.upper(): as_variable(value) for name, value in values.items()}
 
 
 def settings_file() -> Path:
-    return Path(os.environ.get(PREFIX + "FILE", "marketprism.toml"))
+    return Path(os.environ.get(FILE) or "marketprism.toml")
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """Return the settings. Raise `SettingsError` naming each unusable one and what it accepts."""
+    """Return the settings. Raise `SettingsError`, whose lines each say what is wrong and how to write it."""
+    problems = [*unknown_variables(Settings.model_fields), *missing_file()]
     try:
-        return Settings(**overrides)
+        settings = Settings(**overrides)
     except ValidationError as error:
-        raise SettingsError("\n".join(_explain(item) for item in error.errors())) from None
-    except (ValueError, OSError) as error:  # an unreadable TOML file, or an environment variable that is not JSON
-        raise SettingsError(f"settings cannot be read ({settings_file()} and {PREFIX}*): {error}") from None
-
-
-def _explain(item: Any) -> str:
-    name = str(item["loc"][0]) if item["loc"] else "settings"
-    field = Settings.model_fields.get(name)
-    if field is None and item["type"] == "extra_forbidden":
-        return f"{name}: there is no such setting"
-    accepts = f"; it accepts: {field.description}" if field else ""
-    return f"{PREFIX}{name.upper()} ({name}): {item['msg']}, got {item['input']!r}{accepts}"
+        problems += [explain(item, Settings.model_fields, overrides, settings_file()) for item in error.errors()]
+    except (ValueError, OSError) as error:
+        problems.append(f"{settings_file()} cannot be read: {error}")
+    else:
+        if not problems:
+            return settings
+    raise SettingsError("\n".join(problems))

@@ -26,13 +26,17 @@ SINK_GROUP = "marketprism-sink"
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One topic. `key` describes the record key; `partitions` 0 means the setting."""
+    """One topic. `key` describes the record key; `partitions` 0 means the setting.
+
+    `is_internal`: its records are for the system alone, and may change with any version.
+    """
 
     name: str
     key: str
     meaning: str
     retention_ms: int
     partitions: int = 0
+    is_internal: bool = False
 
     def configuration(self) -> dict[str, str]:
         """Return the topic's configuration in Kafka's words."""
@@ -56,7 +60,14 @@ TOPICS: dict[str, Topic] = {
             Topic(event.topic_name, event.topic_key, event.meaning, event.retention_days * _DAY)
             for event in EVENTS.values()
         ),
-        Topic(JOIN, "none (partition by symbol)", "internal: quotes by symbol, in batches", 6 * _HOUR),
-        Topic(CONTROL, "exchange:symbol", "requests to ingest: fetch this snapshot again", _HOUR, partitions=1),
+        Topic(JOIN, "none (partition by symbol)", "quotes by symbol, in batches", 6 * _HOUR, is_internal=True),
+        Topic(
+            CONTROL,
+            "exchange:symbol, or reconnect",
+            "requests to ingest: fetch a snapshot, renew connections",
+            _HOUR,
+            partitions=1,
+            is_internal=True,
+        ),
     )
 }

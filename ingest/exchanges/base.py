@@ -16,6 +16,7 @@ from schemas.errors import ExchangeError, SettingsError, SymbolError
 from schemas.events import DEFAULT_KINDS
 from schemas.feeds import FEEDS, Feed
 from schemas.instruments import Instrument
+from schemas.suggestions import unknown
 from schemas.symbols import Kind, Selection, parse_symbol
 
 _MAX_REASON = 300  # characters of an exchange's message, which is written once per instrument
@@ -170,9 +171,8 @@ class Connector(ABC):
         offered = self.channels[channel].variants if channel in self.channels else ()
         variant = next((each for each in offered if each.name == name), None)
         if variant is None:
-            known = ", ".join(each.name for each in offered) or "none"
-            setting = f"MARKETPRISM_VARIANTS (variants): {self.name}:{channel}"
-            raise SettingsError(f"{setting} cannot be {name!r}; known are {known}")
+            of = f"variant of {self.name}:{channel}"
+            raise SettingsError(f"{unknown(of, name, [each.name for each in offered])} (setting `variants`)")
         if channel in self._wanted:
             self._wanted[channel] = self._wanted[channel]._replace(name=variant.name, path=variant.path)
         if variant.whole_books:
@@ -197,6 +197,11 @@ class Connector(ABC):
         """Return whether the feed has a channel or a kind of that name."""
         rows: list[tuple[str, ChannelRow | PollRow]] = [*self.channels.items(), *self.polls.items()]
         return any(name in (own, *row.kinds) for own, row in rows)
+
+    def serves(self, kind: Kind) -> bool:
+        """Return whether any wanted channel or poll is about instruments of a kind."""
+        rows: list[ChannelRow | PollRow] = [*self._wanted.values(), *self.polled.values()]
+        return any(not row.of or kind in row.of for row in rows)
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -301,6 +306,7 @@ class Connector(ABC):
         try:
             symbol = self.symbol_of(entry)
             if symbol not in selection:
+                listing.others.append(symbol)
                 return
             if not self.feed.carries(parse_symbol(symbol)):
                 raise SymbolError(f"{symbol} is of a kind that this feed does not serve")

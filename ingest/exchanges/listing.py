@@ -14,13 +14,14 @@ class Listing(dict[str, Instrument]):
     """Selected instruments of an exchange's listing, by canonical symbol.
 
     `skipped`: the exchange's names of listed entries that cannot be used. `sizes`: the number of all entries, selected
-    or not, by query.
+    or not, by query. `others`: the canonical symbols of the entries that are not selected.
     """
 
     def __init__(self, found: Mapping[str, Instrument] | Iterable[tuple[str, Instrument]] = ()) -> None:
         super().__init__(found)
         self.skipped: set[str] = set()
         self.sizes: Counter[str] = Counter()
+        self.others: list[str] = []
 
 
 def text(entry: Any, field: str) -> str:

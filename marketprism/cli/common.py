@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +11,7 @@ from typing import Annotated, Any
 import structlog
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from marketprism.local.stack_state import find_stack
 from schemas.errors import MarketPrismError, SettingsError
@@ -19,6 +21,13 @@ from schemas.settings import Settings, load_settings
 console = Console()
 errors = Console(stderr=True)
 
+
+def _duration(seconds: float) -> float:
+    if not 0 <= seconds < math.inf:
+        raise typer.BadParameter(f"{seconds:g}: use a number of seconds such as 60, or 0 for no limit")
+    return seconds
+
+
 DataOption = Annotated[
     Path | None, typer.Option("--data", help="Keep the data of the broker and ClickHouse in this directory.")
 ]
@@ -26,7 +35,7 @@ StackOption = Annotated[
     Path | None,
     typer.Option("--data", help="Data directory of a demo or live run. By default, the run that is going on is used."),
 ]
-DurationOption = Annotated[float, typer.Option(help="Seconds to run; 0 means until Ctrl-C.")]
+DurationOption = Annotated[float, typer.Option(callback=_duration, help="Seconds to run; 0 means until Ctrl-C.")]
 FeedOption = Annotated[
     list[str] | None,
     typer.Option("--feed", help=f"Feed to use instead of the configured ones; repeatable. Known: {', '.join(FEEDS)}."),
@@ -40,8 +49,13 @@ def report_errors() -> Iterator[None]:
     try:
         yield
     except MarketPrismError as error:
-        errors.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+        errors.print(Text.assemble(("error:", "bold red"), f" {error}"), soft_wrap=True)
         raise typer.Exit(1) from None
+
+
+def say(text: str, style: str = "") -> None:
+    """Print text as it is: as a Text, its brackets and colons are not taken for markup and emoji."""
+    console.print(Text(text, style), soft_wrap=True)
 
 
 def quiet_libraries() -> None:
@@ -76,7 +90,7 @@ def parse_speed(text: str) -> float | None:
         speed = float(text)
     except ValueError:
         speed = 0.0
-    if speed <= 0:
+    if not 0 < speed < math.inf:
         raise SettingsError(f"--speed {text}: use `max` or a number above 0")
     return speed
 

@@ -4,7 +4,7 @@ import asyncio
 
 import typer
 
-from marketprism.cli.common import FeedOption, console, report_errors, stack_settings
+from marketprism.cli.common import FeedOption, quiet_libraries, report_errors, say, stack_settings
 
 feeds_app = typer.Typer(no_args_is_help=True, help="Control the feeds of a running ingest.")
 
@@ -17,7 +17,8 @@ def reconnect(feed: FeedOption = None) -> None:
     """
     from marketprism.ops.control import ask_to_reconnect
 
+    quiet_libraries()
     with report_errors():
         settings = stack_settings(None, feed)
         asyncio.run(ask_to_reconnect(settings, settings.feeds))
-        console.print(f"requested to reconnect: {', '.join(settings.feeds)}", highlight=False)
+        say(f"requested to reconnect: {', '.join(settings.feeds)}")

@@ -8,7 +8,7 @@ from typing import Annotated
 import orjson
 import typer
 
-from marketprism.cli.common import StackOption, console, quiet_libraries, report_errors, stack_settings
+from marketprism.cli.common import StackOption, console, quiet_libraries, report_errors, say, stack_settings
 from marketprism.local.findings import Finding, examine
 from schemas.settings import Settings
 
@@ -27,7 +27,7 @@ def _report(findings: Iterable[Finding], as_json: bool = False) -> None:
         width = max(len(each.name) for each in found)
         for each in found:
             console.print(_MARKS[each.ok], end="  ")
-            console.print(f"{each.name:<{width}}  {each.text}", highlight=False, markup=False, soft_wrap=True)
+            say(f"{each.name:<{width}}  {each.text}")
     if any(each.ok is False for each in found):
         raise typer.Exit(1)
 
@@ -51,12 +51,14 @@ def status(data: StackOption = None, as_json: JsonOption = False) -> None:
     with report_errors():
         stack, settings = find_stack(data), stack_settings(data)
         if stack is None and not _is_expected(settings):
-            console.print("Nothing is running here: start `marketprism demo` or `marketprism live`, or set the broker "
-                          "of a system elsewhere with MARKETPRISM_KAFKA.", highlight=False, soft_wrap=True)  # fmt: skip
+            say(
+                "Nothing is running here: start `marketprism demo` or `live`, or set the broker of a system elsewhere "
+                "with MARKETPRISM_KAFKA."
+            )
             raise typer.Exit(_NOT_RUNNING)
         about = describe_stack(stack) if stack else []
         if about and about[0].ok is False:
-            console.print(f"{about[0].text}.", highlight=False, markup=False, soft_wrap=True)
+            say(f"{about[0].text}.")
             raise typer.Exit(_NOT_RUNNING)
         _report([*about, *asyncio.run(examine_system(settings))], as_json)
 
@@ -110,7 +112,7 @@ def trace(
     quiet_libraries()
     with report_errors():
         for step in run(data, stack_settings(data), source):
-            console.print(step.title, style="bold", highlight=False, markup=False, soft_wrap=True)
+            say(step.title, "bold")
             if step.body:
                 sys.stdout.flush()
                 sys.stdout.buffer.write(step.body + b"\n")

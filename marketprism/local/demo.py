@@ -15,6 +15,7 @@ import structlog
 from rich.console import Console
 from rich.live import Live
 
+from ingest.exchanges import connectors_of
 from marketprism.captures.replay import ReplaySummary, replay
 from marketprism.captures.replay_sources import ReplaySource
 from marketprism.local.polled_value import PolledValue
@@ -68,7 +69,12 @@ class RunOptions:
 
 
 async def run_stack(settings: Settings, run: RunOptions, console: Console) -> None:
-    """Start everything, show the live view, stop everything, and finally print the summary."""
+    """Start everything, show the live view, stop everything, and finally print the summary.
+
+    Raise `SettingsError` at once if there is nothing to ingest.
+    """
+    if not run.sources:
+        connectors_of(settings)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -88,7 +94,7 @@ async def run_stack(settings: Settings, run: RunOptions, console: Console) -> No
                 starting.cancel()
                 await asyncio.gather(starting, return_exceptions=True)
                 text = "Stopped while starting: nothing was ingested."
-        console.print(text, highlight=False, markup=False, soft_wrap=True)
+        console.print(text, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 async def _start(stack: Stack, run: RunOptions) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from ingest.producer import partition_counts
 from schemas.control import ReconnectRequest, encode_request
 from schemas.errors import StackError
 from schemas.settings import Settings
@@ -15,10 +16,13 @@ from schemas.topics import CONTROL
 async def ask_to_reconnect(settings: Settings, feeds: Iterable[str]) -> None:
     """Send a request to move all connections of these feeds to new sockets. Raise `StackError` without a broker."""
     request = ReconnectRequest(list(feeds), time.time_ns() // 1000)
+    topic = settings.topic(CONTROL)
     producer = AIOKafkaProducer(bootstrap_servers=settings.kafka)
     try:
         await producer.start()
-        await producer.send_and_wait(settings.topic(CONTROL), encode_request(request), key=b"reconnect")
+        if not (await partition_counts(producer, [topic]))[topic]:  # a send would wait for it
+            raise StackError(f"there is no topic {topic} at {settings.kafka}: run `marketprism topics --create`")
+        await producer.send_and_wait(topic, encode_request(request), key=b"reconnect")
     except (KafkaError, OSError) as error:
         raise StackError(f"cannot send the request to the broker at {settings.kafka}: {error}") from None
     finally:

@@ -9,13 +9,15 @@ import orjson
 
 from ingest.exchanges import CONNECTORS
 from ingest.exchanges.base import Connector
+from marketprism.ops.topic_list import contents, kept, topic_groups
 from schemas.channels import CHANNELS
-from schemas.events import DEFAULT_KINDS, EVENTS, KINDS
+from schemas.events import DEFAULT_KINDS, KINDS, TABLES
 from schemas.feeds import EXCHANGES, FEEDS, Feed
 from schemas.intervals import INTERVALS
-from schemas.settings import PREFIX, Settings
+from schemas.setting_errors import PREFIX, as_variable
+from schemas.settings import Settings
 from schemas.symbols import Kind
-from schemas.topics import TOPICS, raw_topic
+from schemas.topics import raw_topic
 
 _ROOT = Path(__file__).parents[2]
 README, COVERAGE = _ROOT / "README.md", _ROOT / "docs" / "coverage.md"
@@ -26,7 +28,7 @@ MOST_USED = (
 )  # fmt: skip
 _KINDS = {"spot": "spot", "perp": "perpetuals", "future": "futures", "option": "options"}
 _MARGINS = {None: "linear and inverse", False: "linear", True: "inverse"}
-_DAY = 86_400_000  # ms
+_RAW = "raw.<exchange>"
 _LONGEST = 400  # characters of a default
 
 
@@ -46,12 +48,13 @@ def rewritten(page: Path) -> str:
 
 
 def topics() -> str:
-    """Return the table of topics, without the internal ones."""
-    raw = TOPICS[raw_topic(EXCHANGES[0])]
-    rows = [("`raw.<exchange>`", "", _days(raw.retention_ms), raw.meaning)]
-    for name, event in EVENTS.items():
-        rows.append((f"`{name}`", f"`{event.table_name}`", _days(TOPICS[name].retention_ms), event.meaning))
-    return _table(("topic", "ClickHouse table", "kept", "contents"), rows)
+    """Return the table of topics, the internal ones last."""
+    rows = []
+    for first, *others in topic_groups():
+        names = [_RAW] if first.name == raw_topic(EXCHANGES[0]) else [topic.name for topic in (first, *others)]
+        table = f"`{TABLES[first.name]}`" if first.name in TABLES else ""
+        rows.append((", ".join(f"`{name}`" for name in names), first.key, table, kept(first), contents(first)))
+    return _table(("topic", "key", "ClickHouse table", "kept", "contents"), rows)
 
 
 def feeds() -> str:
@@ -65,8 +68,9 @@ def settings() -> str:
     rows = []
     for name in MOST_USED:
         field = Settings.model_fields[name]
-        description = re.sub(r"([*|<])", r"\\\1", field.description or "")
-        rows.append((f"`{PREFIX}{name.upper()}`", _default(field), description))
+        meaning = re.sub(r"([*|<])", r"\\\1", field.description or "")
+        example = f"; example: `{as_variable(field.examples[0])}`" if field.examples else ""
+        rows.append((f"`{PREFIX}{name.upper()}`", _default(field), meaning + example))
     return _table(("setting", "default", "meaning"), rows)
 
 
@@ -122,11 +126,6 @@ def candles() -> str:
 
 def _intervals(connector: type[Connector], stem: str) -> str:
     return " ".join(name for name in INTERVALS if f"{stem}_{name}" in connector.channels)
-
-
-def _days(milliseconds: int) -> str:
-    days = milliseconds // _DAY
-    return f"{days} day" if days == 1 else f"{days} days"
 
 
 def _instruments(feed: Feed) -> str:

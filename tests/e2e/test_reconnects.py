@@ -13,7 +13,7 @@ from schemas.feeds import FEEDS
 from schemas.settings import Settings, load_settings
 from tests.e2e.in_process import InProcessPipeline, check_books
 
-_ROUNDS = int(os.environ.get("MARKETPRISM_TEST_ROUNDS", "4"))  # each reconnects every feed once
+_ROUNDS = int(os.environ.get("TEST_ROUNDS", "4"))  # each reconnects every feed once
 _BOOKS = {feed: [each.symbol for each in LISTINGS if each.feed == feed] for feed in FEEDS}
 _CONSECUTIVE = [
     f"{FEEDS[feed].exchange}:{symbol}"

@@ -10,17 +10,19 @@ from collections.abc import AsyncIterator
 import aiohttp
 import orjson
 import pytest
+import structlog
 from aiokafka import AIOKafkaProducer
 
+from ingest.app import ingest
 from ingest.exchanges.binance import BinanceSpot, BinanceUsdm
 from ingest.exchanges.okx import Okx
 from ingest.exchanges.okx.channels import NAMES
 from marketprism.simulator import Disconnect, Limits, Shutdown, Simulators, Stall
 from marketprism.simulator.exchanges.binance.markets import BinanceSpot as SimulatedSpot
 from marketprism.simulator.plans import Plan
-from schemas.errors import StackError
+from schemas.errors import SettingsError, StackError
 from schemas.raw import RawLine
-from schemas.settings import Settings, load_settings
+from schemas.settings import Endpoint, Settings, load_settings
 from schemas.topics import CONTROL
 from streams.output import Output
 from streams.raw_processor import RawProcessor
@@ -289,10 +291,34 @@ async def test_wrong_number_of_partitions(here: Settings) -> None:
 
 
 async def test_misspelt_feed() -> None:
-    """The error for an unknown feed names the known ones."""
+    """The error for an unknown feed names the nearest one."""
     command = [sys.executable, "-m", "ingest", "--feed", "binnce"]
     process = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
     _, text = await process.communicate()
     assert process.returncode == 1
-    assert b"binance-spot" in text
+    assert b"did you mean binance-" in text
     assert b"Traceback" not in text
+
+
+async def test_nothing_listed(here: Settings) -> None:
+    """If no exchange lists any of the symbols, ingest ends; the log names similar ones that are listed."""
+    wrong = here.model_copy(update={"symbols": ("BTC-USTD", "ETH-USDT-261225"), "feeds": ("okx", "binance-spot")})
+    with structlog.testing.capture_logs() as logs, pytest.raises(ExceptionGroup) as caught:
+        await asyncio.wait_for(ingest(wrong), 20)
+    assert caught.group_contains(
+        SettingsError, match=r"no exchange \(feeds okx, binance-spot\) lists any of: BTC-USTD, ETH-USDT-261225$"
+    )
+    found = {log["feed"]: log for log in logs if log["event"].startswith("not listed by the exchange")}
+    assert found["binance-spot"]["symbols"] == ["BTC-USTD"]
+    assert found["binance-spot"]["nearest"]["BTC-USTD"][0] == "BTC-USDT"
+    assert found["okx"]["symbols"] == ["BTC-USTD", "ETH-USDT-261225"]
+
+
+async def test_one_listed(here: Settings) -> None:
+    """As long as one exchange lists one of the symbols, or has not answered, ingest goes on."""
+    endpoints = here.endpoints | {"htx-spot": Endpoint(rest="http://127.0.0.1:9")}
+    some = {"symbols": ("BTC-USTD", "BTC-USDT-PERP"), "endpoints": endpoints}
+    async with ingesting(here.model_copy(update=some), "binance-spot", "okx"):
+        await until(here, "okx", OKX_PERP, lambda found: "frame" in found)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(ingest(here.model_copy(update=some), ["binance-spot", "htx-spot"]), 3)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from ingest.clock import compare_clock
-from ingest.exchanges import CONNECTORS, carried_by_none, connectors_of
+from ingest.exchanges import CONNECTORS, carried_by_none, connectors_of, of_no_feed
 from ingest.exchanges.base import ChannelRow, Connector, Variant
 from ingest.exchanges.okx import Okx
 from schemas.channels import CORE_CHANNELS
@@ -308,10 +308,10 @@ def test_a_variant_takes_a_channel_s_place() -> None:
     assert _WithVariants(("trades",), variants={"books": "books5"}).paths == ("/a",)
 
 
-def test_an_unknown_variant_names_the_known_ones() -> None:
-    with pytest.raises(SettingsError, match=r"okx:books cannot be 'books6'; known are books5"):
+def test_an_unknown_variant_names_the_nearest_one() -> None:
+    with pytest.raises(SettingsError, match=r"unknown variant of okx:books 'books6': did you mean books5\?"):
         _WithVariants(variants={"books": "books6"})
-    with pytest.raises(SettingsError, match=r"okx:quotes cannot be 'x'; known are none"):
+    with pytest.raises(SettingsError, match=r"unknown variant of okx:quotes 'x': known are none"):
         _WithVariants(variants={"quotes": "x"})
 
 
@@ -332,3 +332,27 @@ def test_channels_of_no_feed() -> None:
     """Channels are looked for by their own names, and by the kinds that they carry."""
     settings = load_settings(feeds=("okx",), channels=("candles_10m", "candles_1m", "long_short_ratios"))
     assert carried_by_none(connectors_of(settings), settings) == ["candles_10m"]
+
+
+@pytest.mark.parametrize(
+    ("feeds", "symbols", "kinds"),
+    [
+        ("binance-spot", "BTC-USDT-PERP", "trades"),  # the feed serves no perpetuals
+        ("binance-spot,htx-spot", "BTC-USD-261225-76000-C", "trades"),
+        ("okx", "BTC-USDT", "funding"),  # the feed has funding, but not of spot
+        ("okx", "BTC-USDT", "long_short_ratios"),
+    ],
+)
+def test_nothing_can_be_found(feeds: str, symbols: str, kinds: str) -> None:
+    """Symbols for which no feed has what is wanted are an error, before any exchange is asked."""
+    names = feeds.replace(",", ", ")
+    with pytest.raises(SettingsError, match=rf"no feed \({names}\) has any of: {kinds} for any of: {symbols}"):
+        connectors_of(load_settings(feeds=feeds, symbols=symbols, kinds=kinds))
+    assert connectors_of(load_settings(feeds=feeds, symbols=f"{symbols},*", kinds=kinds))
+    assert connectors_of(load_settings(feeds=f"{feeds},deribit", symbols="BTC-USD-PERP", kinds="trades"))
+
+
+def test_symbols_of_no_feed() -> None:
+    """Only symbols of a kind that none of the feeds serves are certain to be found nowhere."""
+    settings = load_settings(feeds="binance-spot,binance-usdm", symbols="BTC-USDT,BTC-USD-PERP,X-USDT-PERP,*-C")
+    assert of_no_feed(connectors_of(settings), settings) == ["BTC-USD-PERP"]
