@@ -67,11 +67,11 @@ def _waiting(books: int) -> list[Frame]:
 
 async def _recovery(settings: Settings, child: Child, waiting: list[Frame]) -> float:
     async with LagReader(settings) as lag:
-        published = (await lag.read()).records[_QUOTES]
+        published = (await lag.count()).records[_QUOTES]
         began = time.monotonic()
         child.kill()
         await send(settings, raw_records(waiting, _PARTITIONS))
         child.spawn()
-        while (await lag.read()).records[_QUOTES] < published + len(waiting):
+        while (await lag.count()).records[_QUOTES] < published + len(waiting):
             await asyncio.sleep(0.01)
     return time.monotonic() - began

@@ -7,7 +7,7 @@ import signal
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,14 @@ from rich.live import Live
 from ingest.exchanges import connectors_of
 from marketprism.captures.replay import ReplaySummary, replay
 from marketprism.captures.replay_sources import ReplaySource
+from marketprism.local.keyboard import keyboard
 from marketprism.local.polled_value import PolledValue
 from marketprism.local.stack import Stack
 from marketprism.local.steps import shown_on
 from marketprism.local.summary import summary
-from marketprism.local.view import Rates, ViewState, render, status_line
+from marketprism.local.view import Controls, Rates, View, ViewState, status_line
 from marketprism.ops.lag import Lag, LagReader, until_drained
+from marketprism.ops.latest_quotes import LatestQuotes
 from marketprism.ops.raw_topic_stats import RawTopicStats
 from marketprism.ops.table_stats import TableStats, TableStatsReader
 from schemas.events import DEFAULT_KINDS, KINDS
@@ -115,7 +117,10 @@ class _Session:
         self._console = console
         self._stop = stop
         self._raw_stats = RawTopicStats(stack.settings, stack.start_offsets)
+        self._quotes = LatestQuotes(stack.settings, stack.start_offsets)
         self._rates = Rates()
+        self._controls = Controls(stop.set)
+        self._pressed = asyncio.Event()
         self._note = ""
         self._lag: PolledValue[Lag]
         self._table_stats: PolledValue[TableStats]
@@ -152,7 +157,7 @@ class _Session:
         self._stack.stop_within -= time.monotonic() - stopping_at
 
     def _polling(self) -> list[Coroutine[Any, Any, None]]:
-        return [self._raw_stats.run(), self._lag.poll(), self._table_stats.poll()]
+        return [self._raw_stats.run(), self._quotes.run(), self._lag.poll(), self._table_stats.poll()]
 
     async def _work(self) -> None:
         if self._run.sources:
@@ -178,14 +183,17 @@ class _Session:
         self._note = f"replayed {read / size:.0%}  {done.frames:,} frames at {done.frames / done.seconds:,.0f}/s"
 
     def _state(self) -> ViewState:
+        raw_stats = self._raw_stats.read()
         return ViewState(
             self._run.title,
             self._stack.settings,
-            self._raw_stats,
-            self._stack.supervisor.statuses,
-            self._lag,
-            self._table_stats,
-            self._rates.update(dict(self._raw_stats.frames)),
+            raw_stats.newest if self._run.sources else time.time_ns() // 1000,
+            raw_stats,
+            [replace(status) for status in self._stack.supervisor.statuses],
+            self._lag.reading(),
+            self._table_stats.reading(),
+            self._quotes.read(),
+            self._rates.update(raw_stats.frames),
             self._stack.disk,
             self._note,
         )
@@ -195,6 +203,7 @@ class _Session:
         with contextlib.ExitStack() as screen:
             if self._console.is_terminal:
                 live = screen.enter_context(Live(console=self._console, auto_refresh=False, screen=True))
+                screen.enter_context(keyboard(self._press))
                 task = asyncio.create_task(self._draw(live))
             else:
                 task = asyncio.create_task(self._print_lines())
@@ -203,8 +212,19 @@ class _Session:
             finally:
                 task.cancel()
 
+    def _press(self, key: str) -> None:
+        self._controls.press(key)
+        self._pressed.set()
+
     async def _draw(self, live: Live) -> None:
-        await self._show_every(_DRAW_EVERY, lambda: live.update(render(self._state()), refresh=True))
+        shown = self._state()
+
+        def draw() -> None:
+            nonlocal shown
+            shown = shown if self._controls.paused else self._state()
+            live.update(View(shown, self._controls), refresh=True)
+
+        await self._show_every(_DRAW_EVERY, draw)
 
     async def _print_lines(self) -> None:
         await asyncio.sleep(_PRINT_EVERY)
@@ -213,9 +233,12 @@ class _Session:
         )
 
     async def _show_every(self, seconds: float, show: Callable[[], None]) -> None:
+        """Show every some seconds, and at once when a key is pressed."""
         while True:
+            self._pressed.clear()
             try:
                 show()
             except Exception as error:  # noqa: BLE001 - a frozen view would look like a frozen system
                 log.warning("cannot draw the view", reason=repr(error))
-            await asyncio.sleep(seconds)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._pressed.wait(), seconds)

@@ -4,6 +4,7 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import structlog
@@ -15,6 +16,14 @@ T = TypeVar("T")
 _EVERY = 1.0  # s
 _TIMEOUT = 10.0  # s
 _FRESH = 5.0  # s; the age of a younger value is not shown
+
+
+@dataclass(frozen=True)
+class Reading(Generic[T]):
+    """A polled value at one moment, and its age in seconds; infinite if it was never read."""
+
+    value: T
+    age: float = 0.0
 
 
 class PolledValue(Generic[T]):
@@ -31,6 +40,10 @@ class PolledValue(Generic[T]):
     def age(self) -> float:
         """Seconds since the value was read; infinite if it never was."""
         return time.monotonic() - self._read_at
+
+    def reading(self) -> Reading[T]:
+        """Return the value and its age as they are now."""
+        return Reading(self.value, self.age)
 
     async def poll(self) -> None:
         """Read every second until cancelled."""

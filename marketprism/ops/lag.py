@@ -10,6 +10,7 @@ from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError
 
 from schemas.errors import StackError
 from schemas.feeds import EXCHANGES
+from schemas.limits import KIB
 from schemas.settings import Settings
 from schemas.topics import CONTROL, JOIN, SINK_GROUP, STORED_TOPICS, TOPICS, WORKER_GROUP, raw_topic
 
@@ -17,7 +18,8 @@ _GROUPS = {
     WORKER_GROUP: (*(raw_topic(exchange) for exchange in EXCHANGES), JOIN),
     SINK_GROUP: STORED_TOPICS,
 }
-_OLDEST_WITHIN = 1.0  # s for reading the oldest records; what was not read by then has no age
+_OLDEST_WITHIN = 2.0  # s for reading the oldest records; those not read by then are left out
+_FETCH = 128 * KIB  # of a partition, of which only the first record is needed; a larger batch is fetched alone
 _DRAIN_CHECKS = 3  # consecutive readings without lag
 _DRAIN_EVERY = 0.5  # s between readings
 
@@ -51,7 +53,10 @@ class LagReader:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=settings.kafka, auto_offset_reset="earliest", fetch_max_wait_ms=100
+            bootstrap_servers=settings.kafka,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=100,
+            max_partition_fetch_bytes=_FETCH,
         )
         self._admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
 
@@ -75,11 +80,11 @@ class LagReader:
     async def read(self) -> Lag:
         """Return the current lag in records and in seconds. Raise `StackError` like `count`."""
         lag, unconsumed = await self._count()
+        now = time.time()
         try:
             oldest = await self._oldest(unconsumed)
         except (KafkaError, OSError) as error:
             raise StackError(f"cannot read the topics of the broker at {self._settings.kafka}: {error!r}") from None
-        now = time.time()
         ages: dict[str, float] = {}
         for place, written_at in oldest.items():
             ages[place.topic] = max(ages.get(place.topic, 0.0), now - written_at)
@@ -96,24 +101,19 @@ class LagReader:
         except (KafkaError, OSError) as error:
             raise StackError(f"cannot read the offsets of the broker at {self._settings.kafka}: {error!r}") from None
         starts = {
-            place: max(0, committed[group].get(place, 0))
+            name: {place: max(0, committed[group].get(place, 0)) for place in ends[name]}
             for group, topics in _GROUPS.items()
             for name in topics
-            for place in ends[name]
         }
         by_topic = {
-            name: sum(max(0, end - starts[place]) for place, end in ends[name].items())
-            for topics in _GROUPS.values()
-            for name in topics
+            name: sum(max(0, ends[name][place] - start) for place, start in each.items())
+            for name, each in starts.items()
         }
         by_group = {group: sum(by_topic[name] for name in topics) for group, topics in _GROUPS.items()}
-        unconsumed = {
-            place: starts[place]
-            for each in ends.values()
-            for place, end in each.items()
-            if place in starts and end > starts[place]
+        lag = Lag({name: sum(each.values()) for name, each in ends.items()}, by_group, by_topic)
+        return lag, {
+            place: start for name, each in starts.items() for place, start in each.items() if start < ends[name][place]
         }
-        return Lag({name: sum(each.values()) for name, each in ends.items()}, by_group, by_topic), unconsumed
 
     async def _oldest(self, offsets: Offsets) -> dict[TopicPartition, float]:
         """Return when the broker wrote the records at these offsets, in s since the epoch.

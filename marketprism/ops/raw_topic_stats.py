@@ -1,15 +1,18 @@
 """Count frames and follow the connection state of every feed, from the raw topics."""
 
 import asyncio
+import math
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import structlog
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
+from marketprism.ops.tail import tail
 from schemas.channels import CORE_CHANNELS
-from schemas.errors import FrameError, SymbolError
+from schemas.errors import FrameError, RawRecordError, SymbolError
 from schemas.feeds import EXCHANGES, feed_of
 from schemas.keys import EVERY, split_key
 from schemas.markers import (
@@ -22,11 +25,27 @@ from schemas.markers import (
     Wrapped,
     decode_text,
 )
-from schemas.raw import decode_record
+from schemas.raw import RawLine, decode_record
 from schemas.settings import Settings
 from schemas.topics import raw_topic
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class RawStats:
+    """Statistics at one moment, by feed: `frames`, subscribed `instruments`, and connected `subscriptions`.
+
+    `received_at`: receipt time of the newest frame, µs. `newest`: of the newest line of all, µs. `age`: seconds since
+    the last record was read.
+    """
+
+    frames: dict[str, int] = field(default_factory=dict)
+    instruments: dict[str, int] = field(default_factory=dict)
+    subscriptions: dict[str, int] = field(default_factory=dict)
+    received_at: dict[str, int] = field(default_factory=dict)
+    newest: int = 0
+    age: float = math.inf
 
 
 class RawTopicStats:
@@ -43,6 +62,8 @@ class RawTopicStats:
         self.connected: dict[str, set[tuple[str, str]]] = {}
         self._kafka = settings.kafka
         self._feeds: dict[str, str] = {}
+        self._received_at: dict[str, int] = {}  # ns
+        self._newest = 0  # ns
         self._last_record_at = time.monotonic()
         self._next_offsets = {
             TopicPartition(settings.topic(raw_topic(exchange)), number): offset
@@ -50,41 +71,42 @@ class RawTopicStats:
             for number, offset in enumerate((start_offsets or {}).get(raw_topic(exchange), [0] * settings.partitions))
         }
 
-    @property
-    def age(self) -> float:
-        """Seconds since the last record. While ingest and the broker run, ticks arrive every second."""
-        return time.monotonic() - self._last_record_at
+    def read(self) -> RawStats:
+        """Return the current statistics. While ingest and the broker run, ticks arrive every second."""
+        return RawStats(
+            dict(self.frames),
+            {feed: len(keys) for feed, keys in self.instruments.items()},
+            {feed: len(connected) for feed, connected in self.connected.items()},
+            {feed: at // 1000 for feed, at in self._received_at.items()},
+            self._newest // 1000,
+            time.monotonic() - self._last_record_at,
+        )
 
     async def run(self) -> None:
         """Read until cancelled. After an error, try again."""
-        while True:
+        async for record in tail(self._kafka, self._next_offsets):
+            self._last_record_at = time.monotonic()
             try:
-                await self._read()
-            except Exception as error:  # noqa: BLE001 - without a retry, the view would freeze
-                log.warning("cannot read the raw topics, trying again", reason=str(error) or repr(error))
-                await asyncio.sleep(1)
-
-    async def _read(self) -> None:
-        async with AIOKafkaConsumer(bootstrap_servers=self._kafka, auto_offset_reset="earliest") as consumer:
-            consumer.assign(list(self._next_offsets))
-            for place, offset in self._next_offsets.items():
-                consumer.seek(place, offset)
-            async for message in consumer:
-                self._next_offsets[TopicPartition(message.topic, message.partition)] = message.offset + 1
-                self._last_record_at = time.monotonic()
-                self.add_record(message.value)
-                await asyncio.sleep(0)
+                self.add_record(record.value)
+            except RawRecordError as error:
+                log.warning("not a raw record", topic=record.topic, offset=record.offset, reason=str(error))
+            await asyncio.sleep(0)  # decoding a burst must not hold up the drawing
 
     def add_record(self, record: bytes) -> None:
         """Count the lines of one raw record."""
         for line in decode_record(record):
+            self._newest = max(self._newest, line.local_timestamp)
             if line.key.endswith(EVERY):
                 continue
             feed = self._feed(line.key)
             if line.frame.startswith(MARKER):
-                self._on_marker(feed, line.key, line.frame)
+                self._on_marker(feed, line)
             else:
-                self.frames[feed] += 1
+                self._count(feed, line.local_timestamp)
+
+    def _count(self, feed: str, at: int) -> None:
+        self.frames[feed] += 1
+        self._received_at[feed] = at
 
     def _feed(self, key: str) -> str:
         if key not in self._feeds:
@@ -95,20 +117,20 @@ class RawTopicStats:
                 self._feeds[key] = exchange
         return self._feeds[key]
 
-    def _on_marker(self, feed: str, key: str, text: bytes) -> None:
+    def _on_marker(self, feed: str, line: RawLine) -> None:
         try:
-            marker = decode_text(text)
+            marker = decode_text(line.frame)
         except FrameError:
             return  # the worker reports it
         match marker:
             case Definition():
-                self.instruments.setdefault(feed, set()).add(key)
+                self.instruments.setdefault(feed, set()).add(line.key)
             case Connected():
-                self.connected.setdefault(feed, set()).update(_channels(key, marker))
+                self.connected.setdefault(feed, set()).update(_channels(line.key, marker))
             case Disconnected():
-                self.connected.setdefault(feed, set()).difference_update(_channels(key, marker))
+                self.connected.setdefault(feed, set()).difference_update(_channels(line.key, marker))
             case Wrapped() | Oversized():
-                self.frames[feed] += 1
+                self._count(feed, line.local_timestamp)
 
 
 def _channels(key: str, marker: Connection) -> Iterator[tuple[str, str]]:

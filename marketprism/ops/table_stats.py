@@ -26,21 +26,58 @@ WHERE (exchange, symbol) NOT IN (
     SELECT exchange, symbol FROM {database}.gaps WHERE channel = 'books' GROUP BY exchange, symbol
     HAVING argMax(type, (local_timestamp, type = 'closed')) = 'opened')
 GROUP BY exchange, symbol"""
-_SIGNALS = """\
-SELECT symbol, type, reason, buy_exchange, sell_exchange, toFloat64(net_bps) AS net_bps, toFloat64(profit) AS profit,
-    lifetime, toString(local_timestamp) AS at
-FROM {database}.signals ORDER BY local_timestamp DESC, _offset DESC LIMIT 8"""
+_OPPORTUNITIES = """\
+SELECT any(symbol) AS symbol, any(buy_exchange) AS buy, any(sell_exchange) AS sell,
+    argMax(type, (local_timestamp, _offset)) AS type, argMax(reason, (local_timestamp, _offset)) AS reason,
+    argMax(net_bps, (local_timestamp, _offset)) AS net_bps, argMax(lifetime, (local_timestamp, _offset)) AS lifetime,
+    max(peak_net_bps) AS peak_net_bps, toFloat64(max(peak_profit)) AS peak_profit,
+    toUnixTimestamp64Micro(any(opened_at)) AS opened_at
+FROM {database}.signals
+WHERE local_timestamp > (SELECT max(local_timestamp) FROM {database}.signals) - INTERVAL 1 DAY
+GROUP BY id ORDER BY type = 'closed', max(local_timestamp) DESC, id LIMIT 100"""
+# Without reading a row: each part knows the times of its first and last.
+_NEWEST = "SELECT toUnixTimestamp64Micro(max(local_timestamp)) AS newest FROM {database}.quotes"
 _SIGNAL_COUNTS = "SELECT type, count() AS rows FROM {database}.signals GROUP BY type"
+
+
+@dataclass(frozen=True)
+class Opportunity:
+    """One opportunity as of its last signal. `closed`: the reason, empty while it is open.
+
+    `net_bps`: when it last paid. `opened_at` and `lifetime`: µs, as of the last signal.
+    """
+
+    symbol: str
+    buy: str
+    sell: str
+    closed: str
+    net_bps: float
+    peak_net_bps: float
+    peak_profit: float
+    opened_at: int
+    lifetime: int
+
+    def lifetime_at(self, newest: int) -> int:
+        """Return the lifetime in µs, of an open one until the newest stored quote.
+
+        So it grows, but not after the pipeline has stopped.
+        """
+        return self.lifetime if self.closed else max(self.lifetime, newest - self.opened_at)
 
 
 @dataclass
 class TableStats:
-    """Statistics of the tables: `rows` by table, `live_books` by feed, latest `signals`, `signal_counts` by type."""
+    """Statistics of the tables: `rows` by table, `live_books` by feed, `signal_counts` by type.
+
+    `opportunities`: those of the last day, the open ones first, then the newest. `newest`: receipt time of the newest
+    quote, µs.
+    """
 
     rows: dict[str, int] = field(default_factory=dict)
     live_books: dict[str, int] = field(default_factory=dict)
-    signals: list[dict[str, Any]] = field(default_factory=list)
+    opportunities: list[Opportunity] = field(default_factory=list)
     signal_counts: dict[str, int] = field(default_factory=dict)
+    newest: int = 0
 
 
 class TableStatsReader:
@@ -69,8 +106,9 @@ class TableStatsReader:
             return TableStats(
                 {row["name"]: int(row["rows"]) for row in await self._query(_ROWS)},
                 live_books,
-                await self._query(_SIGNALS),
+                [_opportunity(row) for row in await self._query(_OPPORTUNITIES)],
                 {row["type"]: int(row["rows"]) for row in await self._query(_SIGNAL_COUNTS)},
+                int((await self._query(_NEWEST))[0]["newest"]),
             )
         except (ClientError, TimeoutError, OSError, ValueError) as error:
             raise StorageError(f"ClickHouse does not answer: {str(error) or type(error).__name__}") from None
@@ -96,3 +134,17 @@ class TableStatsReader:
         scheme, port = _HTTP[server.scheme]
         user, password = unquote(server.username or "default"), unquote(server.password or "")
         return f"{scheme}://{server.hostname}:{port}/", {"X-ClickHouse-User": user, "X-ClickHouse-Key": password}
+
+
+def _opportunity(row: dict[str, Any]) -> Opportunity:
+    return Opportunity(
+        row["symbol"],
+        row["buy"],
+        row["sell"],
+        row["reason"] if row["type"] == "closed" else "",
+        row["net_bps"],
+        row["peak_net_bps"],
+        row["peak_profit"],
+        int(row["opened_at"]),
+        int(row["lifetime"]),
+    )

@@ -1,203 +1,198 @@
-"""Render the live view to text, and read its values."""
+"""Draw the live view in all sizes.
 
-import asyncio
-import math
-import threading
-from io import StringIO
+`golden/` holds what it looks like. After a change on purpose rewrite it, and look at each: `python -m
+tests.local.test_view`.
+"""
+
+import re
+import time
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
-import orjson
-import psutil
 import pytest
-from aiokafka import AIOKafkaProducer
-from rich.console import Console
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
 
-from marketprism.local.broker import free_port
-from marketprism.local.disk import DiskMonitor
-from marketprism.local.polled_value import PolledValue
-from marketprism.local.processes import Child, ChildStatus, says
+from marketprism.local.polled_value import Reading
 from marketprism.local.summary import summary
-from marketprism.local.view import ViewState, render, status_line
-from marketprism.ops.lag import Lag
-from marketprism.ops.raw_topic_stats import RawTopicStats
-from marketprism.ops.table_stats import TableStats, TableStatsReader
-from marketprism.ops.topics import topic_ends
-from schemas.errors import StorageError
-from schemas.instruments import assumed_instrument
-from schemas.markers import Connected, Definition, Tick
-from schemas.raw import encode_line, encode_marker
-from schemas.settings import Settings, load_settings
+from marketprism.local.view import Controls, Rates, View, ViewState, status_line
+from marketprism.local.view.controls import VIEWS
+from marketprism.ops.latest_quotes import LatestQuote, Price
+from marketprism.ops.table_stats import TableStats
+from tests.local.view_states import NOW, child, troubled_state, view_state
 
-T = TypeVar("T")
-
-SIGNAL = {
-    "symbol": "BTC-USDT", "type": "closed", "reason": "spread_gone", "buy_exchange": "okx", "sell_exchange": "binance",
-    "net_bps": 12.5, "profit": 99.5, "lifetime": 1_500_000, "at": "2026-11-20 10:11:12.345678",
-}  # fmt: skip
+GOLDEN = Path(__file__).with_name("golden")
+SIZES = ((80, 24), (100, 30), (120, 40), (200, 50))
 
 
-def view_state() -> ViewState:
-    raw_stats = RawTopicStats(load_settings())
-    symbols = ("BTC-USDT", "ETH-USDT", "BTC-USDT-PERP", "ETH-USDT-PERP")
-    okx = [assumed_instrument("okx", "okx", symbol) for symbol in symbols]
-    lines = b"".join(encode_marker(1, each.key, Definition(each)) for each in okx)
-    lines += encode_marker(1, "okx:BTC-USDT", Connected()) + encode_line(2, "okx:BTC-USDT", b"{}")
-    raw_stats.add_record(lines + encode_line(3, "binance:?", b"malformed") + encode_marker(4, "okx:*", Tick()))
-    lag = Lag({"market.trades": 7, "dead_letters": 1}, {"marketprism-sink": 3}, {"raw.okx": 5})
-    tables = TableStats({"trades": 6}, {"okx": 4}, [SIGNAL], {"opened": 2, "closed": 1})
-    disk = DiskMonitor(Path.cwd(), 0)
-    return ViewState("demo", load_settings(), raw_stats, [], polled(lag), polled(tables), {"okx": 10.0}, disk, "")
-
-
-def polled(value: T) -> PolledValue[T]:
-    """Return a value that was read just now."""
-
-    async def read() -> T:
-        return value
-
-    made = PolledValue("value", value, read)
-    asyncio.run(made.refresh())
+def controls(view: str = "overview", filtered: str = "") -> Controls:
+    made = Controls(lambda: None)
+    made.view, made.filter = view, filtered
     return made
 
 
-def test_every_part_is_rendered() -> None:
-    """The view shows feeds with connection, books and lag, events and signals.
+def drawn(state: ViewState, width: int, height: int, view: str = "overview", filtered: str = "") -> list[str]:
+    """Return the lines of a view."""
+    lines = View(state, controls(view, filtered)).lines(width, height)
+    return ["".join(cell.text for cell in line).rstrip() for line in lines]
 
-    Frames without an instrument are counted by exchange.
-    """
-    console = Console(file=StringIO(), width=150)
-    console.print(render(view_state()))
-    text = console.file.getvalue()  # type: ignore[attr-defined]
-    expected = (
-        "okx|● connected|○ not connected|4/4|BTC-USDT|okx → binance|closed (spread gone)|12.5|99.50|1.50 s|opened 2"
+
+def captures() -> dict[str, str]:
+    """Return the captures by file name."""
+    states = {"": view_state(), "-troubled": troubled_state()}
+    shown = {
+        f"{width}x{height}{name}.txt": drawn(state, width, height)
+        for width, height in SIZES
+        for name, state in states.items()
+    }
+    shown |= {f"80x24-{view}.txt": drawn(view_state(), 80, 24, view) for view in VIEWS[1:]}
+    return {name: "\n".join(lines) + "\n" for name, lines in shown.items()}
+
+
+@pytest.mark.parametrize(("name", "text"), captures().items())
+def test_captures(name: str, text: str) -> None:
+    """The view looks as it did when somebody last looked at it."""
+    assert text == (GOLDEN / name).read_text()
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    width=st.integers(60, 220),
+    height=st.integers(15, 60),
+    view=st.sampled_from(VIEWS),
+    state=st.sampled_from([view_state(), troubled_state()]),
+    filtered=st.sampled_from(["", "ETH", "BTC-USD-270625-70000", "NONE"]),
+)
+def test_no_figure_is_cut(width: int, height: int, view: str, state: ViewState, filtered: str) -> None:
+    """In any size the view fills the height, no line is too wide, and each figure is one of the widest view's."""
+    lines = drawn(state, width, height, view, filtered)
+    assert len(lines) == height
+    assert max(cell_len(line) for line in lines) <= width
+    assert "…" not in "".join(lines)
+    whole = set(figures(drawn(state, 1000, 200, view, filtered)))
+    assert {figure for figure in figures(lines) if not figure.startswith("+")} <= whole
+
+
+def figures(lines: list[str]) -> list[str]:
+    return re.findall(r"\S*\d\S*", "\n".join(lines))
+
+
+def test_rows_that_do_not_fit_are_counted() -> None:
+    """All quotes are shown, or counted as left out."""
+    for height in range(6, 60):
+        lines = drawn(view_state(), 80, height, "market")
+        shown = len(lines) - 5
+        assert f"+{60 - shown} more" in lines[2]
+    assert "more" not in drawn(view_state(), 80, 65, "market")[2]
+
+
+def test_filter() -> None:
+    """The filter applies to quotes and opportunities."""
+    lines = drawn(view_state(), 200, 50, filtered="SHIB")
+    symbols = set(re.findall(r"\w+-USD\S*", "\n".join(lines)))
+    assert symbols == {"SHIB-USDT", "SHIB-USDT-PERP"}
+
+
+def quotes(*given: LatestQuote) -> list[list[str]]:
+    """Return the cells of the market's rows."""
+    return [re.split(r"\s{2,}", line) for line in drawn(replace(view_state(), quotes=given), 120, 20, "market")[4:-1]]
+
+
+def test_prices_are_exact() -> None:
+    """Prices of one symbol have the same number of decimals, and no digit is lost."""
+    tight = LatestQuote("binance", "BTC-USDT", NOW, Price("86731.120000000000001"), Price("86731.120000000000002"))
+    plain = LatestQuote("okx", "BTC-USDT", NOW, Price("86731.100"), Price("86732"))
+    rows = quotes(tight, plain)
+    assert rows[0][3:5] == ["86731.120000000000001", "86731.120000000000002"]
+    assert rows[1][3:5] == ["86731.100000000000", "86732.000000000000"]
+
+
+def test_distance_to_the_best() -> None:
+    """Each side is compared with the best fresh one of all exchanges."""
+    old = NOW - 11_000_000
+    rows = quotes(
+        LatestQuote("binance", "BTC-USDT", NOW, Price("100.0", "12.5"), Price("100.2", "0.00012")),
+        LatestQuote("okx", "BTC-USDT", NOW, Price("99.9"), Price("100.1")),
+        LatestQuote("htx", "BTC-USDT", old, Price("100.9"), Price("99.1")),
     )
-    for part in expected.split("|"):
-        assert part in text
+    assert rows[0][1:] == ["binance", "12.5", "100.0", "100.2", "0.00012", "20.0", "best", "10.0", "0 s"]
+    assert rows[2][1:] == ["okx", "-", "99.9", "100.1", "-", "20.0", "10.0", "best", "0 s"]
+    assert rows[1][1:] == ["htx", "-", "100.9", "99.1", "-", "-180.0", "11 s"]
+
+
+def test_moves_are_coloured() -> None:
+    """A price is coloured for some seconds after it moved, and dimmed when it is old."""
+
+    def style(quote: LatestQuote) -> str:
+        line = View(replace(view_state(), quotes=[quote]), controls("market")).lines(80, 10)[4]
+        return next(cell.style for cell in line if cell.text.strip() == "2")
+
+    assert style(LatestQuote("okx", "BTC-USDT", NOW, Price("2", "1", 1, NOW))) == "green"
+    assert style(LatestQuote("okx", "BTC-USDT", NOW, Price("2", "1", -1, NOW))) == "red"
+    assert style(LatestQuote("okx", "BTC-USDT", NOW, Price("2", "1", -1, NOW - 4_000_000))) == ""
+    assert style(LatestQuote("okx", "BTC-USDT", NOW - 11_000_000, Price("2", "1", -1, NOW))) == "dim"
+
+
+def test_open_opportunities_do_not_outlive_the_pipeline() -> None:
+    """The lifetime of an open opportunity grows until the newest stored quote, that of a closed one not at all."""
+    still_open, closed = view_state().table_stats.value.opportunities[1:3]
+    assert still_open.lifetime_at(still_open.opened_at + 5_000_000) == 5_000_000
+    assert still_open.lifetime_at(0) == still_open.lifetime
+    assert closed.lifetime_at(NOW) == closed.lifetime
 
 
 def test_status_line_and_summary() -> None:
     """The status line replaces the view without a terminal. The summary follows at the end."""
-    assert "frames 2 (10/s)" in status_line(view_state())
-    text = summary(view_state(), 60, "data")
+    state = replace(view_state(), rates={"okx": 10.0})
+    frames = sum(state.raw_stats.frames.values())
+    assert f"frames {frames:,} (10/s)" in status_line(state)
+    assert "lag 7.2 s" in status_line(state)
+    text = summary(state, 60, "data")
     for expected in (
         "Ran for 1 min.",
-        "received   2 frames: okx 1, binance 1",
-        "stored     6 rows: trades 6",
-        "remaining  3 records",
+        f"received   {frames:,} frames: deribit 10,650,044,172",
+        "remaining  3,576 records, the oldest 7.2 s old",
         "processed when the system runs with --data data again",
-        "signals    2 opened, 1 closed",
-        "set aside  1 dead letters",
+        "signals    1,214 opened, 1,212 closed",
+        "set aside  nothing",
         "restarts   none",
     ):
         assert expected in text
 
 
-async def test_old_values_are_marked() -> None:
+def test_old_values_are_marked() -> None:
     """Values that could not be read are shown with their age in the view, the status line and the summary."""
-    shown = await asyncio.to_thread(view_state)
-    assert shown.warnings == []
-    shown.lag._read_at -= 12
-    shown.table_stats = PolledValue("ClickHouse", TableStats(), no_answer)
-    shown.disk.state, shown.disk.free = "low", 400_000_000
-    shown.statuses.append(ChildStatus(Child("ingest", [], Path("log"), says("")), "running"))
-    shown.raw_stats._last_record_at -= 30
-    console = Console(file=StringIO(), width=150)
-    console.print(render(shown))
-    for text in (console.file.getvalue(), status_line(shown), summary(shown, 1, "")):  # type: ignore[attr-defined]
+    state = view_state()
+    assert state.warnings == []
+    state.disk.state, state.disk.free = "low", 400_000_000
+    state = replace(
+        state,
+        lag=Reading(state.lag.value, 12.0),
+        table_stats=Reading(TableStats(), float("inf")),
+        statuses=[child("ingest")],
+        raw_stats=replace(state.raw_stats, age=30.0),
+    )
+    for text in ("\n".join(drawn(state, 150, 30)), status_line(state), summary(state, 1, "")):
         assert "Kafka as of 12 s ago" in text
         assert "ClickHouse not known yet" in text
         assert "frames as of 30 s ago" in text
         assert "disk low: 0.40 GB free" in text
 
 
-async def no_answer() -> TableStats:
-    raise TimeoutError
+def test_rates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rates are averages over the last seconds, however often they are read."""
+    clock = iter([0.0, 1.0, 1.1, 2.0, 7.0, 8.0])
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    rates = Rates()
+    assert rates.update({"okx": 100}) == {"okx": 100.0}
+    assert rates.update({"okx": 110}) == pytest.approx({"okx": 100.0})
+    assert rates.update({"okx": 200}) == {"okx": 100.0}
+    assert rates.update({"okx": 700}) == {"okx": 100.0}
+    assert rates.update({"okx": 700}) == pytest.approx({"okx": 500 / 6})
 
 
-async def test_polling_survives_every_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After any error or a timeout, the old value is kept with its age until a new one is read."""
-    monkeypatch.setattr("marketprism.local.polled_value._EVERY", 0.01)
-    monkeypatch.setattr("marketprism.local.polled_value._TIMEOUT", 0.05)
-    errors: list[Exception | None] = [
-        TimeoutError(), OSError(), StorageError("x"), orjson.JSONDecodeError("x", "", 0), KeyError("name"), None,
-    ]  # fmt: skip
-
-    async def read() -> int:
-        if not errors:
-            return 2
-        if (error := errors.pop(0)) is None:
-            await asyncio.sleep(60)
-            return 3
-        raise error
-
-    value = PolledValue("value", 1, read)
-    assert math.isinf(value.age)
-    polling = asyncio.create_task(value.poll())
-    async with asyncio.timeout(5):
-        while value.value != 2:
-            await asyncio.sleep(0.01)
-    assert not errors
-    assert value.age < 1
-    polling.cancel()
-
-
-async def test_table_stats_never_open_a_directory(tmp_path: Path) -> None:
-    """Without a sink, reading fails at once, whatever the directory contains, and leaves nothing open."""
-    directory = tmp_path / "clickhouse"
-    directory.mkdir()
-    process = psutil.Process()
-    async with TableStatsReader(load_settings(clickhouse=f"chdb://{directory}")) as reader:
-        with pytest.raises(StorageError, match="no sink is serving"):
-            await reader.read()
-        (directory / "sql_address").write_text(f"127.0.0.1:{free_port()}")  # left by a killed sink
-        with pytest.raises(StorageError, match="does not answer"):
-            await reader.read()
-        before = process.num_fds(), threading.active_count()
-        for _ in range(50):
-            with pytest.raises(StorageError):
-                await reader.read()
-        assert (process.num_fds(), threading.active_count()) == before
-    assert [path.name for path in directory.iterdir()] == ["sql_address"]
-
-
-async def test_an_unresponsive_sink(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sink that does not respond, or sends malformed responses, causes an error within the timeout."""
-    monkeypatch.setattr("marketprism.ops.table_stats._TIMEOUT", 0.2)
-    answers = [
-        b"",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{no",
-        b"HTTP/1.1 503 Busy\r\n\r\n",
-        b"nonsense\r\n\r\n",
-    ]
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(answers.pop(0))
-        await asyncio.sleep(0.5)
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1")
-    port = server.sockets[0].getsockname()[1]
-    (tmp_path / "sql_address").write_text(f"127.0.0.1:{port}")
-    async with server, TableStatsReader(load_settings(clickhouse=f"chdb://{tmp_path}")) as stats:
-        while answers:
-            with pytest.raises(StorageError):
-                await stats.read()
-
-
-async def test_frames_of_earlier_runs_are_not_counted(settings: Settings) -> None:
-    """Counting starts at the start offsets of the run, and continues after a malformed record."""
-    topic = settings.topic("raw.okx")
-    async with AIOKafkaProducer(bootstrap_servers=settings.kafka) as producer:
-        for n in range(50):
-            await producer.send_and_wait(topic, encode_line(n, "okx:BTC-USDT", b"{}"), partition=0)
-        stats = RawTopicStats(settings, await topic_ends(settings))
-        running = asyncio.create_task(stats.run())
-        for value in (encode_line(1, "okx:BTC-USDT", b"{}"), b"malformed\n", encode_line(2, "okx:BTC-USDT", b"{}")):
-            await producer.send_and_wait(topic, value, partition=0)
-        async with asyncio.timeout(15):
-            while stats.frames["okx"] < 2:
-                await asyncio.sleep(0.05)
-    await asyncio.sleep(0.2)
-    assert stats.frames["okx"] == 2
-    running.cancel()
+if __name__ == "__main__":
+    GOLDEN.mkdir(exist_ok=True)
+    for file, capture in captures().items():
+        (GOLDEN / file).write_text(capture)

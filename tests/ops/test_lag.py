@@ -17,7 +17,7 @@ async def send(settings: Settings, topic: str) -> None:
 
 
 async def commit(settings: Settings, group: str, topic: str) -> None:
-    """Commit the only record of a topic."""
+    """Commit the first record of a topic."""
     place = TopicPartition(settings.topic(topic), 1)
     async with AIOKafkaConsumer(bootstrap_servers=settings.kafka, group_id=settings.topic(group)) as consumer:
         consumer.assign([place])
@@ -35,6 +35,29 @@ async def test_unconsumed_records_are_lag(settings: Settings) -> None:
     assert lag.by_topic["raw.binance"] == 1
     assert lag.by_topic["raw.okx"] == 0
     assert lag.total == 2
+
+
+async def test_lag_in_seconds(settings: Settings) -> None:
+    """The lag in seconds is the age of the oldest record that is not committed, of each group and topic."""
+    await send(settings, "raw.binance")
+    async with LagReader(settings) as reader:
+        first = await reader.read()
+        await asyncio.sleep(1.2)
+        await send(settings, "raw.binance")
+        await send(settings, "market.trades")
+        second = await reader.read()
+        await commit(settings, WORKER_GROUP, "raw.binance")
+        third = await reader.read()
+        counted = await reader.count()
+    assert 0 < first.seconds_by_group[WORKER_GROUP] < second.seconds_by_topic["raw.binance"] - 1
+    assert first.seconds_by_group[SINK_GROUP] == first.seconds_by_topic["raw.okx"] == 0
+    assert 0 < second.seconds_by_group[SINK_GROUP] < 1.2 < second.seconds_by_group[WORKER_GROUP]
+    assert third.by_group == {WORKER_GROUP: 1, SINK_GROUP: 1}
+    assert 0 < third.seconds_by_group[WORKER_GROUP] < second.seconds_by_group[WORKER_GROUP]
+    assert counted.by_group == third.by_group
+    await commit(settings, SINK_GROUP, "market.trades")
+    async with LagReader(settings) as reader:
+        assert (await reader.read()).seconds_by_group[SINK_GROUP] == 0
 
 
 async def test_until_drained(settings: Settings) -> None:

@@ -1,0 +1,60 @@
+"""Show the feeds: their state, their frames, and how old their data is."""
+
+from marketprism.local.view.formats import count, duration, severity
+from marketprism.local.view.lines import Cell
+from marketprism.local.view.state import ViewState
+from marketprism.local.view.table import Column, Panel, Row
+from schemas.feeds import FEEDS
+from schemas.topics import raw_topic
+
+LAG_LIMITS = (5.0, 30.0)  # s
+_AGE_LIMITS = (5.0, 10.0)  # s; a feed without a frame for longer is silent
+_STATES = {"connected": ("● connected", "green"), "silent": ("● silent", "yellow"), "down": ("○ down", "bold red")}
+_COLUMNS = (
+    Column("feed", least=13, left=True),
+    Column("state", least=11, left=True),
+    Column("frames/s", least=8),
+    Column("age", least=6),
+    Column("lag", rank=1, least=6),
+    Column("books", rank=2, least=7),
+    Column("frames", rank=3, least=6),
+)
+
+
+def feed_names(state: ViewState) -> list[str]:
+    """Return the feeds that are configured or have sent frames.
+
+    Frames without an instrument are counted by exchange.
+    """
+    return sorted({*state.settings.feeds, *state.raw_stats.frames})
+
+
+def feed_state(state: ViewState, feed: str) -> str:
+    """Return whether a feed is `connected`, `silent` although it is, or `down`."""
+    if not state.raw_stats.subscriptions.get(feed):
+        return "down"
+    at = state.raw_stats.received_at.get(feed, 0)
+    return "silent" if state.age(at) > _AGE_LIMITS[1] else "connected"
+
+
+def feeds(state: ViewState) -> Panel:
+    """Return all feeds."""
+    return Panel("feeds", "blue", _COLUMNS, [_row(state, feed) for feed in feed_names(state)], "", state.frames_age)
+
+
+def _row(state: ViewState, feed: str) -> Row:
+    stats = state.raw_stats
+    received_at = stats.received_at.get(feed)
+    age = state.age(received_at) if received_at else None
+    exchange = FEEDS[feed].exchange if feed in FEEDS else feed
+    lag = state.lag.value.seconds_by_topic.get(raw_topic(exchange), 0.0)
+    live = state.table_stats.value.live_books.get(feed, 0)
+    return (
+        Cell(feed, "bold"),
+        Cell(*_STATES[feed_state(state, feed)]),
+        Cell(count(state.rates.get(feed, 0))),
+        Cell("-" if age is None else duration(age), "dim" if age is None else severity(age, _AGE_LIMITS)),
+        Cell(duration(lag), severity(lag, LAG_LIMITS)),
+        Cell(f"{count(live)}/{count(stats.instruments.get(feed, 0))}"),
+        Cell(count(stats.frames.get(feed, 0))),
+    )

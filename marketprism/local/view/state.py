@@ -1,0 +1,77 @@
+"""Hold what the live view shows at one moment."""
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from marketprism.local.disk import DiskMonitor
+from marketprism.local.polled_value import Reading, age_note
+from marketprism.local.processes import ChildStatus
+from marketprism.ops.lag import Lag
+from marketprism.ops.latest_quotes import LatestQuote
+from marketprism.ops.raw_topic_stats import RawStats
+from marketprism.ops.table_stats import TableStats
+from schemas.settings import Settings
+
+_RATES_OVER = 3.0  # s
+
+
+@dataclass(frozen=True)
+class ViewState:
+    """Everything that is shown at one moment. Values that could not be read are marked with their age.
+
+    `now`: µs since the epoch, to which ages refer; in a replay, the time that it has reached.
+    """
+
+    title: str
+    settings: Settings
+    now: int
+    raw_stats: RawStats
+    statuses: list[ChildStatus]
+    lag: Reading[Lag]
+    table_stats: Reading[TableStats]
+    quotes: Sequence[LatestQuote]
+    rates: dict[str, float]  # frames/s by feed
+    disk: DiskMonitor
+    note: str = ""
+
+    @property
+    def frames_age(self) -> str:
+        """Note on the age of the raw records, of which a running ingest writes some every second."""
+        running = any(status.name == "ingest" and status.state != "stopped" for status in self.statuses)
+        return age_note(self.raw_stats.age) if running else ""
+
+    @property
+    def warnings(self) -> list[str]:
+        """Outdated values and low disk space."""
+        ages = {
+            "frames": self.frames_age,
+            "Kafka": age_note(self.lag.age),
+            "ClickHouse": age_note(self.table_stats.age),
+        }
+        found = [f"{name} {age}" for name, age in ages.items() if age]
+        if self.disk.state != "ok":
+            found.append(f"disk {self.disk.state}: {self.disk.free / 1e9:.2f} GB free")
+        return found
+
+    def age(self, at: int) -> float:
+        """Return the seconds since a time in µs."""
+        return max(self.now - at, 0) / 1e6
+
+
+class Rates:
+    """Frame rates by feed, over the last seconds."""
+
+    def __init__(self) -> None:
+        self._samples: deque[tuple[float, dict[str, int]]] = deque([(time.monotonic(), {})])
+
+    def update(self, frames: dict[str, int]) -> dict[str, float]:
+        """Return the current rates, from the total number of frames by feed."""
+        now = time.monotonic()
+        self._samples.append((now, frames))
+        while self._samples[1][0] < now - _RATES_OVER:
+            self._samples.popleft()
+        began, before = self._samples[0]
+        elapsed = max(now - began, 1e-3)
+        return {feed: (count - before.get(feed, 0)) / elapsed for feed, count in frames.items()}

@@ -1,0 +1,47 @@
+"""Follow the raw topics: frames, connections, and the newest data of every feed."""
+
+import asyncio
+
+from aiokafka import AIOKafkaProducer
+
+from marketprism.ops.raw_topic_stats import RawTopicStats
+from marketprism.ops.topics import topic_ends
+from schemas.instruments import assumed_instrument
+from schemas.markers import Connected, Definition, Disconnected, Tick
+from schemas.raw import encode_line, encode_marker
+from schemas.settings import Settings, load_settings
+
+
+def test_statistics() -> None:
+    """Frames, instruments and subscriptions are counted by feed, frames without an instrument by exchange."""
+    stats = RawTopicStats(load_settings())
+    instruments = [assumed_instrument("okx", "okx", symbol) for symbol in ("BTC-USDT", "ETH-USDT-PERP")]
+    record = b"".join(encode_marker(1_000, each.key, Definition(each)) for each in instruments)
+    record += encode_marker(1_000, "okx:BTC-USDT", Connected(channels=["trades", "books"]))
+    record += encode_marker(1_000, "okx:BTC-USDT", Disconnected(channels=["books"]))
+    record += encode_line(2_000, "okx:BTC-USDT", b"{}") + encode_line(3_000, "binance:?", b"malformed")
+    stats.add_record(record + encode_marker(9_000, "okx:*", Tick()))
+    found = stats.read()
+    assert found.frames == {"okx": 1, "binance": 1}
+    assert found.instruments == {"okx": 2}
+    assert found.subscriptions == {"okx": 1}
+    assert found.received_at == {"okx": 2, "binance": 3}
+    assert found.newest == 9
+
+
+async def test_frames_of_earlier_runs_are_not_counted(settings: Settings) -> None:
+    """Counting starts at the start offsets of the run, and continues after a malformed record."""
+    topic = settings.topic("raw.okx")
+    async with AIOKafkaProducer(bootstrap_servers=settings.kafka) as producer:
+        for n in range(50):
+            await producer.send_and_wait(topic, encode_line(n, "okx:BTC-USDT", b"{}"), partition=0)
+        stats = RawTopicStats(settings, await topic_ends(settings))
+        running = asyncio.create_task(stats.run())
+        for value in (encode_line(1, "okx:BTC-USDT", b"{}"), b"malformed\n", encode_line(2, "okx:BTC-USDT", b"{}")):
+            await producer.send_and_wait(topic, value, partition=0)
+        async with asyncio.timeout(15):
+            while stats.frames["okx"] < 2:
+                await asyncio.sleep(0.05)
+    await asyncio.sleep(0.2)
+    assert stats.frames["okx"] == 2
+    running.cancel()
