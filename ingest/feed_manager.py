@@ -147,7 +147,7 @@ class FeedManager:
                 self._log.error("cannot read the instrument definitions: retrying", error=str(error))
             await asyncio.sleep(backoff_delay(attempt))
         if missing := [symbol for symbol in self._selection.exact if symbol not in found]:
-            self._log.warning("not listed by the exchange: continuing without them", symbols=missing)
+            self._log.info("not listed by the exchange: continuing without them", symbols=missing)
         if self._selection.patterns:
             self._log.info("symbols selected by pattern", patterns=self._selection.patterns, symbols=len(found))
         for instrument in found.values():

@@ -6,8 +6,6 @@ import sys
 from marketprism.cli.common import FeedOption, report_errors, settings_with
 from schemas.settings import Settings
 
-_FAUST_LEVELS = {"WARNING": "WARN"}  # log levels with other names in Faust
-
 
 def ingest(feed: FeedOption = None) -> None:
     """Run ingest: write exchange frames to the raw topics."""
@@ -21,9 +19,7 @@ def worker() -> None:
     Several workers share the partitions.
     """
     with report_errors():
-        settings = settings_with()
-        level = _FAUST_LEVELS.get(settings.log_level, settings.log_level)
-        _become([sys.executable, "-m", "faust", "-A", "streams.app", "worker", "-l", level], settings)
+        _become([sys.executable, "-m", "faust", "-A", "streams.app", "worker"], settings_with())
 
 
 def sink() -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 import signal
 import tempfile
 import time
@@ -69,8 +68,7 @@ async def run_stack(settings: Settings, run: RunOptions, console: Console) -> No
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    configure_logs(settings.model_copy(update={"log_level": "WARNING"}))  # the view shows the rest
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # the view shows failures, aiokafka would flood the log
+    _configure_logs(settings)
     with contextlib.ExitStack() as temporary:
         data = run.data or Path(temporary.enter_context(tempfile.TemporaryDirectory(prefix="marketprism-")))
         async with Stack(settings, data) as stack:
@@ -94,9 +92,14 @@ async def run_stack(settings: Settings, run: RunOptions, console: Console) -> No
             )
 
 
+def _configure_logs(settings: Settings) -> None:
+    configure_logs(settings.model_copy(update={"log_level": "WARNING"}))  # the view shows the rest
+
+
 async def _start(stack: Stack, run: RunOptions, console: Console) -> None:
     with console.status("Starting the broker, ClickHouse and the sink …") as status:
         await stack.start_storage()
+        _configure_logs(stack.settings)  # they name the broker now
         status.update("Starting the worker …")
         await stack.start_worker()
         if run.simulate:
@@ -209,5 +212,5 @@ class _Session:
             try:
                 show()
             except Exception as error:  # noqa: BLE001 - a frozen view would look like a frozen system
-                log.warning("cannot draw the view", reason=repr(error))
+                log.warning("cannot draw the view", reason=error)
             await asyncio.sleep(seconds)

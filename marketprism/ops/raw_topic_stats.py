@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
 
 from schemas.channels import CORE_CHANNELS
 from schemas.errors import FrameError, SymbolError
 from schemas.feeds import EXCHANGES, feed_of
 from schemas.keys import EVERY, split_key
+from schemas.logs import error_text, suspect_broker
 from schemas.markers import (
     MARKER,
     Connected,
@@ -60,8 +62,11 @@ class RawTopicStats:
         while True:
             try:
                 await self._read()
+            except KafkaError as error:
+                suspect_broker(error_text(error))
+                await asyncio.sleep(1)
             except Exception as error:  # noqa: BLE001 - without a retry, the view would freeze
-                log.warning("cannot read the raw topics, trying again", reason=str(error) or repr(error))
+                log.warning("cannot read the raw topics, trying again", reason=error)
                 await asyncio.sleep(1)
 
     async def _read(self) -> None:
