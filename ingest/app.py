@@ -1,7 +1,6 @@
 """The ingest process: all configured feeds, one raw writer, and the control topic."""
 
 import asyncio
-import logging
 import signal
 from collections.abc import Iterable, Sequence
 
@@ -69,11 +68,14 @@ async def _require_instruments(managers: Sequence[FeedManager], settings: Settin
 
 async def run(settings: Settings, feeds: Iterable[str] | None = None) -> None:
     """Run `ingest` until SIGINT or SIGTERM."""
-    # The producer reports an unavailable broker itself, once; aiokafka would log it ten times a second.
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     work = asyncio.ensure_future(ingest(settings, feeds))
+
+    def stop() -> None:
+        log.info("stopping")
+        work.cancel()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, work.cancel)
+        asyncio.get_running_loop().add_signal_handler(number, stop)
     try:
         await work
     except asyncio.CancelledError:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from ingest.exchanges.base import Connector
 from ingest.rest import Rest
+from ingest.supervision import describe_error
 from schemas.errors import ExchangeError
 
 _SAMPLES = 3
@@ -34,7 +35,7 @@ async def _sample(connector: Connector, rest: Rest) -> ClockComparison:
     except ExchangeError:
         raise
     except Exception as error:
-        raise ExchangeError(f"{connector.name}: no time in the answer: {error!r}"[:300]) from error
+        raise ExchangeError(f"{connector.name}: no time in the answer: {describe_error(error)}"[:300]) from error
     if not _EARLIEST < theirs < _LATEST:
         raise ExchangeError(f"{connector.name}: {theirs} µs is not a credible time")
     round_trip = (time.monotonic_ns() - began) // 1000  # monotonic: our clock may be set during the request

@@ -244,7 +244,7 @@ class Connection:
                     frame = decode(received)
                     route = route_of(frame)
                 except Exception as error:  # noqa: BLE001 - no frame may end the connection
-                    self._skips.report("a frame that cannot be routed", repr(error))
+                    self._skips.report("a frame that cannot be routed", describe_error(error))
                     frame, route = received, UNKNOWN_FRAME
                 subscription = subscriptions.get(route)
                 if subscription is not None:
@@ -268,7 +268,7 @@ class Connection:
         try:
             parts = list(self._connector.split(frame))
         except Exception as error:  # noqa: BLE001 - no frame may end the connection
-            self._skips.report("a frame that cannot be split", repr(error))
+            self._skips.report("a frame that cannot be split", describe_error(error))
             parts = [("", frame)]
         for symbol, part in parts:
             key = subscription.key_of(symbol) if symbol else key_of(self._connector.feed.exchange, UNKNOWN)

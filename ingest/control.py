@@ -9,8 +9,9 @@ import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
-from schemas.control import Request, decode_request
+from schemas.control import Request, SnapshotRequest, decode_request
 from schemas.errors import ControlError
+from schemas.logs import error_text, suspect_broker
 from schemas.settings import Settings
 from schemas.topics import CONTROL
 
@@ -32,13 +33,19 @@ async def consume_requests(settings: Settings, on_request: Callable[[Request], N
             await consumer.start()
             async for record in consumer:
                 if request := parse_request(record.value, started, time.time_ns() // 1000):
-                    log.info("request received", **msgspec.to_builtins(request))
+                    _log(request)
                     _pass_on(request, on_request)
         except (KafkaError, OSError) as error:
-            log.warning("cannot read control.ingest: retrying", kafka=settings.kafka, error=str(error))
+            suspect_broker(error_text(error))
         finally:
             await consumer.stop()
         await asyncio.sleep(_RETRY)
+
+
+def _log(request: Request) -> None:
+    """Log a request: the operator's at INFO. The workers may have many, after an outage for each instrument."""
+    report = log.debug if isinstance(request, SnapshotRequest) else log.info
+    report("request received", **msgspec.to_builtins(request))
 
 
 def _pass_on(request: Request, on_request: Callable[[Request], None]) -> None:
@@ -56,6 +63,6 @@ def parse_request(value: bytes | None, started: int, now: int) -> Request | None
     try:
         request = decode_request(value or b"")
     except ControlError as error:
-        log.warning("invalid request in control.ingest", error=str(error), value=repr(value)[:200])
+        log.warning("invalid request in control.ingest", error=str(error), value=(value or b"")[:200])
         return None
     return request if max(started, now - MAX_AGE) <= request.timestamp < now + _MAX_AHEAD else None

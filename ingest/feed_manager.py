@@ -163,7 +163,7 @@ class FeedManager:
             await asyncio.sleep(backoff_delay(attempt))
         if missing := [symbol for symbol in self._selection.exact if symbol not in found]:
             near = {symbol: get_close_matches(symbol, found.others) for symbol in missing[:_SUGGESTED]}
-            self._log.warning("not listed by the exchange: continuing without them", symbols=missing, nearest=near)
+            self._log.info("not listed by the exchange: continuing without them", symbols=missing, nearest=near)
         if self._selection.patterns:
             self._log.info("symbols selected by pattern", patterns=self._selection.patterns, symbols=len(found))
         for instrument in found.values():

@@ -10,7 +10,7 @@ from ingest.exchanges.polls import PollRow
 from ingest.poll_schedule import PollSchedule, jitter_of
 from ingest.rest import Rest
 from ingest.skips import Skips
-from ingest.supervision import backoff_delay
+from ingest.supervision import backoff_delay, describe_error
 from schemas.errors import ExchangeError, RejectedError
 from schemas.limits import MAX_FRAME
 from schemas.markers import Markers, Resumed, Silent, answer_of
@@ -118,7 +118,9 @@ class Poll:
         try:
             return self._row.newest(body) / 1000
         except Exception as error:  # noqa: BLE001 - no answer of an exchange may end the poll
-            self._skips.report(f"{self.channel} of {self._key}", f"an answer without a readable time: {error!r}")
+            self._skips.report(
+                f"{self.channel} of {self._key}", f"an answer without a readable time: {describe_error(error)}"
+            )
             return 0.0
 
     def _on_answered(self) -> None:

@@ -12,11 +12,12 @@ from aiokafka.errors import KafkaError
 from ingest.raw_buffer import Record
 from schemas.errors import StackError
 from schemas.limits import MAX_BATCH, MAX_REQUEST
+from schemas.logs import error_text, suspect_broker
 from schemas.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-_WARN_AFTER = 2.0  # s without an acknowledgement
+_SUSPECT_AFTER = 2.0  # s without an acknowledgement
 _RETRY = 0.5  # s between attempts to connect
 _WARN_AGAIN = 30.0  # s between two log lines about the same problem
 _STOP_TIMEOUT = 5.0  # s
@@ -65,7 +66,6 @@ class RetryingProducer:
         self._producer: AIOKafkaProducer | None = None
         self._lock = asyncio.Lock()
         self._warned_at: dict[str, float] = {}
-        self.unavailable = False
 
     async def send(self, topic: str, partition: int, record: Record) -> None:
         """Send a record, retrying indefinitely. `StackError` if the topics do not fit the settings."""
@@ -78,7 +78,7 @@ class RetryingProducer:
                 if await self._acknowledged(producer, acknowledgement):
                     return
             except KafkaError as error:
-                self._warn("the broker rejected records: retrying with a new producer", error=repr(error), topic=topic)
+                self._warn("the broker rejected records: retrying with a new producer", error=error, topic=topic)
                 await asyncio.sleep(_RETRY)
                 await self._discard(producer)
 
@@ -90,15 +90,15 @@ class RetryingProducer:
                 await _stop(producer)
 
     async def _acknowledged(self, producer: AIOKafkaProducer, acknowledgement: "asyncio.Future[Any]") -> bool:
-        """Wait for the acknowledgement, and warn while it is late. Return False if the producer was replaced."""
+        """Wait for the acknowledgement. Return False if the producer was replaced."""
         while not acknowledgement.done():
-            await asyncio.wait({acknowledgement}, timeout=_WARN_AFTER)
+            await asyncio.wait({acknowledgement}, timeout=_SUSPECT_AFTER)
             if not acknowledgement.done():
                 if producer is not self._producer:
                     return False
-                self._on_unavailable()
+                suspect_broker("raw records are not acknowledged: they are buffered")
         acknowledgement.result()
-        self._on_available()
+        self._warned_at.clear()
         return True
 
     async def _ready_producer(self) -> AIOKafkaProducer:
@@ -121,7 +121,7 @@ class RetryingProducer:
                 await producer.stop()
                 return None
         except (KafkaError, OSError) as error:
-            self._on_unavailable(error)
+            suspect_broker(error_text(error))
             await producer.stop()
             return None
         except BaseException:
@@ -140,17 +140,6 @@ class RetryingProducer:
                 self._producer = None
                 await _stop(producer)
 
-    def _on_unavailable(self, error: BaseException | None = None) -> None:
-        more = {"error": str(error)} if error else {}
-        self._warn("the broker does not answer: buffering and retrying", **more)
-        self.unavailable = True
-
-    def _on_available(self) -> None:
-        if self.unavailable:
-            log.info("the broker is back", kafka=self._settings.kafka)
-        self.unavailable = False
-        self._warned_at.clear()
-
     def _warn(self, event: str, **more: Any) -> None:
         now = time.monotonic()
         if now - self._warned_at.get(event, -_WARN_AGAIN) >= _WARN_AGAIN:
@@ -162,4 +151,4 @@ async def _stop(producer: AIOKafkaProducer) -> None:
     try:
         await asyncio.wait_for(producer.stop(), _STOP_TIMEOUT)
     except (TimeoutError, KafkaError) as error:
-        log.warning("the producer did not stop cleanly", error=repr(error))
+        log.warning("the producer did not stop cleanly", error=error)

@@ -56,7 +56,8 @@ class Subscriptions:
         self._ids = itertools.count(1)
         self._outbox = Outbox(connector.message_rate, self._send_request)
         self._list_requested = False
-        self._log = log.bind(feed=connector.name, exchange=connector.feed.exchange)
+        self._logged = False  # how many subscriptions the exchange has accepted
+        self._log = log.bind(feed=connector.name, exchange=connector.feed.exchange, path=path)
 
     async def run(self) -> None:
         """Send the queued requests until cancelled."""
@@ -204,6 +205,7 @@ class Subscriptions:
         """Expire pending requests, retry rejected subscriptions, and seed books that receive no updates."""
         self._mark_rejected(self._pending.pop_rejected(time.monotonic()))
         self._request_list()
+        self._log_subscribed()
         now = time.time_ns()
         for subscription in list(self.by_route.values()):
             route = subscription.route
@@ -247,6 +249,14 @@ class Subscriptions:
         if self._handover is not None:
             return self._handover.advance(self.by_route, now)
         return bool(self.by_route) and all(subscription.flows(now) for subscription in self.by_route.values())
+
+    def _log_subscribed(self) -> None:
+        """Log once per connection, when everything is answered, how many subscriptions the exchange has accepted."""
+        if self._logged or not all(each.acknowledged_at or each.rejected for each in self.by_route.values()):
+            return
+        self._logged = True
+        rejected = sum(each.rejected for each in self.by_route.values())
+        self._log.info("subscribed", subscriptions=len(self.by_route) - rejected, rejected=rejected)
 
     def _request_list(self) -> None:
         """Request the exchange's list of our subscriptions, once all requests are answered."""

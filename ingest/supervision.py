@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from schemas.logs import error_text
+
 _FIRST_DELAY = 0.5  # s before the first restart; doubles
 _MAX_DELAY = 30.0
 _HEALTHY_AFTER = 60.0  # s of running after which the next restart is quick again
@@ -37,10 +39,10 @@ async def supervise(part: str, run: Callable[[], Awaitable[None]], log: structlo
 
 
 def describe_error(error: BaseException) -> str:
-    """Return the error's text; for an exception group, that of each error in it."""
+    """Return the error's class and text; for an exception group, those of each error in it."""
     if isinstance(error, BaseExceptionGroup):
         return "; ".join(map(describe_error, error.exceptions))
-    return repr(error)
+    return f"{type(error).__name__}: {error_text(error)}"
 
 
 def backoff_delay(failures: int) -> float:

@@ -17,7 +17,7 @@ from sinks.storage.open import open_storage
 
 _RETRY_S = 2.0  # between connection attempts at the start
 
-log = structlog.get_logger(__name__)
+log = structlog.get_logger("sinks")
 
 
 async def run(settings: Settings) -> None:
@@ -43,11 +43,12 @@ async def run(settings: Settings) -> None:
             await sink.run()
         finally:
             stopping.cancel()
-    log.info("sink stopped")
+    log.info("stopped")
 
 
 async def _stop_on(stop: asyncio.Event, sink: Sink) -> None:
     await stop.wait()
+    log.info("stopping")
     sink.stop()
 
 

@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from schemas.errors import StorageError
 from schemas.limits import MAX_DEAD_FRAME, MAX_EVENT
+from schemas.logs import error_text, suspect_broker
 from schemas.settings import Settings
 from schemas.sources import SeenSources, source_of
 from sinks.dead_letters import rejected_row
@@ -55,10 +56,16 @@ class _Closing(Exception):
 
 
 class PartitionWriter:
-    """Writer of one topic partition, from its assignment to its revocation. `topic` is the name without prefix."""
+    """Writer of one topic partition, from its assignment to its revocation. `topic` is the name without prefix.
+
+    Once it `is_open`, `backlog` has the offsets to be stored that the partition had then, and `resumes` is whether
+    ClickHouse held rows of it.
+    """
 
     def __init__(self, assigned: TopicPartition, topic: str, table: str, shared: SharedResources) -> None:
         self.commit_offset = -1  # every record before it is in ClickHouse or in dead_letters
+        self.backlog = range(0)
+        self.is_open = self.resumes = False
         self._assigned = assigned
         self._topic = topic
         self._table = f"{shared.settings.database}.{table}"
@@ -96,11 +103,16 @@ class PartitionWriter:
                 duplicates += 1
         self._next_offset = records[-1].offset + 1
         if duplicates:
-            self._log.info("duplicate events dropped", events=duplicates, until_offset=self._next_offset)
+            self._log.debug("duplicate events dropped", events=duplicates, until_offset=self._next_offset)
         self._arrived.set()
         if len(self._records) >= MAX_ROWS or self._bytes >= MAX_BYTES:
             self._full.set()
             self._shared.consumer.pause(self._assigned)
+
+    @property
+    def has_caught_up(self) -> bool:
+        """Whether the backlog is stored."""
+        return self.is_open and (not self.backlog or self.commit_offset >= self.backlog.stop)
 
     def raise_if_failed(self) -> None:
         """Raise the error that ended the writer, if any."""
@@ -121,7 +133,7 @@ class PartitionWriter:
             while await self._wait_for_block():
                 await self._store_queued()
         except _Closing:
-            self._log.info("closed with unstored records; Kafka keeps them", records=len(self._records))
+            self._log.debug("closed with unstored records; Kafka keeps them", records=len(self._records))
 
     async def _open(self) -> None:
         """Resume after the last row in ClickHouse. Committed offsets are not used; they only show the lag."""
@@ -140,6 +152,7 @@ class PartitionWriter:
             if last.offset >= begin:
                 self._resumes_at = last
         self._next_offset = self._resumes_at.offset if self._resumes_at else self._first_offset
+        self.backlog, self.resumes, self.is_open = range(max(begin, self._first_offset), end), last is not None, True
         consumer.seek(partition, max(begin, self._next_offset))
         consumer.resume(partition)
 
@@ -277,12 +290,14 @@ class PartitionWriter:
         while True:
             try:
                 result = await call()
-            except (StorageError, KafkaError) as error:
+            except KafkaError as error:
+                suspect_broker(error_text(error))
+            except StorageError as error:
                 if time.monotonic() >= report_at:
                     report_at = time.monotonic() + _REPORT_EVERY
                     self._log.warning("retrying", seconds=round(time.monotonic() - since), reason=str(error)[:500])
             else:
-                if time.monotonic() - since > _LONG_WAIT:
+                if report_at and time.monotonic() - since > _LONG_WAIT:
                     self._log.info("succeeded after retries", seconds=round(time.monotonic() - since))
                 return result
             if await _wait(self._closing, wait):

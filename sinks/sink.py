@@ -12,8 +12,10 @@ from aiokafka.errors import KafkaError
 
 from schemas.events import TABLES
 from schemas.limits import MAX_REQUEST
+from schemas.logs import error_text, suspect_broker
 from schemas.settings import Settings
 from schemas.topics import SINK_GROUP, STORED_TOPICS
+from sinks.assignment_log import AssignmentLog
 from sinks.partition_writer import PartitionWriter, SharedResources
 from sinks.storage.base import Storage
 
@@ -36,6 +38,7 @@ class Sink(ConsumerRebalanceListener):  # type: ignore[misc]
         self._writers: dict[TopicPartition, PartitionWriter] = {}
         self._committed: dict[TopicPartition, int] = {}
         self._commit_due = 0.0
+        self._assignment = AssignmentLog()
         self._stop = asyncio.Event()
 
     def stop(self) -> None:
@@ -75,7 +78,7 @@ class Sink(ConsumerRebalanceListener):  # type: ignore[misc]
         for partition in assigned:
             name = self._topics[partition.topic]
             self._writers[partition] = PartitionWriter(partition, name, TABLES[name], self._shared)
-        log.info("partitions assigned", partitions=len(assigned))
+        self._assignment.assigned(assigned)
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         await self._close(revoked)
@@ -86,7 +89,7 @@ class Sink(ConsumerRebalanceListener):  # type: ignore[misc]
             try:
                 await client.start()
             except (KafkaError, OSError) as error:
-                log.warning("waiting for the broker", kafka=self._settings.kafka, reason=str(error))
+                suspect_broker(error_text(error))
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._stop.wait(), 1.0)
             else:
@@ -103,6 +106,7 @@ class Sink(ConsumerRebalanceListener):  # type: ignore[misc]
         if time.monotonic() >= self._commit_due:
             self._commit_due = time.monotonic() + _COMMIT_S
             await self._commit(self._writers)
+            self._assignment.check(self._writers.values())
 
     async def _close(self, partitions: Collection[TopicPartition]) -> None:
         closing = [partition for partition in partitions if partition in self._writers]
@@ -113,7 +117,7 @@ class Sink(ConsumerRebalanceListener):  # type: ignore[misc]
             self._committed.pop(partition, None)
         for result in results:
             if isinstance(result, BaseException):
-                log.error("partition closed after an error", reason=str(result))
+                log.error("partition closed after an error", reason=result)
 
     async def _commit(self, partitions: Collection[TopicPartition]) -> None:
         offsets = {each: stored for each in partitions if (stored := self._writers[each].commit_offset) >= 0}
@@ -123,6 +127,6 @@ class Sink(ConsumerRebalanceListener):  # type: ignore[misc]
         try:
             await self._shared.consumer.commit(new)
         except KafkaError as error:  # harmless: the start position comes from ClickHouse
-            log.warning("offsets not committed", reason=str(error))
+            suspect_broker(f"offsets not committed: {error_text(error)}")
         else:
             self._committed |= new

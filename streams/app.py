@@ -19,7 +19,7 @@ from schemas.settings import Settings, load_settings
 from schemas.topics import JOIN, WORKER_GROUP, raw_topic
 from streams.arbitrage.join import JoinProcessor
 from streams.checkpoint import BOOKS_TABLE, JOIN_TABLE
-from streams.faust_overrides import StreamsApp
+from streams.faust_overrides import StreamsApp, StreamsWorker
 from streams.raw_processor import RawProcessor
 from streams.worker import Worker
 
@@ -62,6 +62,7 @@ def _faust_app(settings: Settings) -> faust.App:
         producer_max_batch_size=MAX_BATCH,
         producer_max_request_size=MAX_REQUEST,
         autodiscover=False,
+        Worker=StreamsWorker,
     )
 
 
@@ -84,6 +85,7 @@ join = worker.agent(JOIN_TABLE, [settings.topic(JOIN)], lambda tp: JoinProcessor
 async def witness() -> None:
     """Put a tick into raw partitions in which ingest has fallen silent: its death must not stop stream time."""
     worker.check_progress()
+    worker.log_progress()
     now = time.monotonic()
     for tp, state in books.states.items():
         silence = now - worker.read_at.get(tp, now)
@@ -95,6 +97,16 @@ async def witness() -> None:
 async def checkpoint() -> None:
     """Take the checkpoints that are due."""
     await worker.checkpoint()
+
+
+@app.on_partitions_assigned.connect
+async def _on_assigned(sender: Any, assigned: set[Any], **_: Any) -> None:
+    worker.on_assigned(assigned)
+
+
+@app.on_rebalance_complete.connect
+async def _on_recovered(sender: Any, **_: Any) -> None:
+    await worker.on_recovered()
 
 
 @app.on_partitions_revoked.connect

@@ -91,6 +91,10 @@ class Checkpointed(Generic[S]):
         """The states by topic and partition, of partitions that had records."""
         return self._states
 
+    def stored_keys(self) -> list[str]:
+        """Return the keys of all entries in the table."""
+        return [key.decode() for key, dump in self._table.items() if dump]
+
     async def state(self, tp: Any) -> S:
         """Return the partition's state, restored from the table at the partition's first record."""
         while tp not in self._states:
@@ -107,7 +111,7 @@ class Checkpointed(Generic[S]):
         async for part in self._in_parts(entries):
             for key, dump in part:
                 self._load(state, key, dump)
-        log.info("state restored", topic=tp.topic, partition=tp.partition, entries=len(entries))
+        log.debug("state restored", topic=tp.topic, partition=tp.partition, entries=len(entries))
         return state
 
     def _load(self, state: S, key: str, dump: bytes) -> None:

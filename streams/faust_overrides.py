@@ -1,14 +1,18 @@
 """Faust's app with those parts of Faust 0.15.3 replaced that do not work for us. Each class says why."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Generator
+import logging
+import signal
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from inspect import iscoroutine
 from types import coroutine
 from typing import Any, ClassVar
 
 import faust
+import structlog
 from aiokafka import AIOKafkaConsumer
 from faust.app import BootStrategy
+from faust.cli import worker as cli
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerT, TransportT
 from mode.services import WaitResults
@@ -17,6 +21,10 @@ from mode.utils.futures import maybe_async
 from schemas.errors import MarketPrismError
 from schemas.settings import Settings
 from streams.topic_wait import wait_for_topics
+
+log = structlog.get_logger(__name__)
+
+_FAUST = logging.getLogger("faust.overrides")  # of our subclasses: what they log is Faust's, not ours
 
 _LONGEST_FETCH = 50  # ms for which the broker may hold a fetch request
 _LONGEST_WAIT = 0.05  # s for which the consumer waits for records
@@ -58,6 +66,7 @@ class _ConsumerInLoop(driver.AIOKafkaConsumerThread):
     """
 
     Worker = _NoThread
+    logger = _FAUST
 
     def __init__(self, consumer: "_Consumer", **kwargs: Any) -> None:
         super().__init__(consumer, thread_loop=consumer.loop, **kwargs)
@@ -83,6 +92,8 @@ class _Consumer(driver.Consumer):
     to the first acknowledged offset that does not follow the one before it, each commit then advances by one offset
     only. A worker with a backlog looked stuck that way for half an hour.
     """
+
+    logger = _FAUST
 
     async def wait_first(self, *awaited: Any, timeout: Any = None) -> WaitResults:
         """Wait for the first of several, without creating tasks if the first one does not have to wait.
@@ -113,6 +124,12 @@ class _Consumer(driver.Consumer):
         """Fetch records, but wait only for a short time: a partition whose stream was full may be active again."""
         return await super()._getmany(active_partitions, min(timeout, _LONGEST_WAIT))
 
+    @property
+    def committed_offsets(self) -> Mapping[TP, int | None]:
+        """The committed offset of each partition: of the next record to be read after a restart."""
+        offsets: Mapping[TP, int | None] = self._committed_offset
+        return offsets
+
     async def perform_seek(self) -> None:
         self.stop_flow()  # the caller resumes it afterwards
         await super().perform_seek()
@@ -141,6 +158,39 @@ class _Transport(driver.Transport):
     Consumer: ClassVar[type[ConsumerT]] = _Consumer
 
 
+class StreamsWorker(faust.Worker):
+    """Faust's worker with our logs.
+
+    Faust's own replaces all handlers of the process by one that adds a second time and level to each line, prints
+    Python's representations, and draws a spinner and tables.
+    """
+
+    logger = _FAUST
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.spinner = None
+
+    def _setup_logging(self) -> None:
+        """Do nothing: `schemas.logs` has."""
+
+    def _say(self, msg: str, *_: Any, **__: Any) -> None:
+        """Say nothing beside the log."""
+
+    def _schedule_shutdown(self, signal: signal.Signals) -> None:
+        if not self._signal_stop_time:  # the first signal
+            log.info("stopping")
+        super()._schedule_shutdown(signal)
+
+    def _shutdown_loop(self) -> None:
+        super()._shutdown_loop()
+        log.info("stopped")
+
+
+# Faust prints its banner to stdout at any log level.
+cli.worker.on_worker_created = lambda command, worker: None
+
+
 class StreamsApp(faust.App):
     """Faust app that waits for the broker and the topics of `settings` before it consumes anything.
 
@@ -149,6 +199,7 @@ class StreamsApp(faust.App):
     """
 
     BootStrategy = _WithoutWeb
+    logger = _FAUST
     settings: Settings | None = None
 
     async def on_first_start(self) -> None:

@@ -59,11 +59,11 @@ class Failures:
         text = "".join(traceback.format_exception(error))[-_TRACEBACK:].strip()
         self._failed[tp] = {"offset": offset, "attempts": attempts, "error": text}
         place = {"topic": tp.topic, "partition": tp.partition, "offset": offset}
-        log.error("a record cannot be processed", **place, attempt=attempts, of=self._attempts, error=repr(error))
+        log.error("a record cannot be processed", **place, attempt=attempts, of=self._attempts, error=error)
         try:
             await asyncio.wait_for(self._save(tp, _key(tp), orjson.dumps(self._failed[tp])), _SAVED_WITHIN)
         except (TimeoutError, KafkaError) as save_error:
-            log.warning("the failed attempt could not be saved", **place, error=repr(save_error))
+            log.warning("the failed attempt could not be saved", **place, error=save_error)
 
 
 def _key(tp: Any) -> str:

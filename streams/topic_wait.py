@@ -1,10 +1,8 @@
 """Wait for the broker and the topics, so that processes can be started in any order."""
 
 import asyncio
-import logging
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient
@@ -13,6 +11,7 @@ from aiokafka.errors import KafkaError
 
 from schemas.errors import StackError
 from schemas.limits import MAX_MESSAGE
+from schemas.logs import error_text, suspect_broker
 from schemas.settings import Settings
 from schemas.topics import TOPICS
 from streams.topic_limits import changelogs, message_limits
@@ -25,19 +24,22 @@ _TIMEOUT_MS = 5_000
 
 
 async def wait_for_topics(settings: Settings, names: Iterable[str] = TOPICS) -> None:
-    """Return once these topics of the table exist. Log what is missing, at once and every 30 s.
+    """Return once the broker answers and these topics of the table exist. Log what is missing, at once and every 30 s.
 
     Raise `StackError` if a topic's number of partitions differs from the setting, or its messages may not be as large
     as ours.
     """
     wanted = {settings.topic(name): TOPICS[name].partitions or settings.partitions for name in names}
     report_at = 0.0
-    with _quiet_client():
-        while obstacle := await _obstacle(settings, wanted):
-            if time.monotonic() >= report_at:
-                report_at = time.monotonic() + _REPORT_EVERY
-                log.warning("waiting: " + obstacle, kafka=settings.kafka)
-            await asyncio.sleep(_POLL_EVERY)
+    while (missing := await _missing(settings, wanted)) != []:
+        if missing and time.monotonic() >= report_at:
+            report_at = time.monotonic() + _REPORT_EVERY
+            log.warning(
+                "waiting: topics are missing, `marketprism topics --create` creates them",
+                kafka=settings.kafka,
+                topics=missing,
+            )
+        await asyncio.sleep(_POLL_EVERY)
     if report_at:
         log.info("all topics exist", kafka=settings.kafka)
     await _check_limits(settings, wanted)
@@ -46,8 +48,8 @@ async def wait_for_topics(settings: Settings, names: Iterable[str] = TOPICS) -> 
 async def _check_limits(settings: Settings, names: Iterable[str]) -> None:
     """Raise `StackError` if a topic does not accept messages as large as ours can be."""
     client = AIOKafkaAdminClient(bootstrap_servers=settings.kafka)
-    await client.start()
     try:
+        await client.start()
         existing = set(await client.list_topics())
         limits = await message_limits(client, existing & {*names, *changelogs(settings)})
     finally:
@@ -59,16 +61,14 @@ async def _check_limits(settings: Settings, names: Iterable[str]) -> None:
         )
 
 
-async def _obstacle(settings: Settings, wanted: dict[str, int]) -> str:
-    """Return what is still missing, or an empty string."""
+async def _missing(settings: Settings, wanted: dict[str, int]) -> list[str] | None:
+    """Return the topics that are missing, or None while no broker can be asked."""
     try:
         ready = await _ready_partitions(settings.kafka, wanted)
     except (KafkaError, OSError) as error:
-        return f"no broker answers (setting `kafka`): {error}"
-    missing = [topic for topic, partitions in wanted.items() if ready[topic] < partitions]
-    if not missing:
-        return ""
-    return f"topics are missing, `marketprism topics --create` creates them: {', '.join(missing)}"
+        suspect_broker(error_text(error))
+        return None
+    return [topic for topic, partitions in wanted.items() if ready[topic] < partitions]
 
 
 async def _ready_partitions(kafka: str, wanted: dict[str, int]) -> dict[str, int]:
@@ -86,15 +86,3 @@ async def _ready_partitions(kafka: str, wanted: dict[str, int]) -> dict[str, int
                 "set `partitions` to what is there, or use another `topic_prefix`"
             )
     return {topic: len(cluster.available_partitions_for_topic(topic) or ()) for topic in wanted}
-
-
-@contextmanager
-def _quiet_client() -> Iterator[None]:
-    """Silence aiokafka, which logs every failed attempt to connect: we report what is missing."""
-    logger = logging.getLogger("aiokafka")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

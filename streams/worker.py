@@ -6,12 +6,13 @@ published, and the record is acknowledged by the next checkpoint (`streams/check
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 import faust
 import structlog
+from aiokafka.errors import KafkaError
 
 from schemas.errors import CheckpointError, StackError
 from schemas.keys import partition_of
@@ -19,6 +20,7 @@ from schemas.limits import MAX_JOIN_RECORD, MAX_MESSAGE
 from schemas.settings import Settings
 from schemas.topics import CONTROL, JOIN, SIGNALS
 from streams.arbitrage.lines import in_records
+from streams.assignment_log import AssignmentLog
 from streams.checkpoint import Checkpointed, PartitionState
 from streams.output import Output
 from streams.publisher import Publishers
@@ -50,6 +52,9 @@ class Worker:
         self._settings = settings
         self._agents: list[Checkpointed[Any]] = []
         self._publishers: Publishers | None = None
+        self._topics: set[str] = set()
+        self._assignment = AssignmentLog(settings)
+        self._is_new = False  # the assignment, whose recovery is not logged yet
 
     @property
     def publishers(self) -> Publishers:
@@ -71,6 +76,7 @@ class Worker:
         )
         states = Checkpointed(self._app, table, lambda: self.publishers, create, self._settings.poison_attempts)
         self._agents.append(states)
+        self._topics.update(topics)
 
         async def read(stream: Any) -> None:
             async for event in stream.noack().events():
@@ -90,6 +96,7 @@ class Worker:
                 out = state.process(message.offset, event.value)
         self._publish(out)
         states.processed(event)
+        self._assignment.passed(message.tp, message.offset)
         await self.publishers.wait_for_space()
 
     def _publish(self, out: Output) -> None:
@@ -118,7 +125,7 @@ class Worker:
 
         Faust would restart a crashed agent and go on with the next record.
         """
-        log.error("worker crashing", error=str(error) if isinstance(error, CheckpointError) else repr(error))
+        log.error("worker crashing", error=error)
         self._app.loop.create_task(self._app.crash(error))
 
     def check_progress(self) -> None:
@@ -127,6 +134,30 @@ class Worker:
             self.publishers.check_progress(time.monotonic())
         except StackError as error:
             self.crash(error)
+
+    def on_assigned(self, assigned: set[Any]) -> None:
+        """Log an assignment, of the agents' topics."""
+        self._is_new |= self._assignment.assigned({tp for tp in assigned if tp.topic in self._topics})
+
+    async def on_recovered(self) -> None:
+        """Log what the tables hold."""
+        if not self._is_new:
+            return
+        self._is_new = False
+        sources = [tp for tp in self._app.consumer.assignment() if tp.topic in self._topics]
+        keys = [key for states in self._agents for key in states.stored_keys()]
+        self._assignment.recovered(keys, await self._ends(sources) if sources else {})
+
+    async def _ends(self, partitions: Collection[Any]) -> Mapping[Any, int]:
+        try:
+            ends: Mapping[Any, int] = await self._app.consumer.highwaters(*partitions)
+        except KafkaError:  # the broker is away again: it is only logged when the worker has caught up
+            return {}
+        return ends
+
+    def log_progress(self) -> None:
+        """Log once that the worker has caught up."""
+        self._assignment.check(self._app.consumer.committed_offsets)
 
     async def checkpoint(self) -> None:
         """Take the checkpoints that are due."""

@@ -1,7 +1,7 @@
 """How long a worker takes to start, and to recover from a kill, with 100 and 1,000 books in its checkpoint table.
 
 Both are compared with a worker without books. The start is measured after a clean stop, from the command until the
-table is restored ("Worker ready"). The recovery is measured from the kill until every record sent since then is
+table is restored ("books recovered"). The recovery is measured from the kill until every record sent since then is
 published. It includes up to six seconds until the broker reassigns the killed worker's partitions. Books have 400
 levels a side and few checkpoints each; if the changelog has gone long without compaction, both take longer.
 """

@@ -12,10 +12,12 @@ from ingest.exchanges.listing import Listing
 from ingest.exchanges.polls import PollRow
 from ingest.rest import Limit, Limits, Meaning, Rest
 from ingest.skips import Skips
+from ingest.supervision import describe_error
 from schemas.errors import ExchangeError, SettingsError, SymbolError
 from schemas.events import DEFAULT_KINDS
 from schemas.feeds import FEEDS, Feed
 from schemas.instruments import Instrument
+from schemas.logs import error_text
 from schemas.suggestions import unknown
 from schemas.symbols import Kind, Selection, parse_symbol
 
@@ -275,7 +277,7 @@ class Connector(ABC):
         except orjson.JSONDecodeError:
             return Control("unknown", reason="not JSON")
         except Exception as error:  # noqa: BLE001 - no frame of an exchange may end the connection
-            return Control("unknown", reason=repr(error)[:_MAX_REASON])
+            return Control("unknown", reason=describe_error(error)[:_MAX_REASON])
         return control if len(control.reason) <= _MAX_REASON else control._replace(reason=control.reason[:_MAX_REASON])
 
     @abstractmethod
@@ -292,7 +294,9 @@ class Connector(ABC):
         except ExchangeError:
             raise
         except Exception as error:
-            raise ExchangeError(f"{self.name}: cannot parse the listing: {error!r}"[:_MAX_REASON]) from error
+            raise ExchangeError(
+                f"{self.name}: cannot parse the listing: {describe_error(error)}"[:_MAX_REASON]
+            ) from error
         listing = Listing()
         for query, entries in entries_by_query.items():
             listing.sizes[query] += len(entries)
@@ -318,7 +322,7 @@ class Connector(ABC):
         except Exception as error:  # noqa: BLE001 - one malformed entry must not cost the others
             name = self._name_of(entry)
             listing.skipped.add(name)
-            self.skips.report(name, f"{error} is missing" if isinstance(error, KeyError) else str(error) or repr(error))
+            self.skips.report(name, f"{error} is missing" if isinstance(error, KeyError) else error_text(error))
 
     def _name_of(self, entry: Any) -> str:
         name = entry.get(self.name_field) if type(entry) is dict else None

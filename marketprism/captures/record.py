@@ -49,15 +49,22 @@ async def record(settings: Settings, exchanges: Sequence[str], path: Path, durat
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, _stop, stop)
     try:
         if not await _wait_for_topics(settings, exchanges, stop):
             return RecordSummary()
         with _created(path) as file:
-            return await _Recorder(settings, exchanges, file).run(stop, duration)
+            summary = await _Recorder(settings, exchanges, file).run(stop, duration)
+        log.info("stopped", lines=summary.lines, bytes=summary.bytes)
+        return summary
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
+
+
+def _stop(stop: asyncio.Event) -> None:
+    log.info("stopping")
+    stop.set()
 
 
 async def _wait_for_topics(settings: Settings, exchanges: Sequence[str], stop: asyncio.Event) -> bool:

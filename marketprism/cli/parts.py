@@ -10,8 +10,6 @@ import typer
 from marketprism.cli.common import FeedOption, console, report_errors, settings_with
 from schemas.settings import Settings
 
-_FAUST_LEVELS = {"WARNING": "WARN"}  # log levels with other names in Faust
-
 
 def broker(
     data: Annotated[Path, typer.Option(help="Keep its data in the folder `kafka` of this directory.")] = Path("data"),
@@ -47,9 +45,7 @@ def worker() -> None:
     Several workers share the partitions.
     """
     with report_errors():
-        settings = settings_with()
-        level = _FAUST_LEVELS.get(settings.log_level, settings.log_level)
-        _become([sys.executable, "-m", "faust", "-A", "streams.app", "worker", "-l", level], settings)
+        _become([sys.executable, "-m", "faust", "-A", "streams.app", "worker"], settings_with())
 
 
 def sink() -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 import signal
 import tempfile
 import time
@@ -80,8 +79,7 @@ async def run_stack(settings: Settings, run: RunOptions, console: Console) -> No
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    configure_logs(settings.model_copy(update={"log_level": "WARNING"}))  # the view shows the rest
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # the view shows failures, aiokafka would flood the log
+    _configure_logs(settings)
     with contextlib.ExitStack() as temporary:
         data = run.data or Path(temporary.enter_context(tempfile.TemporaryDirectory(prefix="marketprism-")))
         async with Stack(settings, data, run.title, shown_on(console)) as stack:
@@ -99,8 +97,13 @@ async def run_stack(settings: Settings, run: RunOptions, console: Console) -> No
         console.print(text, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
+def _configure_logs(settings: Settings) -> None:
+    configure_logs(settings.model_copy(update={"log_level": "WARNING"}))  # the view shows the rest
+
+
 async def _start(stack: Stack, run: RunOptions) -> None:
     await stack.start_storage()
+    _configure_logs(stack.settings)  # they name the broker now
     await stack.start_worker()
     if run.simulate:
         await stack.start_simulators(run.seed, arbitrage_every=5.0)
@@ -239,6 +242,6 @@ class _Session:
             try:
                 show()
             except Exception as error:  # noqa: BLE001 - a frozen view would look like a frozen system
-                log.warning("cannot draw the view", reason=repr(error))
+                log.warning("cannot draw the view", reason=error)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._pressed.wait(), seconds)

@@ -58,7 +58,7 @@ class PolledValue(Generic[T]):
                 self.value = await self._read()
         except Exception as error:  # noqa: BLE001 - after any error, the view continues and shows the value's age
             if not self._failing:
-                log.info("cannot read, trying again", value=self._name, reason=str(error) or repr(error))
+                log.info("cannot read, trying again", value=self._name, reason=error)
             self._failing = True
             return False
         self._read_at, self._failing = time.monotonic(), False

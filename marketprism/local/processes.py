@@ -321,7 +321,7 @@ class Supervisor:
             status.child.spawn()
             await _ready(status.child)
         except Exception as error:  # noqa: BLE001 - after any error, the child must be restarted again
-            log.error("process failed to restart", process=status.name, reason=str(error) or repr(error))
+            log.error("process failed to restart", process=status.name, reason=error)
             status.child.kill()
         else:
             status.state = "running"

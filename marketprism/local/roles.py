@@ -21,6 +21,6 @@ class Role(NamedTuple):
 
 
 SINK = Role("sink", ("-m", "sinks"), "partitions assigned")
-WORKER = Role("worker", ("-m", "faust", "-A", "streams.app", "worker", "-l", "info"), "Worker ready")
+WORKER = Role("worker", ("-m", "faust", "-A", "streams.app", "worker"), "books recovered")
 INGEST = Role("ingest", ("-m", "ingest"), "connected")
 SIMULATOR = Role("simulator", ("-m", "marketprism.simulator"), '"ws"')

@@ -5,6 +5,9 @@ from collections.abc import AsyncIterator
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+
+from schemas.logs import error_text, suspect_broker
 
 log = structlog.get_logger(__name__)
 
@@ -23,9 +26,12 @@ async def tail(kafka: str, next_offsets: dict[TopicPartition, int]) -> AsyncIter
                     for record in records:
                         next_offsets[place] = record.offset + 1
                         yield record
+        except KafkaError as error:
+            suspect_broker(error_text(error))
+            await asyncio.sleep(1)
         except Exception as error:  # noqa: BLE001 - without a retry, the view would freeze
             topics = sorted({place.topic for place in next_offsets})
-            log.warning("cannot read topics, trying again", topics=topics, reason=str(error) or repr(error))
+            log.warning("cannot read topics, trying again", topics=topics, reason=error)
             await asyncio.sleep(1)
         finally:  # also of a consumer that could not start
             await consumer.stop()

@@ -18,4 +18,4 @@ def _on_frame_or_die(self: InstrumentProcessor, out: Output, frame: bytes) -> No
 
 if __name__ == "__main__":
     InstrumentProcessor.on_frame = _on_frame_or_die  # type: ignore[method-assign]
-    sys.exit(cli(["-A", "streams.app", "worker", "-l", "info"]))
+    sys.exit(cli(["-A", "streams.app", "worker"]))

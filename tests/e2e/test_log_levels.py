@@ -22,6 +22,7 @@ async def test_worker(settings: Settings, level: str) -> None:
         subprocess.run, command, env=environment, capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 1, done.stderr
+    assert done.stdout == ""  # no banner of Faust's
     assert "set `partitions` to what is there" in done.stderr
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from marketprism.local.roles import WORKER
 from schemas.keys import input_partition_of
 from schemas.markers import Connected
 from schemas.raw import encode_marker
@@ -47,7 +48,7 @@ async def test_a_record_that_kills_the_worker(settings: Settings, tmp_path: Path
     poison = trade(KEY, 3, 3, "INSURANCE_FUND") + trade(KEY, 4, 4)
     async with Pipeline(settings, tmp_path / "logs") as pipeline:
         await pipeline.sink()
-        await pipeline.start("worker", "-m", "tests.e2e.buggy_worker", ready="Worker ready")
+        await pipeline.start("worker", "-m", "tests.e2e.buggy_worker", ready=WORKER.ready)
         await _send(settings, (KEY, book(KEY, 0)), (OTHER, book(OTHER, 0)))
         await _send(settings, (KEY, trade(KEY, 1, 1)), (KEY, trade(KEY, 2, 2)))
         await _send(settings, (KEY, poison), (OTHER, trade(OTHER, 7, 5)), (KEY, trade(KEY, 5, 5)))

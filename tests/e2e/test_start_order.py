@@ -67,8 +67,8 @@ async def test_topics_made_after_the_start(pipeline: Pipeline, tmp_path: Path) -
     assert f"{settings.topic_prefix}raw.okx" in first.output()
     assert "`marketprism topics --create`" in first.output()
     await create_topics(settings)
-    assert await until_logged(first, "Worker ready") < 12
-    await until_logged(second, "Worker ready")
+    assert await until_logged(first, "books recovered") < 12
+    await until_logged(second, "books recovered")
     third = await pipeline.worker("third")
     await until_logged(sink, "partitions assigned")
     rows = [(T0 + n * 2_000_000, trade("BTCUSDT", n)) for n in range(200)]
@@ -76,7 +76,7 @@ async def test_topics_made_after_the_start(pipeline: Pipeline, tmp_path: Path) -
     await pipeline.wait_until_stored()
     assert await pipeline.query("SELECT count() AS rows FROM trades") == [{"rows": 200}]
     for worker in (first, second, third):
-        assert "state restored" in worker.output()  # of an assigned partition
+        assert "partitions assigned" in worker.output()  # of an assigned partition
         assert "Ignoring missing topic" not in worker.output()
     workers = [finding for finding in await examine_system(settings) if finding.name == "workers"]
     assert len(workers) == 3
@@ -104,12 +104,12 @@ async def test_broker_after_the_worker(bare: Settings, tmp_path: Path) -> None:
     """Without a broker the worker waits, without a traceback. Once the broker and the topics exist, it starts."""
     broker = Broker(tmp_path / "kafka", free_port())
     settings = load_settings(**bare.model_dump() | {"kafka": broker.bootstrap})
-    worker = waiting_worker(settings, tmp_path / "worker.log", "waiting: no broker answers")
+    worker = waiting_worker(settings, tmp_path / "worker.log", "broker unavailable")
     await asyncio.to_thread(worker.start)
     try:
         await asyncio.to_thread(broker.start)
         await create_topics(settings)
-        await until_logged(worker, "Worker ready")
+        await until_logged(worker, "books recovered")
         assert "Traceback" not in worker.output()
     finally:
         await asyncio.to_thread(worker.stop)

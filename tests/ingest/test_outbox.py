@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from ingest.exchanges.base import Request, Route
+from ingest.exchanges.htx.spot import HtxSpot
 from ingest.outbox import Outbox
 
 BOOKS = [Route("data", f"C{number}", "books") for number in range(1000)]
@@ -69,3 +70,13 @@ async def test_the_limit_is_respected() -> None:
             await asyncio.sleep(0.01)
             assert len(sent) <= 4 + (time.monotonic() - began) * 10 + 1
         assert time.monotonic() - began < 4
+
+
+async def test_spot_requests_of_htx() -> None:
+    """HTX rejects a `req` less than 100 ms after the last one: messages are sent evenly."""
+    async with running(HtxSpot.message_rate) as (outbox, sent):
+        began = time.monotonic()
+        outbox.put([request("req")] * 3)
+        while len(sent) < 3:
+            await asyncio.sleep(0.01)
+    assert time.monotonic() - began > 0.2

@@ -30,7 +30,8 @@ class HtxSpot(HtxConnector):
     )
     snapshots: Literal["stream", "message", "rest"] = "message"
     connect_rate: ClassVar[tuple[float, float]] = (5, 1)  # no limit is published
-    message_rate: ClassVar[tuple[float, float]] = (8, 1)  # some of them `req`, of which one per 100 ms is allowed
+    # Evenly, not 8 at once: some are `req`, of which one per 100 ms is allowed.
+    message_rate: ClassVar[tuple[float, float]] = (1, 0.125)
     instruments_per_connection: ClassVar[int] = 50
     rest_limits: ClassVar[Mapping[str, Limit]] = {
         "/": Limit(4000, 300, ("path",)),  # the least of most endpoints
