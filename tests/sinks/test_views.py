@@ -45,3 +45,11 @@ def test_a_price_without_volume_has_no_average(storage: EmbeddedStorage) -> None
         ["BTC-USDT", None, 1],
         ["ETH-USDT", Decimal("0.000000000000000001"), 1],
     ]
+
+
+def test_every_column_and_table_has_a_comment(storage: EmbeddedStorage) -> None:
+    """`DESCRIBE TABLE` says what each column means, and `system.tables` what each table and view holds."""
+    columns = "SELECT table, name FROM system.columns WHERE database = 'prism' AND comment = ''"
+    tables = "SELECT name FROM system.tables WHERE database = 'prism' AND comment = ''"
+    assert storage.query(columns) == storage.query(tables) == []
+    assert storage.query("SELECT count() > 200 FROM system.columns WHERE database = 'prism'") == [[1]]
