@@ -1,6 +1,6 @@
 """Render a ClickHouse table from an event model: its columns, its entry table, and the view that parses its events.
 
-The sink inserts records unparsed into `<table>_entry`, which stores nothing. The materialized view `<table>_parse`
+The sink inserts records unparsed into an entry table, which stores nothing (`sinks/names.py`). A materialized view
 extracts a tuple of Nullable fields from each record's JSON. A missing or malformed field becomes NULL, which no column
 takes unless the model says `| None`: ClickHouse rejects the block.
 """
@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 
 from schemas.events import Event
 from schemas.fields import Exact, Level, LowCardinality, MayBeEmpty, Micros, PlainDecimal, SignedDecimal, Time
+from sinks.names import entry_of, parse_of
 
 
 class Column(NamedTuple):
@@ -30,8 +31,7 @@ class Column(NamedTuple):
         """Return the column as CREATE TABLE and ALTER TABLE take it."""
         default = f" DEFAULT {self.default}" if self.default else ""
         codec = f" CODEC({self.codec})" if self.codec else ""
-        comment = f" COMMENT {quoted(self.comment)}" if self.comment else ""
-        return f"`{self.name}` {self.type}{default}{codec}{comment}"
+        return f"`{self.name}` {self.type}{default}{codec} COMMENT {quoted(self.comment)}"
 
     def selected(self) -> str:
         """Return the column as the view selects it."""
@@ -42,6 +42,7 @@ class Table(NamedTuple):
     """One event model's table. `select` is the query of the view that `create_view` creates."""
 
     name: str
+    comment: str
     columns: list[Column]
     create: str
     create_entry: str
@@ -97,6 +98,7 @@ _NOT_NEGATIVE = _Type("UInt64", "UInt64")
 # These describe the JSON, not the column.
 _DESCRIPTIONS_OF_TYPES = {FieldInfo.from_annotation(each).description for each in (PlainDecimal, SignedDecimal, Micros)}
 
+_LEVEL = (("price", "quote"), ("amount", "base"))  # the parts of a level, and their units
 _ORDER = "(timestamp, local_timestamp, _offset)"
 _EXTRAS = {
     # `on_book` alone decides which kinds are trades on the order book: normal ones and liquidations, which Deribit
@@ -131,19 +133,19 @@ _EXTRAS = {
             Column(
                 f"{side}_{part}",
                 f"Nullable({_DECIMAL.stored})",
-                comment=f"{part} of the best {side}; NULL: the side is empty",
+                comment=f"{part} of the best {side}, {unit} units; NULL: the side is empty",
                 value=f"event.{side}s[1][{index}]",
             )
             for side in ("bid", "ask")
-            for index, part in enumerate(("price", "amount"), 1)
+            for index, (part, unit) in enumerate(_LEVEL, 1)
         ),
         increasing=("sequence",),
     ),
 }
 _PLACE = (
-    Column("_partition", "UInt16", comment="of the topic", value="_partition"),
-    Column("_offset", "UInt64", "Delta, ZSTD", "in the topic", value="_offset"),
-    Column("_inserted", "DateTime64(3, 'UTC')", "Delta, ZSTD", default="now64(3, 'UTC')"),
+    Column("_partition", "UInt16", comment="of the event's topic", value="_partition"),
+    Column("_offset", "UInt64", "Delta, ZSTD", "in the partition of the event's topic", value="_offset"),
+    Column("_inserted", "DateTime64(3, 'UTC')", "Delta, ZSTD", "when the row was stored", default="now64(3, 'UTC')"),
 )
 
 # The sink resumes from the highest offset of each partition and origin, and the source there. The projection holds
@@ -174,11 +176,13 @@ def render(model: type[Event], database: str) -> Table:
 ENGINE = MergeTree
 PARTITION BY toYYYYMMDD(local_timestamp)
 ORDER BY ({"exchange, " if "exchange" in model.model_fields else ""}symbol, local_timestamp, _offset)
-SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1"""
-    entry = f"CREATE TABLE IF NOT EXISTS {name}_entry (value String, _partition UInt16, _offset UInt64) ENGINE = Null"
-    select = _select(f"{name}_entry", fields, columns)
-    view = f"CREATE MATERIALIZED VIEW IF NOT EXISTS {name}_parse TO {name} AS\n{select}"
-    return Table(model.table_name, columns, create, entry, view, select)
+SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1
+COMMENT {quoted(model.meaning)}"""
+    entry = entry_of(name)
+    create_entry = f"CREATE TABLE IF NOT EXISTS {entry} (value String, _partition UInt16, _offset UInt64) ENGINE = Null"
+    select = _select(entry, fields, columns)
+    view = f"CREATE MATERIALIZED VIEW IF NOT EXISTS {parse_of(name)} TO {name} AS\n{select}"
+    return Table(model.table_name, model.meaning, columns, create, create_entry, view, select)
 
 
 def held_query(table: str, partition: int) -> str:
@@ -217,7 +221,8 @@ def _field(path: tuple[str, ...], info: FieldInfo) -> _Field:
         inner = _fields(annotation, path)
         parsed = f"{path[-1]} Tuple(\n        {_lines((field.parsed for field in inner), 8)})"
         checks = [check for field in inner for check in field.checks]
-        return _Field(parsed, [column for field in inner for column in field.columns], checks)
+        columns = [column for field in inner for column in field.columns]
+        return _Field(parsed, [each._replace(comment=f"{_comment(info)}: {each.comment}") for each in columns], checks)
     if get_origin(annotation) is list and len(path) == 1:
         return _array(path[0], get_args(annotation)[0], _comment(info))
     required, checks = _required(info), []
@@ -242,10 +247,10 @@ def _array(name: str, item: Any, comment: str) -> _Field:
             Column(
                 f"{name}.{part}",
                 f"Array({_DECIMAL.stored})",
-                comment=comment,
+                comment=f"{part}s, {unit} units: {comment}",
                 value=f"arrayMap(level -> level[{index}], event.{name})",
             )
-            for index, part in enumerate(("price", "amount"), 1)
+            for index, (part, unit) in enumerate(_LEVEL, 1)
         ]
         return _Field(f"{name} Array(Array(Nullable({_DECIMAL.parsed})))", columns, checks)
     info = FieldInfo.from_annotation(item)

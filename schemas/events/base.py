@@ -30,7 +30,10 @@ class Event(BaseModel):
 class MarketEvent(Event):
     """Base of the events of one instrument."""
 
-    exchange: Label
-    symbol: Label
+    exchange: Annotated[Label, Field(description="binance, okx, htx or deribit")]
+    symbol: Annotated[
+        Label,
+        Field(description="our name: BTC-USDT, BTC-USDT-PERP, BTC-USDT-261225, BTC-USD-261225-76000-C"),
+    ]
     timestamp: Annotated[Micros, Field(description="exchange time; receipt time where the exchange sends none")]
     local_timestamp: Annotated[Micros, Field(description="receipt by ingest")]

@@ -22,20 +22,20 @@ class InstrumentChange(MarketEvent):
     type: Annotated[
         Literal["listed", "changed", "delisted"], Field(description="listed: first known; changed: one field")
     ]
-    field: Label
-    old: str
-    new: str
-    feed: Label
+    field: Annotated[Label, Field(description="name of the column that changed; empty unless changed")]
+    old: Annotated[str, Field(description="its value before; empty unless changed")]
+    new: Annotated[str, Field(description="its value now; empty unless changed")]
+    feed: Annotated[Label, Field(description="the feed that lists it, such as binance-usdm")]
     exchange_symbol: Annotated[str, Field(description="the exchange's own name")]
     kind: Annotated[Label, Field(description="spot, perp, future, option")]
-    base: Label
-    quote: Label
+    base: Annotated[Label, Field(description="currency that is traded")]
+    quote: Annotated[Label, Field(description="currency of the price")]
     settle: Annotated[Label, Field(description="currency of settlement; empty: unknown")]
     tick_size: Annotated[PlainDecimal | None, Field(description="smallest step of prices")]
     lot_size: Annotated[PlainDecimal | None, Field(description="smallest step of amounts, in the exchange's unit")]
     contract_size: Annotated[
         PlainDecimal, Field(description="of one unit of amount: base units, or quote units if inverse")
     ]
-    inverse: bool
+    inverse: Annotated[bool, Field(description="its contracts are worth a fixed number of quote units")]
     expiry: Annotated[str, Field(description="YYMMDD; empty: none")]
     status: Annotated[Label, Field(description="trading, halted, closed")]

@@ -29,8 +29,8 @@ class Funding(MarketEvent):
     rate: Annotated[SignedDecimal, Field(description="fraction of the position, for one interval")]
     interval_hours: Annotated[int | None, Field(description="hours that the rate covers, where known")]
     next_funding_at: Annotated[Micros | None, Field(description="of the next payment; null: settled, or continuous")]
-    mark_price: PlainDecimal | None
-    index_price: PlainDecimal | None
+    mark_price: Annotated[PlainDecimal | None, Field(description="price by which positions are valued, quote units")]
+    index_price: Annotated[PlainDecimal | None, Field(description="spot price of the index, quote units")]
 
 
 class MarkPrice(MarketEvent):
@@ -42,9 +42,11 @@ class MarkPrice(MarketEvent):
     meaning = "mark, index and estimated settlement prices of derivatives"
     retention_days = 7
 
-    mark_price: PlainDecimal
-    index_price: PlainDecimal | None
-    settlement_price: Annotated[PlainDecimal | None, Field(description="the exchange's estimate for the delivery")]
+    mark_price: Annotated[PlainDecimal, Field(description="price by which positions are valued, quote units")]
+    index_price: Annotated[PlainDecimal | None, Field(description="spot price of the index, quote units")]
+    settlement_price: Annotated[
+        PlainDecimal | None, Field(description="the exchange's estimate for the delivery, quote units")
+    ]
 
 
 class OpenInterest(MarketEvent):
@@ -115,15 +117,27 @@ class OptionSummary(MarketEvent):
     meaning = "implied volatilities, greeks and underlying of options"
     retention_days = 7
 
-    mark_iv: PlainDecimal | None
-    bid_iv: PlainDecimal | None
-    ask_iv: PlainDecimal | None
-    delta: SignedDecimal | None
-    gamma: SignedDecimal | None
-    vega: SignedDecimal | None
-    theta: SignedDecimal | None
-    rho: SignedDecimal | None
-    underlying_price: PlainDecimal | None
+    mark_iv: Annotated[
+        PlainDecimal | None, Field(description="implied volatility of the mark price, a fraction a year")
+    ]
+    bid_iv: Annotated[PlainDecimal | None, Field(description="of the best bid, a fraction a year")]
+    ask_iv: Annotated[PlainDecimal | None, Field(description="of the best ask, a fraction a year")]
+    delta: Annotated[
+        SignedDecimal | None, Field(description="the option's change per unit of change of the underlying")
+    ]
+    gamma: Annotated[SignedDecimal | None, Field(description="change of delta per unit of change of the underlying")]
+    vega: Annotated[
+        SignedDecimal | None,
+        Field(description="the option's change per percentage point of volatility, as the exchange publishes it"),
+    ]
+    theta: Annotated[
+        SignedDecimal | None, Field(description="the option's change per day, as the exchange publishes it")
+    ]
+    rho: Annotated[
+        SignedDecimal | None,
+        Field(description="the option's change per percentage point of interest, as the exchange publishes it"),
+    ]
+    underlying_price: Annotated[PlainDecimal | None, Field(description="quote units")]
     underlying_index: Annotated[
         Label | None, Field(description="what the underlying price is of, as the exchange calls it")
     ]

@@ -25,7 +25,7 @@ class Gap(MarketEvent):
 
     type: Annotated[Literal["opened", "closed"], Field(description="opened or closed")]
     id: Annotated[str, Field(description="the same in opened and closed")]
-    cause: Label
+    cause: Annotated[Label, Field(description="why data is missing: sequence, disconnected, absent, lost, …")]
     channel: Annotated[Literal["books", "trades"], Field(description="the channel with the gap")]
     since: Annotated[Micros, Field(description="receipt of the last frame before the gap")]
     first_missing: Annotated[
@@ -51,10 +51,10 @@ class Quality(MarketEvent):
     type: Annotated[
         Literal["report", "difference"], Field(description="report: counts since the last; difference: a disagreement")
     ]
-    compared: int
-    agreed: int
-    differed: int
-    sequence: int
+    compared: Annotated[int, Field(description="pairs of tops, in a report since the last")]
+    agreed: Annotated[int, Field(description="of those compared")]
+    differed: Annotated[int, Field(description="of those compared")]
+    sequence: Annotated[int, Field(description="update id at which both were compared; of a report the book's")]
     bbo: Annotated[
         list[DecimalOrEmpty],
         Field(description="bid price, bid amount, ask price, ask amount; NULL: empty side"),
@@ -93,14 +93,14 @@ class Status(MarketEvent):
 
     type: Annotated[StatusType, Field(description="connected, disconnected, …; report: one channel, every 10 s")]
     channels: Annotated[list[Label], Field(description="affected channels; empty: the whole connection")]
-    reason: str
+    reason: Annotated[str, Field(description="what happened or is done about it; empty: nothing to add")]
     messages: Annotated[int, Field(description="since the last report")]
     repeated: Annotated[int, Field(description="duplicates among them, which were dropped")]
     age: Annotated[int, Field(description="microseconds since the last message; of silent and resumed: the silence")]
     latency_median: Annotated[
         int, Field(description="microseconds from exchange time to receipt, by the exchange's clock; 0: no times")
     ]
-    latency_max: Annotated[int, Field(description="microseconds")]
+    latency_max: Annotated[int, Field(description="microseconds from exchange time to receipt, the longest")]
     clock_offset: Annotated[int, Field(description="microseconds, the exchange's clock minus ours")]
     round_trip: Annotated[int, Field(description="microseconds, of the request for the exchange's clock")]
     reconnects: Annotated[int, Field(description="after a loss, since the start")]
@@ -114,11 +114,11 @@ class DeadLetter(Event):
     table_name = "dead_letters"
     meaning = "unparseable frames, rejected rows, poison records: the reason and the bytes"
 
-    exchange: Label
-    symbol: Label
-    local_timestamp: Micros
+    exchange: Annotated[Label, Field(description="binance, okx, htx or deribit; `?` if unknown")]
+    symbol: Annotated[Label, Field(description="our name of the instrument; `?` if unknown")]
+    local_timestamp: Annotated[Micros, Field(description="receipt by ingest; of a rejected row, when it was published")]
     topic: Annotated[Label, Field(description="where it came from, without the prefix")]
-    reason: str
-    encoding: Literal["text", "base64"]
-    frame: str
+    reason: Annotated[str, Field(description="why it could not be processed or stored")]
+    encoding: Annotated[Literal["text", "base64"], Field(description="of `frame`")]
+    frame: Annotated[str, Field(description="the bytes, as text or base64")]
     frame_bytes: Annotated[int, Field(description="of the whole frame; `frame` may be cut", ge=0)]

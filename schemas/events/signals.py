@@ -13,17 +13,19 @@ class SignalSide(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    exchange: Label
-    source: Source
-    origin: Literal["bbo", "book"]
-    sequence: int
-    book: Literal["waiting", "live", "stale"]
-    price: PlainDecimal
-    average_price: Annotated[PlainDecimal, Field(description="of the executable amount")]
-    timestamp: Micros
-    local_timestamp: Micros
+    exchange: Annotated[Label, Field(description="the exchange")]
+    source: Annotated[Source, Field(description="source of the quote")]
+    origin: Annotated[
+        Literal["bbo", "book"], Field(description="bbo: the exchange's own quote; book: the rebuilt book's")
+    ]
+    sequence: Annotated[int, Field(description="the quote's update id; 0: none")]
+    book: Annotated[Literal["waiting", "live", "stale"], Field(description="state of the rebuilt book at the quote")]
+    price: Annotated[PlainDecimal, Field(description="best price, quote units")]
+    average_price: Annotated[PlainDecimal, Field(description="of the executable amount, quote units")]
+    timestamp: Annotated[Micros, Field(description="exchange time of the quote")]
+    local_timestamp: Annotated[Micros, Field(description="receipt of the quote")]
     age: Annotated[int, Field(description="microseconds, at the event's local_timestamp")]
-    fee_bps: float
+    fee_bps: Annotated[float, Field(description="taker fee, basis points")]
 
 
 class Signal(Event):
@@ -40,25 +42,25 @@ class Signal(Event):
     topic_key = "symbol"
 
     id: Annotated[str, Field(description="one opportunity, from opened to closed")]
-    symbol: Label
+    symbol: Annotated[Label, Field(description="our name of the instrument, the same on both sides")]
     type: Annotated[Literal["opened", "updated", "closed"], Field(description="opened, updated, closed")]
     reason: Annotated[
         Literal["", "spread_gone", "quote_too_old", "book_not_live", "implausible"], Field(description="why it closed")
     ]
-    timestamp: Micros
-    local_timestamp: Micros
-    opened_at: Micros
+    timestamp: Annotated[Micros, Field(description="exchange time of the later quote")]
+    local_timestamp: Annotated[Micros, Field(description="receipt of the line that caused the event")]
+    opened_at: Annotated[Micros, Field(description="local_timestamp of the opening")]
     lifetime: Annotated[int, Field(description="microseconds since opened_at")]
-    buy: SignalSide
-    sell: SignalSide
-    gross_bps: float
-    net_bps: float
+    buy: Annotated[SignalSide, Field(description="where to buy")]
+    sell: Annotated[SignalSide, Field(description="where to sell")]
+    gross_bps: Annotated[float, Field(description="sell price above buy price, basis points")]
+    net_bps: Annotated[float, Field(description="gross_bps after both fees, basis points")]
     amount: Annotated[PlainDecimal, Field(description="base units")]
     profit: Annotated[PlainDecimal, Field(description="quote units, net of fees")]
-    peak_net_bps: float
-    peak_amount: PlainDecimal
-    peak_profit: PlainDecimal
-    spread_mean_bps: float
-    spread_stdev_bps: float
-    spread_zscore: float
-    spread_count: int
+    peak_net_bps: Annotated[float, Field(description="highest net_bps so far, basis points")]
+    peak_amount: Annotated[PlainDecimal, Field(description="amount at the highest profit so far, base units")]
+    peak_profit: Annotated[PlainDecimal, Field(description="highest profit so far, quote units")]
+    spread_mean_bps: Annotated[float, Field(description="rolling mean of the pair's gross spread, basis points")]
+    spread_stdev_bps: Annotated[float, Field(description="its standard deviation, basis points")]
+    spread_zscore: Annotated[float, Field(description="standard deviations of gross_bps from the mean")]
+    spread_count: Annotated[int, Field(description="observations in the rolling statistics")]

@@ -17,11 +17,11 @@ class Trade(MarketEvent):
     meaning = "trades"
     retention_days = 7
 
-    id: str
-    price: PlainDecimal
+    id: Annotated[str, Field(description="the exchange's id of the trade")]
+    price: Annotated[PlainDecimal, Field(description="quote units per base unit")]
     amount: Annotated[PlainDecimal, Field(description="base units")]
     side: Annotated[Literal["buy", "sell"], Field(description="of the taker")]
-    kind: Label
+    kind: Annotated[Label, Field(description="normal, or the exchange's mark: liquidation, insurance_fund, adl, …")]
     exchange_amount: Annotated[
         PlainDecimal, Field(description="in the unit of the exchange: contracts, USD, or base units")
     ]
@@ -44,8 +44,8 @@ class Book(MarketEvent):
     ]
     sequence: Annotated[int, Field(description="id of the last change contained")]
     previous: Annotated[int, Field(description="sequence of the event before")]
-    bids: list[Level]
-    asks: list[Level]
+    bids: Annotated[list[Level], Field(description="the buy side's levels, in an update those that changed")]
+    asks: Annotated[list[Level], Field(description="the sell side's levels, in an update those that changed")]
 
 
 class Quote(MarketEvent):
@@ -63,9 +63,9 @@ class Quote(MarketEvent):
     origin: Annotated[
         Literal["bbo", "book"], Field(description="bbo: the exchange's own channel; book: the rebuilt book")
     ]
-    sequence: int
-    bids: list[Level]
-    asks: list[Level]
+    sequence: Annotated[int, Field(description="update id; 0: the exchange sends none")]
+    bids: Annotated[list[Level], Field(description="the buy side's levels, best first")]
+    asks: Annotated[list[Level], Field(description="the sell side's levels, best first")]
 
 
 class Ticker(MarketEvent):
@@ -81,10 +81,10 @@ class Ticker(MarketEvent):
     meaning = "the exchanges' own 24 h summaries"
     retention_days = 7
 
-    last: Annotated[PlainDecimal, Field(description="price of the last trade")]
-    open: PlainDecimal | None
-    high: PlainDecimal | None
-    low: PlainDecimal | None
+    last: Annotated[PlainDecimal, Field(description="price of the last trade, quote units")]
+    open: Annotated[PlainDecimal | None, Field(description="price at the start of the window, quote units")]
+    high: Annotated[PlainDecimal | None, Field(description="highest price, quote units")]
+    low: Annotated[PlainDecimal | None, Field(description="lowest price, quote units")]
     volume: Annotated[PlainDecimal | None, Field(description="base units")]
     quote_volume: Annotated[PlainDecimal | None, Field(description="quote units")]
     trades: Annotated[int | None, Field(description="number of trades")]
@@ -107,12 +107,12 @@ class Candle(MarketEvent):
         Label, Field(description="continuous contract of the pair (current_quarter); empty: the instrument itself")
     ]
     interval: Annotated[Label, Field(description="1m, 1h, 1d, 1M, …")]
-    start: Micros
+    start: Annotated[Micros, Field(description="the first instant of the interval")]
     end: Annotated[Micros, Field(description="the start of the next candle")]
-    open: PlainDecimal
-    high: PlainDecimal
-    low: PlainDecimal
-    close: PlainDecimal
+    open: Annotated[PlainDecimal, Field(description="first price, quote units")]
+    high: Annotated[PlainDecimal, Field(description="highest price, quote units")]
+    low: Annotated[PlainDecimal, Field(description="lowest price, quote units")]
+    close: Annotated[PlainDecimal, Field(description="last price, quote units")]
     volume: Annotated[PlainDecimal | None, Field(description="base units")]
     quote_volume: Annotated[PlainDecimal | None, Field(description="quote units")]
     trades: Annotated[int | None, Field(description="number of trades")]

@@ -1,5 +1,7 @@
 """The ClickHouse schema: tables rendered from the event models, and numbered SQL files, each applied once, in order.
 
+Tables and views for users are in the database, all else is in one of its own (`sinks/names.py`).
+
 A migration changes existing tables (`ALTER TABLE … ADD COLUMN IF NOT EXISTS …`) or creates a view that no model
 describes. It also runs on a new database, whose tables are already those of the models.
 """
@@ -15,6 +17,10 @@ import structlog
 from schemas.errors import StorageError
 from schemas.events import EVENTS, Event
 from schemas.settings import Settings
+from sinks.migrations.bookkeeping import applied_migrations, open_bookkeeping
+from sinks.migrations.comments import update_comments
+from sinks.migrations.earlier import drop_earlier_helpers, make_way
+from sinks.names import internal, parse_of
 from sinks.storage.base import Storage
 from sinks.tables import Table, quoted, render
 
@@ -52,7 +58,7 @@ def migrate(
     migrations: Sequence[Migration] | None = None,
     models: Collection[type[Event]] = tuple(EVENTS.values()),
 ) -> list[str]:
-    """Create missing tables, apply new migrations, update the parsing and set the retention.
+    """Create missing tables, apply new migrations, update parsing and comments, and set the retention.
 
     Return the names of the applied migrations. Raise `StorageError` if another version created the database, or if a
     table's columns differ from its model. Every step can be repeated, so a crash or a second sink that starts at the
@@ -61,14 +67,9 @@ def migrate(
     database = settings.database
     migrations = load() if migrations is None else migrations
     tables = [render(model, database) for model in models]
-    storage.execute(f"CREATE DATABASE IF NOT EXISTS {database}")
-    storage.execute(
-        f"CREATE TABLE IF NOT EXISTS {database}.migrations (name String, checksum String, "
-        "applied_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')) ENGINE = MergeTree ORDER BY name"
-    )
-    applied = {str(name): str(checksum) for name, checksum in _applied(storage, database)}
-    new = _missing(migrations, applied, database)
-    _make_way(storage, database)
+    open_bookkeeping(storage, database)
+    new = _missing(migrations, applied_migrations(storage, database), database)
+    make_way(storage, database)
     for table in tables:
         storage.execute(table.create)
         storage.execute(table.create_entry)
@@ -76,38 +77,17 @@ def migrate(
         for statement in migration.statements(database):
             storage.execute(statement)
         storage.execute(
-            f"INSERT INTO {database}.migrations (name, checksum) VALUES ('{migration.name}', '{migration.checksum}')"
+            f"INSERT INTO {internal(database)}.migrations (name, checksum) "
+            f"VALUES ('{migration.name}', '{migration.checksum}')"
         )
         log.info("migration applied", migration=migration.name, database=database)
     _check_columns(storage, database, tables)
     for table in tables:
         _update_view(storage, database, table)
+    update_comments(storage, database, tables)
+    drop_earlier_helpers(storage, database, tables)
     _set_retention(storage, settings)
     return [migration.name for migration in new]
-
-
-def _make_way(storage: Storage, database: str) -> None:
-    """Drop the view `candles` of an earlier version, whose name a table has now. It holds no rows."""
-    if not _is_view(storage, database, "candles"):
-        return
-    try:
-        storage.execute(f"DROP VIEW {database}.candles")
-    except StorageError:
-        if _is_view(storage, database, "candles"):  # else another sink has dropped it
-            raise
-    log.info("view dropped: candles_of_trades takes its place", view="candles", database=database)
-
-
-def _is_view(storage: Storage, database: str, name: str) -> bool:
-    found = storage.query(
-        f"SELECT count() FROM system.tables WHERE database = '{database}' AND name = '{name}' AND engine = 'View'"
-    )
-    return found != [[0]]
-
-
-def _applied(storage: Storage, database: str) -> list[tuple[str, str]]:
-    rows = storage.query(f"SELECT name, checksum FROM {database}.migrations ORDER BY applied_at")
-    return [(name, checksum) for name, checksum in rows]
 
 
 def _missing(migrations: Sequence[Migration], applied: dict[str, str], database: str) -> list[Migration]:
@@ -157,20 +137,21 @@ def _check_columns(storage: Storage, database: str, tables: list[Table]) -> None
 def _update_view(storage: Storage, database: str, table: Table) -> None:
     """Create the view that parses events, or change its query. Inserts at the same time use either query."""
     storage.execute(table.create_view)
+    view = parse_of(f"{database}.{table.name}")
     # An entry table without its view would accept blocks and lose them, so the view is never dropped.
     current = storage.query(
         f"SELECT as_select = formatQuerySingleLine({quoted(table.select)}) FROM system.tables "
-        f"WHERE database = '{database}' AND name = '{table.name}_parse'"
+        f"WHERE concat(database, '.', name) = '{view}'"
     )
     if not current[0][0]:
-        storage.execute(f"ALTER TABLE {database}.{table.name}_parse MODIFY QUERY {table.select}")
+        storage.execute(f"ALTER TABLE {view} MODIFY QUERY {table.select}")
         log.info("parsing changed", table=table.name, database=database)
 
 
 def _set_retention(storage: Storage, settings: Settings) -> None:
     """Delete rows `retention_days` after they were stored: a replay of old captures is kept as long as live data."""
     tables = storage.query(
-        "SELECT name, create_table_query FROM system.tables WHERE engine = 'MergeTree' AND name != 'migrations' "
+        "SELECT name, create_table_query FROM system.tables WHERE engine = 'MergeTree' "
         f"AND database = '{settings.database}'"
     )
     for table, definition in tables:

@@ -14,6 +14,7 @@ import stamina
 
 from schemas.errors import StorageError
 from schemas.settings import Settings
+from sinks.names import entry_of
 from sinks.storage.base import ENTRY_COLUMNS, Block, Rejection, insert_settings, rejection_or_raise
 from sinks.storage.native import encode_block
 
@@ -65,7 +66,7 @@ class EmbeddedStorage:
             file.flush()
             try:
                 self._connection().query(
-                    f"INSERT INTO {table}_entry ({columns}) "
+                    f"INSERT INTO {entry_of(table)} ({columns}) "
                     f"FROM INFILE {_literal(file.name)} SETTINGS {options} FORMAT Native"
                 )
             except RuntimeError as error:

@@ -10,6 +10,7 @@ from clickhouse_driver.util.helpers import parse_url
 
 from schemas.errors import StorageError
 from schemas.settings import Settings
+from sinks.names import entry_of
 from sinks.storage.base import ENTRY_COLUMNS, Block, Rejection, insert_settings, rejection_or_raise
 
 _TIMEOUTS = {"connect_timeout": 5, "send_receive_timeout": 60}  # seconds
@@ -27,7 +28,7 @@ class ServerStorage:
 
     def insert(self, table: str, block: Block, token: str) -> Rejection | None:
         columns = ", ".join(name for name, _ in ENTRY_COLUMNS)
-        statement = f"INSERT INTO {table}_entry ({columns}) VALUES"
+        statement = f"INSERT INTO {entry_of(table)} ({columns}) VALUES"
         try:
             self._client().execute(statement, block.columns(), columnar=True, settings=self.insert_settings(token))
         except ServerException as error:

@@ -16,6 +16,23 @@ from marketprism.ops.topics import read_all
 from schemas.settings import Settings
 from sinks.sink import Sink
 from sinks.storage.base import Storage
+from sinks.storage.embedded import EmbeddedStorage
+
+
+class Killed(Exception):
+    """Raised in the place of the statement during which the process is killed."""
+
+
+class DyingStorage(EmbeddedStorage):
+    """The real engine, of a process that is killed after so many statements."""
+
+    left = 1_000
+
+    def execute(self, sql: str) -> None:
+        if not self.left:
+            raise Killed
+        self.left -= 1
+        super().execute(sql)
 
 
 async def produce(settings: Settings, topic: str, values: Iterable[bytes | None], partition: int = 0) -> None:

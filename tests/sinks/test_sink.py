@@ -133,7 +133,7 @@ async def test_a_recreated_topic_is_detected(settings: Settings, store: Embedded
         other = settings.model_copy(update={"database": database})
         await asyncio.to_thread(migrate, store, other)
         block = encoded("market.trades", source).decode()
-        store.execute(f"INSERT INTO {database}.trades_entry VALUES ('{block}', 0, {offset})")
+        store.execute(f"INSERT INTO {database}_internal.trades_entry VALUES ('{block}', 0, {offset})")
         with pytest.raises(StorageError, match=f"{finding}.*was recreated.*setting `database`"):
             await asyncio.wait_for(Sink(other, store).run(), 30)
         assert await rows(store, f"SELECT count() FROM {database}.trades") == [[1]]

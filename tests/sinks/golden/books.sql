@@ -1,20 +1,20 @@
 CREATE TABLE IF NOT EXISTS marketprism.books
 (
-    `exchange` LowCardinality(String),
-    `symbol` LowCardinality(String),
+    `exchange` LowCardinality(String) COMMENT 'binance, okx, htx or deribit',
+    `symbol` LowCardinality(String) COMMENT 'our name: BTC-USDT, BTC-USDT-PERP, BTC-USDT-261225, BTC-USD-261225-76000-C',
     `timestamp` DateTime64(6, 'UTC') CODEC(Delta, ZSTD) COMMENT 'exchange time; receipt time where the exchange sends none',
     `local_timestamp` DateTime64(6, 'UTC') CODEC(Delta, ZSTD) COMMENT 'receipt by ingest',
     `type` LowCardinality(String) COMMENT 'snapshot: the whole book; update: changed levels, 0 deletes',
     `sequence` Int64 CODEC(Delta, ZSTD) COMMENT 'id of the last change contained',
     `previous` Int64 CODEC(Delta, ZSTD) COMMENT 'sequence of the event before',
-    `bids.price` Array(Decimal(76, 18)) CODEC(ZSTD),
-    `bids.amount` Array(Decimal(76, 18)) CODEC(ZSTD),
-    `asks.price` Array(Decimal(76, 18)) CODEC(ZSTD),
-    `asks.amount` Array(Decimal(76, 18)) CODEC(ZSTD),
+    `bids.price` Array(Decimal(76, 18)) CODEC(ZSTD) COMMENT 'prices, quote units: the buy side\'s levels, in an update those that changed',
+    `bids.amount` Array(Decimal(76, 18)) CODEC(ZSTD) COMMENT 'amounts, base units: the buy side\'s levels, in an update those that changed',
+    `asks.price` Array(Decimal(76, 18)) CODEC(ZSTD) COMMENT 'prices, quote units: the sell side\'s levels, in an update those that changed',
+    `asks.amount` Array(Decimal(76, 18)) CODEC(ZSTD) COMMENT 'amounts, base units: the sell side\'s levels, in an update those that changed',
     `source` String CODEC(ZSTD) COMMENT 'the line that caused the event',
-    `_partition` UInt16 CODEC(ZSTD) COMMENT 'of the topic',
-    `_offset` UInt64 CODEC(Delta, ZSTD) COMMENT 'in the topic',
-    `_inserted` DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') CODEC(Delta, ZSTD),
+    `_partition` UInt16 CODEC(ZSTD) COMMENT 'of the event\'s topic',
+    `_offset` UInt64 CODEC(Delta, ZSTD) COMMENT 'in the partition of the event\'s topic',
+    `_inserted` DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') CODEC(Delta, ZSTD) COMMENT 'when the row was stored',
     PROJECTION held
     (
         SELECT _partition, substringIndex(source, ':', 2), max(_offset), argMax(source, _offset)
@@ -24,11 +24,12 @@ CREATE TABLE IF NOT EXISTS marketprism.books
 ENGINE = MergeTree
 PARTITION BY toYYYYMMDD(local_timestamp)
 ORDER BY (exchange, symbol, local_timestamp, _offset)
-SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1;
+SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1
+COMMENT 'L2 `snapshot` (on going live, and every minute) and `update` events, absolute amounts';
 
-CREATE TABLE IF NOT EXISTS marketprism.books_entry (value String, _partition UInt16, _offset UInt64) ENGINE = Null;
+CREATE TABLE IF NOT EXISTS marketprism_internal.books_entry (value String, _partition UInt16, _offset UInt64) ENGINE = Null;
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS marketprism.books_parse TO marketprism.books AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS marketprism_internal.books_parse TO marketprism.books AS
 WITH JSONExtract(value, 'Tuple(
     source Nullable(String),
     exchange Nullable(String),
@@ -55,7 +56,7 @@ SELECT
     event.source AS `source`,
     _partition,
     _offset
-FROM marketprism.books_entry
+FROM marketprism_internal.books_entry
 WHERE throwIf(NOT match(value, '^[{]"source":"[^":]+:[0-9]+:[0-9]+:[0-9]+:[0-9]+"'), 'source does not come first') = 0
     AND throwIf(match(value, '"-?[0-9]+[.][0-9]{19}'), 'a decimal has more than 18 decimal places') = 0
     AND throwIf(position(value, '"bids":[') = 0, 'bids is missing or not an array') = 0

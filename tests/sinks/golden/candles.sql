@@ -1,18 +1,18 @@
 CREATE TABLE IF NOT EXISTS marketprism.candles
 (
-    `exchange` LowCardinality(String),
-    `symbol` LowCardinality(String),
+    `exchange` LowCardinality(String) COMMENT 'binance, okx, htx or deribit',
+    `symbol` LowCardinality(String) COMMENT 'our name: BTC-USDT, BTC-USDT-PERP, BTC-USDT-261225, BTC-USD-261225-76000-C',
     `timestamp` DateTime64(6, 'UTC') CODEC(Delta, ZSTD) COMMENT 'exchange time; receipt time where the exchange sends none',
     `local_timestamp` DateTime64(6, 'UTC') CODEC(Delta, ZSTD) COMMENT 'receipt by ingest',
     `origin` LowCardinality(String) COMMENT 'exchange: its own klines',
     `contract` LowCardinality(String) COMMENT 'continuous contract of the pair (current_quarter); empty: the instrument itself',
     `interval` LowCardinality(String) COMMENT '1m, 1h, 1d, 1M, …',
-    `start` DateTime64(6, 'UTC') CODEC(Delta, ZSTD),
+    `start` DateTime64(6, 'UTC') CODEC(Delta, ZSTD) COMMENT 'the first instant of the interval',
     `end` DateTime64(6, 'UTC') CODEC(Delta, ZSTD) COMMENT 'the start of the next candle',
-    `open` Decimal(76, 18) CODEC(ZSTD),
-    `high` Decimal(76, 18) CODEC(ZSTD),
-    `low` Decimal(76, 18) CODEC(ZSTD),
-    `close` Decimal(76, 18) CODEC(ZSTD),
+    `open` Decimal(76, 18) CODEC(ZSTD) COMMENT 'first price, quote units',
+    `high` Decimal(76, 18) CODEC(ZSTD) COMMENT 'highest price, quote units',
+    `low` Decimal(76, 18) CODEC(ZSTD) COMMENT 'lowest price, quote units',
+    `close` Decimal(76, 18) CODEC(ZSTD) COMMENT 'last price, quote units',
     `volume` Nullable(Decimal(76, 18)) CODEC(ZSTD) COMMENT 'base units',
     `quote_volume` Nullable(Decimal(76, 18)) CODEC(ZSTD) COMMENT 'quote units',
     `trades` Nullable(Int64) CODEC(ZSTD) COMMENT 'number of trades',
@@ -21,9 +21,9 @@ CREATE TABLE IF NOT EXISTS marketprism.candles
     `closed` Bool CODEC(ZSTD) COMMENT 'no further update follows',
     `complete` Bool CODEC(ZSTD) COMMENT 'false: its last updates may be missing',
     `source` String CODEC(ZSTD) COMMENT 'the line that caused the event',
-    `_partition` UInt16 CODEC(ZSTD) COMMENT 'of the topic',
-    `_offset` UInt64 CODEC(Delta, ZSTD) COMMENT 'in the topic',
-    `_inserted` DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') CODEC(Delta, ZSTD),
+    `_partition` UInt16 CODEC(ZSTD) COMMENT 'of the event\'s topic',
+    `_offset` UInt64 CODEC(Delta, ZSTD) COMMENT 'in the partition of the event\'s topic',
+    `_inserted` DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') CODEC(Delta, ZSTD) COMMENT 'when the row was stored',
     PROJECTION held
     (
         SELECT _partition, substringIndex(source, ':', 2), max(_offset), argMax(source, _offset)
@@ -33,11 +33,12 @@ CREATE TABLE IF NOT EXISTS marketprism.candles
 ENGINE = MergeTree
 PARTITION BY toYYYYMMDD(local_timestamp)
 ORDER BY (exchange, symbol, local_timestamp, _offset)
-SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1;
+SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1
+COMMENT 'the exchanges\' own candles of every interval, open and closed';
 
-CREATE TABLE IF NOT EXISTS marketprism.candles_entry (value String, _partition UInt16, _offset UInt64) ENGINE = Null;
+CREATE TABLE IF NOT EXISTS marketprism_internal.candles_entry (value String, _partition UInt16, _offset UInt64) ENGINE = Null;
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS marketprism.candles_parse TO marketprism.candles AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS marketprism_internal.candles_parse TO marketprism.candles AS
 WITH JSONExtract(value, 'Tuple(
     source Nullable(String),
     exchange Nullable(String),
@@ -84,7 +85,7 @@ SELECT
     event.source AS `source`,
     _partition,
     _offset
-FROM marketprism.candles_entry
+FROM marketprism_internal.candles_entry
 WHERE throwIf(NOT match(value, '^[{]"source":"[^":]+:[0-9]+:[0-9]+:[0-9]+:[0-9]+"'), 'source does not come first') = 0
     AND throwIf(match(value, '"-?[0-9]+[.][0-9]{19}'), 'a decimal has more than 18 decimal places') = 0
     AND throwIf(event.volume IS NULL AND JSONExtractRaw(value, 'volume') != 'null', 'volume is missing or malformed') = 0

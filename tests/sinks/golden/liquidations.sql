@@ -1,7 +1,7 @@
 CREATE TABLE IF NOT EXISTS marketprism.liquidations
 (
-    `exchange` LowCardinality(String),
-    `symbol` LowCardinality(String),
+    `exchange` LowCardinality(String) COMMENT 'binance, okx, htx or deribit',
+    `symbol` LowCardinality(String) COMMENT 'our name: BTC-USDT, BTC-USDT-PERP, BTC-USDT-261225, BTC-USD-261225-76000-C',
     `timestamp` DateTime64(6, 'UTC') CODEC(Delta, ZSTD) COMMENT 'exchange time; receipt time where the exchange sends none',
     `local_timestamp` DateTime64(6, 'UTC') CODEC(Delta, ZSTD) COMMENT 'receipt by ingest',
     `side` LowCardinality(String) COMMENT 'of the liquidation order: sell closes a long position',
@@ -10,9 +10,9 @@ CREATE TABLE IF NOT EXISTS marketprism.liquidations
     `amount` Decimal(76, 18) CODEC(ZSTD) COMMENT 'base units',
     `sampled` Bool CODEC(ZSTD) COMMENT 'the exchange publishes only some of them',
     `source` String CODEC(ZSTD) COMMENT 'the line that caused the event',
-    `_partition` UInt16 CODEC(ZSTD) COMMENT 'of the topic',
-    `_offset` UInt64 CODEC(Delta, ZSTD) COMMENT 'in the topic',
-    `_inserted` DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') CODEC(Delta, ZSTD),
+    `_partition` UInt16 CODEC(ZSTD) COMMENT 'of the event\'s topic',
+    `_offset` UInt64 CODEC(Delta, ZSTD) COMMENT 'in the partition of the event\'s topic',
+    `_inserted` DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') CODEC(Delta, ZSTD) COMMENT 'when the row was stored',
     PROJECTION held
     (
         SELECT _partition, substringIndex(source, ':', 2), max(_offset), argMax(source, _offset)
@@ -22,11 +22,12 @@ CREATE TABLE IF NOT EXISTS marketprism.liquidations
 ENGINE = MergeTree
 PARTITION BY toYYYYMMDD(local_timestamp)
 ORDER BY (exchange, symbol, local_timestamp, _offset)
-SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1;
+SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1
+COMMENT 'liquidations of positions; `sampled` where the exchange publishes only some';
 
-CREATE TABLE IF NOT EXISTS marketprism.liquidations_entry (value String, _partition UInt16, _offset UInt64) ENGINE = Null;
+CREATE TABLE IF NOT EXISTS marketprism_internal.liquidations_entry (value String, _partition UInt16, _offset UInt64) ENGINE = Null;
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS marketprism.liquidations_parse TO marketprism.liquidations AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS marketprism_internal.liquidations_parse TO marketprism.liquidations AS
 WITH JSONExtract(value, 'Tuple(
     source Nullable(String),
     exchange Nullable(String),
@@ -51,7 +52,7 @@ SELECT
     event.source AS `source`,
     _partition,
     _offset
-FROM marketprism.liquidations_entry
+FROM marketprism_internal.liquidations_entry
 WHERE throwIf(NOT match(value, '^[{]"source":"[^":]+:[0-9]+:[0-9]+:[0-9]+:[0-9]+"'), 'source does not come first') = 0
     AND throwIf(match(value, '"-?[0-9]+[.][0-9]{19}'), 'a decimal has more than 18 decimal places') = 0
     AND throwIf(event.price IS NULL AND JSONExtractRaw(value, 'price') != 'null', 'price is missing or malformed') = 0

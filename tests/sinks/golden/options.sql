@@ -1,24 +1,24 @@
 CREATE TABLE IF NOT EXISTS marketprism.options
 (
-    `exchange` LowCardinality(String),
-    `symbol` LowCardinality(String),
+    `exchange` LowCardinality(String) COMMENT 'binance, okx, htx or deribit',
+    `symbol` LowCardinality(String) COMMENT 'our name: BTC-USDT, BTC-USDT-PERP, BTC-USDT-261225, BTC-USD-261225-76000-C',
     `timestamp` DateTime64(6, 'UTC') CODEC(Delta, ZSTD) COMMENT 'exchange time; receipt time where the exchange sends none',
     `local_timestamp` DateTime64(6, 'UTC') CODEC(Delta, ZSTD) COMMENT 'receipt by ingest',
-    `mark_iv` Nullable(Decimal(76, 18)) CODEC(ZSTD),
-    `bid_iv` Nullable(Decimal(76, 18)) CODEC(ZSTD),
-    `ask_iv` Nullable(Decimal(76, 18)) CODEC(ZSTD),
-    `delta` Nullable(Decimal(76, 18)) CODEC(ZSTD),
-    `gamma` Nullable(Decimal(76, 18)) CODEC(ZSTD),
-    `vega` Nullable(Decimal(76, 18)) CODEC(ZSTD),
-    `theta` Nullable(Decimal(76, 18)) CODEC(ZSTD),
-    `rho` Nullable(Decimal(76, 18)) CODEC(ZSTD),
-    `underlying_price` Nullable(Decimal(76, 18)) CODEC(ZSTD),
+    `mark_iv` Nullable(Decimal(76, 18)) CODEC(ZSTD) COMMENT 'implied volatility of the mark price, a fraction a year',
+    `bid_iv` Nullable(Decimal(76, 18)) CODEC(ZSTD) COMMENT 'of the best bid, a fraction a year',
+    `ask_iv` Nullable(Decimal(76, 18)) CODEC(ZSTD) COMMENT 'of the best ask, a fraction a year',
+    `delta` Nullable(Decimal(76, 18)) CODEC(ZSTD) COMMENT 'the option\'s change per unit of change of the underlying',
+    `gamma` Nullable(Decimal(76, 18)) CODEC(ZSTD) COMMENT 'change of delta per unit of change of the underlying',
+    `vega` Nullable(Decimal(76, 18)) CODEC(ZSTD) COMMENT 'the option\'s change per percentage point of volatility, as the exchange publishes it',
+    `theta` Nullable(Decimal(76, 18)) CODEC(ZSTD) COMMENT 'the option\'s change per day, as the exchange publishes it',
+    `rho` Nullable(Decimal(76, 18)) CODEC(ZSTD) COMMENT 'the option\'s change per percentage point of interest, as the exchange publishes it',
+    `underlying_price` Nullable(Decimal(76, 18)) CODEC(ZSTD) COMMENT 'quote units',
     `underlying_index` LowCardinality(Nullable(String)) COMMENT 'what the underlying price is of, as the exchange calls it',
     `open_interest` Nullable(Decimal(76, 18)) CODEC(ZSTD) COMMENT 'base units',
     `source` String CODEC(ZSTD) COMMENT 'the line that caused the event',
-    `_partition` UInt16 CODEC(ZSTD) COMMENT 'of the topic',
-    `_offset` UInt64 CODEC(Delta, ZSTD) COMMENT 'in the topic',
-    `_inserted` DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') CODEC(Delta, ZSTD),
+    `_partition` UInt16 CODEC(ZSTD) COMMENT 'of the event\'s topic',
+    `_offset` UInt64 CODEC(Delta, ZSTD) COMMENT 'in the partition of the event\'s topic',
+    `_inserted` DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') CODEC(Delta, ZSTD) COMMENT 'when the row was stored',
     PROJECTION held
     (
         SELECT _partition, substringIndex(source, ':', 2), max(_offset), argMax(source, _offset)
@@ -28,11 +28,12 @@ CREATE TABLE IF NOT EXISTS marketprism.options
 ENGINE = MergeTree
 PARTITION BY toYYYYMMDD(local_timestamp)
 ORDER BY (exchange, symbol, local_timestamp, _offset)
-SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1;
+SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1
+COMMENT 'implied volatilities, greeks and underlying of options';
 
-CREATE TABLE IF NOT EXISTS marketprism.options_entry (value String, _partition UInt16, _offset UInt64) ENGINE = Null;
+CREATE TABLE IF NOT EXISTS marketprism_internal.options_entry (value String, _partition UInt16, _offset UInt64) ENGINE = Null;
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS marketprism.options_parse TO marketprism.options AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS marketprism_internal.options_parse TO marketprism.options AS
 WITH JSONExtract(value, 'Tuple(
     source Nullable(String),
     exchange Nullable(String),
@@ -69,7 +70,7 @@ SELECT
     event.source AS `source`,
     _partition,
     _offset
-FROM marketprism.options_entry
+FROM marketprism_internal.options_entry
 WHERE throwIf(NOT match(value, '^[{]"source":"[^":]+:[0-9]+:[0-9]+:[0-9]+:[0-9]+"'), 'source does not come first') = 0
     AND throwIf(match(value, '"-?[0-9]+[.][0-9]{19}'), 'a decimal has more than 18 decimal places') = 0
     AND throwIf(event.mark_iv IS NULL AND JSONExtractRaw(value, 'mark_iv') != 'null', 'mark_iv is missing or malformed') = 0

@@ -1,20 +1,20 @@
 CREATE TABLE IF NOT EXISTS marketprism.quality
 (
-    `exchange` LowCardinality(String),
-    `symbol` LowCardinality(String),
+    `exchange` LowCardinality(String) COMMENT 'binance, okx, htx or deribit',
+    `symbol` LowCardinality(String) COMMENT 'our name: BTC-USDT, BTC-USDT-PERP, BTC-USDT-261225, BTC-USD-261225-76000-C',
     `timestamp` DateTime64(6, 'UTC') CODEC(Delta, ZSTD) COMMENT 'exchange time; receipt time where the exchange sends none',
     `local_timestamp` DateTime64(6, 'UTC') CODEC(Delta, ZSTD) COMMENT 'receipt by ingest',
     `type` LowCardinality(String) COMMENT 'report: counts since the last; difference: a disagreement',
-    `compared` Int64 CODEC(ZSTD),
-    `agreed` Int64 CODEC(ZSTD),
-    `differed` Int64 CODEC(ZSTD),
-    `sequence` Int64 CODEC(ZSTD),
+    `compared` Int64 CODEC(ZSTD) COMMENT 'pairs of tops, in a report since the last',
+    `agreed` Int64 CODEC(ZSTD) COMMENT 'of those compared',
+    `differed` Int64 CODEC(ZSTD) COMMENT 'of those compared',
+    `sequence` Int64 CODEC(ZSTD) COMMENT 'update id at which both were compared; of a report the book\'s',
     `bbo` Array(Nullable(Decimal(76, 18))) CODEC(ZSTD) COMMENT 'bid price, bid amount, ask price, ask amount; NULL: empty side',
     `book` Array(Nullable(Decimal(76, 18))) CODEC(ZSTD) COMMENT 'the same of the rebuilt book',
     `source` String CODEC(ZSTD) COMMENT 'the line that caused the event',
-    `_partition` UInt16 CODEC(ZSTD) COMMENT 'of the topic',
-    `_offset` UInt64 CODEC(Delta, ZSTD) COMMENT 'in the topic',
-    `_inserted` DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') CODEC(Delta, ZSTD),
+    `_partition` UInt16 CODEC(ZSTD) COMMENT 'of the event\'s topic',
+    `_offset` UInt64 CODEC(Delta, ZSTD) COMMENT 'in the partition of the event\'s topic',
+    `_inserted` DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') CODEC(Delta, ZSTD) COMMENT 'when the row was stored',
     PROJECTION held
     (
         SELECT _partition, substringIndex(source, ':', 2), max(_offset), argMax(source, _offset)
@@ -24,11 +24,12 @@ CREATE TABLE IF NOT EXISTS marketprism.quality
 ENGINE = MergeTree
 PARTITION BY toYYYYMMDD(local_timestamp)
 ORDER BY (exchange, symbol, local_timestamp, _offset)
-SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1;
+SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1
+COMMENT 'the exchange\'s BBO against the rebuilt book at the same update id';
 
-CREATE TABLE IF NOT EXISTS marketprism.quality_entry (value String, _partition UInt16, _offset UInt64) ENGINE = Null;
+CREATE TABLE IF NOT EXISTS marketprism_internal.quality_entry (value String, _partition UInt16, _offset UInt64) ENGINE = Null;
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS marketprism.quality_parse TO marketprism.quality AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS marketprism_internal.quality_parse TO marketprism.quality AS
 WITH JSONExtract(value, 'Tuple(
     source Nullable(String),
     exchange Nullable(String),
@@ -57,7 +58,7 @@ SELECT
     event.source AS `source`,
     _partition,
     _offset
-FROM marketprism.quality_entry
+FROM marketprism_internal.quality_entry
 WHERE throwIf(NOT match(value, '^[{]"source":"[^":]+:[0-9]+:[0-9]+:[0-9]+:[0-9]+"'), 'source does not come first') = 0
     AND throwIf(match(value, '"-?[0-9]+[.][0-9]{19}'), 'a decimal has more than 18 decimal places') = 0
     AND throwIf(position(value, '"bbo":[') = 0, 'bbo is missing or not an array') = 0

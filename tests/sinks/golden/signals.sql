@@ -1,50 +1,50 @@
 CREATE TABLE IF NOT EXISTS marketprism.signals
 (
     `id` String CODEC(ZSTD) COMMENT 'one opportunity, from opened to closed',
-    `symbol` LowCardinality(String),
+    `symbol` LowCardinality(String) COMMENT 'our name of the instrument, the same on both sides',
     `type` LowCardinality(String) COMMENT 'opened, updated, closed',
     `reason` LowCardinality(String) COMMENT 'why it closed',
-    `timestamp` DateTime64(6, 'UTC') CODEC(Delta, ZSTD),
-    `local_timestamp` DateTime64(6, 'UTC') CODEC(Delta, ZSTD),
-    `opened_at` DateTime64(6, 'UTC') CODEC(Delta, ZSTD),
+    `timestamp` DateTime64(6, 'UTC') CODEC(Delta, ZSTD) COMMENT 'exchange time of the later quote',
+    `local_timestamp` DateTime64(6, 'UTC') CODEC(Delta, ZSTD) COMMENT 'receipt of the line that caused the event',
+    `opened_at` DateTime64(6, 'UTC') CODEC(Delta, ZSTD) COMMENT 'local_timestamp of the opening',
     `lifetime` Int64 CODEC(ZSTD) COMMENT 'microseconds since opened_at',
-    `buy_exchange` LowCardinality(String),
-    `buy_source` String CODEC(ZSTD) COMMENT 'the line that caused the event',
-    `buy_origin` LowCardinality(String),
-    `buy_sequence` Int64 CODEC(ZSTD),
-    `buy_book` LowCardinality(String),
-    `buy_price` Decimal(76, 18) CODEC(ZSTD),
-    `buy_average_price` Decimal(76, 18) CODEC(ZSTD) COMMENT 'of the executable amount',
-    `buy_timestamp` DateTime64(6, 'UTC') CODEC(Delta, ZSTD),
-    `buy_local_timestamp` DateTime64(6, 'UTC') CODEC(Delta, ZSTD),
-    `buy_age` Int64 CODEC(ZSTD) COMMENT 'microseconds, at the event\'s local_timestamp',
-    `buy_fee_bps` Float64 CODEC(ZSTD),
-    `sell_exchange` LowCardinality(String),
-    `sell_source` String CODEC(ZSTD) COMMENT 'the line that caused the event',
-    `sell_origin` LowCardinality(String),
-    `sell_sequence` Int64 CODEC(ZSTD),
-    `sell_book` LowCardinality(String),
-    `sell_price` Decimal(76, 18) CODEC(ZSTD),
-    `sell_average_price` Decimal(76, 18) CODEC(ZSTD) COMMENT 'of the executable amount',
-    `sell_timestamp` DateTime64(6, 'UTC') CODEC(Delta, ZSTD),
-    `sell_local_timestamp` DateTime64(6, 'UTC') CODEC(Delta, ZSTD),
-    `sell_age` Int64 CODEC(ZSTD) COMMENT 'microseconds, at the event\'s local_timestamp',
-    `sell_fee_bps` Float64 CODEC(ZSTD),
-    `gross_bps` Float64 CODEC(ZSTD),
-    `net_bps` Float64 CODEC(ZSTD),
+    `buy_exchange` LowCardinality(String) COMMENT 'where to buy: the exchange',
+    `buy_source` String CODEC(ZSTD) COMMENT 'where to buy: source of the quote',
+    `buy_origin` LowCardinality(String) COMMENT 'where to buy: bbo: the exchange\'s own quote; book: the rebuilt book\'s',
+    `buy_sequence` Int64 CODEC(ZSTD) COMMENT 'where to buy: the quote\'s update id; 0: none',
+    `buy_book` LowCardinality(String) COMMENT 'where to buy: state of the rebuilt book at the quote',
+    `buy_price` Decimal(76, 18) CODEC(ZSTD) COMMENT 'where to buy: best price, quote units',
+    `buy_average_price` Decimal(76, 18) CODEC(ZSTD) COMMENT 'where to buy: of the executable amount, quote units',
+    `buy_timestamp` DateTime64(6, 'UTC') CODEC(Delta, ZSTD) COMMENT 'where to buy: exchange time of the quote',
+    `buy_local_timestamp` DateTime64(6, 'UTC') CODEC(Delta, ZSTD) COMMENT 'where to buy: receipt of the quote',
+    `buy_age` Int64 CODEC(ZSTD) COMMENT 'where to buy: microseconds, at the event\'s local_timestamp',
+    `buy_fee_bps` Float64 CODEC(ZSTD) COMMENT 'where to buy: taker fee, basis points',
+    `sell_exchange` LowCardinality(String) COMMENT 'where to sell: the exchange',
+    `sell_source` String CODEC(ZSTD) COMMENT 'where to sell: source of the quote',
+    `sell_origin` LowCardinality(String) COMMENT 'where to sell: bbo: the exchange\'s own quote; book: the rebuilt book\'s',
+    `sell_sequence` Int64 CODEC(ZSTD) COMMENT 'where to sell: the quote\'s update id; 0: none',
+    `sell_book` LowCardinality(String) COMMENT 'where to sell: state of the rebuilt book at the quote',
+    `sell_price` Decimal(76, 18) CODEC(ZSTD) COMMENT 'where to sell: best price, quote units',
+    `sell_average_price` Decimal(76, 18) CODEC(ZSTD) COMMENT 'where to sell: of the executable amount, quote units',
+    `sell_timestamp` DateTime64(6, 'UTC') CODEC(Delta, ZSTD) COMMENT 'where to sell: exchange time of the quote',
+    `sell_local_timestamp` DateTime64(6, 'UTC') CODEC(Delta, ZSTD) COMMENT 'where to sell: receipt of the quote',
+    `sell_age` Int64 CODEC(ZSTD) COMMENT 'where to sell: microseconds, at the event\'s local_timestamp',
+    `sell_fee_bps` Float64 CODEC(ZSTD) COMMENT 'where to sell: taker fee, basis points',
+    `gross_bps` Float64 CODEC(ZSTD) COMMENT 'sell price above buy price, basis points',
+    `net_bps` Float64 CODEC(ZSTD) COMMENT 'gross_bps after both fees, basis points',
     `amount` Decimal(76, 18) CODEC(ZSTD) COMMENT 'base units',
     `profit` Decimal(76, 18) CODEC(ZSTD) COMMENT 'quote units, net of fees',
-    `peak_net_bps` Float64 CODEC(ZSTD),
-    `peak_amount` Decimal(76, 18) CODEC(ZSTD),
-    `peak_profit` Decimal(76, 18) CODEC(ZSTD),
-    `spread_mean_bps` Float64 CODEC(ZSTD),
-    `spread_stdev_bps` Float64 CODEC(ZSTD),
-    `spread_zscore` Float64 CODEC(ZSTD),
-    `spread_count` Int64 CODEC(ZSTD),
+    `peak_net_bps` Float64 CODEC(ZSTD) COMMENT 'highest net_bps so far, basis points',
+    `peak_amount` Decimal(76, 18) CODEC(ZSTD) COMMENT 'amount at the highest profit so far, base units',
+    `peak_profit` Decimal(76, 18) CODEC(ZSTD) COMMENT 'highest profit so far, quote units',
+    `spread_mean_bps` Float64 CODEC(ZSTD) COMMENT 'rolling mean of the pair\'s gross spread, basis points',
+    `spread_stdev_bps` Float64 CODEC(ZSTD) COMMENT 'its standard deviation, basis points',
+    `spread_zscore` Float64 CODEC(ZSTD) COMMENT 'standard deviations of gross_bps from the mean',
+    `spread_count` Int64 CODEC(ZSTD) COMMENT 'observations in the rolling statistics',
     `source` String CODEC(ZSTD) COMMENT 'the line that caused the event',
-    `_partition` UInt16 CODEC(ZSTD) COMMENT 'of the topic',
-    `_offset` UInt64 CODEC(Delta, ZSTD) COMMENT 'in the topic',
-    `_inserted` DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') CODEC(Delta, ZSTD),
+    `_partition` UInt16 CODEC(ZSTD) COMMENT 'of the event\'s topic',
+    `_offset` UInt64 CODEC(Delta, ZSTD) COMMENT 'in the partition of the event\'s topic',
+    `_inserted` DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') CODEC(Delta, ZSTD) COMMENT 'when the row was stored',
     PROJECTION held
     (
         SELECT _partition, substringIndex(source, ':', 2), max(_offset), argMax(source, _offset)
@@ -54,11 +54,12 @@ CREATE TABLE IF NOT EXISTS marketprism.signals
 ENGINE = MergeTree
 PARTITION BY toYYYYMMDD(local_timestamp)
 ORDER BY (symbol, local_timestamp, _offset)
-SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1;
+SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1
+COMMENT 'arbitrage opportunities: opened, updated at each new peak, closed with the reason';
 
-CREATE TABLE IF NOT EXISTS marketprism.signals_entry (value String, _partition UInt16, _offset UInt64) ENGINE = Null;
+CREATE TABLE IF NOT EXISTS marketprism_internal.signals_entry (value String, _partition UInt16, _offset UInt64) ENGINE = Null;
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS marketprism.signals_parse TO marketprism.signals AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS marketprism_internal.signals_parse TO marketprism.signals AS
 WITH JSONExtract(value, 'Tuple(
     source Nullable(String),
     id Nullable(String),
@@ -149,6 +150,6 @@ SELECT
     event.source AS `source`,
     _partition,
     _offset
-FROM marketprism.signals_entry
+FROM marketprism_internal.signals_entry
 WHERE throwIf(NOT match(value, '^[{]"source":"[^":]+:[0-9]+:[0-9]+:[0-9]+:[0-9]+"'), 'source does not come first') = 0
     AND throwIf(match(value, '"-?[0-9]+[.][0-9]{19}'), 'a decimal has more than 18 decimal places') = 0;

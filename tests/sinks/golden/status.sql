@@ -1,25 +1,25 @@
 CREATE TABLE IF NOT EXISTS marketprism.status
 (
-    `exchange` LowCardinality(String),
-    `symbol` LowCardinality(String),
+    `exchange` LowCardinality(String) COMMENT 'binance, okx, htx or deribit',
+    `symbol` LowCardinality(String) COMMENT 'our name: BTC-USDT, BTC-USDT-PERP, BTC-USDT-261225, BTC-USD-261225-76000-C',
     `timestamp` DateTime64(6, 'UTC') CODEC(Delta, ZSTD) COMMENT 'exchange time; receipt time where the exchange sends none',
     `local_timestamp` DateTime64(6, 'UTC') CODEC(Delta, ZSTD) COMMENT 'receipt by ingest',
     `type` LowCardinality(String) COMMENT 'connected, disconnected, …; report: one channel, every 10 s',
     `channels` Array(LowCardinality(String)) CODEC(ZSTD) COMMENT 'affected channels; empty: the whole connection',
-    `reason` String CODEC(ZSTD),
+    `reason` String CODEC(ZSTD) COMMENT 'what happened or is done about it; empty: nothing to add',
     `messages` Int64 CODEC(ZSTD) COMMENT 'since the last report',
     `repeated` Int64 CODEC(ZSTD) COMMENT 'duplicates among them, which were dropped',
     `age` Int64 CODEC(ZSTD) COMMENT 'microseconds since the last message; of silent and resumed: the silence',
     `latency_median` Int64 CODEC(ZSTD) COMMENT 'microseconds from exchange time to receipt, by the exchange\'s clock; 0: no times',
-    `latency_max` Int64 CODEC(ZSTD) COMMENT 'microseconds',
+    `latency_max` Int64 CODEC(ZSTD) COMMENT 'microseconds from exchange time to receipt, the longest',
     `clock_offset` Int64 CODEC(ZSTD) COMMENT 'microseconds, the exchange\'s clock minus ours',
     `round_trip` Int64 CODEC(ZSTD) COMMENT 'microseconds, of the request for the exchange\'s clock',
     `reconnects` Int64 CODEC(ZSTD) COMMENT 'after a loss, since the start',
     `renewals` Int64 CODEC(ZSTD) COMMENT 'without a break, since the start',
     `source` String CODEC(ZSTD) COMMENT 'the line that caused the event',
-    `_partition` UInt16 CODEC(ZSTD) COMMENT 'of the topic',
-    `_offset` UInt64 CODEC(Delta, ZSTD) COMMENT 'in the topic',
-    `_inserted` DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') CODEC(Delta, ZSTD),
+    `_partition` UInt16 CODEC(ZSTD) COMMENT 'of the event\'s topic',
+    `_offset` UInt64 CODEC(Delta, ZSTD) COMMENT 'in the partition of the event\'s topic',
+    `_inserted` DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') CODEC(Delta, ZSTD) COMMENT 'when the row was stored',
     PROJECTION held
     (
         SELECT _partition, substringIndex(source, ':', 2), max(_offset), argMax(source, _offset)
@@ -29,11 +29,12 @@ CREATE TABLE IF NOT EXISTS marketprism.status
 ENGINE = MergeTree
 PARTITION BY toYYYYMMDD(local_timestamp)
 ORDER BY (exchange, symbol, local_timestamp, _offset)
-SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1;
+SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1
+COMMENT 'feed health: connections, subscriptions, silent channels, data age, latency, clocks';
 
-CREATE TABLE IF NOT EXISTS marketprism.status_entry (value String, _partition UInt16, _offset UInt64) ENGINE = Null;
+CREATE TABLE IF NOT EXISTS marketprism_internal.status_entry (value String, _partition UInt16, _offset UInt64) ENGINE = Null;
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS marketprism.status_parse TO marketprism.status AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS marketprism_internal.status_parse TO marketprism.status AS
 WITH JSONExtract(value, 'Tuple(
     source Nullable(String),
     exchange Nullable(String),
@@ -72,6 +73,6 @@ SELECT
     event.source AS `source`,
     _partition,
     _offset
-FROM marketprism.status_entry
+FROM marketprism_internal.status_entry
 WHERE throwIf(NOT match(value, '^[{]"source":"[^":]+:[0-9]+:[0-9]+:[0-9]+:[0-9]+"'), 'source does not come first') = 0
     AND throwIf(position(value, '"channels":[') = 0, 'channels is missing or not an array') = 0;

@@ -30,10 +30,10 @@ pytestmark = [
 TABLE = """
 CREATE TABLE prism.{t} (id String, price Float64, source String, _partition UInt16, _offset UInt64)
     ENGINE = MergeTree PARTITION BY tuple() ORDER BY _offset;
-CREATE TABLE prism.{t}_entry (value String, _partition UInt16, _offset UInt64) ENGINE = Null;
-CREATE MATERIALIZED VIEW prism.{t}_parse TO prism.{t} AS SELECT visitParamExtractString(value, 'id') AS id,
+CREATE TABLE prism_internal.{t}_entry (value String, _partition UInt16, _offset UInt64) ENGINE = Null;
+CREATE MATERIALIZED VIEW prism_internal.{t}_parse TO prism.{t} AS SELECT visitParamExtractString(value, 'id') AS id,
     toFloat64(visitParamExtractString(value, 'price')) AS price, visitParamExtractString(value, 'source') AS source,
-    _partition, _offset FROM prism.{t}_entry"""
+    _partition, _offset FROM prism_internal.{t}_entry"""
 
 
 class OldServerStorage(ServerStorage):
@@ -58,7 +58,8 @@ def server(tmp_path: Path) -> Iterator[ClickHouseServer]:
 @pytest.fixture
 async def store(server: ClickHouseServer) -> AsyncIterator[OldServerStorage]:
     opened = OldServerStorage(load_settings(clickhouse=server.url))
-    opened.execute("CREATE DATABASE prism")
+    for database in ("prism", "prism_internal"):
+        opened.execute(f"CREATE DATABASE {database}")
     for topic in STORED_TOPICS:
         for statement in TABLE.format(t=TABLES[topic]).split(";"):
             opened.execute(statement)
