@@ -44,8 +44,9 @@ lint: setup  ## check with ruff, mypy --strict and the import contract
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-docs: setup  ## rewrite the tables that follow from the code, in README and docs/coverage.md
+docs: setup  ## rewrite what follows from the code: tables in README and docs/coverage.md, the client's events
 	$(BIN)/python -m marketprism.ops.docs
+	$(BIN)/python -m marketprism.client.generate
 
 bench: setup  ## run the benchmarks, about 8 minutes; writes results.json and report.png to bench/out
 	$(BIN)/python -m bench

@@ -25,6 +25,10 @@ class FrameError(MarketPrismError):
     """A frame that cannot become events. It goes to `dead_letters` with this text as the reason."""
 
 
+class EventError(MarketPrismError):
+    """A record of an event topic that is not such an event."""
+
+
 class RangeError(MarketPrismError):
     """A result that does not fit the columns of ClickHouse. Its inputs become a dead letter."""
 

@@ -10,9 +10,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import orjson
-
 from bench.harness import Result, compare, per_second
+from bench.rigs.made_events import event
 from schemas.settings import load_settings
 from schemas.sources import SeenSources
 from sinks.migrations import migrate
@@ -20,7 +19,6 @@ from sinks.storage.base import Block
 from sinks.storage.embedded import EmbeddedStorage
 
 _BLOCK_ROWS = 20_000
-_BEGIN_US = 1_723_075_200_000_000
 _LEVELS = "Array(Tuple(Decimal(76, 18), Decimal(76, 18)))"
 _HEAD = "source String, exchange String, symbol String, timestamp Int64, local_timestamp Int64"
 _STRUCTURES = {
@@ -29,33 +27,6 @@ _STRUCTURES = {
     "quotes": f"{_HEAD}, origin String, sequence Int64, bids {_LEVELS}, asks {_LEVELS}",
     "books": f"{_HEAD}, type String, sequence Int64, previous Int64, bids {_LEVELS}, asks {_LEVELS}",
 }
-
-
-def _levels(chance: random.Random, count: int) -> list[list[str]]:
-    return [[f"{60_000 + chance.random() * 100:.2f}", f"{chance.random() * 3:.5f}"] for _ in range(count)]
-
-
-def _event(table: str, number: int, chance: random.Random) -> bytes:
-    head = {
-        "source": f"binance:0:{number // 4}:{number % 4}:0",
-        "exchange": "binance",
-        "symbol": chance.choice(["BTC-USDT", "ETH-USDT"]),
-        "timestamp": _BEGIN_US + number * 1_000,
-        "local_timestamp": _BEGIN_US + number * 1_000 + 1_234,
-    }
-    if table == "trades":
-        price, amount = _levels(chance, 1)[0]
-        side = chance.choice(["buy", "sell"])
-        return orjson.dumps(
-            head
-            | {"id": str(number), "price": price, "amount": amount, "side": side, "kind": "normal"}
-            | {"exchange_amount": amount}
-        )
-    depth = 5 if table == "quotes" else 34
-    kind = {"origin": "book"} if table == "quotes" else {"type": "update"}
-    previous = {} if table == "quotes" else {"previous": number}
-    sides = {"bids": _levels(chance, depth), "asks": _levels(chance, depth)}
-    return orjson.dumps(head | kind | {"sequence": number + 1} | previous | sides)
 
 
 def measure(rows: int = 100_000, rounds: int = 3) -> list[Result]:
@@ -68,7 +39,7 @@ def measure(rows: int = 100_000, rounds: int = 3) -> list[Result]:
         for table in _STRUCTURES:
             count = rows // 10 if table == "books" else rows
             chance = random.Random(1)
-            values = [_event(table, number, chance) for number in range(count)]
+            values = [event(table, number, chance) for number in range(count)]
             bulk = _bulk(storage, table, values, Path(directory))
             ours, floor = per_second(count, _sink(storage, table, values)), per_second(count, bulk)
             results.append(compare(f"store {table}", "rows/s", ours, "JSONEachRow in bulk", floor, rounds))

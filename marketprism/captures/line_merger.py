@@ -4,6 +4,8 @@ import heapq
 from collections.abc import Iterable, Iterator
 from itertools import count
 
+_NEVER = 1 << 63  # ns
+
 
 class LineMerger:
     """Merger that releases a line once every partition has reached its time. Ticks advance quiet partitions."""
@@ -21,6 +23,15 @@ class LineMerger:
             reached = max(reached, int(line[: line.index(b"\t")]))
             heapq.heappush(self._waiting, (reached, next(self._numbers), line + b"\n"))
         self._reached[partition] = reached
+
+    @property
+    def last(self) -> object:
+        """The partition that the others wait for."""
+        return min(self._reached, key=self._reached.__getitem__)
+
+    def finish(self, partition: object) -> None:
+        """Wait no longer for a partition: it has no more lines."""
+        self._reached[partition] = _NEVER
 
     def ready(self, at_least: int = 0) -> Iterator[bytes]:
         """Yield the lines that can be released. Do not wait for partitions that are behind `at_least`, ns."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import gzip
-import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,8 @@ from aiokafka.errors import KafkaError
 
 from ingest.producer import check_partitions, partition_counts
 from marketprism.captures.line_merger import LineMerger
+from marketprism.captures.replay_lines import is_frame
+from marketprism.captures.stopping import stop_event
 from schemas.control import SnapshotRequest, encode_request
 from schemas.errors import SettingsError, StackError
 from schemas.keys import EVERY, UNKNOWN, split_key
@@ -32,9 +33,14 @@ _MAX_WAIT = 3.0  # s that lines wait for a partition that receives nothing, not 
 
 @dataclass
 class RecordSummary:
-    """Result of a recording: lines and bytes before compression, and its duration."""
+    """Result of a recording: lines, the frames among them, bytes before compression, and its duration.
 
+    `has_begun`: the topics existed, and there is a file.
+    """
+
+    has_begun: bool = False
     lines: int = 0
+    frames: int = 0
     bytes: int = 0
     seconds: float = 0.0
 
@@ -46,25 +52,13 @@ async def record(settings: Settings, exchanges: Sequence[str], path: Path, durat
     broker or the topics do not exist yet, the recording starts when they do. The file can be read after a kill, but
     the last second may be missing. Raise `StackError` if a topic's number of partitions differs from the setting.
     """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, _stop, stop)
-    try:
+    with stop_event() as stop:
         if not await _wait_for_topics(settings, exchanges, stop):
             return RecordSummary()
         with _created(path) as file:
             summary = await _Recorder(settings, exchanges, file).run(stop, duration)
-        log.info("stopped", lines=summary.lines, bytes=summary.bytes)
-        return summary
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
-
-
-def _stop(stop: asyncio.Event) -> None:
-    log.info("stopping")
-    stop.set()
+    log.info("stopped", lines=summary.lines, bytes=summary.bytes)
+    return summary
 
 
 async def _wait_for_topics(settings: Settings, exchanges: Sequence[str], stop: asyncio.Event) -> bool:
@@ -95,7 +89,7 @@ class _Recorder:
         self._merger = LineMerger(self._places)
         self._file = file
         self._seen_keys: set[bytes] = set()
-        self._summary = RecordSummary()
+        self._summary = RecordSummary(has_begun=True)
 
     async def run(self, stop: asyncio.Event, duration: float) -> RecordSummary:
         began = time.monotonic()
@@ -142,7 +136,9 @@ class _Recorder:
             self._summary.lines += 1
             self._summary.bytes += len(line)
             start = line.index(b"\t") + 1
-            key = line[start : line.index(b"\t", start)]
+            end = line.index(b"\t", start)
+            self._summary.frames += is_frame(line, end + 1)
+            key = line[start:end]
             if key not in self._seen_keys:
                 self._seen_keys.add(key)
                 first.append(line)

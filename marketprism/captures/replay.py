@@ -1,5 +1,7 @@
 """Replay captures into the raw topics (`marketprism replay [FEED:]FILE …`).
 
+The first report of progress comes once all files are open and the broker has answered.
+
 At full speed, the same input produces the same records at the same offsets of a new topic: batches are closed by number
 of lines, bytes and recorded time, never by a clock.
 """
@@ -11,11 +13,11 @@ from dataclasses import dataclass
 
 import structlog
 
-from marketprism.captures.capture import Capture
 from marketprism.captures.merge import CaptureMerge
 from marketprism.captures.replay_lines import ReplayLines
 from marketprism.captures.replay_sender import ReplaySender
 from marketprism.captures.replay_sources import ReplaySource, open_sources
+from schemas.raw import RawLine
 from schemas.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -57,52 +59,61 @@ async def replay(
     captures = open_sources(sources)
     merged = CaptureMerge(captures)
     lines = ReplayLines(captures, settings.partitions)
+
+    def update(summary: ReplaySummary) -> None:
+        summary.repeated = merged.repeated
+        summary.control = sum(capture.control for capture in captures)
+        if progress is not None:
+            read = sum(capture.bytes_read for capture in captures)
+            progress(summary, read, sum(capture.size for capture in captures))
+
     async with ReplaySender(settings, lines.exchanges) as sender:
-        report = _Report(progress, captures, merged, lines, sender)
-        pace = _Pace(speed, sender) if speed is not None else None
-        for number, line in enumerate(merged):
-            if pace is not None:
-                await pace.wait(line.local_timestamp)
-            for topic_line in lines.of(line):
-                sender.add(topic_line)
-            if sender.has_records:
-                await sender.send_records()
-            if not number % _REPORT_EVERY:
-                report.update()
-        for topic_line in lines.end():
-            sender.add(topic_line)
-        await sender.flush()
+        player = Player(lines, sender, speed, update)
+        for line in merged:
+            await player.play(line)
+        await player.end()
         if merged.repeated:
             log.warning("the captures overlap: duplicate lines were left out", lines=merged.repeated)
-        return report.update()
+        return player.report()
 
 
-class _Report:
-    """Progress reports to the caller, during the replay and at its end."""
+class Player:
+    """Player of the lines of a replay: call `play` for each line by receipt time, then `end`."""
 
     def __init__(
-        self,
-        progress: Progress | None,
-        captures: list[Capture],
-        merged: CaptureMerge,
-        lines: ReplayLines,
-        sender: ReplaySender,
+        self, lines: ReplayLines, sender: ReplaySender, speed: float | None, update: Callable[[ReplaySummary], None]
     ) -> None:
-        self._progress, self._captures, self._merged = progress, captures, merged
-        self._lines, self._sender = lines, sender
+        self._lines, self._sender, self._update = lines, sender, update
+        self._pace = _Pace(speed, sender) if speed is not None else None
         self._summary = ReplaySummary()
         self._began = time.monotonic()
+        self._played = 0
+        self.report()
 
-    def update(self) -> ReplaySummary:
-        """Update and return the summary, and report the progress."""
+    async def play(self, line: RawLine) -> None:
+        """Send a line when its time has come."""
+        if self._pace is not None:
+            await self._pace.wait(line.local_timestamp)
+        for topic_line in self._lines.of(line):
+            self._sender.add(topic_line)
+        if self._sender.has_records:
+            await self._sender.send_records()
+        self._played += 1
+        if not self._played % _REPORT_EVERY:
+            self.report()
+
+    async def end(self) -> None:
+        """Send a last tick, and wait until everything is acknowledged."""
+        for topic_line in self._lines.end():
+            self._sender.add(topic_line)
+        await self._sender.flush()
+
+    def report(self) -> ReplaySummary:
+        """Update and return the summary."""
         summary, lines, sender = self._summary, self._lines, self._sender
         summary.frames, summary.lines, summary.records = lines.frames, sender.lines, sender.records
         summary.seconds, summary.recorded_seconds = time.monotonic() - self._began, lines.span
-        summary.repeated = self._merged.repeated
-        summary.control = sum(capture.control for capture in self._captures)
-        if self._progress is not None:
-            read = sum(capture.bytes_read for capture in self._captures)
-            self._progress(summary, read, sum(capture.size for capture in self._captures))
+        self._update(summary)
         return summary
 
 

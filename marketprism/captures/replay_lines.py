@@ -1,8 +1,8 @@
 """Generate the lines of a replay: those of the sources, and the markers that a live ingest would have added."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
 
-from marketprism.captures.capture import Capture
 from schemas.errors import SymbolError
 from schemas.instruments import Instrument, instrument_of_key
 from schemas.keys import EVERY, UNKNOWN, input_partition_of, key_of, split_key
@@ -17,14 +17,28 @@ _WRAPPED = (MARKER + b"frame", MARKER + b"oversized")
 TopicLine = tuple[str, int, int, bytes]  # exchange, partition, receipt ns, line
 
 
+class LineSource(Protocol):
+    """What must be known of a source of lines before they are read: its exchanges, and definitions by key."""
+
+    @property
+    def exchanges(self) -> Sequence[str]: ...
+    @property
+    def definitions(self) -> Mapping[str, Instrument]: ...
+
+
+def is_frame(line: bytes, start: int = 0) -> bool:
+    """Return whether a line holds a frame, as it is or within a marker. `start`: where its third field begins."""
+    return not line.startswith(MARKER, start) or line.startswith(_WRAPPED, start)
+
+
 class ReplayLines:
     """Generator of the lines to write: call `of(line)` for each line by receipt time, then `end()`."""
 
-    def __init__(self, captures: Sequence[Capture], partitions: int) -> None:
-        self.exchanges = sorted({name for capture in captures for name in capture.exchanges})
+    def __init__(self, sources: Sequence[LineSource], partitions: int) -> None:
+        self.exchanges = sorted({name for source in sources for name in source.exchanges})
         self.frames = 0
         self._partitions = partitions
-        self._definitions = {key: known for capture in reversed(captures) for key, known in capture.definitions.items()}
+        self._definitions = {key: known for source in reversed(sources) for key, known in source.definitions.items()}
         self._places: dict[str, tuple[str, int]] = {}  # of the instruments that have started
         self._first = self._last = 0
         self._second = 0
@@ -47,11 +61,10 @@ class ReplayLines:
             if place[0] not in self.exchanges:  # not found at the beginning of its capture
                 self.exchanges.append(place[0])
             yield from self._begin(stamp, key, frame, place)
+        self.frames += is_frame(frame)
         if frame.startswith(MARKER):
-            self.frames += frame.startswith(_WRAPPED)
             yield *place, stamp, b"%d\t%s\t%s\n" % (stamp, key.encode(), frame)
         else:
-            self.frames += 1
             yield *place, stamp, encode_line(stamp, key, frame)
 
     def end(self) -> Iterator[TopicLine]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import typer
 
-from marketprism.cli.data import record, replay
+from marketprism.cli.data import export, record, replay
 from marketprism.cli.feeds import feeds_app
 from marketprism.cli.parts import broker, ingest, simulate, sink, worker
 from marketprism.cli.questions import doctor, sql, status, trace
@@ -17,7 +17,7 @@ _COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Run everything": (demo, live),
     "Run one part": (broker, ingest, worker, sink),
     "Ask": (status, doctor, sql, trace, topics, schemas),
-    "Keep and repeat": (record, replay),
+    "Keep and repeat": (record, replay, export),
 }
 
 app = typer.Typer(

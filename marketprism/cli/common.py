@@ -1,10 +1,9 @@
 """What the commands share: the console, common options, and how errors are reported."""
 
-import asyncio
 import contextlib
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -93,8 +92,3 @@ def parse_speed(text: str) -> float | None:
     if not 0 < speed < math.inf:
         raise SettingsError(f"--speed {text}: use `max` or a number above 0")
     return speed
-
-
-def until_interrupted(work: Callable[[], Any]) -> None:
-    with contextlib.suppress(KeyboardInterrupt):
-        console.print(asyncio.run(work()), highlight=False)
