@@ -44,7 +44,7 @@ lint: setup  ## check with ruff, mypy --strict and the import contract
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-docs: setup  ## rewrite what follows from the code: tables in README and docs/coverage.md, the client's events
+docs: setup  ## rewrite the tables that follow from the code, in the README and docs/
 	$(BIN)/python -m marketprism.ops.docs
 	$(BIN)/python -m marketprism.client.generate
 

@@ -1,4 +1,4 @@
-"""Write the generated tables of README and docs/coverage.md. `python -m marketprism.ops.docs` rewrites them."""
+"""Write the generated tables of the README and of pages in docs/. `python -m marketprism.ops.docs` rewrites them."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -20,12 +20,7 @@ from schemas.symbols import Kind
 from schemas.topics import raw_topic
 
 _ROOT = Path(__file__).parents[2]
-README, COVERAGE = _ROOT / "README.md", _ROOT / "docs" / "coverage.md"
-MOST_USED = (
-    "kafka", "clickhouse", "feeds", "symbols", "kinds", "channels", "variants", "depth", "channel_timeout_s", "poll_s",
-    "instruments_refresh_s", "arbitrage_window_ms", "arbitrage_min_bps", "arbitrage_max_bps", "arbitrage_exclude",
-    "arbitrage_aliases", "fees_bps", "poison_attempts", "sql_hosts", "retention_days", "topic_prefix", "disk_low_mb",
-)  # fmt: skip
+README, COVERAGE, SETTINGS = (_ROOT / name for name in ("README.md", "docs/coverage.md", "docs/settings.md"))
 _KINDS = {"spot": "spot", "perp": "perpetuals", "future": "futures", "option": "options"}
 _MARGINS = {None: "linear and inverse", False: "linear", True: "inverse"}
 _RAW = "raw.<exchange>"
@@ -64,10 +59,9 @@ def feeds() -> str:
 
 
 def settings() -> str:
-    """Return the table of the most used settings."""
+    """Return the table of all settings."""
     rows = []
-    for name in MOST_USED:
-        field = Settings.model_fields[name]
+    for name, field in Settings.model_fields.items():
         meaning = re.sub(r"([*|<])", r"\\\1", field.description or "")
         example = f"; example: `{as_variable(field.examples[0])}`" if field.examples else ""
         rows.append((f"`{PREFIX}{name.upper()}`", _default(field), meaning + example))
@@ -156,7 +150,8 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 
 PAGES: dict[Path, dict[str, Callable[[], str]]] = {
-    README: {"topics": topics, "feeds": feeds, "settings": settings},
+    README: {"topics": topics, "feeds": feeds},
+    SETTINGS: {"settings": settings},
     COVERAGE: {"kinds": kinds, "channels": channels, "candles": candles},
 }
 
