@@ -63,7 +63,7 @@ async def _fill(settings: Settings) -> None:
 async def _read(settings: Settings, read: Callable[..., AsyncIterator[Any]]) -> tuple[int, float]:
     """Read with the client. Return the number of events, and the CPU seconds from the first one on."""
     found, began = 0, 0.0
-    place = {"kafka": settings.kafka, "topic_prefix": settings.topic_prefix}
+    place = {"kafka": settings.kafka, "topic_prefix": settings.topic_prefix, "exchange": "binance"}
     async for _ in read("BTC-USDT", "ETH-USDT", start=BEGIN_US, end=BEGIN_US + _DAY_US, **place):
         began = began or time.process_time()
         found += 1

@@ -66,8 +66,9 @@ def replay(
 ) -> None:
     """Replay captures into the raw topics, or a span of the raw topics into those of another prefix.
 
-    Captures come from `marketprism record` or the hftbacktest collector. FEED selects the lines of one feed; only
-    collector files require it.
+    Captures come from `marketprism record` or the hftbacktest collector.
+
+    FEED selects the lines of one feed; only collector files require it.
 
     With --from and --into, what the broker still holds is replayed, and the system in operation is not disturbed.
     """

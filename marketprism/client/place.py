@@ -71,6 +71,7 @@ class Place(Generic[E]):
         self._first, self._end = span.start or 0, span.end or NEVER
         self._inside = set(exchanges)  # those that have not passed the end of the span
         self._waiting: list[tuple[int, E]] = []
+        self._latest: dict[str, int] = {}  # time of the last event that waits or waited, µs, by exchange
 
     @property
     def has_passed(self) -> bool:
@@ -105,15 +106,17 @@ class Place(Generic[E]):
 
     def hold(self, records: list[ConsumerRecord]) -> None:
         """Let the events of the next records wait."""
-        reached = self.reached
+        latest = self._latest
         for event in self.events(records):
             # An event with an earlier time than its predecessor (from another connection) still follows it.
-            reached = max(reached, event.local_timestamp)
-            self._waiting.append((reached, event))
-        self.reached = max(reached, _stamp_of(records[-1].value).local_timestamp)
+            exchange = event.source.partition(":")[0]
+            due = latest[exchange] = max(latest.get(exchange, 0), event.local_timestamp)
+            self._waiting.append((due, event))
+        self.reached = max(self.reached, *latest.values(), _stamp_of(records[-1].value).local_timestamp)
 
     def release(self, until: int = NEVER) -> list[tuple[int, E]]:
         """Return the waiting events up to a time, in order, each with the time at which it is due, µs."""
+        self._waiting.sort(key=itemgetter(0))
         count = bisect_right(self._waiting, until, key=itemgetter(0))
         released, self._waiting = self._waiting[:count], self._waiting[count:]
         return released

@@ -21,6 +21,7 @@ from schemas.settings import Settings
 
 _CLOCKS = 10_000_000  # µs by which the clocks of ingest and broker may differ
 _LATE = 2_000_000  # µs from the receipt of a line until its events are in their topics
+_SKEW = 2_000_000  # µs by which events of one exchange may come after another's in a partition
 _BATCH = 500  # records at a time, so that the caller's other tasks get their turn
 _WAIT_MS = 500
 _RETRY = 0.5  # s
@@ -154,7 +155,7 @@ class Reader(Generic[E]):
 
     async def _read_to(self, consumer: AIOKafkaConsumer, ends: Offsets) -> AsyncGenerator[Iterable[E], None]:
         """Yield the events up to these offsets, in order of receipt."""
-        if len(self._places) == 1:
+        if len(self._places) == len(self._instruments.exchanges) == 1:
             [place] = self._places.values()
             while _is_behind(place, ends):
                 for records in (await consumer.getmany(timeout_ms=_WAIT_MS, max_records=_BATCH)).values():
@@ -166,8 +167,8 @@ class Reader(Generic[E]):
             yield self._due(place.reached for place in behind if _is_behind(place, ends))
 
     def _due(self, reached: Iterable[int]) -> list[E]:
-        """Return the waiting events that no partition still behind can precede."""
-        until = min(reached, default=NEVER)
+        """Return the waiting events that nothing in a partition still behind can precede."""
+        until = min(reached, default=NEVER + _SKEW) - _SKEW
         due = [each for place in self._places.values() for each in place.release(until)]
         due.sort(key=itemgetter(0))
         return [event for _, event in due]
