@@ -12,15 +12,16 @@ import pytest
 
 from marketprism.local.broker import free_port
 from marketprism.local.processes import Child, says
+from marketprism.local.roles import INGEST, SINK, WORKER
 from tests.test_docs import ROOT
 
 PAGE = ROOT / "docs" / "by-hand.md"
 READY = {
     "broker": "The broker is ready",
     "simulate": '"endpoints"',
-    "ingest": "connected",
-    "worker": "Worker ready",
-    "sink": "partitions assigned",
+    "ingest": INGEST.ready,
+    "worker": WORKER.ready,
+    "sink": SINK.ready,
 }
 
 
