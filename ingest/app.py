@@ -18,6 +18,7 @@ from schemas.control import Request, SnapshotRequest
 from schemas.errors import SettingsError
 from schemas.keys import key_of
 from schemas.settings import Settings
+from schemas.symbols import is_pattern
 
 log = structlog.get_logger(__name__)
 
@@ -58,12 +59,13 @@ async def ingest(settings: Settings, feeds: Iterable[str] | None = None, timings
 
 
 async def _require_instruments(managers: Sequence[FeedManager], settings: Settings) -> None:
-    """Raise `SettingsError` once all exchanges have answered, if none of them lists anything that is wanted."""
-    for manager in managers:
-        if await manager.has_instruments():
-            return
-    names, symbols = ", ".join(manager.name for manager in managers), ", ".join(settings.symbols)
-    raise SettingsError(f"nothing to ingest: no exchange (feeds {names}) lists any of: {symbols}")
+    """Name the symbols that no exchange lists, once all have answered. Raise `SettingsError` if nothing is listed."""
+    found = frozenset[str]().union(*[await manager.first_symbols() for manager in managers])
+    if not found:
+        names, symbols = ", ".join(manager.name for manager in managers), ", ".join(settings.symbols)
+        raise SettingsError(f"nothing to ingest: no exchange (feeds {names}) lists any of: {symbols}")
+    if missing := [symbol for symbol in settings.symbols if not is_pattern(symbol) and symbol not in found]:
+        log.warning("no exchange lists these symbols: continuing without them", symbols=missing)
 
 
 async def run(settings: Settings, feeds: Iterable[str] | None = None) -> None:

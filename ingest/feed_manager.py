@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 
 import structlog
@@ -64,7 +64,7 @@ class FeedManager:
         self._connects = AsyncLimiter(*connector.connect_rate)
         self._gate = Gate()
         self._announced = asyncio.Event()
-        self._found: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._found: asyncio.Future[frozenset[str]] = asyncio.get_running_loop().create_future()
         self._definitions = Definitions()
         self._instruments: dict[str, Instrument] = {}  # by key
         self._clock_offset = 0  # µs
@@ -78,11 +78,11 @@ class FeedManager:
         """Ingest until cancelled. An error in one part restarts only that part."""
         if not self._selection:
             self._log.warning("no configured symbol is available on this feed", kinds=self._connector.feed.kinds)
-            self._set_found(False)
+            self._set_found(())
             return
         self._definitions, self._instruments = Definitions(), {}
         listing = await self._first_listing()
-        self._set_found(any(self._connector.serves(instrument.kind) for instrument in listing.values()))
+        self._set_found(name for name, each in listing.items() if self._connector.serves(each.kind))
         async with asyncio.TaskGroup() as tasks:
             self._snapshots = Snapshots(tasks, self._fetch_snapshot, self._timings)
             self._pool = self._make_pool(tasks)
@@ -100,13 +100,13 @@ class FeedManager:
                 )
                 tasks.create_task(supervise("announcements", announcements.run, self._log))
 
-    async def has_instruments(self) -> bool:
-        """Return whether the exchange's first listing had instruments to ingest, once it has been read."""
+    async def first_symbols(self) -> frozenset[str]:
+        """Return the symbols to ingest in the exchange's first listing, once it has been read."""
         return await asyncio.shield(self._found)
 
-    def _set_found(self, is_found: bool) -> None:
+    def _set_found(self, symbols: Iterable[str]) -> None:
         if not self._found.done():  # else this is a restart
-            self._found.set_result(is_found)
+            self._found.set_result(frozenset(symbols))
 
     def request_snapshot(self, key: str, caused_at: int) -> None:
         """Request a fresh book snapshot of an instrument, if this feed has it. `caused_at`: µs since the epoch."""
