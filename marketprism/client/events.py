@@ -14,15 +14,15 @@ class Trade(Struct, frozen=True, gc=False, kw_only=True):
     topic_name: ClassVar[str] = "market.trades"
 
     source: str
-    exchange: str
-    symbol: str
+    exchange: str  # binance, okx, htx or deribit
+    symbol: str  # our name: BTC-USDT, BTC-USDT-PERP, BTC-USDT-261225, BTC-USD-261225-76000-C
     timestamp: int  # exchange time; receipt time where the exchange sends none
     local_timestamp: int  # receipt by ingest
-    id: str
-    price: Decimal
+    id: str  # the exchange's id of the trade
+    price: Decimal  # quote units per base unit
     amount: Decimal  # base units
     side: Literal["buy", "sell"]  # of the taker
-    kind: str
+    kind: str  # normal, or the exchange's mark: liquidation, insurance_fund, adl, …
     exchange_amount: Decimal  # in the unit of the exchange: contracts, USD, or base units
 
 
@@ -35,15 +35,15 @@ class Book(Struct, frozen=True, gc=False, kw_only=True):
     topic_name: ClassVar[str] = "market.books"
 
     source: str
-    exchange: str
-    symbol: str
+    exchange: str  # binance, okx, htx or deribit
+    symbol: str  # our name: BTC-USDT, BTC-USDT-PERP, BTC-USDT-261225, BTC-USD-261225-76000-C
     timestamp: int  # exchange time; receipt time where the exchange sends none
     local_timestamp: int  # receipt by ingest
     type: Literal["snapshot", "update"]  # snapshot: the whole book; update: changed levels, 0 deletes
     sequence: int  # id of the last change contained
     previous: int  # sequence of the event before
-    bids: list[Level]
-    asks: list[Level]
+    bids: list[Level]  # the buy side's levels, in an update those that changed
+    asks: list[Level]  # the sell side's levels, in an update those that changed
 
 
 class Quote(Struct, frozen=True, gc=False, kw_only=True):
@@ -55,14 +55,14 @@ class Quote(Struct, frozen=True, gc=False, kw_only=True):
     topic_name: ClassVar[str] = "market.quotes"
 
     source: str
-    exchange: str
-    symbol: str
+    exchange: str  # binance, okx, htx or deribit
+    symbol: str  # our name: BTC-USDT, BTC-USDT-PERP, BTC-USDT-261225, BTC-USD-261225-76000-C
     timestamp: int  # exchange time; receipt time where the exchange sends none
     local_timestamp: int  # receipt by ingest
     origin: Literal["bbo", "book"]  # bbo: the exchange's own channel; book: the rebuilt book
-    sequence: int
-    bids: list[Level]
-    asks: list[Level]
+    sequence: int  # update id; 0: the exchange sends none
+    bids: list[Level]  # the buy side's levels, best first
+    asks: list[Level]  # the sell side's levels, best first
 
 
 class Ticker(Struct, frozen=True, gc=False, kw_only=True):
@@ -75,14 +75,14 @@ class Ticker(Struct, frozen=True, gc=False, kw_only=True):
     topic_name: ClassVar[str] = "market.tickers"
 
     source: str
-    exchange: str
-    symbol: str
+    exchange: str  # binance, okx, htx or deribit
+    symbol: str  # our name: BTC-USDT, BTC-USDT-PERP, BTC-USDT-261225, BTC-USD-261225-76000-C
     timestamp: int  # exchange time; receipt time where the exchange sends none
     local_timestamp: int  # receipt by ingest
-    last: Decimal  # price of the last trade
-    open: Decimal | None
-    high: Decimal | None
-    low: Decimal | None
+    last: Decimal  # price of the last trade, quote units
+    open: Decimal | None  # price at the start of the window, quote units
+    high: Decimal | None  # highest price, quote units
+    low: Decimal | None  # lowest price, quote units
     volume: Decimal | None  # base units
     quote_volume: Decimal | None  # quote units
     trades: int | None  # number of trades
@@ -98,19 +98,19 @@ class Candle(Struct, frozen=True, gc=False, kw_only=True):
     topic_name: ClassVar[str] = "market.candles"
 
     source: str
-    exchange: str
-    symbol: str
+    exchange: str  # binance, okx, htx or deribit
+    symbol: str  # our name: BTC-USDT, BTC-USDT-PERP, BTC-USDT-261225, BTC-USD-261225-76000-C
     timestamp: int  # exchange time; receipt time where the exchange sends none
     local_timestamp: int  # receipt by ingest
     origin: Literal["exchange", "trades"]  # exchange: its own klines
     contract: str  # continuous contract of the pair (current_quarter); empty: the instrument itself
     interval: str  # 1m, 1h, 1d, 1M, …
-    start: int
+    start: int  # the first instant of the interval
     end: int  # the start of the next candle
-    open: Decimal
-    high: Decimal
-    low: Decimal
-    close: Decimal
+    open: Decimal  # first price, quote units
+    high: Decimal  # highest price, quote units
+    low: Decimal  # lowest price, quote units
+    close: Decimal  # last price, quote units
     volume: Decimal | None  # base units
     quote_volume: Decimal | None  # quote units
     trades: int | None  # number of trades
@@ -131,16 +131,16 @@ class Funding(Struct, frozen=True, gc=False, kw_only=True):
     topic_name: ClassVar[str] = "market.funding"
 
     source: str
-    exchange: str
-    symbol: str
+    exchange: str  # binance, okx, htx or deribit
+    symbol: str  # our name: BTC-USDT, BTC-USDT-PERP, BTC-USDT-261225, BTC-USD-261225-76000-C
     timestamp: int  # exchange time; receipt time where the exchange sends none
     local_timestamp: int  # receipt by ingest
     type: Literal["estimated", "settled"] = "estimated"  # estimated: of the running period; settled: paid
     rate: Decimal  # fraction of the position, for one interval
     interval_hours: int | None  # hours that the rate covers, where known
     next_funding_at: int | None  # of the next payment; null: settled, or continuous
-    mark_price: Decimal | None
-    index_price: Decimal | None
+    mark_price: Decimal | None  # price by which positions are valued, quote units
+    index_price: Decimal | None  # spot price of the index, quote units
 
 
 class MarkPrice(Struct, frozen=True, gc=False, kw_only=True):
@@ -149,13 +149,13 @@ class MarkPrice(Struct, frozen=True, gc=False, kw_only=True):
     topic_name: ClassVar[str] = "market.mark_prices"
 
     source: str
-    exchange: str
-    symbol: str
+    exchange: str  # binance, okx, htx or deribit
+    symbol: str  # our name: BTC-USDT, BTC-USDT-PERP, BTC-USDT-261225, BTC-USD-261225-76000-C
     timestamp: int  # exchange time; receipt time where the exchange sends none
     local_timestamp: int  # receipt by ingest
-    mark_price: Decimal
-    index_price: Decimal | None
-    settlement_price: Decimal | None  # the exchange's estimate for the delivery
+    mark_price: Decimal  # price by which positions are valued, quote units
+    index_price: Decimal | None  # spot price of the index, quote units
+    settlement_price: Decimal | None  # the exchange's estimate for the delivery, quote units
 
 
 class OpenInterest(Struct, frozen=True, gc=False, kw_only=True):
@@ -168,8 +168,8 @@ class OpenInterest(Struct, frozen=True, gc=False, kw_only=True):
     topic_name: ClassVar[str] = "market.open_interest"
 
     source: str
-    exchange: str
-    symbol: str
+    exchange: str  # binance, okx, htx or deribit
+    symbol: str  # our name: BTC-USDT, BTC-USDT-PERP, BTC-USDT-261225, BTC-USD-261225-76000-C
     timestamp: int  # exchange time; receipt time where the exchange sends none
     local_timestamp: int  # receipt by ingest
     contracts: Decimal | None  # in the exchange's contracts
@@ -183,8 +183,8 @@ class Liquidation(Struct, frozen=True, gc=False, kw_only=True):
     topic_name: ClassVar[str] = "market.liquidations"
 
     source: str
-    exchange: str
-    symbol: str
+    exchange: str  # binance, okx, htx or deribit
+    symbol: str  # our name: BTC-USDT, BTC-USDT-PERP, BTC-USDT-261225, BTC-USD-261225-76000-C
     timestamp: int  # exchange time; receipt time where the exchange sends none
     local_timestamp: int  # receipt by ingest
     side: Literal["buy", "sell"]  # of the liquidation order: sell closes a long position
@@ -206,8 +206,8 @@ class LongShortRatio(Struct, frozen=True, gc=False, kw_only=True):
     topic_name: ClassVar[str] = "market.long_short_ratios"
 
     source: str
-    exchange: str
-    symbol: str
+    exchange: str  # binance, okx, htx or deribit
+    symbol: str  # our name: BTC-USDT, BTC-USDT-PERP, BTC-USDT-261225, BTC-USD-261225-76000-C
     timestamp: int  # exchange time; receipt time where the exchange sends none
     local_timestamp: int  # receipt by ingest
     # of top traders: their number, or the size of their positions; of all; or what takers traded
@@ -224,19 +224,19 @@ class OptionSummary(Struct, frozen=True, gc=False, kw_only=True):
     topic_name: ClassVar[str] = "market.options"
 
     source: str
-    exchange: str
-    symbol: str
+    exchange: str  # binance, okx, htx or deribit
+    symbol: str  # our name: BTC-USDT, BTC-USDT-PERP, BTC-USDT-261225, BTC-USD-261225-76000-C
     timestamp: int  # exchange time; receipt time where the exchange sends none
     local_timestamp: int  # receipt by ingest
-    mark_iv: Decimal | None
-    bid_iv: Decimal | None
-    ask_iv: Decimal | None
-    delta: Decimal | None
-    gamma: Decimal | None
-    vega: Decimal | None
-    theta: Decimal | None
-    rho: Decimal | None
-    underlying_price: Decimal | None
+    mark_iv: Decimal | None  # implied volatility of the mark price, a fraction a year
+    bid_iv: Decimal | None  # of the best bid, a fraction a year
+    ask_iv: Decimal | None  # of the best ask, a fraction a year
+    delta: Decimal | None  # the option's change per unit of change of the underlying
+    gamma: Decimal | None  # change of delta per unit of change of the underlying
+    vega: Decimal | None  # the option's change per percentage point of volatility, as the exchange publishes it
+    theta: Decimal | None  # the option's change per day, as the exchange publishes it
+    rho: Decimal | None  # the option's change per percentage point of interest, as the exchange publishes it
+    underlying_price: Decimal | None  # quote units
     underlying_index: str | None  # what the underlying price is of, as the exchange calls it
     open_interest: Decimal | None  # base units
 
@@ -250,24 +250,24 @@ class InstrumentChange(Struct, frozen=True, gc=False, kw_only=True):
     topic_name: ClassVar[str] = "market.instruments"
 
     source: str
-    exchange: str
-    symbol: str
+    exchange: str  # binance, okx, htx or deribit
+    symbol: str  # our name: BTC-USDT, BTC-USDT-PERP, BTC-USDT-261225, BTC-USD-261225-76000-C
     timestamp: int  # exchange time; receipt time where the exchange sends none
     local_timestamp: int  # receipt by ingest
     type: Literal["listed", "changed", "delisted"]  # listed: first known; changed: one field
-    field: str
-    old: str
-    new: str
-    feed: str
+    field: str  # name of the column that changed; empty unless changed
+    old: str  # its value before; empty unless changed
+    new: str  # its value now; empty unless changed
+    feed: str  # the feed that lists it, such as binance-usdm
     exchange_symbol: str  # the exchange's own name
     kind: str  # spot, perp, future, option
-    base: str
-    quote: str
+    base: str  # currency that is traded
+    quote: str  # currency of the price
     settle: str  # currency of settlement; empty: unknown
     tick_size: Decimal | None  # smallest step of prices
     lot_size: Decimal | None  # smallest step of amounts, in the exchange's unit
     contract_size: Decimal  # of one unit of amount: base units, or quote units if inverse
-    inverse: bool
+    inverse: bool  # its contracts are worth a fixed number of quote units
     expiry: str  # YYMMDD; empty: none
     status: str  # trading, halted, closed
 
@@ -276,22 +276,23 @@ class Gap(Struct, frozen=True, gc=False, kw_only=True):
     """Missing data: `opened` when something was missed, `closed` when that is over.
 
     A gap closes when the book is live again, when trades arrive again after an outage, or when the last missing trade
-    has arrived. `cause`: `sequence` (ids did not follow), `disconnected`, `absent` (nobody ingested the feed), `lost`
-    (ingest had to drop frames), `skipped` (a record that could not be processed), `restarted` (the exchange's ids
-    started over), `checksum`, `crossed` (the book contradicted itself), `quality` (the exchange's BBO contradicted it),
-    `depth` (the price left the levels that the snapshot held), `changed` (its contract size changed).
+    has arrived. `cause`: `sequence` (ids did not follow), `disconnected`, `absent` (nobody ingested the feed),
+    `stopped` (ingest was stopped; the gap opens when it runs again), `lost` (ingest had to drop frames), `skipped` (a
+    record that could not be processed), `restarted` (the exchange's ids started over), `checksum`, `crossed` (the book
+    contradicted itself), `quality` (the exchange's BBO contradicted it), `depth` (the price left the levels that the
+    snapshot held), `changed` (its contract size changed).
     """
 
     topic_name: ClassVar[str] = "market.gaps"
 
     source: str
-    exchange: str
-    symbol: str
+    exchange: str  # binance, okx, htx or deribit
+    symbol: str  # our name: BTC-USDT, BTC-USDT-PERP, BTC-USDT-261225, BTC-USD-261225-76000-C
     timestamp: int  # exchange time; receipt time where the exchange sends none
     local_timestamp: int  # receipt by ingest
     type: Literal["opened", "closed"]  # opened or closed
     id: str  # the same in opened and closed
-    cause: str
+    cause: str  # why data is missing: sequence, disconnected, absent, lost, …
     channel: Literal["books", "trades"]  # the channel with the gap
     since: int  # receipt of the last frame before the gap
     first_missing: str  # id of the first missing trade (Deribit: its trade_seq); empty: unknown
@@ -311,15 +312,15 @@ class Quality(Struct, frozen=True, gc=False, kw_only=True):
     topic_name: ClassVar[str] = "market.quality"
 
     source: str
-    exchange: str
-    symbol: str
+    exchange: str  # binance, okx, htx or deribit
+    symbol: str  # our name: BTC-USDT, BTC-USDT-PERP, BTC-USDT-261225, BTC-USD-261225-76000-C
     timestamp: int  # exchange time; receipt time where the exchange sends none
     local_timestamp: int  # receipt by ingest
     type: Literal["report", "difference"]  # report: counts since the last; difference: a disagreement
-    compared: int
-    agreed: int
-    differed: int
-    sequence: int
+    compared: int  # pairs of tops, in a report since the last
+    agreed: int  # of those compared
+    differed: int  # of those compared
+    sequence: int  # update id at which both were compared; of a report the book's
     bbo: list[str]  # bid price, bid amount, ask price, ask amount; NULL: empty side
     book: list[str]  # the same of the rebuilt book
 
@@ -327,28 +328,29 @@ class Quality(Struct, frozen=True, gc=False, kw_only=True):
 class Status(Struct, frozen=True, gc=False, kw_only=True):
     """Feed health of one instrument. `channels`: the affected channels; empty means the whole connection.
 
-    `connected`, `disconnected`, `subscribed`, `refused`; `notice`: an announcement of the exchange; `rate_limited`;
-    `rest_down`, `rest_up`: requests to the exchange fail repeatedly (`reason`: the last failure), succeed again;
-    `renewing`, `renewed`: the connection is being replaced without a break; `silent` (`age`: for how long; `reason`:
-    what is done: `resubscribe`, `reconnect`, `retry` a poll), `resumed`; `wrong_clock`, `clock_right`: the exchange's
-    times; `absent` (`age`: for how long), `returned`: nobody ingests the feed, somebody does again; `clock_stepped`:
-    our own clock was set back; `listed`, `changed`, `delisted`: its definition; `not_tradable`: its book is crossed, as
-    before an opening; `limited`: a size bound was reached; `skipped`: a record that could not be processed was set
-    aside; `implausible`: its price and another exchange's are too far apart for the same coin, so that they are not
-    paired (`reason`: both); `report`: every 10 s, for each channel.
+    `connected`, `disconnected`, `stopped` (ingest itself), `subscribed`, `refused`; `notice`: an announcement of the
+    exchange; `rate_limited`; `rest_down`, `rest_up`: requests to the exchange fail repeatedly (`reason`: the last
+    failure), succeed again; `renewing`, `renewed`: the connection is being replaced without a break; `silent` (`age`:
+    for how long; `reason`: what is done: `resubscribe`, `reconnect`, `retry` a poll), `resumed`; `wrong_clock`,
+    `clock_right`: the exchange's times; `absent` (`age`: for how long), `returned`: nobody ingests the feed, somebody
+    does again; `clock_stepped`: our own clock was set back; `listed`, `changed`, `delisted`: its definition;
+    `not_tradable`: its book is crossed, as before an opening; `limited`: a size bound was reached; `skipped`: a record
+    that could not be processed was set aside; `implausible`: its price and another exchange's are too far apart for the
+    same coin, so that they are not paired (`reason`: both); `report`: every 10 s, for each channel.
     """
 
     topic_name: ClassVar[str] = "market.status"
 
     source: str
-    exchange: str
-    symbol: str
+    exchange: str  # binance, okx, htx or deribit
+    symbol: str  # our name: BTC-USDT, BTC-USDT-PERP, BTC-USDT-261225, BTC-USD-261225-76000-C
     timestamp: int  # exchange time; receipt time where the exchange sends none
     local_timestamp: int  # receipt by ingest
     # connected, disconnected, …; report: one channel, every 10 s
     type: Literal[
         "connected",
         "disconnected",
+        "stopped",
         "subscribed",
         "refused",
         "renewing",
@@ -374,12 +376,12 @@ class Status(Struct, frozen=True, gc=False, kw_only=True):
         "report",
     ]
     channels: list[str]  # affected channels; empty: the whole connection
-    reason: str
+    reason: str  # what happened or is done about it; empty: nothing to add
     messages: int  # since the last report
     repeated: int  # duplicates among them, which were dropped
     age: int  # microseconds since the last message; of silent and resumed: the silence
     latency_median: int  # microseconds from exchange time to receipt, by the exchange's clock; 0: no times
-    latency_max: int  # microseconds
+    latency_max: int  # microseconds from exchange time to receipt, the longest
     clock_offset: int  # microseconds, the exchange's clock minus ours
     round_trip: int  # microseconds, of the request for the exchange's clock
     reconnects: int  # after a loss, since the start
@@ -389,17 +391,17 @@ class Status(Struct, frozen=True, gc=False, kw_only=True):
 class SignalSide(Struct, frozen=True, gc=False, kw_only=True):
     """One side of a signal: the quote that it rests on."""
 
-    exchange: str
-    source: str
-    origin: Literal["bbo", "book"]
-    sequence: int
-    book: Literal["waiting", "live", "stale"]
-    price: Decimal
-    average_price: Decimal  # of the executable amount
-    timestamp: int
-    local_timestamp: int
+    exchange: str  # the exchange
+    source: str  # source of the quote
+    origin: Literal["bbo", "book"]  # bbo: the exchange's own quote; book: the rebuilt book's
+    sequence: int  # the quote's update id; 0: none
+    book: Literal["waiting", "live", "stale"]  # state of the rebuilt book at the quote
+    price: Decimal  # best price, quote units
+    average_price: Decimal  # of the executable amount, quote units
+    timestamp: int  # exchange time of the quote
+    local_timestamp: int  # receipt of the quote
     age: int  # microseconds, at the event's local_timestamp
-    fee_bps: float
+    fee_bps: float  # taker fee, basis points
 
 
 class Signal(Struct, frozen=True, gc=False, kw_only=True):
@@ -414,26 +416,26 @@ class Signal(Struct, frozen=True, gc=False, kw_only=True):
 
     source: str
     id: str  # one opportunity, from opened to closed
-    symbol: str
+    symbol: str  # our name of the instrument, the same on both sides
     type: Literal["opened", "updated", "closed"]  # opened, updated, closed
     reason: Literal["", "spread_gone", "quote_too_old", "book_not_live", "implausible"]  # why it closed
-    timestamp: int
-    local_timestamp: int
-    opened_at: int
+    timestamp: int  # exchange time of the later quote
+    local_timestamp: int  # receipt of the line that caused the event
+    opened_at: int  # local_timestamp of the opening
     lifetime: int  # microseconds since opened_at
-    buy: SignalSide
-    sell: SignalSide
-    gross_bps: float
-    net_bps: float
+    buy: SignalSide  # where to buy
+    sell: SignalSide  # where to sell
+    gross_bps: float  # sell price above buy price, basis points
+    net_bps: float  # gross_bps after both fees, basis points
     amount: Decimal  # base units
     profit: Decimal  # quote units, net of fees
-    peak_net_bps: float
-    peak_amount: Decimal
-    peak_profit: Decimal
-    spread_mean_bps: float
-    spread_stdev_bps: float
-    spread_zscore: float
-    spread_count: int
+    peak_net_bps: float  # highest net_bps so far, basis points
+    peak_amount: Decimal  # amount at the highest profit so far, base units
+    peak_profit: Decimal  # highest profit so far, quote units
+    spread_mean_bps: float  # rolling mean of the pair's gross spread, basis points
+    spread_stdev_bps: float  # its standard deviation, basis points
+    spread_zscore: float  # standard deviations of gross_bps from the mean
+    spread_count: int  # observations in the rolling statistics
 
 
 class DeadLetter(Struct, frozen=True, gc=False, kw_only=True):
@@ -442,11 +444,11 @@ class DeadLetter(Struct, frozen=True, gc=False, kw_only=True):
     topic_name: ClassVar[str] = "dead_letters"
 
     source: str
-    exchange: str
-    symbol: str
-    local_timestamp: int
+    exchange: str  # binance, okx, htx or deribit; `?` if unknown
+    symbol: str  # our name of the instrument; `?` if unknown
+    local_timestamp: int  # receipt by ingest; of a rejected row, when it was published
     topic: str  # where it came from, without the prefix
-    reason: str
-    encoding: Literal["text", "base64"]
-    frame: str
+    reason: str  # why it could not be processed or stored
+    encoding: Literal["text", "base64"]  # of `frame`
+    frame: str  # the bytes, as text or base64
     frame_bytes: int  # of the whole frame; `frame` may be cut

@@ -40,8 +40,9 @@ class Instruments:
         """Return the partitions that can hold these instruments, of a topic with `count` of them."""
         if self._symbols.patterns:
             return range(count)
-        keys = product(self.exchanges, self._symbols.exact)
-        return {partition_of(key_of(*key) if key[0] else key[1], count) for key in keys}
+        names = product(self.exchanges, self._symbols.exact)
+        keys = (key_of(exchange, symbol) if exchange else symbol for exchange, symbol in names)
+        return {partition_of(key.encode(), count) for key in keys}
 
     def check_known(self, keys: Iterable[str]) -> None:
         """Raise `SymbolError` for a named symbol that is not among the instruments of these keys.

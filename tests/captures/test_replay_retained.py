@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaProducer
 from marketprism.captures.replay import ReplaySummary
 from marketprism.captures.replay_retained import replay_retained
 from schemas.errors import SettingsError, StackError
-from schemas.keys import partition_of
+from schemas.keys import input_partition_of
 from schemas.markers import Tick
 from schemas.raw import encode_line, encode_marker
 from schemas.settings import Settings
@@ -34,7 +34,7 @@ async def fill(settings: Settings, seconds: int) -> None:
             for key in KEYS:
                 topic = settings.topic(f"raw.{key.split(':')[0]}")
                 value = encode_line(stamp + 1, key, b"%d" % number)
-                await producer.send(topic, value, partition=partition_of(key, settings.partitions))
+                await producer.send(topic, value, partition=input_partition_of(key, settings.partitions))
             if number % 10 == 0:
                 for name in ("okx", "htx"):
                     for partition in range(settings.partitions):

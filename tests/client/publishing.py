@@ -45,9 +45,10 @@ async def publish(settings: Settings, topic: str, events: Iterable[dict[str, Any
     """Append events to the partitions of their keys, and wait until all are there."""
     async with AIOKafkaProducer(bootstrap_servers=settings.kafka) as producer:
         for body in events:
-            key = key_of(body["exchange"], body["symbol"]) if "exchange" in body else body["symbol"]
+            name = key_of(body["exchange"], body["symbol"]) if "exchange" in body else body["symbol"]
+            key = name.encode()
             partition = partition_of(key, settings.partitions)
-            await producer.send(settings.topic(topic), orjson.dumps(body), key.encode(), partition=partition)
+            await producer.send(settings.topic(topic), orjson.dumps(body), key, partition=partition)
 
 
 def now() -> int:

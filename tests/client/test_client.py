@@ -101,7 +101,7 @@ async def test_a_range_that_ends_in_the_future(settings: Settings) -> None:
 async def test_several_partitions_in_order_of_receipt(settings: Settings) -> None:
     """Events of several exchanges, in different partitions, and published late, are merged by receipt time."""
     instruments = [("okx", "BTC-USDT"), ("binance", "BTC-USDT"), ("htx", "ETH-USDT"), ("deribit", "BTC-USDC")]
-    places = {partition_of(f"{exchange}:{symbol}", settings.partitions) for exchange, symbol in instruments}
+    places = {partition_of(f"{exchange}:{symbol}".encode(), settings.partitions) for exchange, symbol in instruments}
     assert len(places) == 2
     made = [trade(n, *instruments[n * n % 4 if n < 2_000 else n % 2]) for n in range(3_000)]
     made.sort(key=lambda one: int(one["id"]) + 900 * (one["exchange"] == "okx"))
@@ -129,7 +129,7 @@ async def test_duplicates_are_dropped(settings: Settings) -> None:
 async def test_only_the_instruments_partition_is_read(settings: Settings) -> None:
     """Garbage in another partition does not matter, and is an error in the instrument's."""
     await publish(settings, "market.trades", [trade(1)])
-    place = partition_of("okx:BTC-USDT", settings.partitions)
+    place = partition_of(b"okx:BTC-USDT", settings.partitions)
     async with AIOKafkaProducer(bootstrap_servers=settings.kafka) as producer:
         for partition in (1 - place, place):
             topic, key = settings.topic("market.trades"), b"okx:BTC-USDT"

@@ -44,11 +44,11 @@ def test_unusable_exchanges(exchange: str, message: str) -> None:
 
 def test_partitions() -> None:
     """Named instruments are in their keys' partitions, patterns may be in all."""
-    assert Instruments(KEY, ["BTC-USDT"], ["okx"]).partitions(64) == {partition_of("okx:BTC-USDT", 64)}
+    assert Instruments(KEY, ["BTC-USDT"], ["okx"]).partitions(64) == {partition_of(b"okx:BTC-USDT", 64)}
     assert len(Instruments(KEY, ["BTC-USDT", "ETH-USDT"], ["okx", "htx"]).partitions(1024)) == 4
     assert len(Instruments(KEY, ["BTC-USDT"], []).partitions(1024)) == 4
     assert len(Instruments(KEY, ["BTC-USDT", "ETH-*"], ["okx"]).partitions(64)) == 64
-    assert Instruments("symbol", ["BTC-USDT"], []).partitions(64) == {partition_of("BTC-USDT", 64)}
+    assert Instruments("symbol", ["BTC-USDT"], []).partitions(64) == {partition_of(b"BTC-USDT", 64)}
 
 
 def test_currencies() -> None:
