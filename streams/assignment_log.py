@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from schemas.feeds import EXCHANGES
-from schemas.keys import EVERY, partition_of, split_key
+from schemas.keys import EVERY, input_partition_of, split_key
 from schemas.logs import partition_names
 from schemas.settings import Settings
 from schemas.topics import raw_topic
@@ -67,7 +67,7 @@ class AssignmentLog:
         if symbol.startswith(EVERY):
             partition = int(symbol.rpartition(":")[2])
         else:
-            partition = partition_of(key, self._settings.partitions)
+            partition = input_partition_of(key, self._settings.partitions)
         return (self._settings.topic(raw_topic(exchange)), partition) in (self._assigned or ())
 
     def _seconds(self) -> float:
