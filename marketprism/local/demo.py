@@ -153,7 +153,8 @@ class _Session:
     async def _read_last_figures(self) -> None:
         """Read what is stored and what remains, once ingest has stopped. Under overload, older figures must do."""
         stopping_at = time.monotonic()
-        await self._stack.supervisor.retire("ingest", grace=_INGEST_STOPS_WITHIN)
+        with shown_on(self._console)("stop", "ingest", _INGEST_STOPS_WITHIN):
+            await self._stack.supervisor.retire("ingest", _INGEST_STOPS_WITHIN)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_FIGURES_WITHIN):
                 await asyncio.gather(self._lag.refresh(), self._table_stats.refresh())
