@@ -1,6 +1,7 @@
 """The view `book_at` gives the book that Python rebuilds from the events, to the last digit."""
 
 import random
+from datetime import UTC, datetime
 
 import pytest
 
@@ -27,9 +28,16 @@ def test_the_book_at_any_time(reader: ReadOnlyConnection, hour: Data, exchange: 
 
 
 def test_the_book_before_its_first_snapshot_is_unknown(reader: ReadOnlyConnection, hour: Data) -> None:
-    """Neither a time before it nor an instrument without one has rows, also if the time is given as text."""
+    """Neither a time before it nor an instrument without one has rows."""
     first = min(row["local_timestamp"] for row in Replay(hour, *INSTRUMENTS[0]).events)
     assert ask(reader, BOOK.format(*INSTRUMENTS[0], first - 1)) == []
-    assert ask(reader, BOOK.format(*INSTRUMENTS[0], first)) != []
-    text = "SELECT * FROM book_at(exchange = 'binance', symbol = 'none', at = '2024-08-08 01:02:03.000004')"
-    assert ask(reader, text) == []
+    assert ask(reader, BOOK.format("binance", "none", NOW)) == []
+
+
+def test_a_time_may_be_a_text(reader: ReadOnlyConnection, hour: Data) -> None:
+    """A time given as text is UTC, to the microsecond."""
+    replay = Replay(hour, *INSTRUMENTS[0])
+    at, book = next((at, book) for row in replay.events if (book := replay.book(at := row["local_timestamp"])))
+    text = f"'{datetime.fromtimestamp(at // 1_000_000, UTC):%Y-%m-%d %H:%M:%S}.{at % 1_000_000:06}'"
+    number = f"fromUnixTimestamp64Micro({at}, 'UTC')"
+    assert ask(reader, BOOK.format(*INSTRUMENTS[0], at).replace(number, text)) == book
