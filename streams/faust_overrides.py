@@ -20,6 +20,7 @@ from mode.utils.futures import maybe_async
 
 from schemas.errors import MarketPrismError
 from schemas.settings import Settings
+from streams.deadline import exit_within
 from streams.topic_wait import wait_for_topics
 
 log = structlog.get_logger(__name__)
@@ -27,6 +28,7 @@ log = structlog.get_logger(__name__)
 _FAUST = logging.getLogger("faust.overrides")  # of our subclasses: what they log is Faust's, not ours
 
 _LONGEST_FETCH = 50  # ms for which the broker may hold a fetch request
+_STOPS_WITHIN = 9.0  # s
 _LONGEST_WAIT = 0.05  # s for which the consumer waits for records
 
 
@@ -180,6 +182,7 @@ class StreamsWorker(faust.Worker):
     def _schedule_shutdown(self, signal: signal.Signals) -> None:
         if not self._signal_stop_time:  # the first signal
             log.info("stopping")
+            exit_within(_STOPS_WITHIN)
         super()._schedule_shutdown(signal)
 
     def _shutdown_loop(self) -> None:
@@ -209,6 +212,10 @@ class StreamsApp(faust.App):
                 await self.wait(wait_for_topics(self.settings))  # ends early if the worker is stopped
             except MarketPrismError as error:
                 raise SystemExit(str(error)) from None
+
+    async def crash(self, reason: BaseException) -> None:
+        exit_within(_STOPS_WITHIN)
+        await super().crash(reason)
 
     def _new_transport(self) -> TransportT:
         return _Transport(self.conf.broker_consumer, self)

@@ -7,6 +7,7 @@ for a moment, because a request costs the broker and the worker as much as many 
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
@@ -41,7 +42,6 @@ class Publishers:
         self._urgent = urgent
         self._publishers: dict[tuple[str, int], _Publisher] = {}
         self._space = asyncio.Event()
-        self._stalled_since = 0.0  # monotonic; 0: nothing is stalled
         self.waiting = 0  # records
         self.size = 0  # bytes
 
@@ -51,6 +51,9 @@ class Publishers:
         if publisher is None:
             gather = 0 if topic in self._urgent else _GATHER
             publisher = self._publishers[topic, partition] = _Publisher(self, topic, partition, gather)
+            # The client knows all topics from its start, but asks only for tracked ones as soon as one is tracked. It
+            # would then forget the partition's leader, and a queued batch would never leave.
+            self._producer().client.add_topic(topic)
         self.waiting += 1
         self.size += len(value)
         publisher.put((key, value))
@@ -66,17 +69,16 @@ class Publishers:
         await asyncio.gather(*(publisher.drain() for publisher in self._publishers.values()))
 
     def check_progress(self, now: float) -> None:
-        """Raise `StackError` if records are waiting and the broker has taken none for 120 s. To be called regularly."""
-        if not self.waiting:
-            self._stalled_since = 0.0
-        elif not self._stalled_since:
-            self._stalled_since = now
-        elif now - self._stalled_since > _STALLED:
-            raise StackError(f"{self.waiting} records are waiting, and none was published for {_STALLED:.0f} s")
+        """Raise `StackError` if a partition's records are waiting and the broker has taken none for 120 s.
+
+        To be called regularly, with the monotonic time.
+        """
+        for (topic, partition), publisher in self._publishers.items():
+            if publisher.is_waiting() and now - publisher.progress_at > _STALLED:
+                raise StackError(f"records of {topic}-{partition} are waiting: none was taken for {_STALLED:.0f} s")
 
     def handed_over(self, count: int, size: int) -> None:
         """Note that records were handed to the producer."""
-        self._stalled_since = 0.0
         self.waiting -= count
         self.size -= size
         self._space.set()
@@ -96,7 +98,10 @@ class Publishers:
 
 
 class _Publisher:
-    """Queue of one output partition. It stays in order, because its batches leave one after the other."""
+    """Queue of one output partition. It stays in order, because its batches leave one after the other.
+
+    `progress_at`: when records were last handed over, or the first of the waiting ones was queued; monotonic, s.
+    """
 
     def __init__(self, owner: Publishers, topic: str, partition: int, gather: float) -> None:
         self._owner = owner
@@ -109,9 +114,16 @@ class _Publisher:
         self._put = self._handed = 0  # total records
         self._error: BaseException | None = None
         self._sent: deque[asyncio.Future[Any]] = deque()
+        self.progress_at = time.monotonic()
         self.task = asyncio.create_task(self._run(), name=f"publish {topic}-{partition}")
 
+    def is_waiting(self) -> bool:
+        """Return whether the broker has not acknowledged everything that was queued."""
+        return self._put > self._handed or any(not sent.done() for sent in self._sent)
+
     def put(self, entry: Entry) -> None:
+        if self._put == self._handed:
+            self.progress_at = time.monotonic()
         self._queue.append(entry)
         self._put += 1
         self._wake.set()
@@ -138,6 +150,7 @@ class _Publisher:
                 entries, self._queue = self._queue, []
                 for batch in self._batches(entries):
                     self._sent.append(await self._owner.send(batch, self._topic, self._partition))
+                self.progress_at = time.monotonic()
                 self._owner.handed_over(len(entries), sum(len(value) for _, value in entries))
                 self._forget_delivered()
                 self._handed += len(entries)

@@ -50,6 +50,10 @@ _SIGNS_OF_OUTAGE = (
     "Broker stopped responding to fetch requests",
     "Highwater not yet available",
     "Has not committed",
+    "Stream has not started processing",
+    "Stream stopped processing",
+    "Warning: Task timed out!",  # of a commit
+    "Please make sure it's hanging before restart.",
 )
 _NORMAL = (
     "Heartbeat failed for group %s because it is rebalancing",
@@ -59,6 +63,8 @@ _NORMAL = (
     "rebalance again generation id",
     "Timer %s is overlapping",  # a checkpoint takes as long as the broker
     "Missing sensor state for rebalance",
+    "Ignoring missing topic",  # of checkpoints, before the first one
+    "Thread keepalive is not responding",  # of a busy machine
 )
 _SERVICE = re.compile(r"^\[\^-*[^\]]*(?:\[\.\][^\]]*)*\]: ")  # [^---Recovery]: …
 
