@@ -21,6 +21,7 @@ from sinks.storage.base import Storage
 
 _COMMIT_S = 1.0  # between commits; offsets only show the lag, the start position comes from ClickHouse
 _PARALLEL_INSERTS = 4
+_ANSWERS_WITHIN = 3.0  # s for which a commit, or the end of a client, waits for the broker
 
 log = structlog.get_logger(__name__)
 
@@ -64,7 +65,7 @@ class Sink(ConsumerRebalanceListener):  # type: ignore[misc]
         async with contextlib.AsyncExitStack() as stack:
             stack.callback(threads.shutdown)
             for client in (producer, consumer):
-                stack.push_async_callback(client.stop)
+                stack.push_async_callback(_stopped, client)
                 if not await self._start(client):
                     return
             try:
@@ -125,8 +126,18 @@ class Sink(ConsumerRebalanceListener):  # type: ignore[misc]
         if not new:
             return
         try:
-            await self._shared.consumer.commit(new)
+            async with asyncio.timeout(_ANSWERS_WITHIN):
+                await self._shared.consumer.commit(new)
+        except TimeoutError:  # as harmless as a failure
+            suspect_broker("offsets not committed: no answer")
         except KafkaError as error:  # harmless: the start position comes from ClickHouse
             suspect_broker(f"offsets not committed: {error_text(error)}")
         else:
             self._committed |= new
+
+
+async def _stopped(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
+    """Stop a client, whether the broker answers or not: everything is stored by then."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_ANSWERS_WITHIN):
+            await client.stop()

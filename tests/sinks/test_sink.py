@@ -1,7 +1,9 @@
 """Test the sink between a real broker and the real engine."""
 
 import asyncio
+import os
 import random
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,8 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from marketprism.local.broker import Broker, free_port
+from marketprism.ops.topics import create_topics
 from schemas.errors import StorageError
 from schemas.events import EVENTS, TABLES, DeadLetter
 from schemas.settings import Settings
@@ -194,3 +198,21 @@ async def test_kills_leave_exact_counts(settings: Settings, tmp_path: Path, seed
     finally:
         process.kill()
         process.wait()
+
+
+async def test_it_stops_without_the_broker(settings: Settings, store: EmbeddedStorage, tmp_path: Path) -> None:
+    """A broker that does not answer any more does not keep the sink from stopping. Everything is stored."""
+    with Broker(tmp_path / "kafka", free_port()) as broker:
+        own = settings.model_copy(update={"kafka": broker.bootstrap})
+        await create_topics(own)
+        await produce(own, "market.trades", [trade(n) for n in range(10)])
+        sink = Sink(own, store)
+        running_sink = asyncio.create_task(sink.run())
+        await until_count(store, 10)
+        assert broker.pid
+        os.killpg(broker.pid, signal.SIGSTOP)
+        try:
+            sink.stop()
+            await asyncio.wait_for(running_sink, 15)
+        finally:
+            os.killpg(broker.pid, signal.SIGCONT)
