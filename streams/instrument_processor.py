@@ -147,8 +147,7 @@ class InstrumentProcessor:
             self.on_outage(out, "absent", channels)  # the ingest that died could not report it
         self.status.on_connected(channels)
         self.status.publish(out, marker.type, channels, marker.reason)
-        if missed := self.status.stopped.intersection(channels):
-            self.status.stopped -= missed
+        if missed := self.status.take_stopped(channels):
             self.on_outage(out, "stopped", missed)
 
     def _on_connection(self, out: Output, marker: markers.Connection) -> None:
@@ -163,16 +162,16 @@ class InstrumentProcessor:
             case markers.Disconnected():
                 self.on_outage(out, marker.type, channels)
             case markers.Stopped():
-                self._on_stopped(out, set(channels))
+                self._on_stopped(out, channels)
             case markers.Subscribed() if "trades" in channels:
                 self.trades.on_return(out)
 
-    def _on_stopped(self, out: Output, channels: set[str]) -> None:
-        """Open no gaps: nobody expects these channels. Only if they are delivered again, something is missing."""
+    def _on_stopped(self, out: Output, channels: Iterable[str]) -> None:
+        """Open no gaps: nobody expects these channels. Only once they are connected again, something is missing."""
+        self.status.on_stopped(channels)
         self.candles.on_outage(channels)
-        if "books" in channels and not self.books.on_stopped(out):
-            channels.remove("books")  # it misses nothing that it did not miss before
-        self.status.stopped |= channels & {"books", "trades"}
+        if "books" in channels:
+            self.books.on_stopped(out)
 
     def on_outage(self, out: Output, cause: str, channels: Iterable[str] = CORE_CHANNELS) -> None:
         """Open gaps: nobody delivers these channels any more."""

@@ -94,7 +94,7 @@ class ChannelHealth:
 class FeedStatus:
     """Health of one instrument's channels and connection. `up`: the channels that a connection delivers now.
 
-    `stopped`: channels that were delivered until ingest was stopped.
+    `stopped`: the channels whose ingest was stopped, with the time of their last message until then, µs.
     """
 
     __slots__ = (
@@ -114,7 +114,7 @@ class FeedStatus:
         """`clock_limit`: µs by which the exchange's times may be off."""
         self.subject = subject
         self.up: set[str] = set()
-        self.stopped: set[str] = set()
+        self.stopped: dict[str, int] = {}
         self.offset = self.round_trip = 0
         self.reconnects = self.renewals = 0
         self._limit = clock_limit
@@ -147,6 +147,14 @@ class FeedStatus:
         """Note that nothing delivers these channels any more."""
         self.up.difference_update(channels)
 
+    def on_stopped(self, channels: Iterable[str]) -> None:
+        """Note that an ingest of these channels was stopped. If another one goes on, messages will tell."""
+        self.stopped |= {channel: self.health_of(channel).last_message_at for channel in channels}
+
+    def take_stopped(self, channels: Iterable[str]) -> set[str]:
+        """Return those of these channels, connecting now, that nothing has delivered since they were stopped."""
+        return {channel for channel in channels if self.stopped.pop(channel, None) is not None}
+
     def on_clock(self, offset: int, round_trip: int) -> None:
         """Take the exchange's clock minus ours, and the time that it took to ask, µs."""
         self.offset, self.round_trip = offset, round_trip
@@ -163,14 +171,25 @@ class FeedStatus:
         """Move all remembered times by `step` µs: our clock was set."""
         for health in self._channels.values():
             health.last_message_at += step if health.last_message_at else 0
+        self.stopped = {channel: at + step if at else 0 for channel, at in self.stopped.items()}
 
     # Events
 
     def on_second(self, out: Output) -> None:
-        """Report the channels whose clock has become wrong or right in the past second of stream time."""
+        """Report what has changed in the past second of stream time."""
+        if self.stopped:
+            self._report_resumed(out)
         for channel, health in self._channels.items():
             if health.on_second(self.offset, self._limit):
                 self.publish(out, "wrong_clock" if health.wrong else "clock_right", [channel])
+
+    def _report_resumed(self, out: Output) -> None:
+        """Report the stopped channels that another ingest has delivered since."""
+        channels = self._channels
+        if resumed := sorted(name for name, at in self.stopped.items() if channels[name].last_message_at != at):
+            self.take_stopped(resumed)
+            self.up.update(resumed)
+            self.publish(out, "resumed", resumed)
 
     def report(self, out: Output) -> None:
         """Report the figures of each channel that was ever subscribed or received."""
@@ -196,7 +215,7 @@ class FeedStatus:
         return {
             "subscribed": sorted(self._subscribed),
             "up": sorted(self.up),
-            "stopped": sorted(self.stopped),
+            "stopped_after": self.stopped,
             "counts": [self.offset, self.round_trip, self.reconnects, self.renewals],
             "channels": [[name, health.dump()] for name, health in self._channels.items()],
         }
@@ -204,7 +223,8 @@ class FeedStatus:
     def load(self, dump: dict[str, Any]) -> None:
         """Restore the state of a checkpoint."""
         self._subscribed, self.up = set(dump["subscribed"]), set(dump["up"])
-        self.stopped = set(dump.get("stopped", ()))  # checkpoints of earlier versions have none
+        stopped = dump.get("stopped_after", {})  # checkpoints of earlier versions have none
+        self.stopped = {name: at for name, at in stopped.items() if name in CHANNELS}
         self.offset, self.round_trip, self.reconnects, self.renewals = dump["counts"]
         for name, channel in dump["channels"]:
             if name in CHANNELS:

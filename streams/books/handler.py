@@ -32,6 +32,7 @@ class BookHandler:
         self.top: tuple[Levels, Levels] | None = None  # the book's levels last published as a quote
         self.gap: Gap | None = None
         self.snapshot_at = 0
+        self.is_stopped = False  # it was live when its ingest was stopped, and nothing has followed since
         self._status = status
         self._book_health, self._quote_health = status.health_of("books"), status.health_of("quotes")
         self._is_limited = False  # the full buffer has been reported
@@ -101,6 +102,7 @@ class BookHandler:
             self.check.restart()
             self.recency.restart()
             self.requests.on_live(now)
+            self.is_stopped = False
             self._close_gap(out)
         book, sequence = order_book.book, order_book.sequence
         bids, asks = book.bids.top(self._levels), book.asks.top(self._levels)
@@ -131,18 +133,19 @@ class BookHandler:
     # Gaps
 
     def _on_broken(self, out: Output, broken: Broken, was_live: bool, since: int) -> None:
-        if was_live:
+        if was_live or self.is_stopped:
             self._open_gap(out, broken.cause, since, broken.expected, broken.received)
         self.requests.on_down(out.now)
         if self.requests.is_due_at_once(out.now):
             self._request(out, broken.cause)
 
     def _on_crossed_snapshot(self, out: Output, was_live: bool, since: int) -> None:
-        if was_live:
+        if was_live or self.is_stopped:
             self._open_gap(out, "crossed", since)
         self._status.publish(out, "not_tradable", ["books"], "its snapshot is crossed")
 
     def _open_gap(self, out: Output, cause: str, since: int = 0, expected: int = 0, received: int = 0) -> None:
+        self.is_stopped = False
         self._leave_live(out)
         if self.gap is None:
             key, last_message_at = self.subject.key.decode(), self._book_health.last_message_at
@@ -175,17 +178,15 @@ class BookHandler:
         was_live = self.order_book.state == "live"
         self.order_book.invalidate()
         self.requests.on_down(out.now)
-        if was_live or cause in ("lost", "skipped", "stopped"):
+        if was_live or self.is_stopped or cause in ("lost", "skipped"):
             self._open_gap(out, cause)
 
-    def on_stopped(self, out: Output) -> bool:
-        """Leave the live state without a gap. Return whether the book was live."""
-        was_live = self.order_book.state == "live"
-        self.order_book.invalidate()
-        self.requests.on_down(out.now)
-        if was_live:
+    def on_stopped(self, out: Output) -> None:
+        """Leave the live state without a gap: nobody expects updates. Those of another ingest go on."""
+        if self.order_book.state == "live":
+            self.order_book.mark_stale()
+            self.is_stopped = True
             self._leave_live(out)
-        return was_live
 
     def on_lost(self, out: Output, cause: str = "lost") -> None:
         """Open a gap and request a snapshot: messages were dropped before they were processed."""
@@ -292,6 +293,7 @@ class BookHandler:
             "gap": self.gap and list(self.gap),
             "snapshot_at": self.snapshot_at,
             "flags": [self._is_limited, self._gave_up],
+            "is_stopped": self.is_stopped,
         }
 
     def load(self, dump: dict[str, Any]) -> None:
@@ -304,3 +306,4 @@ class BookHandler:
         self.gap = dump["gap"] and Gap(*dump["gap"])
         self.snapshot_at = dump["snapshot_at"]
         self._is_limited, self._gave_up = dump["flags"]
+        self.is_stopped = dump.get("is_stopped", False)  # checkpoints of earlier versions have none

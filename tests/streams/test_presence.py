@@ -5,6 +5,8 @@ from schemas.markers import Tick
 from schemas.raw import encode_marker
 from schemas.settings import load_settings
 from streams.instrument_processor import InstrumentProcessor
+from streams.output import Output
+from streams.packing import pack, unpack
 from tests.frames import T0, binance, line, marker
 from tests.streams.helpers import Found, bodies, run
 
@@ -120,8 +122,26 @@ def test_a_clean_stop_opens_no_gaps() -> None:
     assert gaps(found) == []
     kinds = [each["type"] for each in bodies(found, "market.status") if each["type"] != "report"]
     assert kinds == ["connected", "subscribed", "stopped"]
-    late = line(KEY, binance.depth(102, 103, [["10", "2"]], []), 70_000)
-    assert bodies(run("binance", live(), STOP, late), "market.books") == bodies(found, "market.books")[:2]
+    assert bodies(found, "market.books") == bodies(run("binance", live()), "market.books")
+
+
+def test_of_two_ingests_one_is_stopped_and_the_other_is_killed() -> None:
+    """The other's updates make the book live again without a snapshot, and its death is an absence like any."""
+    other = line(KEY, binance.depth(102, 103, [["10", "2"]], []), 1_600) + line(KEY, binance.trade(t=2), 1_700)
+    witness = [tick(3_000 + 1_000 * each) for each in range(6)]
+    found = run("binance", live(), tick(1_000, "binance-spot"), STOP, other, tick(2_000, "binance-spot"), *witness)
+    assert bodies(found, "market.books")[-1]["type"] == "update"
+    assert gaps(found) == ABSENT
+    books, trades = bodies(found, "market.gaps")
+    assert (books["since"], trades["since"]) == ((T0 + 1_600_000_000) // 1000, (T0 + 1_700_000_000) // 1000)
+    changes = [(each["type"], each["channels"]) for each in bodies(found, "market.status") if each["type"] != "report"]
+    assert changes[-2:] == [("resumed", ["books", "trades"]), ("absent", ["books", "trades"])]
+
+
+def test_what_does_not_follow_after_a_stop_is_a_gap() -> None:
+    """An update of another ingest that does not continue the book proves that some are missing."""
+    found = run("binance", live(), STOP, line(KEY, binance.depth(110, 111, [["10", "2"]], []), 1_600))
+    assert gaps(found) == [("opened", "books", "sequence")]
 
 
 def test_what_a_stop_missed_is_a_gap_once_ingest_runs_again() -> None:
@@ -146,6 +166,25 @@ def test_a_book_that_was_not_live_at_a_stop_misses_nothing_new() -> None:
 def test_a_stop_outlives_a_restart_of_the_worker() -> None:
     """A checkpoint between stop and start does not forget what is missing."""
     processor = InstrumentProcessor(assumed_instrument("binance-spot", "binance", "BTC-USDT"), load_settings())
-    processor.status.stopped = {"books"}
+    processor.status.stopped, processor.books.is_stopped = {"books": 7}, True
     loaded = InstrumentProcessor.load(processor.dump(), load_settings())
-    assert loaded.status.stopped == {"books"}
+    assert (loaded.status.stopped, loaded.books.is_stopped) == ({"books": 7}, True)
+
+
+def test_a_checkpoint_without_stops() -> None:
+    """Earlier versions knew none."""
+    processor = InstrumentProcessor(assumed_instrument("binance-spot", "binance", "BTC-USDT"), load_settings())
+    state = unpack(processor.dump())
+    del state["status"]["stopped_after"], state["books"]["is_stopped"]
+    loaded = InstrumentProcessor.load(pack(state), load_settings())
+    assert (loaded.status.stopped, loaded.books.is_stopped) == ({}, False)
+
+
+def test_a_clock_that_is_set_back_after_a_stop_delivers_nothing() -> None:
+    """The remembered times shift together, so a stopped channel does not count as delivered."""
+    processor = InstrumentProcessor(assumed_instrument("binance-spot", "binance", "BTC-USDT"), load_settings())
+    processor.status.health_of("trades").on_message(T0, T0)
+    processor.status.on_stopped(["trades", "books"])
+    processor.status.shift(-10_000_000)
+    processor.status.on_second(Output(1))
+    assert processor.status.up == set()
