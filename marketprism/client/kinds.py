@@ -5,7 +5,7 @@ from contextlib import aclosing
 from typing import Generic
 
 from marketprism.client.address import settings_of
-from marketprism.client.events import Book, Gap
+from marketprism.client.events import Book, Gap, Status
 from marketprism.client.order_book import OrderBook, OrderBooks
 from marketprism.client.place import E
 from marketprism.client.reader import Reader
@@ -68,12 +68,12 @@ def books(
     """
     span = span_of(start, end)
     instruments = Instruments(EVENTS[Book.topic_name].topic_key, symbols, _several(exchange))
-    models: list[type[Book] | type[Gap]] = [Book, Gap]
-    reader: Reader[Book | Gap] = Reader(settings_of(kafka, topic_prefix), models, instruments, span, _LOOKBACK)
+    models: list[type[Book] | type[Gap] | type[Status]] = [Book, Gap, Status]
+    reader: Reader[Book | Gap | Status] = Reader(settings_of(kafka, topic_prefix), models, instruments, span, _LOOKBACK)
     return _books(reader, span.start)
 
 
-async def _books(reader: Reader[Book | Gap], start: int | None) -> AsyncGenerator[OrderBook, None]:
+async def _books(reader: Reader[Book | Gap | Status], start: int | None) -> AsyncGenerator[OrderBook, None]:
     order_books = OrderBooks()
     is_current = start is not None
     async with aclosing(reader.batches()) as batches:

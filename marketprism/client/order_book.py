@@ -1,13 +1,15 @@
-"""Rebuild order books from the events of `market.books` and `market.gaps`."""
+"""Rebuild order books from the events of `market.books`, `market.gaps` and `market.status`."""
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Literal
 
-from marketprism.client.events import Book, Gap
+from marketprism.client.events import Book, Gap, Status
 from marketprism.client.level import Level
 from schemas.sources import Order, order_of
+
+_ENDS = frozenset({"stopped", "silent", "delisted"})  # types of status after which no gap tells that a book is not live
 
 
 class Side:
@@ -58,8 +60,9 @@ class Side:
 class OrderBook:
     """The book of one instrument, as of its last event.
 
-    `state`: `stale` while a gap is open: the levels are the last known ones. Times are µs since the epoch: `timestamp`
-    the exchange's, `local_timestamp` that of receipt. `sequence`: id of the last change contained.
+    `state`: `stale` while a gap is open, the book's channel is silent, or nobody ingests it: the levels are the last
+    known ones. Times are µs since the epoch: `timestamp` the exchange's, `local_timestamp` that of receipt. `sequence`:
+    id of the last change contained.
     """
 
     __slots__ = (
@@ -71,7 +74,7 @@ class OrderBook:
         self.state: Literal["live", "stale"] = "stale"
         self.timestamp = self.local_timestamp = self.sequence = 0
         self.bids, self.asks = Side(are_bids=True), Side(are_bids=False)
-        self._order: Order | tuple[()] = ()  # of the last event or gap
+        self._order: Order | tuple[()] = ()  # of the last event or end
 
     @property
     def best_bid(self) -> Level | None:
@@ -92,7 +95,7 @@ class OrderBook:
         return f"<{self.exchange} {self.symbol} {self.state}: {' / '.join(sides)}>"
 
     def on_book(self, event: Book) -> None:
-        """Apply an event. Only live books have any, so the book is live unless a later gap is known already."""
+        """Apply an event. Only live books have any, so the book is live unless a later end is known already."""
         if event.type == "snapshot":
             self.bids.replace(event.bids)
             self.asks.replace(event.asks)
@@ -102,14 +105,14 @@ class OrderBook:
         self.timestamp, self.local_timestamp, self.sequence = event.timestamp, event.local_timestamp, event.sequence
         self._move(event, "live")
 
-    def on_gap(self, event: Gap) -> bool:
-        """Apply a gap that opened. Return whether the book has become stale by it."""
+    def on_end(self, event: Gap | Status) -> bool:
+        """Apply an event that ends the live state. Return whether the book has become stale by it."""
         was_live = self.state == "live"
         self._move(event, "stale")
         return was_live and self.state == "stale"
 
-    def _move(self, event: Book | Gap, state: Literal["live", "stale"]) -> None:
-        # Books and gaps are two topics. Which of two events is the later one, only their sources say.
+    def _move(self, event: Book | Gap | Status, state: Literal["live", "stale"]) -> None:
+        # They come from several topics. Which of two events is the later one, only their sources say.
         _, order = order_of(event.source)
         if order >= self._order:
             self._order, self.state = order, state
@@ -124,16 +127,22 @@ class OrderBooks:
     def __iter__(self) -> Iterator[OrderBook]:
         return iter(list(self._books.values()))
 
-    def apply(self, event: Book | Gap) -> OrderBook | None:
+    def apply(self, event: Book | Gap | Status) -> OrderBook | None:
         """Apply an event. Return the book that it changed, or None."""
         key = event.exchange, event.symbol
         book = self._books.get(key)
-        if isinstance(event, Gap):
-            is_opening = event.channel == "books" and event.type == "opened"
-            return book if book is not None and is_opening and book.on_gap(event) else None
+        if not isinstance(event, Book):
+            return book if book is not None and _is_end(event) and book.on_end(event) else None
         if book is None:
             if event.type != "snapshot":
                 return None  # it changes a book that is not known
             book = self._books[key] = OrderBook(event.exchange, event.symbol)
         book.on_book(event)
         return book
+
+
+def _is_end(event: Gap | Status) -> bool:
+    """Return whether a live book ends with this event."""
+    if isinstance(event, Gap):
+        return event.channel == "books" and event.type == "opened"
+    return event.type in _ENDS and (not event.channels or "books" in event.channels)

@@ -30,6 +30,11 @@ def gap(number: int, kind: str, channel: str = "books") -> dict[str, Any]:
     return _event("market.gaps", number, "okx", "BTC-USDT", {"type": kind, "channel": channel})
 
 
+def status(number: int, kind: str, *channels: str) -> dict[str, Any]:
+    """Return a report on some channels, or on all."""
+    return _event("market.status", number, "okx", "BTC-USDT", {"type": kind, "channels": list(channels)})
+
+
 def listed(exchange: str, symbol: str) -> dict[str, Any]:
     """Return the event with which an instrument is first known."""
     return _event("market.instruments", 0, exchange, symbol, {"type": "listed"})

@@ -16,7 +16,7 @@ from marketprism.local.broker import Broker
 from schemas.errors import EventError, SettingsError, StackError, SymbolError
 from schemas.keys import partition_of
 from schemas.settings import Settings
-from tests.client.publishing import START, book, gap, listed, now, publish, trade
+from tests.client.publishing import START, book, gap, listed, now, publish, status, trade
 from tests.sinks.events import event
 
 T = TypeVar("T")
@@ -227,6 +227,9 @@ async def test_a_book_from_now_on(settings: Settings) -> None:
     await publish(settings, "market.books", [book(15, [["97", "1"]], [], type="snapshot")])
     [found] = await take(stream, 1)
     assert (found.state, len(found.bids), found.best_ask) == ("live", 1, None)
+    await publish(settings, "market.status", [status(16, "stopped", "books", "trades")])
+    [found] = await take(stream, 1)
+    assert (found.state, len(found.bids)) == ("stale", 1)
     await stream.aclose()
 
 

@@ -6,16 +6,18 @@ from typing import Any
 
 import msgspec
 import orjson
+import pytest
 
-from marketprism.client.events import Book, Gap
+from marketprism.client.events import Book, Gap, Status
 from marketprism.client.order_book import OrderBooks
-from tests.client.publishing import book, gap
+from tests.client.publishing import book, gap, status
 
 
-def decoded(body: dict[str, Any]) -> Book | Gap:
-    model: type[Book] | type[Gap] = Gap if "cause" in body else Book
+def decoded(body: dict[str, Any]) -> Book | Gap | Status:
+    model: type[Book] | type[Gap] | type[Status]
+    model = Gap if "cause" in body else Book if "bids" in body else Status
     event = msgspec.json.decode(orjson.dumps(body), type=model)
-    assert isinstance(event, Book | Gap)
+    assert isinstance(event, Book | Gap | Status)
     return event
 
 
@@ -70,3 +72,25 @@ def test_a_gap_makes_the_book_stale() -> None:
     [found] = books
     assert repr(found) == "<okx BTC-USDT live: 1 (1) / –>"
     assert found.best_ask is None
+
+
+@pytest.mark.parametrize("kind", ["stopped", "silent", "delisted"])
+def test_an_end_without_a_gap_makes_the_book_stale(kind: str) -> None:
+    """It is live again with its next event. Reports and other channels do not matter."""
+    books = OrderBooks()
+    states = []
+    for body in (
+        status(1, kind),  # of no book yet
+        book(2, [["1", "1"]], [["2", "1"]], type="snapshot"),
+        status(3, kind, "trades"),
+        status(4, "report", "books"),
+        status(5, kind, "trades", "books"),
+        status(6, kind),
+        book(4, [["1", "2"]], []),  # came before, but arrives later
+        book(7, [["1", "1"]], [["2", "1"]], type="snapshot"),
+        status(6, kind),  # is over already
+        status(8, kind),
+    ):
+        changed = books.apply(decoded(body))
+        states.append(changed.state if changed else None)
+    assert states == [None, "live", None, None, "stale", None, "stale", "live", None, "stale"]
