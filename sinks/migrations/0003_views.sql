@@ -1,8 +1,9 @@
 -- The rebuilt book at a time of receipt, level 1 being the best:
 -- SELECT * FROM book_at(exchange = 'okx', symbol = 'BTC-USDT', at = '2026-01-31 12:00:00')
 -- It is the last snapshot of the day before, and the updates since. Of each price the last change counts.
--- There are no rows while the book was not live: within a gap, before its first snapshot, and once it had been silent
--- for two minutes, since a live book publishes a snapshot every minute.
+-- There are no rows while the book was not live: within a gap, before its first snapshot, from a status `stopped`,
+-- `silent` or `delisted` until its next event, and once it had been silent for two minutes, since a live book publishes
+-- a snapshot every minute.
 CREATE VIEW IF NOT EXISTS {database}.book_at AS
 WITH
     (
@@ -17,7 +18,15 @@ WITH
             ORDER BY local_timestamp DESC, _offset DESC
             LIMIT 1
         )
-    ) AS snapshot
+    ) AS snapshot,
+    (
+        SELECT max(local_timestamp)
+        FROM {database}.status
+        WHERE exchange = {exchange:String} AND symbol = {symbol:String}
+            AND type IN ('stopped', 'silent', 'delisted') AND (empty(channels) OR has(channels, 'books'))
+            AND local_timestamp > {at:DateTime64(6, 'UTC')} - toIntervalMinute(2)
+            AND local_timestamp <= {at:DateTime64(6, 'UTC')}
+    ) AS ended_at
 SELECT
     side,
     row_number() OVER (PARTITION BY side ORDER BY if(side = 'bid', -price, price)) AS level,
@@ -46,7 +55,7 @@ WHERE
         SELECT 1
         FROM {database}.books
         WHERE exchange = {exchange:String} AND symbol = {symbol:String}
-            AND local_timestamp > {at:DateTime64(6, 'UTC')} - toIntervalMinute(2)
+            AND local_timestamp > greatest({at:DateTime64(6, 'UTC')} - toIntervalMinute(2), ended_at)
             AND local_timestamp <= {at:DateTime64(6, 'UTC')}
     )
     AND NOT EXISTS (

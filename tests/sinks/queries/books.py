@@ -1,4 +1,4 @@
-"""The book at a time, rebuilt in Python from the events of `market.books` and `market.gaps`."""
+"""The book at a time, rebuilt in Python from the events of `market.books`, `market.gaps` and `market.status`."""
 
 from decimal import Decimal
 
@@ -6,15 +6,21 @@ from tests.sinks.queries.exact import DAY, MINUTE, Data, Row, grouped, of
 from tests.sinks.queries.registry import Answer, answers
 
 Level = tuple[str, int, Decimal, Decimal]  # side, level, price, amount
+_ENDS = ("stopped", "silent", "delisted")
 _SIDES = (("ask", "asks", False), ("bid", "bids", True))  # by name; best first: whether the price falls
 
 
 class Replay:
-    """An instrument's events of books and gaps. `book` follows the events one by one."""
+    """An instrument's events of books and gaps, and `ends`: the times at which its ingest or its channel ended.
+
+    `book` follows the events one by one.
+    """
 
     def __init__(self, data: Data, exchange: str, symbol: str) -> None:
         self.events = [row for row in data["books"] if of(row, exchange, symbol)]
         self.gaps = [row for row in data["gaps"] if of(row, exchange, symbol) and row["channel"] == "books"]
+        status = [row for row in data["status"] if of(row, exchange, symbol) and row["type"] in _ENDS]
+        self.ends = [row["local_timestamp"] for row in status if not row["channels"] or "books" in row["channels"]]
         self._book: dict[str, dict[Decimal, Decimal]] = {}
         self._snapshot_at, self._applied = -DAY, 0
 
@@ -43,7 +49,8 @@ class Replay:
     def _is_live(self, at: int) -> bool:
         if not self._book or self._snapshot_at <= at - DAY:
             return False
-        if self.events[self._applied - 1]["local_timestamp"] <= at - 2 * MINUTE:
+        end = max((end for end in self.ends if end <= at), default=0)
+        if self.events[self._applied - 1]["local_timestamp"] <= max(at - 2 * MINUTE, end):
             return False
         since = [row for row in self.gaps if row["local_timestamp"] >= self._snapshot_at and row["since"] < at]
         gaps = grouped(since, lambda row: row["id"]).values()

@@ -158,7 +158,8 @@ def _gaps(chance: random.Random) -> Iterator[Row]:
 def _status(chance: random.Random) -> Iterator[Row]:
     for head in _stamps(chance, 300):
         figures = {name: chance.randrange(10**6) for name in ("age", "latency_median", "latency_max")}
-        kind, channels = chance.choice(["report", "report", "silent"]), chance.sample(["books", "trades"], 1)
+        kind = chance.choice(["report", "report", "silent", "stopped"])
+        channels = chance.choice([["books"], ["trades"], ["trades", "books"], []])
         yield head | figures | {"type": kind, "channels": channels, "messages": chance.randrange(3)}
 
 

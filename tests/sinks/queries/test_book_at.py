@@ -14,9 +14,10 @@ from tests.sinks.queries.page import BOOK, ask
 
 @pytest.mark.parametrize(("exchange", "symbol"), INSTRUMENTS)
 def test_the_book_at_any_time(reader: ReadOnlyConnection, hour: Data, exchange: str, symbol: str) -> None:
-    """It equals the book rebuilt event by event: at its events and gaps, just before and after, and between them."""
+    """It equals the book rebuilt event by event: at its events, gaps and ends, just before and after, and between."""
     chance, replay = random.Random(symbol), Replay(hour, exchange, symbol)
     edges = [row["local_timestamp"] for row in chance.sample(replay.events, 8)]
+    edges += chance.sample(replay.ends, 4)
     edges += [gap[name] for gap in chance.sample(replay.gaps, 4) for name in ("since", "local_timestamp")]
     times = {BEGIN - 1, NOW, *(edge + step for edge in edges for step in (-1, 0, 1))}
     empty = 0
