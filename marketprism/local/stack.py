@@ -115,7 +115,7 @@ class Stack:
         # Whether a process is ready is read from its log at INFO.
         level = "DEBUG" if self.settings.log_level == "DEBUG" else "INFO"
         settings = self.settings.model_copy(update={"log_level": level})
-        environment = settings.environment() | {"PYTHONUNBUFFERED": "1"}
+        environment = settings.environment() | {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
         child = role.child(self.data / "logs" / f"{role.name}.log", environment, *options)
         log.info("starting", process=role.name)
         await self.supervisor.start(child)
