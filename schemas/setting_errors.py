@@ -26,9 +26,11 @@ def unknown_variables(fields: Collection[str]) -> Iterator[str]:
 
 
 def missing_file() -> Iterator[str]:
-    """Report a settings file that the environment names and that does not exist."""
+    """Report a settings file that the environment names and that is none."""
     path = Path(os.environ.get(FILE, ""))
-    if os.environ.get(FILE) and not path.is_file():
+    if os.environ.get(FILE) and path.is_dir():
+        yield f"{FILE}: {path} is a directory: name a file in it"
+    elif os.environ.get(FILE) and not path.is_file():
         others = [str(each) for each in path.parent.glob("*.toml")]
         yield f"{FILE}: there is no file {path}{_meant(str(path), others)}"
 

@@ -23,6 +23,7 @@ CHANNEL_TIMEOUT_S = {channel.name: channel.timeout_s for channel in CHANNELS.val
 _ALL_CHANNELS = "docs/coverage.md lists all"
 _SERVER = re.compile(r"(\[[\da-fA-F:.]+\]|[^\s:/@\[\]]+)(:\d{1,5})?")
 _CLICKHOUSE = re.compile(r"chdb://.+|clickhouses?://([^/?#]*@)?(\[[^@\]]+\]|[^@:/?#]+)(:\d+)?([/?#][^@]*)?")
+_LAST_PORT = 65_535
 R = TypeVar("R")
 
 
@@ -48,6 +49,12 @@ def _json(value: Any) -> Any:
 
 def _upper(value: Any) -> Any:
     return value.strip().upper() if isinstance(value, str) else value
+
+
+def _some(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names:
+        raise ValueError("the list is empty")
+    return names
 
 
 def _known_feeds(feeds: tuple[str, ...]) -> tuple[str, ...]:
@@ -145,9 +152,24 @@ def _key(text: str) -> str:
 
 def _servers(text: str) -> str:
     for server in text.split(","):
-        if not _SERVER.fullmatch(server):
+        found = _SERVER.fullmatch(server)
+        if not found:
             raise ValueError(f"{masked(server)!r} is not host:port")
+        _check_port(found[2] or ":9092")
     return text
+
+
+def _address(text: str) -> str:
+    host, port = text.rsplit(":", 1) if ":" in text else ("", "")
+    if not host or ":" in host or not re.fullmatch("[0-9]{1,5}", port):
+        raise ValueError(f"{text!r:.200} is not host:port")
+    _check_port(port)
+    return text
+
+
+def _check_port(port: str) -> None:
+    if not 1 <= int(port.lstrip(":")) <= _LAST_PORT:
+        raise ValueError(f"port {port.lstrip(':')} is not between 1 and {_LAST_PORT}")
 
 
 def _clickhouse(url: str) -> str:
@@ -166,13 +188,15 @@ def _checked(check: Callable[[str], R], text: str) -> R:
 
 Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(_upper)]
 Servers = Annotated[str, AfterValidator(_servers)]
+Address = Annotated[str, AfterValidator(_address)]
 ClickHouse = Annotated[str, AfterValidator(_clickhouse)]
 # In the environment, several names are written `a,b`, and values by name as JSON.
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+SomeNames = Annotated[Names, AfterValidator(_some)]
 Json = BeforeValidator(_json)
-FeedNames = Annotated[Names, AfterValidator(_known_feeds)]
-Symbols = Annotated[Names, AfterValidator(_known_symbols)]
-KindNames = Annotated[Names, AfterValidator(_known_kinds)]
+FeedNames = Annotated[SomeNames, AfterValidator(_known_feeds)]
+Symbols = Annotated[SomeNames, AfterValidator(_known_symbols)]
+KindNames = Annotated[SomeNames, AfterValidator(_known_kinds)]
 ChannelNames = Annotated[Names, AfterValidator(_known_channels)]
 Variants = Annotated[dict[str, str], NoDecode, Json, AfterValidator(_known_variants)]
 Endpoints = Annotated[dict[str, Endpoint], NoDecode, Json, AfterValidator(_known_endpoints)]

@@ -24,6 +24,7 @@ from schemas.keys import key_of, split_key
 from schemas.setting_errors import FILE, PREFIX, as_variable, explain, missing_file, unknown_variables
 from schemas.setting_types import (
     CHANNEL_TIMEOUT_S,
+    Address,
     Aliases,
     ChannelNames,
     ClickHouse,
@@ -67,17 +68,17 @@ class Settings(BaseSettings):
     database: str = Field(
         "marketprism", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="name of the ClickHouse database"
     )
-    sql_address: str = Field(
-        "127.0.0.1:8123",
-        pattern=r"^[^:]+:\d+$",
-        description="host:port where the sink answers SQL if ClickHouse is embedded",
+    sql_address: Address = Field(
+        "127.0.0.1:8123", description="host:port where the sink answers SQL if ClickHouse is embedded"
     )
     sql_hosts: Names = Field(
         (),
         examples=[["prism.example", "proxy:8080"]],
         description="other names (host or host:port) by which clients may reach sql_address, comma-separated",
     )
-    retention_days: Annotated[int, Field(ge=0)] = Field(0, description="days that rows are kept; 0: indefinitely")
+    retention_days: Annotated[int, Field(ge=0, le=36_500)] = Field(
+        0, description="days that rows are kept; 0: indefinitely"
+    )
 
     feeds: FeedNames = Field(
         tuple(FEEDS), examples=[["okx", "deribit"]], description=f"feeds to ingest, from: {', '.join(FEEDS)}"

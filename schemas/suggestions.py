@@ -11,7 +11,12 @@ def nearest(name: str, known: Collection[str]) -> str:
 
 
 def unknown(what: str, name: str, known: Collection[str], otherwise: str = "") -> str:
-    """Return the error text for an unknown name: the nearest one, or else `otherwise`, by default all known names."""
+    """Return the error text for an unknown name, with those that it may mean.
+
+    They are all that it is the first part of, or the nearest one, or else `otherwise`, by default all known names.
+    """
+    if longer := [each for each in known if each.startswith(f"{name.lower()}-")]:
+        return f"unknown {what} {name!r:.80}: did you mean {', '.join(longer)}?"
     if near := nearest(name, known):
         return f"unknown {what} {name!r:.80}: did you mean {near}?"
     return f"unknown {what} {name!r:.80}: {otherwise or 'known are ' + (', '.join(known) or 'none')}"

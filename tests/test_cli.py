@@ -1,6 +1,7 @@
 """Test the command line: help, error messages and the topic table."""
 
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -145,6 +146,13 @@ def test_nothing_to_ingest(monkeypatch: pytest.MonkeyPatch, command: str) -> Non
     assert (code, text.count("\n")) == (1, 1)
     assert text.startswith("error: nothing to ingest: no feed (binance-spot) has any of: trades,")
     assert not Path("here").exists()
+
+
+def test_terminals_without_unicode() -> None:
+    """What an encoding lacks is replaced."""
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([*MARKETPRISM, "--help"], capture_output=True, text=True, check=True, env=environment)
+    assert "MARKETPRISM_?" in done.stdout
 
 
 @pytest.mark.parametrize("speed", ["0", "nan", "inf", "fast"])

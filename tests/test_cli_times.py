@@ -28,7 +28,9 @@ def test_times(text: str, expected: datetime) -> None:
     assert parse_time(text, NOON) == int(expected.timestamp() * 1_000_000)
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "10", "26.11.2026", "-5m"])
+@pytest.mark.parametrize(
+    "text", ["", "yesterday", "10", "26.11.2026", "-5m", "999999999d ago", "9" * 400 + "s", "9999999d"]
+)
 def test_unusable_times(text: str) -> None:
     """The error lists what may be written."""
     with pytest.raises(SettingsError, match="10m ago"):

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 from schemas.errors import SettingsError, StorageError
@@ -56,9 +57,13 @@ class Query:
 
 
 class _Writer(Protocol):
-    """Writer of one file. `output_format`: what ClickHouse returns; `add` takes the rows of one query."""
+    """Writer of one file. `output_format`: what ClickHouse returns; `add` takes the rows of one query.
+
+    `rows`: their number so far.
+    """
 
     output_format: str
+    rows: int
 
     def add(self, rows: bytes) -> None: ...
 
@@ -70,10 +75,12 @@ class _CsvWriter:
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("wb")
+        self.rows = 0
 
     def add(self, rows: bytes) -> None:
         head, _, rest = rows.partition(b"\n")
         self._file.write(rest if self._file.tell() else head + b"\n" + rest)
+        self.rows += sum(part.count(b"\n") for part in rest.split(b'"')[::2])  # a quoted text may contain line ends
 
     def close(self) -> None:
         self._file.close()
@@ -85,6 +92,7 @@ class _ParquetWriter:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._writer: Any = None
+        self.rows = 0
 
     def add(self, rows: bytes) -> None:
         from pyarrow import parquet  # takes a third of a second
@@ -93,6 +101,7 @@ class _ParquetWriter:
         if self._writer is None:
             self._writer = parquet.ParquetWriter(self._path, found.schema, compression="zstd")
         self._writer.write_table(found.cast(self._writer.schema))
+        self.rows += found.num_rows
 
     def close(self) -> None:
         if self._writer is not None:
@@ -116,20 +125,19 @@ def export(
     if path.exists() and not force:
         raise SettingsError(f"{path} already exists: name another file with --output, or write --force")
     counts = _counts(settings, query)
-    total, done = sum(counts.values()), 0
+    total = sum(counts.values())
     if not total:
         raise StorageError(f"{query.table} has no such rows: nothing was written")
     with _replaced(path) as temporary:
         writer = WRITERS[file_format](temporary)
         try:
-            for window, rows in _windows(query, counts):
+            for window in _windows(query, counts):
                 for part in _parts(settings, query, window, writer.output_format):
                     writer.add(part)
-                done += rows
-                progress(done, total)
+                progress(writer.rows, max(writer.rows, total))  # more rows may have come since they were counted
         finally:
             writer.close()
-    return done
+    return writer.rows
 
 
 def _counts(settings: Settings, query: Query) -> dict[int, int]:
@@ -143,15 +151,15 @@ def _counts(settings: Settings, query: Query) -> dict[int, int]:
     return {int(minute): int(count) for minute, count in (line.split(b"\t") for line in answer.splitlines())}
 
 
-def _windows(query: Query, counts: dict[int, int]) -> Iterator[tuple[Window, int]]:
-    """Yield windows with their number of rows: as many whole minutes as have few enough rows, at least one."""
+def _windows(query: Query, counts: dict[int, int]) -> Iterator[Window]:
+    """Yield windows: as many whole minutes as have few enough rows, at least one."""
     start, rows = query.start, 0
     for minute, count in counts.items():
         if rows and rows + count > _ROWS:
-            yield (start, minute * _MINUTE), rows
+            yield start, minute * _MINUTE
             start, rows = minute * _MINUTE, 0
         rows += count
-    yield (start, query.end), rows
+    yield start, query.end
 
 
 def _parts(settings: Settings, query: Query, window: Window, output_format: str) -> Iterator[bytes]:
@@ -171,11 +179,10 @@ def _parts(settings: Settings, query: Query, window: Window, output_format: str)
 @contextmanager
 def _replaced(path: Path) -> Iterator[Path]:
     """Return a file beside `path` that takes its place if the block succeeds, and is removed otherwise."""
-    part = path.with_name(f"{path.name}.part")
     try:
-        yield part
-        os.replace(part, path)
+        with TemporaryDirectory(prefix=f".{path.name[:50]}-", dir=path.parent) as directory:
+            part = Path(directory, "part")
+            yield part
+            os.replace(part, path)
     except OSError as error:
         raise SettingsError(f"cannot write {path}: {error.strerror or error}") from None
-    finally:
-        part.unlink(missing_ok=True)

@@ -1,5 +1,7 @@
 """Command line interface: the command `marketprism`."""
 
+import io
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +22,18 @@ _COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Keep and repeat": (record, replay, export),
 }
 
-app = typer.Typer(
+
+class _App(typer.Typer):
+    """The command, which writes `?` for what the terminal's encoding lacks."""
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")
+        return super().__call__(*arguments, **options)
+
+
+app = _App(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated
 
 import orjson
@@ -44,6 +45,7 @@ def status(data: StackOption = None, as_json: JsonOption = False) -> None:
 
     The exit status is 0 if all is well, 1 if something is not, and 3 if nothing is running.
     """
+    from marketprism.local.data_lock import is_in_use
     from marketprism.local.stack_state import find_stack
     from marketprism.local.status import describe_stack, examine_system
 
@@ -57,7 +59,7 @@ def status(data: StackOption = None, as_json: JsonOption = False) -> None:
             )
             raise typer.Exit(_NOT_RUNNING)
         about = describe_stack(stack) if stack else []
-        if about and about[0].ok is False:
+        if stack and not is_in_use(Path(stack.data)):
             say(f"{about[0].text}.")
             raise typer.Exit(_NOT_RUNNING)
         _report([*about, *asyncio.run(examine_system(settings))], as_json)

@@ -14,16 +14,14 @@ FORMS = "2026-11-26, 2026-11-26T12:00:00 (UTC), 10m ago (s, m, h, d), or now"
 def parse_time(text: str, now: datetime | None = None) -> int:
     """Return a time in µs since the epoch. Raise `SettingsError`, which lists the possible forms."""
     now = now or datetime.now(UTC)
-    if text == "now":
-        time = now
-    elif ago := _AGO.fullmatch(text):
-        time = now - timedelta(**{_UNITS[ago[2]]: float(ago[1])})
-    else:
-        try:
-            time = datetime.fromisoformat(text)
-        except ValueError:
-            raise SettingsError(f"{text!r} is not a time: write {FORMS}") from None
-    return int(time.replace(tzinfo=time.tzinfo or UTC).timestamp() * 1_000_000)
+    try:
+        if ago := _AGO.fullmatch(text):
+            time = now - timedelta(**{_UNITS[ago[2]]: float(ago[1])})
+        else:
+            time = now if text == "now" else datetime.fromisoformat(text)
+        return int(time.replace(tzinfo=time.tzinfo or UTC).timestamp() * 1_000_000)
+    except (ValueError, OverflowError):  # the latter: before the year 1
+        raise SettingsError(f"{text!r:.80} is not a time: write {FORMS}") from None
 
 
 def parse_span(start: str, end: str) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 import base64
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -17,7 +18,11 @@ from schemas.errors import StackError
 
 DEFAULT_PORT = 9092
 _READY = "Kafka Server started"  # logged once it serves clients; the port opens earlier
+_PORT_TAKEN = "Address already in use"
 _FLAGS = ("-Xmx512M", "-XX:+UseSerialGC")
+_UTF8 = {"LC_ALL": "C.UTF-8"}  # otherwise Java does not open a path that the user's locale cannot write
+_CAUSE = re.compile(r"(?:Caused by: )?[\w.$]+(?:Exception|Error): .+")
+_CAUSES = 3  # shown at most
 _LOGGING = Path(__file__).with_name("kafka-log4j2.properties")
 
 # A single broker has one replica and few internal partitions, and does not wait for further group members. After a kill
@@ -30,7 +35,7 @@ listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
 advertised.listeners=PLAINTEXT://127.0.0.1:{port}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-log.dirs={data}/log
+log.dirs={log_directory}
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4
 transaction.state.log.replication.factor=1
@@ -82,11 +87,15 @@ def free_port(preferred: int = 0) -> int:
     raise StackError("127.0.0.1 has no free port")
 
 
+class PortTakenError(StackError):
+    """Another process listens on a port of the broker."""
+
+
 class Broker(Child):
     """Broker process on one data directory. After `stop` or `kill`, `start` finds all data again."""
 
     def __init__(self, data: Path, port: int = 0) -> None:
-        super().__init__("kafka", (), data / "kafka.log", says(_READY))
+        super().__init__("kafka", (), data / "kafka.log", says(_READY), _UTF8)
         self.data = data
         self.port = port or free_port(DEFAULT_PORT)
 
@@ -95,25 +104,49 @@ class Broker(Child):
         """Address for clients."""
         return f"127.0.0.1:{self.port}"
 
+    def ready(self) -> bool:
+        """Return whether it serves clients. Raise `PortTakenError` if it ended because a port was taken meanwhile."""
+        if not self.alive() and _PORT_TAKEN in self.output():
+            raise PortTakenError(f"another process has taken a port of the broker while it started: see {self.log}")
+        return super().ready()
+
+    def tail(self) -> str:
+        """Return the last exceptions without their stack traces, or the end of the output if there are none."""
+        causes = dict.fromkeys(line for line in self.output().splitlines() if _CAUSE.fullmatch(line))
+        return "\n".join([*causes][-_CAUSES:]) or super().tail()
+
     def _prepare(self) -> None:
         if is_listening(self.port):
-            raise StackError(
-                f"port {self.port} of 127.0.0.1 is in use by another process: stop it, or name another port"
+            raise PortTakenError(
+                f"port {self.port} of 127.0.0.1 is in use by another process: stop it, or name another port with the "
+                "setting `kafka` (MARKETPRISM_KAFKA=127.0.0.1:PORT)"
             )
         run_java = [java(), *_FLAGS, f"-Dlog4j2.configurationFile={_LOGGING}", "-cp", classpath()]
         self.data.mkdir(parents=True, exist_ok=True)
         properties = self.data / "server.properties"
-        properties.write_text(_PROPERTIES.format(port=self.port, controller=free_port(), data=self.data.absolute()))
+        log_directory = _list_of_one(self.data.absolute() / "log")
+        properties.write_text(
+            _PROPERTIES.format(port=self.port, controller=free_port(), log_directory=log_directory), "ascii"
+        )
         if not (self.data / "log" / "meta.properties").exists():
             self._format(run_java, properties)
         self.command = [*run_java, "kafka.Kafka", str(properties)]
 
     def _format(self, run_java: list[str], properties: Path) -> None:
         command = [*run_java, "kafka.tools.StorageTool", "format", f"--cluster-id={_kraft_id()}", "-c", str(properties)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, start_new_session=True)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, start_new_session=True,
+                              env=self.environment)  # fmt: skip
         if done.returncode:
             output = (done.stdout + done.stderr).strip()[-500:]
             raise StackError(f"cannot format Kafka's storage in {self.data}: {output}")
+
+
+def _list_of_one(path: Path) -> str:
+    """Write a path as a list in a Java properties file. Raise `StackError` for one that such a list cannot contain."""
+    if "," in str(path):
+        raise StackError(f"Kafka cannot keep its data in {path}: choose a directory without a comma in its path")
+    units = memoryview(str(path).encode("utf-16-le")).cast("H")
+    return "".join(chr(unit) if 32 < unit < 127 and unit != ord("\\") else f"\\u{unit:04x}" for unit in units)
 
 
 def _kraft_id() -> str:

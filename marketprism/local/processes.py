@@ -115,7 +115,7 @@ class Child:
         """Return whether the check passes. Raise `StackError` with the end of the output if the child has ended."""
         if not self.alive():
             raise StackError(
-                f"{self.name} exited at startup (exit code {self.exit_code}); its log {self.log} ends:\n{self.tail()}"
+                f"{self.name} exited at startup (exit code {self.exit_code}), see its log {self.log}:\n{self.tail()}"
             )
         return self.check(self)
 
@@ -166,7 +166,7 @@ class Child:
     def timeout_error(self) -> StackError:
         """Return the error for a running child that did not become ready in time."""
         return StackError(
-            f"{self.name} was not ready within {self.timeout:.0f} s; its log {self.log} ends:\n{self.tail()}"
+            f"{self.name} was not ready within {self.timeout:.0f} s, see its log {self.log}:\n{self.tail()}"
         )
 
     def stop(self, grace: float = 6.0) -> None:
@@ -261,9 +261,14 @@ class Supervisor:
         """
         status = ChildStatus(child)
         self.statuses.append(status)
-        with self._watch("start", child.name, child.timeout):
-            child.spawn()
-            await _ready(child)
+        try:
+            with self._watch("start", child.name, child.timeout):
+                child.spawn()
+                await _ready(child)
+        except StackError:
+            child.kill()
+            self.statuses.remove(status)
+            raise
         status.state = "running"
         self._monitors[child.name] = asyncio.create_task(self._monitor(status), name=f"monitor {child.name}")
 

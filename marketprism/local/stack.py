@@ -13,7 +13,7 @@ from typing import Self
 
 import structlog
 
-from marketprism.local.broker import Broker, free_port
+from marketprism.local.broker import Broker, PortTakenError, free_port
 from marketprism.local.data_lock import DataLock
 from marketprism.local.disk import DiskMonitor
 from marketprism.local.processes import STOP_WITHIN, Child, Supervisor
@@ -74,9 +74,10 @@ class Stack:
         """Start the broker, create the topics, and start the sink with ClickHouse."""
         configured = self.settings.model_fields_set
         if "kafka" not in configured:
-            broker = Broker(self.data / "kafka")
-            self._set(kafka=broker.bootstrap)
-            await self.supervisor.start(broker)
+            try:
+                await self._start_broker()
+            except PortTakenError:  # since it was chosen
+                await self._start_broker()
         if "clickhouse" not in configured:
             self._set(clickhouse=f"chdb://{self.data / 'clickhouse'}")
         if "sql_address" not in configured:
@@ -105,11 +106,16 @@ class Stack:
             raise StackError(f"the simulator reported no endpoints: see its log {child.log}")
         self._set(endpoints=json.loads(found[-1])["endpoints"])
 
+    async def _start_broker(self) -> None:
+        broker = Broker(self.data / "kafka")
+        self._set(kafka=broker.bootstrap)
+        await self.supervisor.start(broker)
+
     async def _start(self, role: Role, *options: str) -> Child:
         # Whether a process is ready is read from its log at INFO.
         level = "DEBUG" if self.settings.log_level == "DEBUG" else "INFO"
         settings = self.settings.model_copy(update={"log_level": level})
-        environment = settings.environment() | {"PYTHONUNBUFFERED": "1"}
+        environment = settings.environment() | {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
         child = role.child(self.data / "logs" / f"{role.name}.log", environment, *options)
         log.info("starting", process=role.name)
         await self.supervisor.start(child)

@@ -6,20 +6,24 @@ stack is found wherever its data is. A stack runs as long as it holds the lock o
 
 import contextlib
 import os
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
+from pydantic import ValidationError
 
 from marketprism.local.data_lock import is_in_use
 from schemas.errors import StackError
 from schemas.settings import Settings, load_settings
 
 STATE_FILE = "stack.json"
+
+Time = Annotated[float, Meta(ge=0, le=1e11)]
 
 
 class Process(Struct):
@@ -32,13 +36,16 @@ class Process(Struct):
 
 
 class StackState(Struct, kw_only=True):
-    """What `stack.json` says. `settings`: those that are not defaults. Times: seconds since the epoch; 0: not yet."""
+    """What `stack.json` says. `settings`: those that are not defaults. Times: seconds since the epoch; 0: not yet.
 
-    title: str
-    pid: int
-    started_at: float
-    stopped_at: float = 0.0
-    settings: dict[str, Any]
+    `title` is empty if the file cannot be read.
+    """
+
+    title: str = ""
+    pid: int = 0
+    started_at: Time = 0.0
+    stopped_at: Time = 0.0
+    settings: dict[str, Any] = msgspec.field(default_factory=dict)
     processes: list[Process] = msgspec.field(default_factory=list)
     data: str = ""
 
@@ -53,7 +60,8 @@ class StackState(Struct, kw_only=True):
 
     def apply(self, settings: Settings) -> Settings:
         """Return the stack's settings, except those that the user has set."""
-        return load_settings(**{**self.settings, **settings.model_dump(exclude_unset=True)})
+        own = {"clickhouse": _clickhouse_in(self.data)}
+        return load_settings(**{**own, **self.settings, **settings.model_dump(exclude_unset=True)})
 
 
 def describe(title: str, settings: Settings) -> StackState:
@@ -66,17 +74,41 @@ def read_state(data: Path) -> StackState | None:
     """Return what a data directory says about its last stack, or None if there was none."""
     try:
         found = msgspec.json.decode((data / STATE_FILE).read_bytes(), type=StackState)
-    except (OSError, msgspec.DecodeError):
+    except FileNotFoundError:
         return None
-    found.data = str(data.absolute())  # the directory may have been moved
+    except (OSError, msgspec.DecodeError, RecursionError):
+        found = StackState()
+    if not _usable(found.settings):
+        found = StackState()
+    if found.settings.get("clickhouse") == _clickhouse_in(found.data):
+        del found.settings["clickhouse"]  # the directory may have been moved
+    found.data = str(data.absolute())
     return found
+
+
+def _clickhouse_in(data: str) -> str:
+    """Return the setting for the embedded ClickHouse of a data directory."""
+    return f"chdb://{Path(data) / 'clickhouse'}"
+
+
+def _usable(settings: dict[str, Any]) -> bool:
+    """Return whether all of these settings exist and have usable values."""
+    try:
+        Settings(**settings)
+    except ValidationError as error:
+        return not any(item["loc"][0] in settings for item in error.errors())  # others are the user's
+    return True
 
 
 @contextlib.contextmanager
 def announced(data: Path) -> Iterator[None]:
     """Let other commands of this user find the data directory while the context is open."""
-    link = _directory() / str(os.getpid())
-    with contextlib.suppress(OSError):  # it is found by --data then
+    directory = _directory()
+    if directory is None:  # it is found by --data then
+        yield
+        return
+    link = directory / str(os.getpid())
+    with contextlib.suppress(OSError):
         link.unlink(missing_ok=True)
         link.symlink_to(data.absolute())
     try:
@@ -109,17 +141,20 @@ def find_stack(data: Path | None = None) -> StackState | None:
     return running[0] if running else None
 
 
-def _directory() -> Path:
-    """Return the directory of the links, which only this user can write."""
+def _directory() -> Path | None:
+    """Return the directory of the links. Return None if others can change it: they could mislead this user."""
     directory = Path(tempfile.gettempdir()) / f"marketprism-stacks-{os.getuid()}"
     with contextlib.suppress(OSError):
         directory.mkdir(mode=0o700, exist_ok=True)
-    return directory
+        found = directory.lstat()
+        if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077:
+            return directory
+    return None
 
 
 def _links() -> list[Path]:
     directory = _directory()
     with contextlib.suppress(OSError):
-        if directory.stat().st_uid == os.getuid():  # another user may have created it to mislead this one
-            return [link for link in directory.iterdir() if link.is_symlink()]
+        if directory is not None:
+            return [link for link in directory.iterdir() if link.name.isdecimal() and link.is_symlink()]
     return []

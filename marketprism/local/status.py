@@ -10,7 +10,7 @@ from pathlib import Path
 from marketprism.local.data_lock import is_in_use
 from marketprism.local.disk import free_bytes
 from marketprism.local.findings import Check, Finding, examine
-from marketprism.local.stack_state import StackState
+from marketprism.local.stack_state import STATE_FILE, StackState
 from marketprism.ops.feed_ages import feed_ages
 from marketprism.ops.groups import Group, Member, describe_groups
 from marketprism.ops.lag import LagReader
@@ -31,7 +31,9 @@ _ROLES = {WORKER_GROUP: "worker", SINK_GROUP: "sink"}
 def describe_stack(state: StackState) -> list[Finding]:
     """Return what is known of a stack by its own account, its processes included."""
     if not is_in_use(Path(state.data)):
-        return [Finding("stack", False, f"{state.title} in {state.data} is not running")]
+        return [Finding("stack", False, f"{state.title or 'the stack'} in {state.data} is not running")]
+    if not state.title:
+        return [Finding("stack", False, f"{Path(state.data) / STATE_FILE} cannot be read: its settings are not known")]
     text = f"{state.title}, for {duration(time.time() - state.started_at)}, process {state.pid}, data in {state.data}"
     processes = [
         Finding(
@@ -151,7 +153,7 @@ def ranges(numbers: Iterable[int]) -> str:
 
 def duration(seconds: float) -> str:
     """Write a duration in its two largest units: `2 h 5 min`."""
-    whole = int(seconds)
+    whole = max(int(seconds), 0)  # the clock may have been set back
     units = [("d", whole // 86_400), ("h", whole // 3600 % 24), ("min", whole // 60 % 60), ("s", whole % 60)]
     first = next((number for number, (_, value) in enumerate(units) if value), len(units) - 1)
     return " ".join(f"{value} {unit}" for unit, value in units[first : first + 2] if value) or "0 s"

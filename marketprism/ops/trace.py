@@ -4,6 +4,7 @@ A row's `source` names a raw line, a line of the join, or an event that the sink
 (`schemas/sources.py`). The steps lead from there down to raw lines.
 """
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import NamedTuple
@@ -12,6 +13,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from marketprism.ops.topics import admin
 from schemas.errors import RawRecordError, StackError
 from schemas.feeds import EXCHANGES
 from schemas.raw import decode_record
@@ -21,6 +23,7 @@ from schemas.topics import JOIN, STORED_TOPICS, raw_topic
 
 _WAIT_MS = 5_000
 _SINK = "sink-"
+_NUMBER = re.compile(r"[0-9]{1,18}")  # `int` takes signs, spaces and underscores too; an offset has 64 bits
 
 
 class Step(NamedTuple):
@@ -54,12 +57,9 @@ async def trace(settings: Settings, source: str, sides: Mapping[str, str] | None
 
 def check_source(source: str) -> None:
     """Raise `RawRecordError` if the text is not a source."""
-    try:
-        origin, _ = split_source(source)
-    except ValueError:
-        raise RawRecordError(
-            f"{source!r} is not a source of the form <exchange>:<partition>:<offset>:<line>:<n>"
-        ) from None
+    origin, *numbers = source.split(":")
+    if len(numbers) != 4 or not all(map(_NUMBER.fullmatch, numbers)):
+        raise RawRecordError(f"{source!r:.200} is not a source of the form <exchange>:<partition>:<offset>:<line>:<n>")
     known = (*EXCHANGES, "join", *(_SINK + topic for topic in STORED_TOPICS))
     if origin not in known:
         raise RawRecordError(f"unknown origin {origin!r}: the known ones are {', '.join(EXCHANGES)}, join and sink-…")
@@ -139,7 +139,9 @@ class _Tracer:
         raise RawRecordError(f"{where} could not be read within {_WAIT_MS // 1000} s")
 
     async def _bounds(self, place: TopicPartition) -> tuple[int, int]:
-        if place.topic not in await self._consumer.topics() or place.partition >= self._settings.partitions:
+        async with admin(self._settings) as client:  # the consumer would wait for a partition that does not exist
+            [topic] = await client.describe_topics([place.topic])
+        if place.partition not in {partition["partition"] for partition in topic["partitions"]}:
             raise RawRecordError(f"there is no partition {_text(place)} at {self._settings.kafka}")
         begins = await self._consumer.beginning_offsets([place])
         ends = await self._consumer.end_offsets([place])

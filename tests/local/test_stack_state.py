@@ -10,6 +10,7 @@ from marketprism.local import stack_state
 from marketprism.local.data_lock import DataLock
 from marketprism.local.stack import Stack
 from marketprism.local.stack_state import announced, describe, find_stack, read_state, running_stacks
+from marketprism.local.status import describe_stack
 from schemas.errors import StackError
 from schemas.settings import load_settings
 
@@ -59,25 +60,76 @@ def test_several_stacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_killed_stack_is_not_running(tmp_path: Path) -> None:
-    """A link without a lock is removed. A damaged state is none."""
+    """A link without a lock is removed, if it is one of a process."""
     data = tmp_path / "data"
     data.mkdir()
-    link = stack_state._directory() / "123"
-    link.symlink_to(data)
+    directory = stack_state._directory()
+    assert directory is not None
+    for name in ("123", "mine"):
+        (directory / name).symlink_to(data)
     describe("demo", load_settings()).write(data)
     assert running_stacks() == []
-    assert not link.is_symlink()
-    (data / "stack.json").write_text("{")
-    assert read_state(data) is None
+    assert [link.name for link in directory.iterdir()] == ["mine"]
 
 
-def test_links_of_others_are_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A directory that another user has created is not used."""
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        '{"settings":{"a":' + "[" * 100_000,
+        '{"title":"demo","started_at":1e308}',
+        '{"title":"demo","settings":{"unknown":1}}',
+        '{"title":"demo","settings":{"partitions":"many"}}',
+    ],
+)
+def test_damaged_states(tmp_path: Path, text: str) -> None:
+    """A stack whose state cannot be read is still found, with its own ClickHouse, and reported as such."""
+    with DataLock(tmp_path), announced(tmp_path):
+        (tmp_path / "stack.json").write_text(text)
+        [state] = running_stacks()
+        assert state.apply(load_settings()).clickhouse == f"chdb://{tmp_path}/clickhouse"
+        [finding] = describe_stack(state)
+    assert (finding.name, finding.ok) == ("stack", False)
+    assert "stack.json cannot be read" in finding.text
+
+
+@pytest.mark.parametrize(
+    ("used", "found"),
+    [
+        ({}, "chdb://{now}/clickhouse"),
+        ({"clickhouse": "chdb://{before}/clickhouse"}, "chdb://{now}/clickhouse"),
+        ({"clickhouse": "chdb:///elsewhere"}, "chdb:///elsewhere"),
+        ({"clickhouse": "clickhouse://server"}, "clickhouse://server"),
+    ],
+)
+def test_clickhouse_of_a_moved_directory(tmp_path: Path, used: dict[str, str], found: str) -> None:
+    """An embedded ClickHouse is in the data directory, wherever that is now, even if the stack never started it."""
+    before, now = tmp_path / "before", tmp_path / "now"
+    before.mkdir()
+    settings = {name: value.format(before=before) for name, value in used.items()}
+    describe("demo", load_settings(**settings)).write(before)
+    before.rename(now)
+    state = read_state(now)
+    assert state is not None
+    assert state.apply(load_settings()).clickhouse == found.format(now=now)
+    assert state.apply(load_settings(clickhouse="chdb:///mine")).clickhouse == "chdb:///mine"
+
+
+@pytest.mark.parametrize("of_others", ["owner", "mode", "link"])
+def test_links_of_others_are_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of_others: str) -> None:
+    """A directory of links that another user has created or can change is not used."""
     data = tmp_path / "data"
+    directory = stack_state._directory()
+    assert directory is not None
     with DataLock(data), announced(data):
         describe("demo", load_settings()).write(data)
         assert len(running_stacks()) == 1
-        directory = stack_state._directory()
-        monkeypatch.setattr(stack_state, "_directory", lambda: directory)
-        monkeypatch.setattr(os, "getuid", lambda: 12345)
+        if of_others == "owner":
+            directory.rename(directory.with_name("marketprism-stacks-12345"))
+            monkeypatch.setattr(os, "getuid", lambda: 12345)
+        elif of_others == "mode":
+            directory.chmod(0o770)
+        else:
+            directory.rename(tmp_path / "theirs")
+            directory.symlink_to(tmp_path / "theirs")
         assert running_stacks() == []

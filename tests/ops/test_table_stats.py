@@ -21,7 +21,9 @@ from tests.sinks.events import encoded
 
 async def test_statistics(tmp_path: Path) -> None:
     """Each opportunity is one row, as of its last signal, and open ones come first."""
-    settings = load_settings(clickhouse=f"chdb://{tmp_path}/clickhouse", sql_address="127.0.0.1:0", database="prism")
+    settings = load_settings(
+        clickhouse=f"chdb://{tmp_path}/clickhouse", sql_address=f"127.0.0.1:{free_port()}", database="prism"
+    )
     storage = EmbeddedStorage(settings)
     migrate(storage, settings)
     signals: list[dict[str, Any]] = [
@@ -52,7 +54,9 @@ async def test_statistics(tmp_path: Path) -> None:
 
 async def test_no_rows(tmp_path: Path) -> None:
     """Empty tables have statistics too."""
-    settings = load_settings(clickhouse=f"chdb://{tmp_path}/clickhouse", sql_address="127.0.0.1:0", database="prism")
+    settings = load_settings(
+        clickhouse=f"chdb://{tmp_path}/clickhouse", sql_address=f"127.0.0.1:{free_port()}", database="prism"
+    )
     storage = EmbeddedStorage(settings)
     migrate(storage, settings)
     server = SqlServer(settings, storage)

@@ -1,12 +1,14 @@
 """Trace sources back to raw lines."""
 
+import asyncio
+
 import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.structs import TopicPartition
 
-from marketprism.ops.trace import trace
+from marketprism.ops.trace import check_source, trace
 from schemas.errors import RawRecordError, StackError
 from schemas.raw import encode_line
 from schemas.settings import Settings, load_settings
@@ -68,8 +70,25 @@ async def test_not_written_yet_and_past_its_retention(settings: Settings) -> Non
     await send(settings, "join.quotes", QUOTE)
     _, below = await trace(settings, "join:1:0:0:0")
     assert "past its retention" in below.title
-    with pytest.raises(RawRecordError, match="there is no partition"):
-        await trace(settings, "binance:9:0:0:0")
+
+
+@pytest.mark.parametrize("prefix", ["", "none."])
+async def test_no_such_partition(settings: Settings, prefix: str) -> None:
+    """A partition or a topic that does not exist is answered at once, whatever the settings say of partitions."""
+    assumed = settings.model_copy(update={"partitions": 100, "topic_prefix": settings.topic_prefix + prefix})
+    async with asyncio.timeout(5):
+        with pytest.raises(RawRecordError, match="there is no partition"):
+            await trace(assumed, "binance:50:0:0:0")
+
+
+@pytest.mark.parametrize("number", ["-1", "+1", "1_0", " 1", "", "²", "٣", "9" * 19])
+@pytest.mark.parametrize("place", range(4))
+def test_malformed_numbers(number: str, place: int) -> None:
+    """Only digits of a 64 bit number are a partition, an offset, a line or a count."""
+    numbers = ["0"] * 4
+    numbers[place] = number
+    with pytest.raises(RawRecordError, match="not a source of the form"):
+        check_source(":".join(["binance", *numbers]))
 
 
 async def test_no_broker() -> None:

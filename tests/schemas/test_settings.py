@@ -109,6 +109,16 @@ def test_poll_period_by_channel(monkeypatch: pytest.MonkeyPatch) -> None:
         ("PARTITIONS", "four", "'four' should be a valid integer"),
         ("KAFKA", "kafka1:9092,kafka2:port", "'kafka2:port' is not host:port. Example: 127.0.0.1:9092"),
         ("KAFKA", "", "'' is not host:port"),
+        ("KAFKA", "kafka1,kafka2:65536", "port 65536 is not between 1 and 65535. Example: 127.0.0.1:9092"),
+        ("SQL_ADDRESS", "127.0.0.1:0", "port 0 is not between 1 and 65535. Example: 127.0.0.1:8123"),
+        ("SQL_ADDRESS", "127.0.0.1:65536", "port 65536 is not between"),
+        ("SQL_ADDRESS", "8123", "'8123' is not host:port"),
+        ("SQL_ADDRESS", "a:b:1", "'a:b:1' is not host:port"),
+        ("RETENTION_DAYS", "36501", "less than or equal to 36500"),
+        ("FEEDS", ",", "the list is empty. Example: okx,deribit"),
+        ("SYMBOLS", ",", "the list is empty"),
+        ("KINDS", "", "the list is empty"),
+        ("FEEDS", "Binance", "did you mean binance-spot, binance-usdm, binance-coinm?"),
         ("CLICKHOUSE", "http://x", "'http://x' is neither chdb://DIRECTORY nor clickhouse://[user:password@]host"),
         ("ARBITRAGE_MAX_BPS", "0", "greater than 0"),
         ("ARBITRAGE_MIN_BPS", "nan", "finite"),
@@ -230,6 +240,13 @@ def test_errors_in_the_file(tmp_path: Path, line: str, message: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings()
     assert message in str(caught.value)
+
+
+def test_a_directory_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says that the environment names a directory."""
+    monkeypatch.setenv("MARKETPRISM_FILE", str(tmp_path))
+    with pytest.raises(SettingsError, match=f"^MARKETPRISM_FILE: {tmp_path} is a directory"):
+        load_settings()
 
 
 def test_missing_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 import sinks.sql.client
+from marketprism.local.broker import free_port
 from schemas.errors import StorageError
 from schemas.settings import Settings, load_settings
 from sinks.sql.client import run_query
@@ -170,7 +171,7 @@ async def test_another_port_if_the_address_is_taken(storage: EmbeddedStorage, en
 
 async def test_run_query_opens_a_directory_without_owner(tmp_path: Path) -> None:
     """Without a sink the directory itself is opened. The address file of a killed sink does no harm."""
-    settings = load_settings(clickhouse=f"chdb://{tmp_path}/a", sql_address="127.0.0.1:0")
+    settings = load_settings(clickhouse=f"chdb://{tmp_path}/a", sql_address=f"127.0.0.1:{free_port()}")
     with pytest.raises(StorageError, match="there is no ClickHouse data"):
         run_query(settings, "SELECT 1")
     store = EmbeddedStorage(settings)
@@ -197,10 +198,18 @@ async def test_a_server_of_another_directory_is_not_trusted(
     assert await asyncio.to_thread(run_query, engine_settings, "SELECT count() FROM trades") == b"5\n"
 
 
+async def test_an_embedded_clickhouse_is_no_server(server: SqlServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A query for a ClickHouse server is refused where a sink answers at the server's HTTP port."""
+    monkeypatch.setitem(sinks.sql.client._HTTP_PORTS, "clickhouse", int(server.address.rpartition(":")[2]))
+    settings = load_settings(clickhouse="clickhouse://127.0.0.1:9000")
+    with pytest.raises(StorageError, match=r"is not the server of the setting `clickhouse`.*sql_address"):
+        await asyncio.to_thread(run_query, settings, "SELECT 1")
+
+
 async def test_the_directory_of_a_running_stack_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While a stack holds the lock, the directory is not opened. Once the lock is free or its file gone, it is."""
     monkeypatch.setattr(sinks.sql.client, "_START_TIMEOUT", 0.5)
-    settings = load_settings(clickhouse=f"chdb://{tmp_path}/clickhouse", sql_address="127.0.0.1:0")
+    settings = load_settings(clickhouse=f"chdb://{tmp_path}/clickhouse", sql_address=f"127.0.0.1:{free_port()}")
     EmbeddedStorage(settings).close()
     with (tmp_path / "stack.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
