@@ -148,7 +148,7 @@ class _Session:
                 await asyncio.wait(tasks)
             seconds = time.monotonic() - began
             await self._read_last_figures()
-        return summary(self._state(), seconds, str(self._run.data or ""))
+        return summary(self._state(), seconds, str(self._run.data or ""), self._console.width)
 
     async def _read_last_figures(self) -> None:
         """Read what is stored and what remains, once ingest has stopped. Under overload, older figures must do."""

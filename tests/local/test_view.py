@@ -148,7 +148,7 @@ def test_status_line_and_summary() -> None:
     frames = sum(state.raw_stats.frames.values())
     assert f"frames {frames:,} (10/s)" in status_line(state)
     assert "lag 7.2 s" in status_line(state)
-    text = summary(state, 60, "data")
+    text = summary(state, 60, "data", 1000)
     for expected in (
         "Ran for 1 min.",
         f"received   {frames:,} frames: deribit 10,650,044,172",
@@ -159,6 +159,17 @@ def test_status_line_and_summary() -> None:
         "restarts   none",
     ):
         assert expected in text
+
+
+def test_the_summary_is_wrapped() -> None:
+    """Lines end between words and go on below their text. The command alone is as long as it must be."""
+    directory = "/a directory/" + "x" * 100
+    head, *lines = summary(troubled_state(), 60, directory, 60).splitlines()
+    assert (head, lines.pop()) == ("Ran for 1 min.", f"marketprism sql --data '{directory}' \"SELECT …\"")
+    assert [line for line in lines if not line.startswith("  ") or line[12] != " "] == []
+    assert [line for line in lines if len(line) > 60 and directory.split()[1] not in line] == []
+    words = " ".join(lines).split()
+    assert words == summary(troubled_state(), 60, directory, 1000).split()[4 : 4 + len(words)]
 
 
 def test_old_values_are_marked() -> None:
@@ -173,7 +184,7 @@ def test_old_values_are_marked() -> None:
         statuses=[child("ingest")],
         raw_stats=replace(state.raw_stats, age=30.0),
     )
-    for text in ("\n".join(drawn(state, 150, 30)), status_line(state), summary(state, 1, "")):
+    for text in ("\n".join(drawn(state, 150, 30)), status_line(state), summary(state, 1, "", 1000)):
         assert "Kafka as of 12 s ago" in text
         assert "ClickHouse not known yet" in text
         assert "frames as of 30 s ago" in text
