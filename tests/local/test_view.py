@@ -4,6 +4,7 @@
 tests.local.test_view`.
 """
 
+import math
 import re
 import time
 from dataclasses import replace
@@ -18,7 +19,9 @@ from marketprism.local.polled_value import Reading
 from marketprism.local.summary import summary
 from marketprism.local.view import Controls, Rates, View, ViewState, status_line
 from marketprism.local.view.controls import VIEWS
+from marketprism.ops.lag import Lag
 from marketprism.ops.latest_quotes import LatestQuote, Price
+from marketprism.ops.raw_topic_stats import RawStats
 from marketprism.ops.table_stats import TableStats
 from tests.local.view_states import NOW, child, troubled_state, view_state
 
@@ -92,6 +95,37 @@ def test_filter() -> None:
     lines = drawn(view_state(), 200, 50, filtered="SHIB")
     symbols = set(re.findall(r"\w+-USD\S*", "\n".join(lines)))
     assert symbols == {"SHIB-USDT", "SHIB-USDT-PERP"}
+
+
+@pytest.mark.parametrize("view", ["market", "arbitrage"])
+def test_filter_by_exchange(view: str) -> None:
+    """The filter applies to exchanges too. If nothing matches, the panel says how to clear it."""
+    rows = drawn(view_state(), 120, 50, view, "DERIBIT")[4:-1]
+    assert [row for row in rows if row and "deribit" not in row] == []
+    assert "deribit" in rows[0]
+    assert "nothing matches OXK (Esc clears)" in drawn(view_state(), 80, 24, view, "OXK")
+
+
+def test_nothing_is_missed_at_the_start() -> None:
+    """What has not connected within the first seconds is connecting, and only then down."""
+    unknown = replace(
+        view_state(), raw_stats=RawStats(), lag=Reading(Lag(), math.inf), table_stats=Reading(TableStats(), math.inf)
+    )
+    text = "\n".join(drawn(replace(unknown, shown_for=3.0), 120, 40))
+    assert "feeds 0/7 connecting" in text
+    assert not re.search("down|not known", text)
+    text = "\n".join(drawn(replace(unknown, shown_for=30.0), 120, 40))
+    assert "Kafka not known yet" in text
+    assert "down" in text
+
+
+def test_silence_on_purpose() -> None:
+    """Once ingest was stopped, no feed is silent or down."""
+    state = troubled_state()
+    state = replace(state, statuses=[child("ingest", "stopped")])
+    text = "\n".join(drawn(state, 120, 40))
+    assert "stopped" in text
+    assert not re.search("silent|down", text)
 
 
 def quotes(*given: LatestQuote) -> list[list[str]]:
