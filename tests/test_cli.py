@@ -197,6 +197,14 @@ def test_reconnect_without_topics(broker: Broker, monkeypatch: pytest.MonkeyPatc
     )
 
 
+def test_status_of_another_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a run, the status says which broker it looks at."""
+    monkeypatch.setattr("marketprism.local.processes.is_listening", lambda port: True)
+    code, text = run("status")
+    assert code == 1
+    assert "no run was found; the broker at 127.0.0.1:9092 is looked at" in text
+
+
 def test_doctor_is_not_interrupted_by_logs(monkeypatch: pytest.MonkeyPatch) -> None:
     """The doctor prints its findings alone, whatever cannot be reached, and no password."""
     monkeypatch.setenv("MARKETPRISM_KAFKA", f"127.0.0.1:{free_port()}")

@@ -62,6 +62,8 @@ def status(data: StackOption = None, as_json: JsonOption = False) -> None:
         if stack and not is_in_use(Path(stack.data)):
             say(f"{about[0].text}.")
             raise typer.Exit(_NOT_RUNNING)
+        if stack is None and "kafka" not in settings.model_fields_set:
+            about = [Finding("stack", None, f"no run was found; the broker at {settings.kafka} is looked at")]
         _report([*about, *asyncio.run(examine_system(settings))], as_json)
 
 

@@ -125,12 +125,12 @@ class _Session:
         self._controls = Controls(stop.set)
         self._pressed = asyncio.Event()
         self._note = ""
+        self._began = time.monotonic()
         self._lag: PolledValue[Lag]
         self._table_stats: PolledValue[TableStats]
 
     async def run(self) -> str:
         """Run, and return the summary."""
-        began = time.monotonic()
         async with LagReader(self._stack.settings) as lag, TableStatsReader(self._stack.settings) as table_stats:
             self._lag = PolledValue("Kafka", Lag(), lag.read)
             self._table_stats = PolledValue("ClickHouse", TableStats(), table_stats.read)
@@ -146,9 +146,9 @@ class _Session:
                 for task in tasks:
                     task.cancel()
                 await asyncio.wait(tasks)
-            seconds = time.monotonic() - began
+            seconds = time.monotonic() - self._began
             await self._read_last_figures()
-        return summary(self._state(), seconds, str(self._run.data or ""))
+        return summary(self._state(), seconds, str(self._run.data or ""), self._console.width)
 
     async def _read_last_figures(self) -> None:
         """Read what is stored and what remains, once ingest has stopped. Under overload, older figures must do."""
@@ -200,6 +200,7 @@ class _Session:
             self._rates.update(raw_stats.frames),
             self._stack.disk,
             self._note,
+            time.monotonic() - self._began,
         )
 
     @contextlib.asynccontextmanager

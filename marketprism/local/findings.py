@@ -13,11 +13,13 @@ _TIMEOUT = 15.0  # s for one check
 
 
 class Finding(NamedTuple):
-    """Result of one check. `ok` is None for a note that is not a problem."""
+    """Result of one check. `ok` is None for a note that is not a problem. `value`: the figure in the text, if any."""
 
     name: str
     ok: bool | None
     text: str
+    value: float | None = None
+    unit: str = ""
 
 
 Check = tuple[str, Callable[[Settings], Awaitable[Iterable[Finding]]]]

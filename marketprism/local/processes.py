@@ -277,8 +277,8 @@ class Supervisor:
         for status in self.statuses:
             if status.name == name:
                 await self._stop_monitor(status)
+                status.state = "stopped"  # already now, as its silence is on purpose
                 await asyncio.to_thread(status.child.stop, grace)
-                status.state = "stopped"
 
     async def stop(self, within: float = STOP_WITHIN) -> None:
         """Stop all children, within this many seconds altogether, even if they ignore SIGTERM.

@@ -18,6 +18,7 @@ from marketprism.ops.topics import admin
 from schemas.settings import Settings
 from schemas.topics import SINK_GROUP, TOPICS, WORKER_GROUP
 from sinks.sql.client import run_query
+from sinks.sql.http_server import running_address
 from sinks.storage.embedded import directory_of
 
 _LATE = 15.0  # s of lag from which a consumer does not keep up
@@ -74,7 +75,11 @@ def _members(name: str, group: Group | None, settings: Settings) -> list[Finding
     if group.idle:
         text = f"{len(group.members)}, without partitions: create missing topics with `marketprism topics --create`"
         return [Finding(name, False, text)]
-    return [Finding(name, True, f"{member.host}: {_partitions(member, settings)}") for member in group.members]
+    described = sorted((_partitions(member, settings), member.host) for member in group.members)
+    return [
+        Finding(name, True, f"{host}{f', number {number} of {len(described)}' if described[1:] else ''}: {partitions}")
+        for number, (partitions, host) in enumerate(described, 1)
+    ]
 
 
 def _partitions(member: Member, settings: Settings) -> str:
@@ -95,7 +100,7 @@ async def _lag(settings: Settings) -> list[Finding]:
     for group, role in _ROLES.items():
         seconds, records = lag.seconds_by_group[group], lag.by_group[group]
         text = f"{role}s are {seconds:,.1f} s behind ({records:,} records)"
-        found.append(Finding("lag", seconds < _LATE, text))
+        found.append(Finding("lag", seconds < _LATE, text, seconds, "s"))
     return found
 
 
@@ -104,7 +109,9 @@ async def _feeds(settings: Settings) -> list[Finding]:
     if not ages:
         return [Finding("feeds", False, "no worker has reported on any feed in the last seconds")]
     return [
-        Finding(feed, age < _SILENT, f"last event {age:,.1f} s ago" if age < math.inf else "no event yet")
+        Finding(feed, age < _SILENT, f"last event {age:,.1f} s ago", age, "s")
+        if age < math.inf
+        else Finding(feed, False, "no event yet")
         for feed, age in ages.items()
     ]
 
@@ -112,8 +119,11 @@ async def _feeds(settings: Settings) -> list[Finding]:
 async def _storage(settings: Settings) -> list[Finding]:
     answer = await asyncio.to_thread(run_query, settings, _STORED)
     age = int(answer)
-    text = f"the last event was stored {age} s ago" if age >= 0 else "nothing is stored yet"
-    return [Finding("clickhouse", 0 <= age < _SILENT, text)]
+    address = running_address(directory_of(settings)) if settings.clickhouse.startswith("chdb://") else ""
+    served = f"; SQL over HTTP at http://{address}/" if address else ""
+    if age < 0:
+        return [Finding("clickhouse", False, f"nothing is stored yet{served}")]
+    return [Finding("clickhouse", age < _SILENT, f"the last event was stored {age} s ago{served}", age, "s")]
 
 
 async def check_disk(settings: Settings) -> list[Finding]:
@@ -125,8 +135,8 @@ async def check_disk(settings: Settings) -> list[Finding]:
     text = f"{free / 1e9:,.1f} GB free for {directory}"
     if free < settings.disk_low_mb * 1_000_000:
         text = f"{text}: below {settings.disk_low_mb} MB (setting `disk_low_mb`), free some space"
-        return [Finding("disk", False, text)]
-    return [Finding("disk", True, text)]
+        return [Finding("disk", False, text, free, "bytes")]
+    return [Finding("disk", True, text, free, "bytes")]
 
 
 _BY_BROKER: Sequence[Check] = (("groups", _groups), ("lag", _lag), ("feeds", _feeds))

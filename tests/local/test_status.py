@@ -1,6 +1,7 @@
 """Status of a running system."""
 
 import time
+from pathlib import Path
 
 import orjson
 import pytest
@@ -8,11 +9,13 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from hypothesis import given
 from hypothesis import strategies as st
 
+from marketprism.local import status as status_module
 from marketprism.local.data_lock import DataLock
 from marketprism.local.findings import Finding
 from marketprism.local.stack_state import Process, describe
-from marketprism.local.status import describe_stack, duration, examine_system, ranges
+from marketprism.local.status import _members, describe_stack, duration, examine_system, ranges
 from marketprism.ops.feed_ages import feed_ages
+from marketprism.ops.groups import Group, Member
 from schemas.settings import Settings, load_settings
 from schemas.topics import WORKER_GROUP
 
@@ -64,6 +67,24 @@ async def test_members_and_their_partitions(settings: Settings) -> None:
     assert found["workers"] == Finding("workers", True, "127.0.0.1: partitions 0-1 of raw.htx, raw.okx")
 
 
+def test_members_of_one_host() -> None:
+    """Two members on one host are told apart, and listed in the order of their partitions."""
+    members = tuple(Member("aiokafka", "host", {"raw.okx": [number]}) for number in (1, 0))
+    assert [finding.text for finding in _members("workers", Group("g", "Stable", members), load_settings())] == [
+        "host, number 1 of 2: partitions 0 of raw.okx",
+        "host, number 2 of 2: partitions 1 of raw.okx",
+    ]
+
+
+async def test_stored_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The age of the newest row is also given as a number, and the address at which SQL is answered is named."""
+    settings = load_settings(clickhouse=f"chdb://{tmp_path}")
+    (tmp_path / "sql_address").write_text("127.0.0.1:8124\n")
+    monkeypatch.setattr(status_module, "run_query", lambda *_: b"7\n")
+    text = "the last event was stored 7 s ago; SQL over HTTP at http://127.0.0.1:8124/"
+    assert await status_module._storage(settings) == [Finding("clickhouse", True, text, 7, "s")]
+
+
 async def test_ages_of_feeds(settings: Settings) -> None:
     """A feed's age is that of its last message, of any instrument and channel."""
     now = time.time_ns() // 1000
@@ -72,7 +93,10 @@ async def test_ages_of_feeds(settings: Settings) -> None:
     ages = await feed_ages(settings)
     assert list(ages) == ["okx"]
     assert 3 <= ages["okx"] < 10
-    assert (await status(settings))["okx"].ok
+    okx = (await status(settings))["okx"]
+    assert okx.ok
+    assert okx.value is not None
+    assert (f"{okx.value:,.1f} {okx.unit}" in okx.text, okx.unit) == (True, "s")
 
 
 async def test_a_feed_without_messages(settings: Settings) -> None:

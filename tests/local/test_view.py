@@ -4,6 +4,7 @@
 tests.local.test_view`.
 """
 
+import math
 import re
 import time
 from dataclasses import replace
@@ -18,7 +19,9 @@ from marketprism.local.polled_value import Reading
 from marketprism.local.summary import summary
 from marketprism.local.view import Controls, Rates, View, ViewState, status_line
 from marketprism.local.view.controls import VIEWS
+from marketprism.ops.lag import Lag
 from marketprism.ops.latest_quotes import LatestQuote, Price
+from marketprism.ops.raw_topic_stats import RawStats
 from marketprism.ops.table_stats import TableStats
 from tests.local.view_states import NOW, child, troubled_state, view_state
 
@@ -94,6 +97,37 @@ def test_filter() -> None:
     assert symbols == {"SHIB-USDT", "SHIB-USDT-PERP"}
 
 
+@pytest.mark.parametrize("view", ["market", "arbitrage"])
+def test_filter_by_exchange(view: str) -> None:
+    """The filter applies to exchanges too. If nothing matches, the panel says how to clear it."""
+    rows = drawn(view_state(), 120, 50, view, "DERIBIT")[4:-1]
+    assert [row for row in rows if row and "deribit" not in row] == []
+    assert "deribit" in rows[0]
+    assert "nothing matches OXK (Esc clears)" in drawn(view_state(), 80, 24, view, "OXK")
+
+
+def test_nothing_is_missed_at_the_start() -> None:
+    """What has not connected within the first seconds is connecting, and only then down."""
+    unknown = replace(
+        view_state(), raw_stats=RawStats(), lag=Reading(Lag(), math.inf), table_stats=Reading(TableStats(), math.inf)
+    )
+    text = "\n".join(drawn(replace(unknown, shown_for=3.0), 120, 40))
+    assert "feeds 0/7 connecting" in text
+    assert not re.search("down|not known", text)
+    text = "\n".join(drawn(replace(unknown, shown_for=30.0), 120, 40))
+    assert "Kafka not known yet" in text
+    assert "down" in text
+
+
+def test_silence_on_purpose() -> None:
+    """Once ingest was stopped, no feed is silent or down."""
+    state = troubled_state()
+    state = replace(state, statuses=[child("ingest", "stopped")])
+    text = "\n".join(drawn(state, 120, 40))
+    assert "stopped" in text
+    assert not re.search("silent|down", text)
+
+
 def quotes(*given: LatestQuote) -> list[list[str]]:
     """Return the cells of the market's rows."""
     return [re.split(r"\s{2,}", line) for line in drawn(replace(view_state(), quotes=given), 120, 20, "market")[4:-1]]
@@ -148,7 +182,7 @@ def test_status_line_and_summary() -> None:
     frames = sum(state.raw_stats.frames.values())
     assert f"frames {frames:,} (10/s)" in status_line(state)
     assert "lag 7.2 s" in status_line(state)
-    text = summary(state, 60, "data")
+    text = summary(state, 60, "data", 1000)
     for expected in (
         "Ran for 1 min.",
         f"received   {frames:,} frames: deribit 10,650,044,172",
@@ -159,6 +193,17 @@ def test_status_line_and_summary() -> None:
         "restarts   none",
     ):
         assert expected in text
+
+
+def test_the_summary_is_wrapped() -> None:
+    """Lines end between words and go on below their text. The command alone is as long as it must be."""
+    directory = "/a directory/" + "x" * 100
+    head, *lines = summary(troubled_state(), 60, directory, 60).splitlines()
+    assert (head, lines.pop()) == ("Ran for 1 min.", f"marketprism sql --data '{directory}' \"SELECT …\"")
+    assert [line for line in lines if not line.startswith("  ") or line[12] != " "] == []
+    assert [line for line in lines if len(line) > 60 and directory.split()[1] not in line] == []
+    words = " ".join(lines).split()
+    assert words == summary(troubled_state(), 60, directory, 1000).split()[4 : 4 + len(words)]
 
 
 def test_old_values_are_marked() -> None:
@@ -173,7 +218,7 @@ def test_old_values_are_marked() -> None:
         statuses=[child("ingest")],
         raw_stats=replace(state.raw_stats, age=30.0),
     )
-    for text in ("\n".join(drawn(state, 150, 30)), status_line(state), summary(state, 1, "")):
+    for text in ("\n".join(drawn(state, 150, 30)), status_line(state), summary(state, 1, "", 1000)):
         assert "Kafka as of 12 s ago" in text
         assert "ClickHouse not known yet" in text
         assert "frames as of 30 s ago" in text

@@ -1,7 +1,6 @@
 """Show the arbitrage opportunities, one line each, the open ones first."""
 
-from marketprism.local.polled_value import age_note
-from marketprism.local.view.formats import bps, count, duration, money
+from marketprism.local.view.formats import bps, count, duration, matches, money
 from marketprism.local.view.lines import Cell
 from marketprism.local.view.state import ViewState
 from marketprism.local.view.table import Column, Panel, Row
@@ -19,12 +18,13 @@ _COLUMNS = (
 
 
 def arbitrage(state: ViewState, filtered: str) -> Panel:
-    """Return the opportunities in the symbols that contain a text."""
+    """Return the opportunities whose symbol or exchanges contain a text."""
     stats = state.table_stats.value
-    rows = [_row(each, stats.newest) for each in stats.opportunities if filtered in each.symbol]
-    found = {name: count(stats.signal_counts.get(name, 0)) for name in ("opened", "closed")}
-    facts = f"opened {found['opened']} · closed {found['closed']}"
-    return Panel("arbitrage", "magenta", _COLUMNS, rows, facts, age_note(state.table_stats.age))
+    found = [each for each in stats.opportunities if matches(filtered, each.symbol, each.buy, each.sell)]
+    rows = [_row(each, stats.newest) for each in found]
+    opened, closed = (count(stats.signal_counts.get(name, 0)) for name in ("opened", "closed"))
+    facts = f"opened {opened} · closed {closed}"
+    return Panel("arbitrage", "magenta", _COLUMNS, rows, facts, state.note_of(state.table_stats.age), filtered)
 
 
 def _row(opportunity: Opportunity, newest: int) -> Row:

@@ -1,6 +1,5 @@
 """Show the number of events in every topic, and of the rows stored from it."""
 
-from marketprism.local.polled_value import age_note
 from marketprism.local.view.feeds import LAG_LIMITS
 from marketprism.local.view.formats import count, duration, severity
 from marketprism.local.view.lines import Cell
@@ -19,7 +18,7 @@ _COLUMNS = (
 
 def events(state: ViewState) -> Panel:
     """Return all topics of events."""
-    age = age_note(max(state.lag.age, state.table_stats.age))
+    age = state.note_of(max(state.lag.age, state.table_stats.age))
     return Panel("events", "blue", _COLUMNS, [_row(state, name) for name in EVENTS], "", age)
 
 

@@ -9,7 +9,13 @@ from schemas.topics import raw_topic
 
 LAG_LIMITS = (5.0, 30.0)  # s
 _AGE_LIMITS = (5.0, 10.0)  # s; a feed without a frame for longer is silent
-_STATES = {"connected": ("● connected", "green"), "silent": ("● silent", "yellow"), "down": ("○ down", "bold red")}
+_STATES = {
+    "connected": ("● connected", "green"),
+    "silent": ("● silent", "yellow"),
+    "down": ("○ down", "bold red"),
+    "connecting": ("○ connecting", "yellow"),
+    "stopped": ("○ stopped", "dim"),
+}
 _COLUMNS = (
     Column("feed", least=13, left=True),
     Column("state", least=11, left=True),
@@ -30,7 +36,11 @@ def feed_names(state: ViewState) -> list[str]:
 
 
 def feed_state(state: ViewState, feed: str) -> str:
-    """Return whether a feed is `connected`, `silent` although it is, or `down`."""
+    """Return the state of a feed: one of `_STATES`."""
+    if state.ingest_stopped:
+        return "stopped"
+    if state.starting and not state.raw_stats.frames.get(feed):
+        return "connecting"
     if not state.raw_stats.subscriptions.get(feed):
         return "down"
     at = state.raw_stats.received_at.get(feed, 0)

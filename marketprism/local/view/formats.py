@@ -8,6 +8,11 @@ _MOST_DECIMALS = 12  # to which prices of one instrument are padded; longer ones
 _DURATIONS = ((119.5, 1, "s"), (7170, 60, "min"), (172_000, 3600, "h"))  # below, seconds per unit, unit
 
 
+def matches(filtered: str, *texts: str) -> bool:
+    """Return whether one of the texts contains the filter, which is in upper case."""
+    return any(filtered in text.upper() for text in texts)
+
+
 def count(number: float) -> str:
     """Write a number in at most six characters: 999, 1.2k, 3.4M."""
     if abs(number) < 999.5:

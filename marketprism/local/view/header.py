@@ -48,11 +48,13 @@ def _health(state: ViewState) -> list[Line]:
 
 
 def _feeds(state: ViewState) -> Line:
-    names = [name for name in feed_names(state) if name in state.settings.feeds]
-    wrong = [name for name in names if feed_state(state, name) != "connected"]
-    right = len(names) - len(wrong)
-    line = [Cell("feeds ", "dim"), Cell(f"{right}/{len(names)}", "bold red" if wrong else "green")]
-    return [*line, Cell(f" {wrong[0]} {feed_state(state, wrong[0])}", "bold red")] if wrong else line
+    states = {name: feed_state(state, name) for name in feed_names(state) if name in state.settings.feeds}
+    right, total = sum(each == "connected" for each in states.values()), len(states)
+    found = [
+        *(Cell(f" {name} {each}", "bold red") for name, each in states.items() if each in ("silent", "down")),
+        *(Cell(f" {each}", "yellow") for each in states.values() if each in ("connecting", "stopped")),
+    ]
+    return [Cell("feeds ", "dim"), Cell(f"{right}/{total}", found[0].style if found else "green"), *found[:1]]
 
 
 def footer(controls: Controls, width: int) -> Line:

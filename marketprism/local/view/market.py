@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import groupby
 
-from marketprism.local.view.formats import bps, duration, prices, size
+from marketprism.local.view.formats import bps, duration, matches, prices, size
 from marketprism.local.view.lines import Cell
 from marketprism.local.view.state import ViewState
 from marketprism.local.view.table import Column, Panel, Row
@@ -28,7 +28,7 @@ _COLOURS = {1: "green", -1: "red"}
 
 
 def market(state: ViewState, filtered: str) -> Panel:
-    """Return the quotes of the symbols that contain a text, in the order of the settings."""
+    """Return the quotes whose symbol or exchange contains a text, in the order of the settings."""
     order = {symbol: number for number, symbol in enumerate(state.settings.symbols)}
 
     def place(quote: LatestQuote) -> tuple[int, int, str, str]:
@@ -36,11 +36,11 @@ def market(state: ViewState, filtered: str) -> Panel:
         # The more parts a symbol has, the further it is from spot.
         return order.get(symbol, len(order)), symbol.count("-"), symbol, quote.exchange
 
-    quotes = sorted((quote for quote in state.quotes if filtered in quote.symbol), key=place)
+    quotes = sorted((each for each in state.quotes if matches(filtered, each.symbol, each.exchange)), key=place)
     groups = [list(group) for _, group in groupby(quotes, lambda quote: quote.symbol)]
     rows = [row for group in groups for row in _rows(state, group)]
     facts = f"{len(rows)} quotes of {len(groups)} symbols · in bps: spread, off the best"
-    return Panel("market", "cyan", _COLUMNS, rows, facts)
+    return Panel("market", "cyan", _COLUMNS, rows, facts, filtered=filtered)
 
 
 def _rows(state: ViewState, quotes: Sequence[LatestQuote]) -> list[Row]:

@@ -1,5 +1,6 @@
 """Hold what the live view shows at one moment."""
 
+import math
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from marketprism.ops.table_stats import TableStats
 from schemas.settings import Settings
 
 _RATES_OVER = 3.0  # s
+_CONNECTS_WITHIN = 10.0  # s
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class ViewState:
     """Everything that is shown at one moment. Values that could not be read are marked with their age.
 
     `now`: µs since the epoch, to which ages refer; in a replay, the time that it has reached.
+    `shown_for`: seconds since the view was first drawn.
     """
 
     title: str
@@ -35,20 +38,35 @@ class ViewState:
     rates: dict[str, float]  # frames/s by feed
     disk: DiskMonitor
     note: str = ""
+    shown_for: float = math.inf
+
+    @property
+    def starting(self) -> bool:
+        """Whether it is too early to miss anything."""
+        return self.shown_for < _CONNECTS_WITHIN
+
+    @property
+    def ingest_stopped(self) -> bool:
+        """Whether ingest was stopped on purpose, so that the feeds are silent."""
+        return any(status.name == "ingest" and status.state == "stopped" for status in self.statuses)
+
+    def note_of(self, age: float) -> str:
+        """Return a note on the age of a value, if it is old or overdue."""
+        return "" if math.isinf(age) and self.starting else age_note(age)
 
     @property
     def frames_age(self) -> str:
         """Note on the age of the raw records, of which a running ingest writes some every second."""
         running = any(status.name == "ingest" and status.state != "stopped" for status in self.statuses)
-        return age_note(self.raw_stats.age) if running else ""
+        return self.note_of(self.raw_stats.age) if running else ""
 
     @property
     def warnings(self) -> list[str]:
         """Outdated values and low disk space."""
         ages = {
             "frames": self.frames_age,
-            "Kafka": age_note(self.lag.age),
-            "ClickHouse": age_note(self.table_stats.age),
+            "Kafka": self.note_of(self.lag.age),
+            "ClickHouse": self.note_of(self.table_stats.age),
         }
         found = [f"{name} {age}" for name, age in ages.items() if age]
         if self.disk.state != "ok":

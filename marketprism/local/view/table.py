@@ -28,7 +28,10 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True)
 class Panel:
-    """A titled table. `facts` follow the title; `note` says in red what is wrong with the values."""
+    """A titled table. `facts` follow the title; `note` says in red what is wrong with the values.
+
+    `filtered`: the filter that the rows match.
+    """
 
     name: str
     style: str
@@ -36,15 +39,18 @@ class Panel:
     rows: Sequence[Row]
     facts: str = ""
     note: str = ""
+    filtered: str = ""
 
     @property
     def height(self) -> int:
         """Lines needed for everything."""
-        return len(self.rows) + 2
+        return max(len(self.rows), bool(self.filtered)) + 2
 
     def lines(self, width: int, height: int) -> list[Line]:
         """Return the panel in exactly `height` lines, with the number of rows that did not fit."""
         body, shown = _body(self.columns, self.rows, width, height - 1)
+        if self.filtered and not self.rows:
+            body.append(fit([[Cell(f"nothing matches {self.filtered} (Esc clears)", "yellow")]], width))
         lines = [self._title(width, len(self.rows) - shown), *body]
         return (lines + [[]] * (height - len(lines)))[:height]
 

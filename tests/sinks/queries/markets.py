@@ -59,8 +59,10 @@ def smile(data: Data, now: int) -> Answer:
     rows = [
         each
         for each in recent(data["options"], now)
-        if each[1]["exchange"] == "deribit" and each[1]["symbol"].startswith("BTC-USD-261225-")
+        if each[1]["exchange"] == "deribit" and re.match(r"BTC-USD-\d", each[1]["symbol"])
     ]
+    nearest = min((each[1]["symbol"].split("-")[2] for each in rows), default="")
+    rows = [each for each in rows if each[1]["symbol"].split("-")[2] == nearest]
     last = [latest(group) for group in grouped(rows, lambda each: each[1]["symbol"]).values()]
     found: Answer = []
     for strike, options in grouped(last, lambda row: Decimal(row["symbol"].split("-")[3])).items():
