@@ -31,7 +31,7 @@ demo: setup  ## run the whole system on this machine with simulated exchanges; D
 	@$(BIN)/marketprism demo --duration $(DURATION)
 
 test: setup  ## run all tests, with a real broker and a real ClickHouse engine
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 test-long: test hostile  ## run all tests, then the hostile run, which takes about 35 minutes more
 
