@@ -117,7 +117,6 @@ def test_poll_period_by_channel(monkeypatch: pytest.MonkeyPatch) -> None:
         ("RETENTION_DAYS", "36501", "less than or equal to 36500"),
         ("FEEDS", ",", "the list is empty. Example: okx,deribit"),
         ("SYMBOLS", ",", "the list is empty"),
-        ("KINDS", "", "the list is empty"),
         ("FEEDS", "Binance", "did you mean binance-spot, binance-usdm, binance-coinm?"),
         ("CLICKHOUSE", "http://x", "'http://x' is neither chdb://DIRECTORY nor clickhouse://[user:password@]host"),
         ("ARBITRAGE_MAX_BPS", "0", "greater than 0"),
