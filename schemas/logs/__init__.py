@@ -55,6 +55,8 @@ def configure_logs(settings: Settings) -> None:
         cache_logger_on_first_use=True,
     )
     everything = settings.log_level == "DEBUG"
+    for watch in _watches:
+        watch.retire()
     _watches[:] = [BrokerWatch(settings.kafka)]
     handler = _Handler()
     handler.addFilter(LibraryFilter(suspect_broker, everything))

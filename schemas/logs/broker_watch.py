@@ -33,7 +33,7 @@ class BrokerWatch:
         self._kafka = kafka
         self._probe = probe or why_unavailable
         self._lock = threading.Lock()
-        self._probing = False
+        self._probing = self._is_retired = False
         self._probe_at = 0.0  # monotonic, as all of these; not before
         self._first_sign = self._last_sign = self._logged_at = float("-inf")
 
@@ -48,16 +48,22 @@ class BrokerWatch:
                 return
             self._probing = True
         try:
-            threading.Thread(target=self._run, args=(sign,), name="broker watch", daemon=True).start()
+            threading.Thread(target=self._run, args=(sign,), name=f"broker watch {self._kafka}", daemon=True).start()
         except RuntimeError:  # no thread left: the next sign tries again
             self._probing = False
+
+    def retire(self) -> None:
+        """Watch no longer: another broker is used from now on."""
+        self._is_retired = True
 
     def _run(self, sign: str) -> None:
         began = time.monotonic()
         if reason := self._probe(self._kafka):
             log.warning("broker unavailable", kafka=self._kafka, reason=reason)
-            while self._probe(self._kafka):
+            while not self._is_retired and self._probe(self._kafka):
                 time.sleep(_EVERY)
+            if self._is_retired:
+                return
             log.warning("broker back", kafka=self._kafka, seconds=round(time.monotonic() - began, 1))
             self._last_sign = float("-inf")
         else:

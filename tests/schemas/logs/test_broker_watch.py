@@ -34,7 +34,7 @@ def probe(monkeypatch: pytest.MonkeyPatch) -> Iterator[Probe]:
 
 
 def watching() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "broker watch"]
+    return [thread for thread in threading.enumerate() if thread.name == "broker watch k:1"]
 
 
 def answer(probe: Probe, *answers: str) -> None:
@@ -88,6 +88,16 @@ def test_signs_after_the_outage(probe: Probe) -> None:
         watch.suspect("gone again")
         answer(probe, "refused", "")
     assert [entry["event"] for entry in logs] == ["broker unavailable", "broker back"] * 2
+
+
+def test_a_watch_that_is_retired_ends(probe: Probe) -> None:
+    """Once another broker is used, nothing is logged of the old one."""
+    watch = BrokerWatch("k:1", probe)
+    with capture_logs() as logs:
+        watch.suspect("gone")
+        watch.retire()
+        answer(probe, "refused")
+    assert [entry["event"] for entry in logs] == ["broker unavailable"]
 
 
 def test_signs_that_persist_although_the_broker_answers(probe: Probe, monkeypatch: pytest.MonkeyPatch) -> None:
