@@ -102,6 +102,7 @@ class _Recorder:
             log.info("recording", topics=sorted({place.topic for place in self._places}))
             while not stop.is_set() and (not duration or time.monotonic() - began < duration):
                 await self._consume(consumer, producer)
+            log.info("stopping")
             self._write(self._merger.rest())
         except (KafkaError, OSError) as error:
             raise StackError(f"cannot read the raw topics at {self._settings.kafka}: {error}") from None

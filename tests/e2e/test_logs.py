@@ -61,7 +61,7 @@ async def until_logged(children: dict[str, Child], event: str) -> None:
 
 def events(text: str) -> list[str]:
     """Return the events of a log in JSON. The recording's summary is for the user, and no line of the log."""
-    return [json.loads(line)["event"] for line in text.splitlines() if not line.startswith("RecordSummary")]
+    return [json.loads(line)["event"] for line in text.splitlines() if not line.startswith("Recorded ")]
 
 
 @pytest.mark.e2e
