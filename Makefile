@@ -31,7 +31,9 @@ demo: setup  ## run the whole system on this machine with simulated exchanges; D
 	@$(BIN)/marketprism demo --duration $(DURATION)
 
 test: setup  ## run all tests, with a real broker and a real ClickHouse engine
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not e2e"
+	@# These run whole systems, whose signals depend on timely data: three at a time would starve one another.
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m e2e
 
 test-long: test hostile  ## run all tests, then the hostile run, which takes about 35 minutes more
 
