@@ -45,9 +45,9 @@ def status(data: StackOption = None, as_json: JsonOption = False) -> None:
 
     The exit status is 0 if all is well, 1 if something is not, and 3 if nothing is running.
     """
-    from marketprism.local.data_lock import is_in_use
     from marketprism.local.stack_state import find_stack
     from marketprism.local.status import describe_stack, examine_system
+    from sinks.stack_lock import is_in_use
 
     quiet_libraries()
     with report_errors():

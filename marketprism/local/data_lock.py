@@ -14,21 +14,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from schemas.errors import StackError
+from sinks.stack_lock import LOCK_FILE
 
-LOCK_FILE = "stack.lock"
 _TIMEOUT = 1.0  # s; a process that checks the lock also holds it for a moment
-
-
-def is_in_use(data: Path) -> bool:
-    """Return whether a stack uses the data directory. A killed stack leaves the file, but not the lock."""
-    try:
-        with (data / LOCK_FILE).open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
 
 
 class DataLock:

@@ -17,9 +17,9 @@ import msgspec
 from msgspec import Meta, Struct
 from pydantic import ValidationError
 
-from marketprism.local.data_lock import is_in_use
 from schemas.errors import StackError
 from schemas.settings import Settings, load_settings
+from sinks.stack_lock import is_in_use
 
 STATE_FILE = "stack.json"
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from marketprism.local.data_lock import is_in_use
 from marketprism.local.disk import free_bytes
 from marketprism.local.findings import Check, Finding, examine
 from marketprism.local.stack_state import STATE_FILE, StackState
@@ -19,6 +18,7 @@ from schemas.settings import Settings
 from schemas.topics import SINK_GROUP, TOPICS, WORKER_GROUP
 from sinks.sql.client import run_query
 from sinks.sql.http_server import running_address
+from sinks.stack_lock import is_in_use
 from sinks.storage.embedded import directory_of
 
 _LATE = 15.0  # s of lag from which a consumer does not keep up

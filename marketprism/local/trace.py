@@ -9,12 +9,13 @@ from pathlib import Path
 import orjson
 
 from marketprism.local.broker import Broker
-from marketprism.local.data_lock import DataLock, is_in_use
+from marketprism.local.data_lock import DataLock
 from marketprism.ops.trace import Step, check_source
 from marketprism.ops.trace import trace as trace_source
 from schemas.errors import RawRecordError, StorageError
 from schemas.settings import Settings
 from sinks.sql.client import run_query
+from sinks.stack_lock import is_in_use
 
 _SIGNAL_ID = re.compile(r"[A-Z0-9-]+:[a-z]+:[a-z]+:\d+")  # <symbol>:<buy exchange>:<sell exchange>:<opened at>
 _SIGNAL = """\

@@ -5,7 +5,6 @@ could hold the engine's lock when the sink needs it.
 """
 
 import contextlib
-import fcntl
 import http.client
 import time
 from pathlib import Path
@@ -15,11 +14,11 @@ from schemas.errors import StorageError
 from schemas.settings import Settings
 from sinks.sql.http_server import DATA_HEADER, running_address
 from sinks.sql.read_only import ReadOnlyConnection
+from sinks.stack_lock import is_in_use
 from sinks.storage.embedded import directory_of
 
 _TIMEOUT = 70.0  # s; the engine stops a query after 60
 _START_TIMEOUT = 10.0  # s from when a sink opens the directory until it answers
-_STACK_LOCK = "stack.lock"  # in the parent directory, held by the running stack
 _HTTP_PORTS = {"clickhouse": 8123, "clickhouses": 8443}  # ClickHouse's default ports
 
 
@@ -42,7 +41,7 @@ def run_query(settings: Settings, query: str, output_format: str = "TabSeparated
         answer = _query_owner(directory, query, output_format)
         if answer is not None:
             return answer
-        if not _stack_is_running(directory):
+        if not is_in_use(directory.parent):
             with contextlib.suppress(StorageError):  # another process owns it and does not answer yet
                 connection = ReadOnlyConnection(directory, settings.database)
                 break
@@ -53,18 +52,6 @@ def run_query(settings: Settings, query: str, output_format: str = "TabSeparated
         return connection.run(query, output_format)
     finally:
         connection.close()
-
-
-def _stack_is_running(directory: Path) -> bool:
-    """Return whether a stack holds the data directory's lock. A killed stack leaves the file, but not the lock."""
-    try:
-        with (directory.parent / _STACK_LOCK).open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
 
 
 def _query_owner(directory: Path, query: str, output_format: str) -> bytes | None:

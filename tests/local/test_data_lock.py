@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from marketprism.local.data_lock import LOCK_FILE, DataLock
+from marketprism.local.data_lock import DataLock
 from marketprism.local.stack import Stack
 from schemas.errors import StackError
 from schemas.settings import load_settings
+from sinks.stack_lock import LOCK_FILE
 
 HOLD = "import sys, time; from pathlib import Path; from marketprism.local.data_lock import DataLock\n"
 HOLD += "with DataLock(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
