@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from marketprism.local.stack_state import find_stack
+from marketprism.local.stack_state import StackState, find_stack
 from schemas.errors import MarketPrismError, SettingsError
 from schemas.feeds import FEEDS
 from schemas.settings import Settings, load_settings
@@ -72,8 +72,13 @@ def settings_with(feeds: list[str] | None = None, **overrides: Any) -> Settings:
 
 def stack_settings(data: Path | None = None, feeds: list[str] | None = None) -> Settings:
     """Return the settings of the stack in `data`, or of the running one, if there is any. The user's own come first."""
+    return settings_of(find_stack(data), data, feeds)
+
+
+def settings_of(stack: StackState | None, data: Path | None, feeds: list[str] | None = None) -> Settings:
+    """Return the settings of a stack that was looked for in `data`, or without one those of the user."""
     settings = settings_with(feeds)
-    if stack := find_stack(data):
+    if stack:
         return stack.apply(settings)
     if data is None:
         return settings

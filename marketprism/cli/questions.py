@@ -9,7 +9,15 @@ from typing import Annotated
 import orjson
 import typer
 
-from marketprism.cli.common import StackOption, console, quiet_libraries, report_errors, say, stack_settings
+from marketprism.cli.common import (
+    StackOption,
+    console,
+    quiet_libraries,
+    report_errors,
+    say,
+    settings_of,
+    stack_settings,
+)
 from marketprism.local.findings import Finding, examine
 from schemas.settings import Settings
 
@@ -51,7 +59,8 @@ def status(data: StackOption = None, as_json: JsonOption = False) -> None:
 
     quiet_libraries()
     with report_errors():
-        stack, settings = find_stack(data), stack_settings(data)
+        stack = find_stack(data)
+        settings = settings_of(stack, data)
         if stack is None and not _is_expected(settings):
             say(
                 "Nothing is running here: start `marketprism demo` or `live`, or set the broker of a system elsewhere "
@@ -77,7 +86,8 @@ def doctor(data: StackOption = None, as_json: JsonOption = False) -> None:
 
     quiet_libraries()
     with report_errors():
-        stack, settings = find_stack(data), stack_settings(data)
+        stack = find_stack(data)
+        settings = settings_of(stack, data)
         findings = asyncio.run(examine(settings, doctor.CHECKS))
         if stack:
             findings += status.describe_stack(stack)
