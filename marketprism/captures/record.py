@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError
 from ingest.producer import check_partitions, partition_counts
 from marketprism.captures.line_merger import LineMerger
 from marketprism.captures.replay_lines import is_frame
-from marketprism.captures.stopping import stop_event
+from marketprism.captures.stopping import finished_before, stop_event
 from schemas.control import SnapshotRequest, encode_request
 from schemas.errors import SettingsError, StackError
 from schemas.keys import EVERY, UNKNOWN, split_key
@@ -53,27 +53,13 @@ async def record(settings: Settings, exchanges: Sequence[str], path: Path, durat
     the last second may be missing. Raise `StackError` if a topic's number of partitions differs from the setting.
     """
     with stop_event() as stop:
-        if not await _wait_for_topics(settings, exchanges, stop):
+        topics = [*map(raw_topic, exchanges), CONTROL]
+        if not await finished_before(stop, wait_for_topics(settings, topics)):
             return RecordSummary()
         with _created(path) as file:
             summary = await _Recorder(settings, exchanges, file).run(stop, duration)
     log.info("stopped", lines=summary.lines, bytes=summary.bytes)
     return summary
-
-
-async def _wait_for_topics(settings: Settings, exchanges: Sequence[str], stop: asyncio.Event) -> bool:
-    """Wait for the broker and the topics. Return False when `stop` is set first."""
-    waiting = asyncio.ensure_future(wait_for_topics(settings, [*map(raw_topic, exchanges), CONTROL]))
-    stopping = asyncio.ensure_future(stop.wait())
-    try:
-        await asyncio.wait([waiting, stopping], return_when=asyncio.FIRST_COMPLETED)
-        if waiting.done():
-            waiting.result()
-        return waiting.done()
-    finally:
-        waiting.cancel()
-        stopping.cancel()
-        await asyncio.wait([waiting, stopping])
 
 
 class _Recorder:

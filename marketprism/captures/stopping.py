@@ -25,12 +25,19 @@ def stop_event() -> Iterator[asyncio.Event]:
 async def unless_stopped(work: Coroutine[Any, Any, object]) -> bool:
     """Do the work, or cancel it at the first SIGINT or SIGTERM. Return whether it was finished."""
     with stop_event() as stop:
-        working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+        return await finished_before(stop, work)
+
+
+async def finished_before(stop: asyncio.Event, work: Coroutine[Any, Any, object]) -> bool:
+    """Do the work, or cancel it when `stop` is set. Return whether it was finished. Raise its error."""
+    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    try:
         await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
         is_finished = working.done()
+    finally:
         working.cancel()
         stopping.cancel()
         await asyncio.wait({working, stopping})
-        if not working.cancelled():
-            working.result()
-        return is_finished
+    if not working.cancelled():
+        working.result()
+    return is_finished
