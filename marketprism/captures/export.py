@@ -5,7 +5,6 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
@@ -13,6 +12,7 @@ from typing import Any, Protocol
 from schemas.errors import SettingsError, StorageError
 from schemas.events import EVENTS
 from schemas.settings import Settings
+from schemas.suggestions import nearest
 from sinks.sql.client import run_query
 from sinks.tables import quoted
 
@@ -40,8 +40,8 @@ class Query:
         """Raise `SettingsError` for a table that does not exist, or lacks a column that is selected by."""
         models = {model.table_name: model for model in EVENTS.values()}
         if self.table not in models:
-            close = get_close_matches(self.table, models, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"the tables are {', '.join(models)}"
+            close = nearest(self.table, models)
+            hint = f"did you mean {close}?" if close else f"the tables are {', '.join(models)}"
             raise SettingsError(f"there is no table {self.table!r}: {hint}")
         if self.exchanges and "exchange" not in models[self.table].model_fields:
             raise SettingsError(f"{self.table} has no column `exchange`: leave out --exchange")
