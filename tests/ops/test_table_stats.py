@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,9 @@ import psutil
 import pytest
 
 from marketprism.local.broker import free_port
-from marketprism.ops.table_stats import Opportunity, TableStatsReader
+from marketprism.ops.table_stats import Opportunity, TableStats, TableStatsReader
 from schemas.errors import StorageError
-from schemas.settings import load_settings
+from schemas.settings import Settings, load_settings
 from sinks.migrations import migrate
 from sinks.sql.http_server import SqlServer
 from sinks.storage.base import Block
@@ -19,13 +20,34 @@ from sinks.storage.embedded import EmbeddedStorage
 from tests.sinks.events import encoded
 
 
-async def test_statistics(tmp_path: Path) -> None:
-    """Each opportunity is one row, as of its last signal, and open ones come first."""
-    settings = load_settings(
+@pytest.fixture
+def own(tmp_path: Path) -> Settings:
+    """Return settings of a database that is not called as usual."""
+    return load_settings(
         clickhouse=f"chdb://{tmp_path}/clickhouse", sql_address=f"127.0.0.1:{free_port()}", database="prism"
     )
-    storage = EmbeddedStorage(settings)
-    migrate(storage, settings)
+
+
+@pytest.fixture
+def storage(own: Settings) -> Iterator[EmbeddedStorage]:
+    opened = EmbeddedStorage(own)
+    migrate(opened, own)
+    yield opened
+    opened.close()
+
+
+async def read(storage: EmbeddedStorage, settings: Settings) -> TableStats:
+    """Return what the view reads while a sink owns the data."""
+    server = SqlServer(settings, storage)
+    await server.start()
+    async with TableStatsReader(settings) as reader:
+        stats = await reader.read()
+    await server.stop()
+    return stats
+
+
+async def test_statistics(storage: EmbeddedStorage, own: Settings) -> None:
+    """Each opportunity is one row, as of its last signal, and open ones come first."""
     signals: list[dict[str, Any]] = [
         {"id": "a", "type": "opened", "reason": "", "local_timestamp": 1_000, "peak_net_bps": 3.0, "peak_profit": "1"},
         {"id": "a", "type": "updated", "reason": "", "local_timestamp": 2_000, "peak_net_bps": 4.0, "peak_profit": "2"},
@@ -36,12 +58,7 @@ async def test_statistics(tmp_path: Path) -> None:
     values = [encoded("signals.arbitrage", opened_at=1_000, **each) for each in signals]
     storage.insert("prism.signals", Block(0, values, list(range(5))), "signals")
     storage.insert("prism.quotes", Block(0, [encoded("market.quotes", local_timestamp=77)], [0]), "quotes")
-    server = SqlServer(settings, storage)
-    await server.start()
-    async with TableStatsReader(settings) as reader:
-        stats = await reader.read()
-    await server.stop()
-    storage.close()
+    stats = await read(storage, own)
     assert stats.rows["signals"] == 5
     assert stats.signal_counts == {"opened": 2, "updated": 1, "closed": 2}
     assert stats.newest == 77
@@ -52,19 +69,9 @@ async def test_statistics(tmp_path: Path) -> None:
     assert isinstance(opened, Opportunity)
 
 
-async def test_no_rows(tmp_path: Path) -> None:
+async def test_no_rows(storage: EmbeddedStorage, own: Settings) -> None:
     """Empty tables have statistics too."""
-    settings = load_settings(
-        clickhouse=f"chdb://{tmp_path}/clickhouse", sql_address=f"127.0.0.1:{free_port()}", database="prism"
-    )
-    storage = EmbeddedStorage(settings)
-    migrate(storage, settings)
-    server = SqlServer(settings, storage)
-    await server.start()
-    async with TableStatsReader(settings) as reader:
-        stats = await reader.read()
-    await server.stop()
-    storage.close()
+    stats = await read(storage, own)
     assert (stats.opportunities, stats.newest, stats.rows["quotes"]) == ([], 0, 0)
 
 
