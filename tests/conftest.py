@@ -4,11 +4,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import hypothesis
 import pytest
 
 from marketprism.local.broker import Broker, free_port
 from marketprism.ops.topics import create_topics
 from schemas.settings import Settings, load_settings
+
+# A busy machine may take any time for an example: the time that one takes is no failure.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -59,7 +59,7 @@ def test_captures(name: str, text: str) -> None:
     assert text == (GOLDEN / name).read_text()
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     width=st.integers(60, 220),
     height=st.integers(15, 60),

@@ -148,7 +148,7 @@ async def test_names_without_a_canonical_form() -> None:
 
 
 @each_feed
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(data=st.data())
 async def test_mutated_listings(feed: str, data: st.DataObject) -> None:
     """Any field of any entry, and any entry, may have any value."""
@@ -165,7 +165,7 @@ async def test_mutated_listings(feed: str, data: st.DataObject) -> None:
 
 
 @each_feed
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(body=st.one_of(st.binary(), JSON.map(lambda value: orjson.dumps(value)), st.sampled_from([b"", b"[" * 5000])))
 async def test_bodies_that_are_not_listings(feed: str, body: bytes) -> None:
     """An answer that is not a listing raises `ExchangeError`, or is an empty listing."""
@@ -175,7 +175,7 @@ async def test_bodies_that_are_not_listings(feed: str, body: bytes) -> None:
         await compare_clock(connector(feed), StubRest(feed, body=body))
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(limits=st.one_of(JSON, st.lists(st.dictionaries(st.sampled_from(["rateLimitType", "interval", "limit"]), JSON))))
 async def test_malformed_rate_limits(limits: Any) -> None:
     """Rate limits that cannot be read leave the budget unchanged."""
@@ -234,7 +234,7 @@ def check(exchange: Connector, frame: bytes) -> None:
 
 
 @each_feed
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(data=st.data())
 def test_mutated_control_frames(feed: str, data: st.DataObject) -> None:
     """`decode`, `route` and `parse_control` never raise, and what they return is hashable."""
@@ -245,7 +245,7 @@ def test_mutated_control_frames(feed: str, data: st.DataObject) -> None:
 
 
 @each_feed
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(frame=st.one_of(st.binary(), JSON.map(lambda value: orjson.dumps(value))))
 def test_any_frame(feed: str, frame: bytes) -> None:
     """The same holds for any bytes and any JSON."""

@@ -77,7 +77,7 @@ def check(candle: Candle, listing: Listing, trades: list[Trade], previous: Decim
     assert tuple(map(Fraction, found)) == volumes(listing, bought)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     trades=TRADES,
     listing=st.sampled_from((LINEAR, INVERSE)),

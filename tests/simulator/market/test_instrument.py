@@ -23,7 +23,7 @@ def best_prices(simulated: SimulatedInstrument) -> tuple[float, float]:
     return simulated.book.bids.at(0) * tick, simulated.book.asks.at(0) * tick
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10**6), rate=st.sampled_from([0.1, 1.0, 20.0]), levels=st.integers(10, 60))
 def test_books_stay_valid(seed: int, rate: float, levels: int) -> None:
     """For every seed both sides keep their depth, never cross and have positive amounts, and ids only increase."""
