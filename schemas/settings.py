@@ -76,6 +76,22 @@ class Settings(BaseSettings):
         examples=[["prism.example", "proxy:8080"]],
         description="other names (host or host:port) by which clients may reach sql_address, comma-separated",
     )
+    api_address: Address = Field("127.0.0.1:8080", description="host:port of the API and the page")
+    api_hosts: Names = Field(
+        (),
+        examples=[["prism.example", "proxy:8080"]],
+        description="other names (host or host:port) by which clients may reach api_address, comma-separated",
+    )
+    api_token: str = Field(
+        "",
+        pattern=r"^([!-~]{16,256})?$",
+        examples=["a-long-random-secret"],
+        description="secret that clients of the API and the page must know, at least 16 characters; required if "
+        "api_address is reachable from other machines",
+    )
+    api_requests_per_s: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        1000, description="most requests per second to the API from one client address; 0: no limit"
+    )
     retention_days: Annotated[int, Field(ge=0, le=36_500)] = Field(
         0, description="days that rows are kept; 0: indefinitely"
     )

@@ -22,11 +22,11 @@ from marketprism.cli.common import (
     say,
     stack_settings,
 )
-from marketprism.cli.times import FORMS, parse_span
 from schemas.errors import SettingsError
 from schemas.feeds import feed_named
 from schemas.logs import configure_logs
 from schemas.settings import Settings, load_settings
+from schemas.times import FORMS, parse_span
 
 _FROM = typer.Option("--from", metavar="TIME", help=f"Begin at this time of receipt: {FORMS}.")
 _TO = typer.Option("--to", metavar="TIME", help="End before this time.")

@@ -8,12 +8,12 @@ from marketprism.client.address import settings_of
 from marketprism.client.events import Book, Gap, Status
 from marketprism.client.order_book import OrderBook, OrderBooks
 from marketprism.client.place import E
-from marketprism.client.reader import Reader
+from marketprism.client.reader import Reader, decoders_of
 from marketprism.client.selection import Instruments
 from marketprism.client.span import Time, span_of
 from schemas.events import EVENTS
 
-_LOOKBACK = 120_000_000  # µs; a live book's last snapshot is at most `snapshot_s` old, which is a minute
+BOOK_LOOKBACK = 120_000_000  # µs; a live book's last snapshot is at most `snapshot_s` old, which is a minute
 
 
 class EventKind(Generic[E]):
@@ -44,7 +44,8 @@ class EventKind(Generic[E]):
     ) -> AsyncGenerator[E, None]:
         key = EVENTS[self.model.topic_name].topic_key
         instruments = Instruments(key, symbols, _several(exchange))
-        return _events(Reader(settings_of(kafka, topic_prefix), [self.model], instruments, span_of(start, end)))
+        settings, span = settings_of(kafka, topic_prefix), span_of(start, end)
+        return _events(Reader(settings, decoders_of([self.model]), instruments, span))
 
 
 async def _events(reader: Reader[E]) -> AsyncGenerator[E, None]:
@@ -69,8 +70,8 @@ def books(
     span = span_of(start, end)
     instruments = Instruments(EVENTS[Book.topic_name].topic_key, symbols, _several(exchange))
     models: list[type[Book] | type[Gap] | type[Status]] = [Book, Gap, Status]
-    reader: Reader[Book | Gap | Status] = Reader(settings_of(kafka, topic_prefix), models, instruments, span, _LOOKBACK)
-    return _books(reader, span.start)
+    settings = settings_of(kafka, topic_prefix)
+    return _books(Reader(settings, decoders_of(models), instruments, span, BOOK_LOOKBACK), span.start)
 
 
 async def _books(reader: Reader[Book | Gap | Status], start: int | None) -> AsyncGenerator[OrderBook, None]:

@@ -1,9 +1,9 @@
 """Read one topic partition's records: choose, drop duplicates, decode."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from operator import itemgetter
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 import msgspec
 from aiokafka import ConsumerRecord, TopicPartition
@@ -34,6 +34,7 @@ class Event(Protocol):
 
 
 E = TypeVar("E", bound=Event)
+Decode = Callable[[bytes], E | None]  # None: leave the record out
 
 
 class _Stamp(msgspec.Struct, gc=False):
@@ -61,11 +62,11 @@ class Place(Generic[E]):
     """
 
     def __init__(
-        self, at: TopicPartition, model: type[E], wanted: Wanted, exchanges: Iterable[str], span: Span
+        self, at: TopicPartition, decode: Decode[E], wanted: Wanted, exchanges: Iterable[str], span: Span
     ) -> None:
         self.at = at
         self.position = self.reached = 0
-        self._decode: Any = msgspec.json.Decoder(model).decode
+        self._decode = decode
         self._wanted = wanted
         self._highest: dict[str, Order] = {}  # source seen, by origin
         self._first, self._end = span.start or 0, span.end or NEVER
@@ -88,6 +89,8 @@ class Place(Generic[E]):
             for record in records:
                 if wanted[record.key]:
                     event = decode(record.value)
+                    if event is None:
+                        continue
                     origin, order = order_of(event.source)
                     if order <= highest.get(origin, ()):
                         continue  # published again after a crash

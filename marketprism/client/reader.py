@@ -2,18 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from itertools import chain
 from operator import itemgetter
 from typing import Any, Generic
 
+import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
 from marketprism.client.events import InstrumentChange
-from marketprism.client.place import NEVER, E, Place, Wanted
+from marketprism.client.place import NEVER, Decode, E, Place, Wanted
 from marketprism.client.selection import Instruments
 from marketprism.client.span import Span
 from schemas.errors import StackError
@@ -30,18 +31,23 @@ Offsets = dict[TopicPartition, int]
 
 
 class Reader(Generic[E]):
-    """Reader of some kinds of events of some instruments; read `batches()` once.
+    """Reader of some kinds of events of some instruments; read `batches()` once. `decoders`: by topic.
 
     What the topics already hold comes in order of receipt; what follows comes as it arrives. `is_current`: everything
     that they held at the start was read. `lookback`: µs before the span's start from which to read.
     """
 
     def __init__(
-        self, settings: Settings, models: Iterable[type[E]], instruments: Instruments, span: Span, lookback: int = 0
+        self,
+        settings: Settings,
+        decoders: Mapping[str, Decode[E]],
+        instruments: Instruments,
+        span: Span,
+        lookback: int = 0,
     ) -> None:
         self.is_current = False
         self._settings = settings
-        self._models = {settings.topic(model.topic_name): model for model in models}
+        self._decoders = {settings.topic(name): decode for name, decode in decoders.items()}
         self._instruments = instruments
         self._lookback = lookback
         self._is_from_now = span.start is None
@@ -100,8 +106,8 @@ class Reader(Generic[E]):
             cluster = await client.fetch_all_metadata()
         finally:
             await client.close()
-        counts = {topic: len(cluster.partitions_for_topic(topic) or ()) for topic in (*self._models, instruments)}
-        for topic in self._models:
+        counts = {topic: len(cluster.partitions_for_topic(topic) or ()) for topic in (*self._decoders, instruments)}
+        for topic in self._decoders:
             if not counts[topic]:
                 raise StackError(
                     f"the broker at {self._settings.kafka} has no topic {topic}: name another broker "
@@ -126,10 +132,10 @@ class Reader(Generic[E]):
 
     async def _seek(self, consumer: AIOKafkaConsumer, counts: dict[str, int]) -> None:
         wanted, exchanges = Wanted(self._instruments), self._instruments.exchanges
-        for topic, model in self._models.items():
+        for topic, decode in self._decoders.items():
             for number in self._instruments.partitions(counts[topic]):
                 at = TopicPartition(topic, number)
-                self._places[at] = Place(at, model, wanted, exchanges, self._span)
+                self._places[at] = Place(at, decode, wanted, exchanges, self._span)
         consumer.assign(list(self._places))
         for at, offset in (await self._starts(consumer)).items():
             consumer.seek(at, offset)
@@ -176,6 +182,11 @@ class Reader(Generic[E]):
     async def _next(self, consumer: AIOKafkaConsumer) -> Iterable[E]:
         fetched = await consumer.getmany(timeout_ms=_WAIT_MS, max_records=_BATCH)
         return chain.from_iterable(self._places[at].events(records) for at, records in fetched.items())
+
+
+def decoders_of(models: Iterable[type[E]]) -> dict[str, Decode[E]]:
+    """Return what decodes the events of these models, by topic."""
+    return {model.topic_name: msgspec.json.Decoder(model).decode for model in models}
 
 
 def _is_behind(place: Place[Any], ends: Offsets) -> bool:

@@ -16,10 +16,9 @@ from marketprism.ops.lag import LagReader
 from marketprism.ops.topics import admin
 from schemas.settings import Settings
 from schemas.topics import SINK_GROUP, TOPICS, WORKER_GROUP
+from sinks.directory import directory_of, running_address
 from sinks.sql.client import run_query
-from sinks.sql.http_server import running_address
 from sinks.stack_lock import is_in_use
-from sinks.storage.embedded import directory_of
 
 _LATE = 15.0  # s of lag from which a consumer does not keep up
 _LISTED = 6  # topics; more are counted

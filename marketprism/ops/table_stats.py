@@ -11,8 +11,7 @@ from schemas.errors import StorageError
 from schemas.events import TABLES
 from schemas.feeds import feed_of
 from schemas.settings import Settings
-from sinks.sql.http_server import DATA_HEADER, running_address
-from sinks.storage.embedded import directory_of
+from sinks.directory import DATA_HEADER, directory_of, running_address
 
 _TIMEOUT = 8.0  # s
 _HTTP = {"clickhouse": ("http", 8123), "clickhouses": ("https", 8443)}  # ClickHouse's default ports

@@ -7,15 +7,18 @@ could hold the engine's lock when the sink needs it.
 import contextlib
 import http.client
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlencode, urlsplit
 
 from schemas.errors import StorageError
 from schemas.settings import Settings
-from sinks.sql.http_server import DATA_HEADER, running_address
-from sinks.sql.read_only import ReadOnlyConnection
+from sinks.directory import DATA_HEADER, directory_of, running_address
 from sinks.stack_lock import is_in_use
-from sinks.storage.embedded import directory_of
+
+if TYPE_CHECKING:
+    from sinks.sql.read_only import ReadOnlyConnection
 
 _TIMEOUT = 70.0  # s; the engine stops a query after 60
 _START_TIMEOUT = 10.0  # s from when a sink opens the directory until it answers
@@ -26,10 +29,17 @@ class _Misdirected(Exception):
     """The answering process owns another directory."""
 
 
-def run_query(settings: Settings, query: str, output_format: str = "TabSeparated") -> bytes:
-    """Run one read-only query and return the result in a ClickHouse format. Raise `StorageError` if it fails."""
+def run_query(
+    settings: Settings, query: str, output_format: str = "TabSeparated", parameters: Mapping[str, str] | None = None
+) -> bytes:
+    """Run one read-only query and return the result in a ClickHouse format. Raise `StorageError` if it fails.
+
+    `parameters`: values of `{name:Type}` in the query.
+    """
+    given = parameters or {}
+    options = {"default_format": output_format} | {f"param_{name}": value for name, value in given.items()}
     if not settings.clickhouse.startswith("chdb://"):
-        return _query_server(settings, query, output_format)
+        return _query_server(settings, query, options)
     directory = directory_of(settings)
     if not directory.exists():
         raise StorageError(
@@ -38,37 +48,43 @@ def run_query(settings: Settings, query: str, output_format: str = "TabSeparated
         )
     deadline = time.monotonic() + _START_TIMEOUT
     while True:
-        answer = _query_owner(directory, query, output_format)
+        answer = _query_owner(directory, query, options)
         if answer is not None:
             return answer
         if not is_in_use(directory.parent):
             with contextlib.suppress(StorageError):  # another process owns it and does not answer yet
-                connection = ReadOnlyConnection(directory, settings.database)
+                connection = _open(directory, settings.database)
                 break
         if time.monotonic() > deadline:
             raise StorageError(f"ClickHouse in {directory} is starting or restarting: try again")
         time.sleep(0.2)
     try:
-        return connection.run(query, output_format)
+        return connection.run(query, output_format, given)
     finally:
         connection.close()
 
 
-def _query_owner(directory: Path, query: str, output_format: str) -> bytes | None:
+def _open(directory: Path, database: str) -> "ReadOnlyConnection":
+    from sinks.sql.read_only import ReadOnlyConnection  # with the engine, which other queries do without
+
+    return ReadOnlyConnection(directory, database)
+
+
+def _query_owner(directory: Path, query: str, options: dict[str, str]) -> bytes | None:
     """Query the process that owns the directory. Return None if there is none."""
     address = running_address(directory)
     if not address:
         return None
     connection = http.client.HTTPConnection(address, timeout=_TIMEOUT)
     try:
-        return _post(connection, {"default_format": output_format}, query, {DATA_HEADER: str(directory.resolve())})
+        return _post(connection, options, query, {DATA_HEADER: str(directory.resolve())})
     except (ConnectionError, _Misdirected):  # a killed owner left the address file
         return None
     except (OSError, http.client.HTTPException) as error:  # timeouts included
         raise StorageError(f"ClickHouse in {directory} does not answer at {address}: {_text(error)}") from None
 
 
-def _query_server(settings: Settings, query: str, output_format: str) -> bytes:
+def _query_server(settings: Settings, query: str, options: dict[str, str]) -> bytes:
     url = urlsplit(settings.clickhouse)
     connect = http.client.HTTPSConnection if url.scheme == "clickhouses" else http.client.HTTPConnection
     connection = connect(url.hostname or "127.0.0.1", _HTTP_PORTS[url.scheme], timeout=_TIMEOUT)
@@ -77,9 +93,8 @@ def _query_server(settings: Settings, query: str, output_format: str) -> bytes:
         "X-ClickHouse-Key": unquote(url.password or ""),
         DATA_HEADER: "none",  # a sink with an embedded ClickHouse that has this port refuses the query
     }
-    parameters = {"default_format": output_format, "database": settings.database, "readonly": "1"}
     try:
-        return _post(connection, parameters, query, headers)
+        return _post(connection, options | {"database": settings.database, "readonly": "1"}, query, headers)
     except _Misdirected:
         raise StorageError(
             f"{connection.host}:{connection.port} is not the server of the setting `clickhouse`: a sink with an "
@@ -95,10 +110,10 @@ def _text(error: Exception) -> str:
 
 
 def _post(
-    connection: http.client.HTTPConnection, parameters: dict[str, str], query: str, headers: dict[str, str]
+    connection: http.client.HTTPConnection, options: dict[str, str], query: str, headers: dict[str, str]
 ) -> bytes:
     try:
-        connection.request("POST", "/?" + urlencode(parameters), query.encode(), headers)
+        connection.request("POST", "/?" + urlencode(options), query.encode(), headers)
         response = connection.getresponse()
         answer = response.read()
     finally:

@@ -7,7 +7,6 @@ with the request.
 
 import asyncio
 import re
-from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -17,12 +16,10 @@ from aiohttp import web
 from schemas.errors import StorageError
 from schemas.origins import own_hosts_only
 from schemas.settings import Settings
+from sinks.directory import ADDRESS_FILE, DATA_HEADER, directory_of
 from sinks.sql.query_pool import BusyError, QueryPool
 from sinks.storage.base import Storage
-from sinks.storage.embedded import directory_of
 
-ADDRESS_FILE = "sql_address"
-DATA_HEADER = "X-MarketPrism-Data"  # directory that a client expects, as an outdated address may lead to another sink
 _MAX_QUERY = 1 << 20  # bytes
 _READ_S = 10.0  # maximum time for a client to send its request
 _IDLE_S = 30  # maximum time that a connection stays open without a request
@@ -174,11 +171,3 @@ def _error_response(text: str) -> web.Response:
     status = 404 if "File name too long" in text else _HTTP_STATUS.get(code, 400)
     headers = {"X-ClickHouse-Exception-Code": str(code)} | ({"Retry-After": "1"} if status == 503 else {})
     return web.Response(status=status, text=text.rstrip() + "\n", headers=headers)
-
-
-def running_address(directory: Path) -> str:
-    """Return the address on which the directory's owner serves SQL, or an empty string if there is no owner."""
-    try:
-        return (directory / ADDRESS_FILE).read_text().strip()
-    except OSError:
-        return ""

@@ -14,16 +14,12 @@ import stamina
 
 from schemas.errors import StorageError
 from schemas.settings import Settings
+from sinks.directory import directory_of
 from sinks.names import entry_of
 from sinks.storage.base import ENTRY_COLUMNS, Block, Rejection, insert_settings, rejection_or_raise
 from sinks.storage.native import encode_block
 
 _CODE = re.compile(r"Code: (\d+)\.")
-
-
-def directory_of(settings: Settings) -> Path:
-    """Return the directory of a `chdb://DIR` setting."""
-    return Path(settings.clickhouse.removeprefix("chdb://"))
 
 
 def error_code(error: Exception) -> int:

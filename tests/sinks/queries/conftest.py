@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from schemas.settings import load_settings
+from sinks.directory import directory_of
 from sinks.migrations import migrate
 from sinks.sql.read_only import ReadOnlyConnection
-from sinks.storage.embedded import EmbeddedStorage, directory_of
+from sinks.storage.embedded import EmbeddedStorage
 from tests.sinks.queries.exact import Data
 from tests.sinks.queries.maker import made
 from tests.sinks.queries.page import store

@@ -12,9 +12,10 @@ import pytest
 from schemas.events import TABLES
 from schemas.raw import encode_line
 from schemas.settings import load_settings
+from sinks.directory import directory_of
 from sinks.migrations import migrate
 from sinks.sql.read_only import ReadOnlyConnection
-from sinks.storage.embedded import EmbeddedStorage, directory_of
+from sinks.storage.embedded import EmbeddedStorage
 from streams.levels import texts_of
 from streams.raw_processor import RawProcessor
 from tests.frames import T0, tick

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from marketprism.cli.times import parse_span, parse_time
 from schemas.errors import SettingsError
+from schemas.times import parse_span, parse_time
 
 NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 

@@ -1,0 +1,1 @@
+"""The API: what the topics say now, and what ClickHouse keeps, over HTTP and WebSocket. It only reads."""

@@ -1,0 +1,34 @@
+"""What the routes work with."""
+
+import time
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from marketprism.api.follow import Follower
+from marketprism.api.hub import Hub
+from marketprism.api.market import Market
+from marketprism.api.queries import Queries
+from schemas.settings import Settings
+
+
+@dataclass
+class Context:
+    """State of the service. `requests`: how many were answered, by status."""
+
+    settings: Settings
+    market: Market
+    hub: Hub
+    queries: Queries
+    follower: Follower
+    started_at: float = field(default_factory=time.time)
+
+
+def _context(connection: HTTPConnection) -> Context:
+    context: Context = connection.app.state.context
+    return context
+
+
+Service = Annotated[Context, Depends(_context)]

@@ -1,0 +1,147 @@
+"""State of feeds and instruments, from `market.status` and from when events were last received."""
+
+from dataclasses import dataclass, field
+from statistics import median_low
+from typing import Literal
+
+from marketprism.client.events import InstrumentChange, Status
+from schemas.feeds import Feed
+
+_SECOND = 1_000_000
+_STALE_AFTER = 15 * _SECOND  # µs without any event of a feed
+_DOWN_AFTER = 60 * _SECOND
+_REPORT_EVERY = 10  # s
+
+State = Literal["starting", "live", "degraded", "stale", "down"]
+
+_LOST = frozenset({"disconnected", "stopped", "absent"})
+_FAILURES = {"rest_down": "rest_up", "rate_limited": "connected", "wrong_clock": "clock_right", "refused": "subscribed"}
+
+
+@dataclass(slots=True)
+class Reported:
+    """What the workers last reported of one channel of an instrument; `latency` in µs."""
+
+    messages: int = 0
+    latency: int = 0
+    at: int = 0
+
+
+@dataclass(slots=True)
+class Instrument:
+    """One instrument of one exchange: its definition, and what is known of its channels."""
+
+    exchange: str
+    symbol: str
+    feed: Feed
+    definition: InstrumentChange | None = None
+    definition_json: bytes = b""
+    last_at: int = 0  # receipt of its last event, µs
+    events: int = 0
+    up: set[str] = field(default_factory=set)
+    down: set[str] = field(default_factory=set)
+    silent: set[str] = field(default_factory=set)
+    failures: dict[str, str] = field(default_factory=dict)  # type of status → reason
+    reason: str = ""  # of the last loss
+    reported: dict[str, Reported] = field(default_factory=dict)
+
+    @property
+    def is_down(self) -> bool:
+        """Whether nothing delivers any of its channels."""
+        return bool(self.down) and not self.up
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the exchange has delisted it."""
+        return self.definition is not None and self.definition.type == "delisted"
+
+    def on_status(self, event: Status) -> None:
+        """Apply an event of `market.status`."""
+        channels = set(event.channels) or self.up | self.down | set(self.reported)
+        if event.type == "report":
+            self._on_report(event)
+        elif event.type in _LOST:
+            self.down |= channels
+            self.up -= channels
+            self.silent -= channels
+            self.reason = event.type + (f": {event.reason}" if event.reason else "")
+        elif event.type == "connected":
+            self._on_up(channels)
+        elif event.type == "silent":
+            self.silent |= channels
+        elif event.type == "resumed":
+            self.silent -= channels
+        self._on_failure(event)
+
+    def _on_report(self, event: Status) -> None:
+        for channel in event.channels:
+            self.reported[channel] = Reported(event.messages, event.latency_median, event.local_timestamp)
+        if event.messages:
+            self._on_up(set(event.channels))
+            self.silent -= set(event.channels)
+            self.last_at = max(self.last_at, event.local_timestamp - event.age)
+
+    def _on_up(self, channels: set[str]) -> None:
+        self.up |= channels
+        self.down -= channels
+
+    def _on_failure(self, event: Status) -> None:
+        if event.type in _FAILURES:
+            self.failures[event.type] = event.reason
+        for failure, end in _FAILURES.items():
+            if event.type == end:
+                self.failures.pop(failure, None)
+
+
+@dataclass(frozen=True, slots=True)
+class FeedState:
+    """State of one feed. `age`: µs since its last event; `latency`: µs, the median of its channels' medians."""
+
+    feed: str
+    exchange: str
+    state: State
+    reason: str
+    age: int | None
+    last_at: int
+    latency: int | None
+    frames_per_second: float
+    instruments: int
+    instruments_down: int
+    silent: list[str]
+
+
+def state_of(feed: Feed, instruments: list[Instrument], now: int) -> FeedState:
+    """Return a feed's state from its instruments. `now`: µs."""
+    known = [each for each in instruments if not each.is_closed]
+    last_at = max((each.last_at for each in known), default=0)
+    reports = [report for each in known for report in each.reported.values()]
+    current = [report for report in reports if report.at > now - 3 * _REPORT_EVERY * _SECOND]
+    latencies = [report.latency for report in current if report.messages and report.latency]
+    down = [each for each in known if each.is_down]
+    state, reason = _judge(known, down, now - last_at if last_at else None)
+    return FeedState(
+        feed.name,
+        feed.exchange,
+        state,
+        reason,
+        max(0, now - last_at) if last_at else None,
+        last_at,
+        median_low(latencies) if latencies else None,
+        round(sum(report.messages for report in current) / _REPORT_EVERY, 1),
+        len(known),
+        len(down),
+        sorted(f"{channel}:{each.symbol}" for each in known for channel in each.silent),
+    )
+
+
+def _judge(known: list[Instrument], down: list[Instrument], age: int | None) -> tuple[State, str]:
+    if down and len(down) == len([each for each in known if each.up or each.down]):
+        return "down", down[-1].reason
+    if age is None:
+        return "starting", "no event yet"
+    if age > _STALE_AFTER:
+        return ("down" if age > _DOWN_AFTER else "stale"), f"no event for {age // _SECOND} s"
+    reasons = [f"{each.symbol} {each.reason}" for each in known if each.down]
+    reasons += [f"{each.symbol} {channel} silent" for each in known for channel in sorted(each.silent)]
+    reasons += [f"{failure}: {reason}" for each in known for failure, reason in each.failures.items()]
+    return ("degraded", reasons[0]) if reasons else ("live", "")

@@ -1,0 +1,300 @@
+"""What the topics say at the moment: instruments, books, and the latest events of each kind."""
+
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from marketprism.api.channels import Channels, Latest, Log
+from marketprism.api.comparison import Comparison, Row, RowState, compared
+from marketprism.api.feed_state import FeedState, Instrument, state_of
+from marketprism.api.records import Record
+from marketprism.client.level import Level
+from marketprism.client.order_book import OrderBook, OrderBooks
+from schemas.errors import SymbolError
+from schemas.feeds import EXCHANGES, FEEDS, feed_of
+
+_QUOTE_STALE_AFTER = 30_000_000  # µs
+_BOOK_LEVELS = 20
+_DEPTH_LEVELS = 200
+_DEPTH_EVERY = 5  # frames
+_UPDATES = 600  # times of book updates that are kept, for their rate
+
+Key = tuple[str, str]  # exchange, symbol
+
+_encode = msgspec.json.Encoder().encode
+
+
+class _QuoteFields(msgspec.Struct, gc=False):
+    bids: list[Level]
+    asks: list[Level]
+    local_timestamp: int
+
+
+_quote_of = msgspec.json.Decoder(_QuoteFields).decode
+
+
+@dataclass(slots=True)
+class Truth:
+    """Comparisons of an instrument's book with the exchange's BBO, since this process started to read."""
+
+    compared: int = 0
+    agreed: int = 0
+    differed: int = 0
+
+
+@dataclass(slots=True)
+class BookHistory:
+    """What happened to a book: the times of its latest updates, µs, and the truth check."""
+
+    updates: deque[int] = field(default_factory=partial(deque, maxlen=_UPDATES))
+    truth: Truth = field(default_factory=Truth)
+
+
+class Market:
+    """State of all instruments. `apply` takes the records of all topics; each change marks channels."""
+
+    def __init__(self) -> None:
+        self.channels = Channels()
+        self.instruments: dict[Key, Instrument] = {}
+        self.books: dict[Key, OrderBook] = {}
+        self.history: defaultdict[Key, BookHistory] = defaultdict(BookHistory)
+        self.applied = 0
+        self._order_books = OrderBooks()
+        self._by_feed: dict[str, list[Instrument]] = {feed: [] for feed in FEEDS}
+        self._exchanges: dict[str, list[str]] = {}  # of each symbol with a quote, in a fixed order
+        self._handlers: dict[str, Callable[[Record], None]] = {
+            "quotes": self._on_quote,
+            "books": self._on_book,
+            "gaps": self._on_gap,
+            "status": self._on_status,
+            "quality": self._on_quality,
+            "instruments": self._on_instrument,
+            "signals": self._on_signal,
+            "trades": self._on_item,
+            "liquidations": self._on_item,
+            "dead_letters": self._on_item,
+            "candles": self._on_candle,
+            "long_short_ratios": self._on_ratio,
+        }
+
+    def apply(self, record: Record) -> None:
+        """Apply one event."""
+        self.applied += 1
+        self._handlers.get(record.table, self._on_value)(record)
+
+    # Events
+
+    def _on_value(self, record: Record, detail: str = "") -> None:
+        fields = record.fields
+        self._seen(fields)
+        self.channels.set(f"{record.table}:{fields.symbol}:{fields.exchange}{detail}", record.value)
+
+    def _on_candle(self, record: Record) -> None:
+        fields = record.fields
+        parts = (fields.interval, fields.contract, "" if fields.origin == "exchange" else fields.origin)
+        self._on_value(record, ":" + ".".join(filter(None, parts)))
+
+    def _on_ratio(self, record: Record) -> None:
+        self._on_value(record, f":{record.fields.scope}")
+
+    def _on_item(self, record: Record, most: int = 50) -> None:
+        self._seen(record.fields)
+        self._append(record, record.source, most)
+
+    def _on_quote(self, record: Record) -> None:
+        self._on_value(record)
+        exchange, symbol = record.fields.exchange, record.fields.symbol
+        exchanges = self._exchanges.get(symbol, ())
+        if exchange not in exchanges:
+            self._exchanges[symbol] = [each for each in EXCHANGES if each in exchanges or each == exchange]
+        self._mark_rendered(f"compare:{symbol}", partial(self._comparison_json, symbol))
+
+    def _on_book(self, record: Record) -> None:
+        event = record.fields
+        self._seen(event)
+        book = self._order_books.apply(event)
+        if book is not None:
+            key = event.exchange, event.symbol
+            self.books[key] = book
+            self.history[key].updates.append(event.local_timestamp)
+            self._mark_book(book)
+
+    def _on_gap(self, record: Record) -> None:
+        event = record.fields
+        self._append(record, event.id, 20, event.type == "opened")
+        self._on_end(event)
+
+    def _on_status(self, record: Record) -> None:
+        event = record.fields
+        if instrument := self._instrument(event.exchange, event.symbol):
+            instrument.on_status(event)
+            if event.type != "report":
+                self._append(record, record.source, 20)
+                self._mark_feed(instrument.feed.name)
+        self._on_end(event)
+
+    def _on_quality(self, record: Record) -> None:
+        event = record.fields
+        if event.type == "report":
+            truth = self.history[event.exchange, event.symbol].truth
+            truth.compared += event.compared
+            truth.agreed += event.agreed
+            truth.differed += event.differed
+        self._append(record, record.source, 20)
+
+    def _on_instrument(self, record: Record) -> None:
+        event = record.fields
+        if instrument := self._instrument(event.exchange, event.symbol):
+            instrument.definition, instrument.definition_json = event, record.value
+            self.channels.set(f"instruments:{event.symbol}:{event.exchange}", record.value)
+
+    def _on_signal(self, record: Record) -> None:
+        event = record.fields
+        self.channels.append(f"signals:{event.symbol}", record.value, event.id, 50, event.type != "closed")
+
+    def _on_end(self, event: Any) -> None:
+        book = self._order_books.apply(event)
+        if book is not None:
+            self._mark_book(book)
+
+    # Channels
+
+    def _append(self, record: Record, key: str, most: int, is_open: bool = False) -> None:
+        fields = record.fields
+        self.channels.append(f"{record.table}:{fields.symbol}:{fields.exchange}", record.value, key, most, is_open)
+
+    def _mark_book(self, book: OrderBook) -> None:
+        name = f"{book.symbol}:{book.exchange}"
+        self._mark_rendered(f"books:{name}", partial(book_json, book, _BOOK_LEVELS))
+        self._mark_rendered(f"depth:{name}", partial(book_json, book, _DEPTH_LEVELS), _DEPTH_EVERY)
+
+    def _mark_feed(self, feed: str) -> None:
+        name = f"feeds:*:{FEEDS[feed].exchange}:{feed}"
+        self._mark_rendered(name, partial(self._feed_json, feed))
+
+    def _mark_rendered(self, name: str, render: Callable[[], bytes], every: int = 1) -> None:
+        channel = self.channels.by_name.get(name)
+        if channel is None:
+            channel = Latest(name, render, every)
+            self.channels.add(channel)
+        self.channels.mark(channel)
+
+    def on_second(self) -> None:
+        """Mark what changes by time alone: ages, and what has become stale."""
+        for feed, instruments in self._by_feed.items():
+            if instruments:
+                self._mark_feed(feed)
+        for symbol in self._exchanges:
+            self.channels.mark(self.channels.by_name[f"compare:{symbol}"])
+
+    # Instruments and feeds
+
+    def _instrument(self, exchange: str, symbol: str) -> Instrument | None:
+        key = exchange, symbol
+        instrument = self.instruments.get(key)
+        if instrument is None:
+            try:
+                feed = feed_of(exchange, symbol)
+            except SymbolError:
+                return None  # a currency, or what ingest could not identify
+            instrument = self.instruments[key] = Instrument(exchange, symbol, feed)
+            self._by_feed[feed.name].append(instrument)
+        return instrument
+
+    def _seen(self, fields: Any) -> None:
+        instrument = self.instruments.get((fields.exchange, fields.symbol))
+        instrument = instrument or self._instrument(fields.exchange, fields.symbol)
+        if instrument is not None:
+            instrument.events += 1
+            instrument.last_at = max(instrument.last_at, fields.local_timestamp)
+
+    def feeds(self) -> list[FeedState]:
+        """Return the state of each feed with an instrument."""
+        now = now_us()
+        return [state_of(FEEDS[feed], instruments, now) for feed, instruments in self._by_feed.items() if instruments]
+
+    def _feed_json(self, feed: str) -> bytes:
+        return _encode(state_of(FEEDS[feed], self._by_feed[feed], now_us()))
+
+    # Comparison
+
+    def symbols(self) -> list[str]:
+        """Return the symbols of which there is a quote."""
+        return sorted(self._exchanges)
+
+    def comparison(self, symbol: str) -> Comparison:
+        """Return the comparison of a symbol's quotes."""
+        exchanges = self._exchanges.get(symbol, ())
+        return compared(symbol, self._tick(symbol, exchanges), [self._row(each, symbol) for each in exchanges])
+
+    def _comparison_json(self, symbol: str) -> bytes:
+        return _encode(self.comparison(symbol))
+
+    def _tick(self, symbol: str, exchanges: Iterable[str]) -> Decimal | None:
+        instruments = [self.instruments.get((exchange, symbol)) for exchange in exchanges]
+        ticks = [each.definition.tick_size for each in instruments if each and each.definition]
+        return min((tick for tick in ticks if tick), default=None)
+
+    def _row(self, exchange: str, symbol: str) -> Row:
+        channel = self.channels.by_name[f"quotes:{symbol}:{exchange}"]
+        quote = _quote_of(channel.snapshot().body)
+        bid, ask = quote.bids[:1], quote.asks[:1]
+        return Row(
+            exchange,
+            self._row_state((exchange, symbol), quote.local_timestamp),
+            bid[0].price_text if bid else "",
+            bid[0].amount_text if bid else "",
+            ask[0].price_text if ask else "",
+            ask[0].amount_text if ask else "",
+            quote.local_timestamp,
+        )
+
+    def _row_state(self, key: Key, at: int) -> RowState:
+        instrument, book = self.instruments.get(key), self.books.get(key)
+        if instrument is not None and (instrument.is_down or instrument.is_closed):
+            return "down"
+        is_stale = now_us() - at > _QUOTE_STALE_AFTER or (book is not None and book.state != "live")
+        return "stale" if is_stale else "live"
+
+    # Latest events
+
+    def open_items(self, table: str, key: Key) -> list[bytes]:
+        """Return the items of an instrument that are open: gaps."""
+        channel = self.channels.by_name.get(f"{table}:{key[1]}:{key[0]}")
+        return channel.recent.open() if isinstance(channel, Log) else []
+
+    def latest(self, table: str) -> list[tuple[str, list[bytes]]]:
+        """Return the names of a table's channels, each with its latest events."""
+        found = []
+        for name, channel in self.channels.by_name.items():
+            if name.startswith(table + ":"):
+                found.append((name, channel.recent.values() if isinstance(channel, Log) else [channel.snapshot().body]))
+        return found
+
+
+def book_json(book: OrderBook, levels: int) -> bytes:
+    """Return a book's best levels as JSON."""
+    bids, asks = book.levels(levels)
+    return _encode(
+        {
+            "exchange": book.exchange,
+            "symbol": book.symbol,
+            "state": book.state,
+            "timestamp": book.timestamp,
+            "local_timestamp": book.local_timestamp,
+            "sequence": book.sequence,
+            "bids": bids,
+            "asks": asks,
+        }
+    )
+
+
+def now_us() -> int:
+    """Return the time, µs since the epoch."""
+    return time.time_ns() // 1000

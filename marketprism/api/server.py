@@ -1,0 +1,59 @@
+"""Serve an application on `api_address` until SIGINT or SIGTERM."""
+
+import signal
+import socket
+
+import structlog
+import uvicorn
+from starlette.types import ASGIApp
+
+from marketprism.api.guard import check_exposure
+from schemas.errors import SettingsError
+from schemas.logs import configure_logs
+from schemas.settings import Settings
+
+log = structlog.get_logger("marketprism.api")
+
+_MAX_MESSAGE = 65_536  # bytes of a WebSocket message from a client
+_STOP_WITHIN = 3  # s
+
+
+def serve(settings: Settings, app: ASGIApp, what: str) -> None:
+    """Serve until stopped. Raise `SettingsError` if the address cannot be used."""
+    check_exposure(settings)
+    configure_logs(settings)
+    bound = _bind(settings.api_address)
+    host, port = bound.getsockname()[:2]
+    log.info(f"serving {what}", address=f"http://{f'[{host}]' if ':' in host else host}:{port}/")
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws="websockets-sansio",
+        ws_max_size=_MAX_MESSAGE,
+        ws_per_message_deflate=False,  # it costs more time than loopback has to gain
+        ws_ping_interval=20,
+        ws_ping_timeout=30,
+        timeout_graceful_shutdown=_STOP_WITHIN,
+        timeout_keep_alive=30,
+    )
+    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises the signal that has stopped it once more
+        signal.signal(number, lambda *_: None)
+    uvicorn.Server(config).run(sockets=[bound])
+    log.info("stopped")
+
+
+def _bind(address: str) -> socket.socket:
+    host, _, port = address.rpartition(":")
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        bound = socket.socket(family, socket.SOCK_STREAM)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host.strip("[]"), int(port)))
+    except OSError as error:
+        raise SettingsError(
+            f"cannot listen on api_address {address}: {error.strerror or error}; "
+            "choose another one (MARKETPRISM_API_ADDRESS)"
+        ) from None
+    return bound

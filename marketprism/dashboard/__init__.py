@@ -1,0 +1,1 @@
+"""The live page: static modules that show what the API says."""
