@@ -13,14 +13,14 @@ const when = (us) => (now() - us < DAY ? clock(us, 0) : dayAndMinute(us));
 const table = new Table(
   byId("closed"),
   [
-    { title: "Ended", name: true, text: (row) => when(row.local_timestamp), sort: (row) => row.local_timestamp },
-    { title: "Symbol", name: true, text: (row) => row.symbol, sort: (row) => row.symbol, link: (row) => `/compare/${row.symbol}` },
-    { title: "Buy → sell", name: true, text: route, sort: route },
-    { title: "Lifetime", text: (row) => age(row.lifetime), sort: (row) => row.lifetime },
-    { title: "Amount", wide: true, text: (row) => amount(row.peak_amount), sort: (row) => Number(row.peak_amount) },
-    { title: "Profit", text: (row) => money(row.peak_profit), sort: (row) => Number(row.peak_profit), hint: "Highest, after both fees, quote units" },
-    { title: "Peak bps", wide: true, text: (row) => bps(row.peak_net_bps), sort: (row) => row.peak_net_bps },
-    { title: "Because", wide: true, name: true, text: ending, sort: ending, tone: () => "soft" },
+    { title: "Ended", size: 60, name: true, text: (row) => when(row.local_timestamp), sort: (row) => row.local_timestamp },
+    { title: "Symbol", size: 98, name: true, text: (row) => row.symbol, sort: (row) => row.symbol, link: (row) => `/compare/${row.symbol}` },
+    { title: "Buy → sell", size: 112, name: true, text: route, sort: route },
+    { title: "Lifetime", size: 52, text: (row) => age(row.lifetime), sort: (row) => row.lifetime },
+    { title: "Amount", size: 66, wide: true, text: (row) => amount(row.peak_amount), sort: (row) => Number(row.peak_amount) },
+    { title: "Profit", size: 46, text: (row) => money(row.peak_profit), sort: (row) => Number(row.peak_profit), hint: "Highest, after both fees, quote units" },
+    { title: "Peak bps", size: 60, wide: true, text: (row) => bps(row.peak_net_bps), sort: (row) => row.peak_net_bps },
+    { title: "Because", size: 90, wide: true, name: true, text: ending, sort: ending, tone: () => "soft" },
   ],
   { key: (row) => row.id, empty: "None yet." },
 );

@@ -11,11 +11,11 @@ const profits = new Bars(byId("profits"), { fill: "up", axis: compactAxis, empty
 const routes = new Table(
   byId("routes"),
   [
-    { title: "Symbol", name: true, text: (row) => row.symbol, sort: (row) => row.symbol },
-    { title: "Buy → sell", name: true, text: (row) => `${row.buy_exchange} → ${row.sell_exchange}`, sort: (row) => row.buy_exchange },
-    { title: "Count", text: (row) => fixed(row.count, 0), sort: (row) => row.count },
-    { title: "Profit", text: (row) => money(row.profit), sort: (row) => Number(row.profit) },
-    { title: "Median", text: (row) => age(row.lifetime_median), sort: (row) => row.lifetime_median, hint: "Median lifetime" },
+    { title: "Symbol", size: 98, name: true, text: (row) => row.symbol, sort: (row) => row.symbol },
+    { title: "Buy → sell", size: 112, name: true, text: (row) => `${row.buy_exchange} → ${row.sell_exchange}`, sort: (row) => row.buy_exchange },
+    { title: "Count", size: 44, text: (row) => fixed(row.count, 0), sort: (row) => row.count },
+    { title: "Profit", size: 60, text: (row) => money(row.profit), sort: (row) => Number(row.profit) },
+    { title: "Median", size: 54, text: (row) => age(row.lifetime_median), sort: (row) => row.lifetime_median, hint: "Median lifetime" },
   ],
   { key: (row) => `${row.symbol} ${row.buy_exchange} ${row.sell_exchange}`, empty: "None yet." },
 );

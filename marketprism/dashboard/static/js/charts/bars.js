@@ -1,10 +1,10 @@
 /** Small bar charts on a canvas: a distribution, or one figure per hour. */
 
 import { AXIS_FONT, sharp, ticks } from "../core/canvas.js";
-import { colour, watchTheme } from "../core/theme.js";
+import { colour, faint, watchTheme } from "../core/theme.js";
 
 const MARGIN = { left: 44, right: 12, top: 10, bottom: 20 };
-const LABEL = 46; // px that a label below the bars takes
+const LABEL_GAP = 10; // px between two labels below the bars
 
 /** @typedef {{label: string, value: number, text: string}} Bar: `text` says it in full, when pointed at */
 
@@ -48,7 +48,7 @@ export class Bars {
   #drawScale(context, width, most, y) {
     context.textAlign = "right";
     context.strokeStyle = colour("line");
-    for (const value of [0, ...ticks(most, 3)]) {
+    for (const value of [0, ...ticks(most, 4)]) {
       const at = Math.round(y(value)) + 0.5;
       context.beginPath();
       context.moveTo(MARGIN.left, at);
@@ -59,11 +59,12 @@ export class Bars {
   }
 
   #drawBars(context, step, floor, y) {
-    const every = Math.ceil(LABEL / step);
+    const widest = Math.max(...this.bars.map((bar) => context.measureText(bar.label).width));
+    const every = Math.ceil((widest + LABEL_GAP) / step);
     context.textAlign = "center";
     this.bars.forEach((bar, i) => {
       const left = MARGIN.left + i * step;
-      context.fillStyle = colour(i === this.pointed ? "text" : this.options.fill);
+      context.fillStyle = faint(this.options.fill, i === this.pointed ? 1 : 0.6);
       context.fillRect(left + 1, y(bar.value), Math.max(1, step - 2), floor - y(bar.value));
       context.fillStyle = colour("soft");
       if (i % every === 0) context.fillText(bar.label, left + step / 2, floor + 14);

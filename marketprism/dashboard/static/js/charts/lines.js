@@ -12,7 +12,7 @@ const COLOURS = 6;
 /** @typedef {{name: string, points: {time: number, value: number}[]}} Line: times in µs */
 
 export class Lines {
-  /** @param {HTMLElement} target @param {HTMLElement} legend @param {(value: number) => string} format */
+  /** @param {HTMLElement} target @param {HTMLElement} legend @param {(value: number) => string} format of the values */
   constructor(target, legend, format) {
     this.target = target;
     this.legend = legend;
@@ -21,12 +21,15 @@ export class Lines {
     watchTheme(() => this.#applyTheme());
   }
 
-  /** @param {Line[]} lines */
-  async show(lines) {
+  /**
+   * @param {Line[]} lines
+   * @param {boolean} [apart] each line with a scale of its own, below the one before
+   */
+  async show(lines, apart = false) {
     const library = await chartLibrary();
     this.chart ??= this.#create(library);
     for (const { series } of this.shown) this.chart.removeSeries(series);
-    this.shown = lines.slice(0, COLOURS).map((line, i) => this.#add(library, line, i));
+    this.shown = lines.slice(0, COLOURS).map((line, i) => this.#add(library, line, i, apart ? i : 0));
     this.chart.timeScale().fitContent();
     this.#drawLegend(null);
   }
@@ -37,9 +40,9 @@ export class Lines {
     return chart;
   }
 
-  #add(library, { name, points }, i) {
+  #add(library, { name, points }, i, pane) {
     const priceFormat = valueFormat(this.format, 1e-8);
-    const series = this.chart.addSeries(library.LineSeries, { color: colour(`series-${i}`), lineWidth: 2, priceFormat, priceLineVisible: false, lastValueVisible: false });
+    const series = this.chart.addSeries(library.LineSeries, { color: colour(`series-${i}`), lineWidth: 2, priceFormat, priceLineVisible: false, lastValueVisible: false }, pane);
     series.setData(ascending(points));
     return { name, series };
   }

@@ -2,7 +2,7 @@
 
 import { now } from "../core/clock.js";
 import { byId, say } from "../core/dom.js";
-import { age, amount, bps, decimals, NOTHING, price } from "../core/format.js";
+import { age, amount, bps, decimals, fixed, NOTHING, price } from "../core/format.js";
 import { paint, paintEvery } from "../core/paint.js";
 import { refine } from "../core/router.js";
 import { Subscriber } from "../core/subscriber.js";
@@ -21,14 +21,14 @@ const askTone = (row) => `${row.is_best_ask ? "best-ask" : ""} ${crossing(row, "
 const since = (row) => age(row.last_at ? now() - row.last_at : null);
 
 const COLUMNS = [
-  { title: "Exchange", name: true, text: (row) => row.exchange },
-  { title: "Amount", wide: true, text: (row) => amount(row.bid_amount), tone: () => "soft" },
-  { title: "bps", text: (row) => distance(row.bid_bps, row.is_best_bid), hint: "Bid below the best bid, in basis points", tone: () => "soft" },
-  { title: "Bid", text: (row) => price(row.bid, digits), tone: bidTone },
-  { title: "Ask", text: (row) => price(row.ask, digits), tone: askTone },
-  { title: "bps", text: (row) => distance(row.ask_bps, row.is_best_ask), hint: "Ask above the best ask, in basis points", tone: () => "soft" },
-  { title: "Amount", wide: true, text: (row) => amount(row.ask_amount), tone: () => "soft" },
-  { title: "Age", text: (row) => (row.state === "live" ? since(row) : `${row.state} ${since(row)}`) },
+  { title: "Exchange", size: 64, name: true, text: (row) => row.exchange },
+  { title: "Amount", size: 60, wide: true, text: (row) => amount(row.bid_amount), tone: () => "soft" },
+  { title: "bps", size: 46, text: (row) => distance(row, row.bid_bps, row.is_best_bid), hint: "Bid below the best bid, in basis points", tone: () => "soft" },
+  { title: "Bid", size: 82, text: (row) => price(row.bid, digits), tone: bidTone },
+  { title: "Ask", size: 82, text: (row) => price(row.ask, digits), tone: askTone },
+  { title: "bps", size: 46, text: (row) => distance(row, row.ask_bps, row.is_best_ask), hint: "Ask above the best ask, in basis points", tone: () => "soft" },
+  { title: "Amount", size: 60, wide: true, text: (row) => amount(row.ask_amount), tone: () => "soft" },
+  { title: "Age", size: 54, text: since },
 ];
 
 const table = new Table(byId("comparison"), COLUMNS, {
@@ -38,7 +38,11 @@ const table = new Table(byId("comparison"), COLUMNS, {
   pick: (row) => refine({ exchange: row.exchange }),
 });
 
-const distance = (value, best) => (best ? "best" : bps(value));
+/** The distance to the best, or why the row does not take part. */
+function distance({ state }, value, best) {
+  if (state !== "live") return state;
+  return best ? "best" : bps(value);
+}
 
 export function open() {
   stopTicking = paintEvery(250, () => table.redraw());
@@ -71,11 +75,9 @@ function draw() {
   say(byId("comparison-summary"), latest ? summary(latest) : "");
 }
 
-function summary({ best_bid, best_ask, cross_bps }) {
-  if (!best_bid || !best_ask || cross_bps == null) return NOTHING;
-  const where = `sell ${nameOf(best_bid)}, buy ${nameOf(best_ask)}`;
-  return cross_bps > 0 ? `crossed by ${bps(cross_bps)} bps before fees: ${where}` : `apart by ${bps(-cross_bps).slice(1)} bps`;
+function summary({ rows, cross_bps }) {
+  if (cross_bps == null) return NOTHING;
+  const exchange = (best) => rows.find((row) => row[best])?.exchange;
+  const where = `buy on ${exchange("is_best_ask")}, sell on ${exchange("is_best_bid")}`;
+  return cross_bps > 0 ? `crossed by ${fixed(cross_bps, 2)} bps before fees: ${where}` : `apart by ${fixed(-cross_bps, 2)} bps`;
 }
-
-/** The best sides come as an exchange's name or as an object with one. */
-const nameOf = (best) => best.exchange ?? best;

@@ -71,9 +71,9 @@ function draw(context, width, height) {
   }
   const frame = { width, height: height - AXIS, x: (at) => width / 2 + ((at - book.middle) / book.reach) * (width / 2) };
   frame.y = (total) => frame.height - (total / book.most) * (frame.height - 12);
-  drawScale(context, frame);
   drawSide(context, frame, book.below, "up", 0);
   drawSide(context, frame, book.above, "down", width);
+  drawScale(context, frame);
   drawPrices(context, frame);
   if (pointer !== null) drawPointer(context, frame);
   describe();

@@ -16,9 +16,9 @@ let digits = 0;
 const table = new Table(
   byId("ladder"),
   [
-    { title: "Price", text: (row) => row.middle ?? price(row.price, digits), tone: (row) => row.tone },
-    { title: "Amount", text: (row) => (row.middle ? "" : amount(row.amount)) },
-    { title: "Total", text: (row) => (row.middle ? "" : amount(row.total)), bar: (row) => row.share, tone: (row) => row.side },
+    { title: "Price", size: 90, text: (row) => row.middle ?? price(row.price, digits), tone: (row) => row.tone },
+    { title: "Amount", size: 80, text: (row) => (row.middle ? "" : amount(row.amount)) },
+    { title: "Total", size: 90, text: (row) => (row.middle ? "" : amount(row.total)), bar: (row) => row.share, tone: (row) => row.side },
   ],
   { key: (row) => row.key, empty: "No book yet.", tone: (row) => (row.middle ? "spread" : "") },
 );

@@ -8,6 +8,7 @@ import { element, set, textIn, write } from "./dom.js";
  * @property {(row: any) => string} text
  * @property {boolean} [name] left-aligned
  * @property {boolean} [wide] left out on a phone
+ * @property {number} [size] width in px, of a table whose columns must not move as its figures change
  * @property {string} [hint] explanation of the title
  * @property {(row: any) => string} [tone] classes of the cell
  * @property {(row: any) => number} [bar] length of a bar behind the figure, 0 to 1
@@ -29,6 +30,7 @@ export class Table {
     this.sorting = null;
     this.body = element("tbody");
     this.heads = columns.map((column, i) => this.#head(column, i));
+    table.classList.toggle("steady", columns.some((column) => column.size));
     table.replaceChildren(element("thead", {}, element("tr", {}, ...this.heads)), this.body);
     this.emptyLine = element("tr", { className: "empty" }, element("td", { colSpan: columns.length }, options.empty ?? ""));
     if (options.pick) this.#listen();
@@ -66,6 +68,7 @@ export class Table {
 
   #head(column, i) {
     const head = element("th", { scope: "col", className: classes(column), title: column.hint ?? "" });
+    if (column.size) head.style.width = `${column.size}px`;
     if (!column.sort) head.append(column.title);
     else {
       const button = element("button", { type: "button" }, column.title);

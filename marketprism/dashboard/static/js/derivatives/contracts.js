@@ -29,19 +29,19 @@ const since = (row) => now() - Math.max(...KINDS.map((kind) => row[kind]?.local_
 const table = new Table(
   byId("contracts"),
   [
-    { title: "Exchange", name: true, text: (row) => row.exchange },
-    { title: "Last", wide: true, text: (row) => price(row.tickers?.last, digits(row)) },
-    { title: "24 h", wide: true, text: change },
-    { title: "Mark", text: (row) => price(mark(row), digits(row)), hint: "The price by which positions are valued" },
-    { title: "Index", wide: true, text: (row) => price(index(row), digits(row)) },
-    { title: "Premium bps", wide: true, text: (row) => bps(premium(row)), hint: "Mark price above the index" },
-    { title: "Funding", text: (row) => rate(row.funding?.rate), tone: (row) => tone(row.funding?.rate), hint: "What the longs pay to the shorts in one interval" },
-    { title: "a year", wide: true, text: yearly, hint: "The rate times the intervals of a year" },
-    { title: "Next", text: next, hint: "Time until the next payment" },
-    { title: "Open interest", text: (row) => compact(row.open_interest?.amount), hint: "Base units" },
-    { title: "Value", wide: true, text: (row) => compact(row.open_interest?.value), hint: "Quote units" },
-    { title: "Share", wide: true, text: (row) => share(row.share), hint: "Of the open interest shown", bar: (row) => row.share ?? 0 },
-    { title: "Age", text: (row) => (row.seen ? age(since(row)) : NOTHING) },
+    { title: "Exchange", size: 62, name: true, text: (row) => row.exchange },
+    { title: "Last", size: 90, wide: true, text: (row) => price(row.tickers?.last, digits(row)) },
+    { title: "24 h", size: 70, wide: true, text: change },
+    { title: "Mark", size: 82, text: (row) => price(mark(row), digits(row)), hint: "The price by which positions are valued" },
+    { title: "Index", size: 90, wide: true, text: (row) => price(index(row), digits(row)) },
+    { title: "Premium bps", size: 80, wide: true, text: (row) => bps(premium(row)), hint: "Mark price above the index" },
+    { title: "Funding", size: 78, text: (row) => rate(row.funding?.rate), tone: (row) => tone(row.funding?.rate), hint: "What the longs pay to the shorts in one interval" },
+    { title: "a year", size: 70, wide: true, text: yearly, hint: "The rate times the intervals of a year" },
+    { title: "Next", size: 78, text: next, hint: "Time until the next payment" },
+    { title: "Open interest", size: 70, text: (row) => compact(row.open_interest?.amount), hint: "Base units" },
+    { title: "Value", size: 84, wide: true, text: (row) => compact(row.open_interest?.value), hint: "Quote units" },
+    { title: "Share", size: 130, wide: true, text: (row) => share(row.share), hint: "Of the open interest shown", bar: (row) => row.share ?? 0 },
+    { title: "Age", size: 64, wide: true, text: (row) => (row.seen ? age(since(row)) : NOTHING) },
   ],
   {
     key: (row) => row.exchange,
@@ -74,7 +74,7 @@ export function show(place) {
   });
   if (changed) rows.clear();
   for (const exchange of exchangesOf(place.symbol)) rowOf(exchange);
-  say(byId("contracts-summary"), place.symbol);
+  say(byId("contracts-title"), place.symbol);
   paint(draw);
 }
 

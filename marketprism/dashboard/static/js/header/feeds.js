@@ -8,6 +8,8 @@ import { paint, paintEvery } from "../core/paint.js";
 import { place, refine, watchPlace } from "../core/router.js";
 import { subscribe } from "../core/socket.js";
 
+const REPORTED = 2000; // ms for which a reported age is taken as it is
+
 /** @type {Map<string, any>} the latest state of each feed */
 const feeds = new Map();
 const chips = new Map();
@@ -24,7 +26,7 @@ export function startFeeds() {
   arrowKeys(byId("feeds"));
   subscribe(["feeds"], ({ data }) => {
     announce(feeds.get(data.feed), data);
-    feeds.set(data.feed, data);
+    feeds.set(data.feed, { ...data, receivedAt: Date.now() });
     for (const watch of watchers) watch([...feeds.values()]);
     paint(draw);
   });
@@ -57,12 +59,18 @@ function build(name) {
 
 function drawChip(chip, feed) {
   const stopped = feed.state === "down" || feed.state === "stale";
-  const since = feed.last_at ? now() - feed.last_at : null;
+  const since = ageOf(feed);
   set(chip.button, "data-state", feed.state);
   set(chip.button, "aria-pressed", String(feed.exchange === place.exchange));
   set(chip.button, "title", feed.reason || `${feed.instruments} instruments`);
   write(chip.state, feed.state);
   write(chip.figures, stopped ? `${feed.reason || "no data"}, ${age(since)}` : figures(feed, since));
+}
+
+/** The age as reported, which comes once a second; counted on from the last event when no report comes. */
+function ageOf(feed) {
+  if (Date.now() - feed.receivedAt < REPORTED) return feed.age;
+  return feed.last_at ? now() - feed.last_at : null;
 }
 
 function figures(feed, since) {

@@ -13,10 +13,8 @@ const open = new Map();
 const table = new Table(
   byId("gaps"),
   [
-    { title: "Exchange", name: true, text: (row) => row.exchange },
-    { title: "Symbol", name: true, text: (row) => row.symbol, link: (row) => `/compare/${row.symbol}?exchange=${row.exchange}` },
-    { title: "Channel", name: true, wide: true, text: (row) => row.channel },
-    { title: "Cause", name: true, text: (row) => row.cause },
+    { title: "Instrument", name: true, text: (row) => `${row.exchange} ${row.symbol}`, link: (row) => `/compare/${row.symbol}?exchange=${row.exchange}` },
+    { title: "Cause", name: true, text: (row) => `${row.channel}: ${row.cause}` },
     { title: "Open for", text: (row) => age(now() - row.since) },
   ],
   { key: (row) => row.id, empty: "No gap is open." },

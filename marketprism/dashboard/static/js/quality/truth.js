@@ -7,14 +7,17 @@ import { Table } from "../core/table.js";
 const table = new Table(
   byId("truth"),
   [
-    { title: "Exchange", name: true, text: (row) => row.exchange, sort: (row) => row.exchange },
-    { title: "Symbol", name: true, text: (row) => row.symbol, sort: (row) => row.symbol },
+    { title: "Instrument", name: true, text: instrument, sort: instrument },
     { title: "Compared", text: (row) => fixed(row.compared, 0), sort: (row) => row.compared },
     { title: "Differed", text: (row) => fixed(row.differed, 0), sort: (row) => row.differed, tone: (row) => (row.differed ? "warn strong" : "") },
     { title: "Agreed", wide: true, text: agreed, sort: (row) => row.agreed / row.compared },
   ],
-  { key: (row) => `${row.exchange} ${row.symbol}`, empty: "Nothing compared yet." },
+  { key: (row) => instrument(row), empty: "Nothing compared yet." },
 );
+
+function instrument({ exchange, symbol }) {
+  return `${exchange} ${symbol}`;
+}
 
 /** Cut off, not rounded: 100 % must mean all. */
 function agreed({ agreed: count, compared }) {

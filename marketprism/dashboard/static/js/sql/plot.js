@@ -1,4 +1,7 @@
-/** The result of a query as a plot: lines over time if it has times, else bars of its first figure. */
+/**
+ * The result of a query as a plot. With times: one line per figure, or, if a column of words divides the rows, one
+ * line of the first figure per word. Else bars of the first figure.
+ */
 
 import { Bars } from "../charts/bars.js";
 import { Lines } from "../charts/lines.js";
@@ -32,25 +35,28 @@ export async function showPlot({ columns, rows }) {
   const drawn = rows.length && figures.length ? (time >= 0 ? "lines" : "bars") : "";
   linesCell.hidden = drawn !== "lines";
   barsCell.hidden = drawn !== "bars";
-  if (drawn === "lines") await lines.show(linesOf(columns, rows, time, figures));
+  const words = columns.findIndex((column, i) => divides(column, rows, i));
+  if (drawn === "lines" && words >= 0) await lines.show(linesByWord(rows, time, words, figures[0]));
+  else if (drawn === "lines") await lines.show(figures.map((column) => line(column.name, rows, time, column)), true);
   else if (drawn === "bars") showBars(columns, rows, figures[0]);
   else say(legend, "A plot needs a column of numbers.");
 }
 
-/** One line per column; or, if a column of words divides the rows, one line of the first figure per word. */
-function linesOf(columns, rows, time, figures) {
-  const words = columns.findIndex(({ type }, i) => !isTime(type) && !isNumber(type) && distinct(rows, i) > 1 && distinct(rows, i) <= MOST_LINES);
-  const point = (row, i) => ({ time: timeOf(row[time]), value: Number(row[i]) });
-  const known = (i) => rows.filter((row) => row[i] !== null && row[time] !== null);
-  if (words < 0) return figures.slice(0, MOST_LINES).map(({ name, i }) => ({ name, points: known(i).map((row) => point(row, i)) }));
-  const [{ i }] = figures;
-  return [...new Set(rows.map((row) => row[words]))].map((word) => ({
-    name: String(word),
-    points: known(i).filter((row) => row[words] === word).map((row) => point(row, i)),
-  }));
+/** Whether a column of words divides the rows into few enough lines. */
+function divides({ type }, rows, i) {
+  const count = isTime(type) || isNumber(type) ? 0 : new Set(rows.map((row) => row[i])).size;
+  return count > 1 && count <= MOST_LINES;
 }
 
-const distinct = (rows, i) => new Set(rows.map((row) => row[i])).size;
+function linesByWord(rows, time, words, column) {
+  const names = [...new Set(rows.map((row) => row[words]))];
+  return names.map((name) => line(String(name), rows.filter((row) => row[words] === name), time, column));
+}
+
+function line(name, rows, time, { i }) {
+  const known = rows.filter((row) => row[i] !== null && row[time] !== null);
+  return { name, points: known.map((row) => ({ time: timeOf(row[time]), value: Number(row[i]) })) };
+}
 
 function showBars(columns, rows, { name, i }) {
   const names = columns.map((_, n) => n).filter((n) => !isNumber(columns[n].type));
