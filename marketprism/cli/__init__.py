@@ -9,7 +9,7 @@ import typer
 
 from marketprism.cli.data import export, record, replay
 from marketprism.cli.feeds import feeds_app
-from marketprism.cli.parts import broker, ingest, simulate, sink, worker
+from marketprism.cli.parts import api, broker, dashboard, ingest, simulate, sink, worker
 from marketprism.cli.questions import doctor, sql, status, trace
 from marketprism.cli.run import demo, live
 from marketprism.cli.topics import schemas, topics
@@ -17,7 +17,7 @@ from marketprism.cli.topics import schemas, topics
 # Every command, by its panel in the help.
 _COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Run everything": (demo, live),
-    "Run one part": (broker, ingest, worker, sink),
+    "Run one part": (broker, ingest, worker, sink, api, dashboard),
     "Ask": (status, doctor, sql, trace, topics, schemas),
     "Keep and repeat": (record, replay, export),
 }

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from marketprism.cli.common import FeedOption, console, report_errors, settings_with
+from marketprism.cli.common import FeedOption, StackOption, console, report_errors, settings_with, stack_settings
 from schemas.settings import Settings
 
 
@@ -55,6 +55,24 @@ def sink() -> None:
     """
     with report_errors():
         _become([sys.executable, "-m", "sinks"], settings_with())
+
+
+def api(data: StackOption = None) -> None:
+    """Run the REST API and the WebSocket, without the page.
+
+    It listens on the setting `api_address`. A demo or live run has it already, with its page.
+    """
+    with report_errors():
+        _become([sys.executable, "-m", "marketprism.api"], stack_settings(data))
+
+
+def dashboard(data: StackOption = None) -> None:
+    """Run the live page, with the REST API and the WebSocket.
+
+    It listens on the setting `api_address`. A demo or live run has it already.
+    """
+    with report_errors():
+        _become([sys.executable, "-m", "marketprism.dashboard"], stack_settings(data))
 
 
 def _become(command: list[str], settings: Settings) -> None:

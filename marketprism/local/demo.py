@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.live import Live
 
 from ingest.exchanges import connectors_of
+from marketprism.api.guard import check_exposure
 from marketprism.captures.replay import ReplaySummary, replay
 from marketprism.captures.replay_sources import ReplaySource
 from marketprism.local.keyboard import keyboard
@@ -72,10 +73,11 @@ class RunOptions:
 async def run_stack(settings: Settings, run: RunOptions, console: Console) -> None:
     """Start everything, show the live view, stop everything, and finally print the summary.
 
-    Raise `SettingsError` at once if there is nothing to ingest.
+    Raise `SettingsError` at once if there is nothing to ingest, or if the page would be open to other machines.
     """
     if not run.sources:
         connectors_of(settings)
+    check_exposure(settings)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -83,6 +85,7 @@ async def run_stack(settings: Settings, run: RunOptions, console: Console) -> No
     with contextlib.ExitStack() as temporary:
         data = run.data or Path(temporary.enter_context(tempfile.TemporaryDirectory(prefix="marketprism-")))
         async with Stack(settings, data, run.title, shown_on(console)) as stack:
+            console.print(f"Live page: {page_address(stack.settings)}", highlight=False)
             starting = asyncio.create_task(_start(stack, run))
             stopping = asyncio.create_task(stop.wait())
             await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -97,6 +100,11 @@ async def run_stack(settings: Settings, run: RunOptions, console: Console) -> No
         console.print(text, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
+def page_address(settings: Settings) -> str:
+    """Return the address of the live page on this machine."""
+    return f"http://{settings.api_address}/"
+
+
 def _configure_logs(settings: Settings) -> None:
     configure_logs(settings.model_copy(update={"log_level": "WARNING"}))  # the view shows the rest
 
@@ -104,6 +112,7 @@ def _configure_logs(settings: Settings) -> None:
 async def _start(stack: Stack, run: RunOptions) -> None:
     await stack.start_storage()
     _configure_logs(stack.settings)  # they name the broker now
+    await stack.start_dashboard()
     await stack.start_worker()
     if run.simulate:
         await stack.start_simulators(run.seed, arbitrage_every=5.0)

@@ -17,7 +17,7 @@ from marketprism.local.broker import Broker, PortTakenError, free_port
 from marketprism.local.data_lock import DataLock
 from marketprism.local.disk import DiskMonitor
 from marketprism.local.processes import STOP_WITHIN, Child, Supervisor
-from marketprism.local.roles import INGEST, SIMULATOR, SINK, WORKER, Role
+from marketprism.local.roles import DASHBOARD, INGEST, SIMULATOR, SINK, WORKER, Role
 from marketprism.local.stack_state import Process, announced, describe
 from marketprism.local.steps import Watch, unwatched
 from marketprism.ops.topics import create_topics, topic_ends
@@ -41,13 +41,15 @@ class Stack:
         self.data = data.absolute()
         self.title = title
         self.settings = settings
+        if "api_address" not in settings.model_fields_set:
+            self._set(api_address=f"127.0.0.1:{free_port(8080)}")
         self.supervisor = Supervisor(watch)
         self.stop_within = STOP_WITHIN
         self.start_offsets: dict[str, list[int]] = {}  # by topic: where the records of this run begin
         self.disk = DiskMonitor(self.data, settings.disk_low_mb, self.supervisor.statuses)
         self._lock = DataLock(data)
         self._announced = ExitStack()
-        self._state = describe(title, settings)
+        self._state = describe(title, self.settings)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
@@ -85,6 +87,10 @@ class Stack:
         await create_topics(self.settings)
         self.start_offsets = await topic_ends(self.settings)
         await self._start(SINK)
+
+    async def start_dashboard(self) -> None:
+        """Start the live page with the API."""
+        await self._start(DASHBOARD)
 
     async def start_worker(self) -> None:
         """Start one Faust worker."""

@@ -1,5 +1,6 @@
 """Show what matters in every view: the processes, the health of the whole, what is wrong, and the keys."""
 
+from marketprism.local.roles import DASHBOARD
 from marketprism.local.view.controls import VIEWS, Controls
 from marketprism.local.view.feeds import LAG_LIMITS, feed_names, feed_state
 from marketprism.local.view.formats import count, duration, severity
@@ -27,6 +28,8 @@ def _processes(state: ViewState, width: int) -> Line:
     for status in sorted(state.statuses, key=lambda status: status.state == "running"):
         restarts = f" (restarted {status.restarts})" if status.restarts else ""
         items.append([Cell("● ", _STATES[status.state]), Cell(status.name + restarts)])
+    if any(status.name == DASHBOARD.name for status in state.statuses):
+        items.append([Cell(f"http://{state.settings.api_address}/", "cyan")])
     return fit([*items, [Cell(state.title, "dim")]], width)
 
 

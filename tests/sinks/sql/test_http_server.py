@@ -127,7 +127,8 @@ async def test_function_calls_cannot_be_hidden(server: SqlServer) -> None:
 
 
 async def test_a_long_query_does_not_delay_inserts(server: SqlServer, storage: EmbeddedStorage) -> None:
-    """While a query runs for seconds, blocks are stored as fast as usual."""
+    """While a query runs for seconds, no block waits for its end."""
+    started = time.perf_counter()
     long = asyncio.create_task(
         ask(server, "SELECT count() FROM numbers(400000000) WHERE NOT ignore(sipHash64(number))")
     )
@@ -138,9 +139,10 @@ async def test_a_long_query_does_not_delay_inserts(server: SqlServer, storage: E
         begin = time.perf_counter()
         assert await asyncio.to_thread(storage.insert, "prism.trades", block, f"l{inserts}") is None
         slowest, inserts = max(slowest, time.perf_counter() - begin), inserts + 1
+    took = time.perf_counter() - started
     assert (await long)[0] in (200, 408)
     assert inserts > 10
-    assert slowest < 1.0
+    assert slowest < took / 3
     assert await ask(server, "SELECT count() FROM trades") == (200, f"{5 + inserts}\n")
 
 
