@@ -46,11 +46,9 @@ class Follower:
         self._settings = settings
         self._apply = apply
         self._groups = _groups()
-        self._current: set[int] = set()
-
-    @property
-    def is_current(self) -> bool:
-        return len(self._current) == len(self._groups)
+        self._left = set(self._groups)  # groups that were not read to their end yet
+        self.is_current = False
+        self._reported = ""  # the last failure
 
     async def run(self) -> None:
         """Follow until cancelled. Without a broker or topics, try again."""
@@ -59,14 +57,13 @@ class Follower:
                 tasks.create_task(self._follow(lookback, tables), name=f"follow {', '.join(tables)}")
 
     async def _follow(self, lookback: int, tables: tuple[str, ...]) -> None:
-        reported = ""
         while True:
             try:
                 await self._read(lookback, tables)
             except MarketPrismError as error:
-                if str(error) != reported:
-                    log.warning("cannot read topics, trying again", tables=list(tables), reason=str(error))
-                reported = str(error)
+                if str(error) != self._reported:
+                    log.warning("cannot read the topics, trying again", reason=str(error))
+                self._reported = str(error)
             except Exception as error:  # one table must not take the others down
                 log.error("cannot follow topics, starting over", tables=list(tables), reason=error, exc_info=True)
             await asyncio.sleep(_RETRY)
@@ -78,8 +75,9 @@ class Follower:
             async for batch in batches:
                 for record in batch:
                     self._apply(record)
-                if reader.is_current:
-                    self._current.add(lookback)
+                if reader.is_current and lookback in self._left:
+                    self._left.discard(lookback)
+                    self.is_current = not self._left
                 await asyncio.sleep(0)  # requests get their turn
 
 

@@ -173,6 +173,7 @@ class Hub:
         for client, task in self._clients.items():
             if client.sending_since and now - client.sending_since > _SLOW_S:
                 self.dropped += 1
+                client.sending_since = 0.0  # it is dropped once
                 log.warning("client takes nothing, disconnected", seconds=_SLOW_S)
                 task.cancel()
 

@@ -25,7 +25,15 @@ def serve(settings: Settings, app: ASGIApp, what: str) -> None:
     bound = _bind(settings.api_address)
     host, port = bound.getsockname()[:2]
     log.info(f"serving {what}", address=f"http://{f'[{host}]' if ':' in host else host}:{port}/")
-    config = uvicorn.Config(
+    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises the signal that has stopped it once more
+        signal.signal(number, lambda *_: None)
+    uvicorn.Server(config_of(app)).run(sockets=[bound])
+    log.info("stopped")
+
+
+def config_of(app: ASGIApp) -> uvicorn.Config:
+    """Return how the application is served."""
+    return uvicorn.Config(
         app,
         log_config=None,
         access_log=False,
@@ -38,10 +46,6 @@ def serve(settings: Settings, app: ASGIApp, what: str) -> None:
         timeout_graceful_shutdown=_STOP_WITHIN,
         timeout_keep_alive=30,
     )
-    for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises the signal that has stopped it once more
-        signal.signal(number, lambda *_: None)
-    uvicorn.Server(config).run(sockets=[bound])
-    log.info("stopped")
 
 
 def _bind(address: str) -> socket.socket:

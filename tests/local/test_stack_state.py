@@ -34,7 +34,8 @@ async def test_a_running_stack_is_found(tmp_path: Path) -> None:
     left = find_stack(data)
     assert left is not None
     assert left.stopped_at >= left.started_at
-    assert left.settings == {"topic_prefix": "x.", "kafka": "127.0.0.1:1234"}
+    page = stack.settings.api_address
+    assert left.settings == {"topic_prefix": "x.", "kafka": "127.0.0.1:1234", "api_address": page}
     assert stat.S_IMODE((data / "stack.json").stat().st_mode) == 0o600
 
 

@@ -202,7 +202,7 @@ async def statistics(service: Service, exchange: str, symbol: str) -> Response:
     book = book_of(service, exchange, symbol)
     updates = service.market.history[book.exchange, book.symbol].updates
     since = now_us() - _MINUTE
-    span = min(_MINUTE, now_us() - updates[0]) if updates else _MINUTE
+    span = min(_MINUTE, now_us() - min(updates, default=0))
     recent = sum(at >= since for at in updates)
     return _answer(
         {

@@ -1,0 +1,92 @@
+"""The state of a feed follows from what its instruments report."""
+
+from marketprism.api.feed_state import FeedState
+from marketprism.api.market import Market, now_us
+from tests.api.market_data import apply, quote, status
+
+
+def okx(market: Market) -> FeedState:
+    """Return the state of the only feed."""
+    [found] = market.feeds()
+    return found
+
+
+def test_a_live_feed() -> None:
+    """A feed with events is live, and its figures are those of the reports."""
+    market = Market()
+    status(market, "connected", "books", "trades")
+    quote(market, "100", "101")
+    status(market, "report", "books", messages=100, latency_median=7_000, age=1_000)
+    status(market, "report", "trades", messages=50, latency_median=9_000, age=1_000)
+    found = okx(market)
+    assert (found.feed, found.state, found.reason, found.instruments) == ("okx", "live", "", 1)
+    assert (found.frames_per_second, found.latency) == (15.0, 7_000)
+    assert found.age is not None
+    assert found.age < 1_000_000
+
+
+def test_a_lost_feed() -> None:
+    """A feed whose connections are lost is down, with the reason, and live once they are back."""
+    market = Market()
+    quote(market, "100", "101")
+    status(market, "connected", "books")
+    status(market, "connected", "trades")
+    status(market, "disconnected", "books", reason="closed: 1006")
+    assert okx(market).state == "degraded"
+    status(market, "disconnected", "trades", reason="closed: 1006")
+    assert (okx(market).state, okx(market).reason) == ("down", "disconnected: closed: 1006")
+    status(market, "connected", "books", "trades")
+    assert okx(market).state == "live"
+
+
+def test_no_ingest() -> None:
+    """A feed that nobody ingests is down: without channels, the report is about all of them."""
+    market = Market()
+    quote(market, "100", "101")
+    status(market, "connected", "books", "trades")
+    status(market, "absent")
+    assert okx(market).state == "down"
+    assert okx(market).instruments_down == 1
+
+
+def test_a_silent_channel() -> None:
+    """A silent channel degrades its feed until it resumes."""
+    market = Market()
+    quote(market, "100", "101")
+    status(market, "connected", "books")
+    status(market, "silent", "books", reason="resubscribe")
+    assert (okx(market).state, okx(market).silent) == ("degraded", ["books:BTC-USDT"])
+    status(market, "resumed", "books")
+    assert (okx(market).state, okx(market).silent) == ("live", [])
+
+
+def test_a_failing_rest_address() -> None:
+    """A failure degrades a feed until it ends."""
+    market = Market()
+    quote(market, "100", "101")
+    status(market, "rest_down", reason="timeout")
+    assert (okx(market).state, okx(market).reason) == ("degraded", "rest_down: timeout")
+    status(market, "rest_up")
+    assert okx(market).state == "live"
+
+
+def test_an_old_feed() -> None:
+    """A feed without events for long is stale, then down; one without any is starting."""
+    market = Market()
+    quote(market, "100", "101", local_timestamp=now_us() - 20_000_000)
+    assert okx(market).state == "stale"
+    market = Market()
+    quote(market, "100", "101", local_timestamp=now_us() - 120_000_000)
+    assert okx(market).state == "down"
+    market = Market()
+    status(market, "connected", "books")
+    assert okx(market).state == "starting"
+
+
+def test_a_delisted_instrument() -> None:
+    """An instrument that was delisted does not count."""
+    market = Market()
+    quote(market, "100", "101")
+    apply(market, "market.instruments", symbol="ABC-USDT", type="delisted")
+    status(market, "disconnected", "books", symbol="ABC-USDT")
+    assert (okx(market).state, okx(market).instruments) == ("live", 1)
