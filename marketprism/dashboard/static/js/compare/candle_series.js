@@ -39,7 +39,7 @@ export class CandleSeries {
     this.#candles = new Map(candles.map((candle) => [timeOf(candle), candle]));
     this.#fetching = false;
     this.#setAll();
-    this.chart.timeScale().applyOptions({ rightOffset: 4, barSpacing: 7 });
+    this.chart.timeScale().applyOptions({ rightOffset: 4, barSpacing: 7 }); // px, room for the latest to grow into
     this.follow();
   }
 
@@ -51,8 +51,9 @@ export class CandleSeries {
   update(candle, anyway = false) {
     const time = timeOf(candle);
     const before = this.#candles.get(this.#last);
-    if (!before || time < this.#last) return "ignored";
-    if (!anyway && before.end && candle.start > before.end) return "hole";
+    if (time < this.#last) return "ignored";
+    if (!before) this.replace([]);
+    else if (!anyway && candle.start > before.end) return "hole";
     this.#candles.set(time, candle);
     this.#last = time;
     this.bars.update(this.#bar(candle));

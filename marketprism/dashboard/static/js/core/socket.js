@@ -76,6 +76,7 @@ function receive(frame) {
 }
 
 function dispatch(change) {
+  if (change.data === null) return; // a channel that has no value yet
   const parts = change.channel.split(":");
   for (const subscription of subscriptions) {
     if (!subscription.parts.some((pattern) => matches(pattern, parts))) continue;
