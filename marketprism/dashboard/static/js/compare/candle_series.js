@@ -14,6 +14,7 @@ export class CandleSeries {
   /** @type {Map<number, any>} candles by time, ascending */
   #candles = new Map();
   #fetching = false;
+  #touched = false; // by the reader: what is in sight while the chart is set up asks for nothing
   #last = 0;
 
   /** @param {{pointed: (candle: any) => void, moved: (following: boolean) => void, older: (before: number) => Promise<any[]>}} listeners */
@@ -27,6 +28,9 @@ export class CandleSeries {
     this.#applyColours();
     chart.subscribeCrosshairMove(({ time }) => listeners.pointed(this.#candles.get(time) ?? null));
     chart.timeScale().subscribeVisibleLogicalRangeChange((range) => this.#ranged(range));
+    for (const type of ["wheel", "pointerdown"]) {
+      chart.chartElement().addEventListener(type, () => (this.#touched = true), { passive: true });
+    }
   }
 
   format(digits) {
@@ -73,6 +77,7 @@ export class CandleSeries {
 
   /** @param {number} factor below 1: closer */
   zoom(factor) {
+    this.#touched = true;
     const scale = this.chart.timeScale();
     const range = scale.getVisibleLogicalRange();
     if (range) scale.setVisibleLogicalRange({ from: range.to - (range.to - range.from) * factor, to: range.to });
@@ -106,7 +111,8 @@ export class CandleSeries {
   #ranged(range) {
     if (!range) return;
     this.listeners.moved(this.chart.timeScale().scrollPosition() > -2);
-    if (range.from < NEAR_START && !this.#fetching && this.#candles.size && this.#candles.size < MOST) this.#prepend();
+    const wanted = this.#touched && range.from < NEAR_START;
+    if (wanted && !this.#fetching && this.#candles.size && this.#candles.size < MOST) this.#prepend();
   }
 
   async #prepend() {

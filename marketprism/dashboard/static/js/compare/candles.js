@@ -5,7 +5,7 @@ import { get, tolerate } from "../core/api.js";
 import { byId, choice, element, say } from "../core/dom.js";
 import { amount, dayAndMinute, decimals, NOTHING, price, shortZone } from "../core/format.js";
 import { exchangesOf, tickOf } from "../core/instruments.js";
-import { paint } from "../core/paint.js";
+import { paint, paintSoon } from "../core/paint.js";
 import { place, refine } from "../core/router.js";
 import { onRenewal } from "../core/socket.js";
 import { Subscriber } from "../core/subscriber.js";
@@ -131,7 +131,7 @@ function drawLatest() {
 
 function point(candle) {
   pointed = candle;
-  paint(drawLegend);
+  paintSoon(drawLegend);
 }
 
 function moved(following) {

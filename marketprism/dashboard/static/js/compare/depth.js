@@ -23,7 +23,7 @@ canvas.addEventListener("pointerleave", () => point(null));
 
 function point(x) {
   pointer = x;
-  redraw();
+  redraw.soon();
 }
 
 export function open() {
