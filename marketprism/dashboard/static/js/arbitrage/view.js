@@ -5,7 +5,7 @@ import { byId, choice } from "../core/dom.js";
 import { paint, paintEvery } from "../core/paint.js";
 import { refine } from "../core/router.js";
 import { Opportunities } from "../core/signals.js";
-import { onRenewal } from "../core/socket.js";
+import { isWatched, onRenewal } from "../core/socket.js";
 import { Subscriber } from "../core/subscriber.js";
 import { drawClosed } from "./closed.js";
 import { drawOpen, redrawOpen } from "./open.js";
@@ -22,7 +22,7 @@ let closingsShown = -1;
 let ends = [];
 
 export function open() {
-  const timer = setInterval(() => document.hidden || refreshStatistics(), REFRESH);
+  const timer = setInterval(() => isWatched() && refreshStatistics(), REFRESH);
   ends = [paintEvery(250, redrawOpen), onRenewal(load), () => clearInterval(timer)];
 }
 

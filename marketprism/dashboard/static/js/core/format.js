@@ -100,7 +100,9 @@ export function clock(us, digits = 3) {
 
 export const minute = (us) => minuteFormat.format(us / MILLISECOND);
 export const day = (us) => dayFormat.format(us / MILLISECOND);
-export const dayAndMinute = (us) => `${day(us)} ${minute(us)}`;
+
+/** Day and time; the time alone if it is of the same day as `today`. @param {number} us @param {number} [today] µs */
+export const dayAndMinute = (us, today) => (today && day(us) === day(today) ? minute(us) : `${day(us)} ${minute(us)}`);
 
 /** The zone in as few letters as it has: `CET`, `GMT+5:30`. */
 export function shortZone() {

@@ -24,6 +24,9 @@ let hiddenSince = 0;
 /** `state`: connecting, live or lost; `lastAt`: of the last frame, ms. */
 export const connection = { state: "connecting", lastAt: 0 };
 
+/** Whether it makes sense to ask for figures again: somebody looks, and the server answers. */
+export const isWatched = () => connection.state === "live" && !document.hidden;
+
 /** Call `watch` on every change of the connection's state. */
 export function watchConnection(watch) {
   watchers.add(watch);
