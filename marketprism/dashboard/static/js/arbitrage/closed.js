@@ -25,8 +25,6 @@ const table = new Table(
   { key: (row) => row.id, empty: "None yet." },
 );
 
-export const redrawClosed = () => table.redraw();
-
 export function drawClosed(rows) {
   table.show(rows);
   say(byId("closed-summary"), `the last ${rows.length}, times in ${shortZone()}`);

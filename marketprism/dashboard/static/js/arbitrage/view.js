@@ -5,9 +5,9 @@ import { byId, choice } from "../core/dom.js";
 import { paint, paintEvery } from "../core/paint.js";
 import { refine } from "../core/router.js";
 import { Opportunities } from "../core/signals.js";
-import { onRenewal } from "../core/socket.js";
+import { isWatched, onRenewal } from "../core/socket.js";
 import { Subscriber } from "../core/subscriber.js";
-import { drawClosed, redrawClosed } from "./closed.js";
+import { drawClosed } from "./closed.js";
 import { drawOpen, redrawOpen } from "./open.js";
 import { showStatistics } from "./statistics.js";
 
@@ -18,11 +18,12 @@ const subscriber = new Subscriber();
 const opportunities = new Opportunities();
 let symbol;
 let chosen = "BTC-USDT";
+let closingsShown = -1;
 let ends = [];
 
 export function open() {
-  const timer = setInterval(() => document.hidden || refreshStatistics(), REFRESH);
-  ends = [paintEvery(250, redrawOpen), paintEvery(5000, redrawClosed), onRenewal(load), () => clearInterval(timer)];
+  const timer = setInterval(() => isWatched() && refreshStatistics(), REFRESH);
+  ends = [paintEvery(250, redrawOpen), onRenewal(load), () => clearInterval(timer)];
 }
 
 /** @param {import("../core/router.js").Place} place */
@@ -64,5 +65,7 @@ async function refreshStatistics() {
 
 function draw() {
   drawOpen(opportunities.open);
+  if (closingsShown === opportunities.closings) return;
+  closingsShown = opportunities.closings;
   drawClosed(opportunities.closed);
 }

@@ -29,7 +29,7 @@ export class Bars {
   #point(x, width) {
     const i = Math.floor(((x - MARGIN.left) / (width - MARGIN.left - MARGIN.right)) * this.bars.length);
     const pointed = i >= 0 && i < this.bars.length && x >= 0 ? i : -1;
-    if (pointed !== this.pointed) this.redraw();
+    if (pointed !== this.pointed) this.redraw.soon();
     this.pointed = pointed;
   }
 

@@ -2,7 +2,6 @@
 
 import { element } from "../core/dom.js";
 import { dayAndMinute } from "../core/format.js";
-import { paint } from "../core/paint.js";
 import { colour, watchTheme } from "../core/theme.js";
 import { chartLibrary, createChart, look, valueFormat } from "./library.js";
 
@@ -36,7 +35,7 @@ export class Lines {
 
   #create(library) {
     const chart = createChart(library, this.target);
-    chart.subscribeCrosshairMove((event) => paint(() => this.#drawLegend(event.time ? event : null)));
+    chart.subscribeCrosshairMove((event) => this.#drawLegend(event.time ? event : null));
     return chart;
   }
 

@@ -14,6 +14,7 @@ export class CandleSeries {
   /** @type {Map<number, any>} candles by time, ascending */
   #candles = new Map();
   #fetching = false;
+  #touched = false; // by the reader: what is in sight while the chart is set up asks for nothing
   #last = 0;
 
   /** @param {{pointed: (candle: any) => void, moved: (following: boolean) => void, older: (before: number) => Promise<any[]>}} listeners */
@@ -27,6 +28,9 @@ export class CandleSeries {
     this.#applyColours();
     chart.subscribeCrosshairMove(({ time }) => listeners.pointed(this.#candles.get(time) ?? null));
     chart.timeScale().subscribeVisibleLogicalRangeChange((range) => this.#ranged(range));
+    for (const type of ["wheel", "pointerdown"]) {
+      chart.chartElement().addEventListener(type, () => (this.#touched = true), { passive: true });
+    }
   }
 
   format(digits) {
@@ -39,7 +43,7 @@ export class CandleSeries {
     this.#candles = new Map(candles.map((candle) => [timeOf(candle), candle]));
     this.#fetching = false;
     this.#setAll();
-    this.chart.timeScale().applyOptions({ rightOffset: 4, barSpacing: 7 });
+    this.chart.timeScale().applyOptions({ rightOffset: 4, barSpacing: 7 }); // px, room for the latest to grow into
     this.follow();
   }
 
@@ -51,8 +55,9 @@ export class CandleSeries {
   update(candle, anyway = false) {
     const time = timeOf(candle);
     const before = this.#candles.get(this.#last);
-    if (!before || time < this.#last) return "ignored";
-    if (!anyway && before.end && candle.start > before.end) return "hole";
+    if (time < this.#last) return "ignored";
+    if (!before) this.replace([]);
+    else if (!anyway && candle.start > before.end) return "hole";
     this.#candles.set(time, candle);
     this.#last = time;
     this.bars.update(this.#bar(candle));
@@ -72,6 +77,7 @@ export class CandleSeries {
 
   /** @param {number} factor below 1: closer */
   zoom(factor) {
+    this.#touched = true;
     const scale = this.chart.timeScale();
     const range = scale.getVisibleLogicalRange();
     if (range) scale.setVisibleLogicalRange({ from: range.to - (range.to - range.from) * factor, to: range.to });
@@ -105,7 +111,8 @@ export class CandleSeries {
   #ranged(range) {
     if (!range) return;
     this.listeners.moved(this.chart.timeScale().scrollPosition() > -2);
-    if (range.from < NEAR_START && !this.#fetching && this.#candles.size && this.#candles.size < MOST) this.#prepend();
+    const wanted = this.#touched && range.from < NEAR_START;
+    if (wanted && !this.#fetching && this.#candles.size && this.#candles.size < MOST) this.#prepend();
   }
 
   async #prepend() {

@@ -2,12 +2,13 @@
 
 import { chartLibrary, createChart, look } from "../charts/library.js";
 import { get, tolerate } from "../core/api.js";
+import { now } from "../core/clock.js";
 import { byId, choice, element, say } from "../core/dom.js";
 import { amount, dayAndMinute, decimals, NOTHING, price, shortZone } from "../core/format.js";
 import { exchangesOf, tickOf } from "../core/instruments.js";
-import { paint } from "../core/paint.js";
+import { paint, paintSoon } from "../core/paint.js";
 import { place, refine } from "../core/router.js";
-import { onRenewal } from "../core/socket.js";
+import { isWatched, onRenewal } from "../core/socket.js";
 import { Subscriber } from "../core/subscriber.js";
 import { watchTheme } from "../core/theme.js";
 import { CandleSeries } from "./candle_series.js";
@@ -112,7 +113,7 @@ function receive(candle) {
 
 /** Ask for the latest candles of an interval that no channel carries. */
 async function poll() {
-  if (document.hidden || !asked || !series || Date.now() - changedAt < QUIET) return;
+  if (!isWatched() || !asked || !series || Date.now() - changedAt < QUIET) return;
   const key = asked;
   const { symbol, exchange, interval } = place;
   const found = await get(`candles/${exchange}/${symbol}`, { interval, limit: 2 }, request.signal).catch(tolerate);
@@ -131,7 +132,7 @@ function drawLatest() {
 
 function point(candle) {
   pointed = candle;
-  paint(drawLegend);
+  paintSoon(drawLegend);
 }
 
 function moved(following) {
@@ -148,5 +149,5 @@ function drawLegend() {
   if (!candle) return say(legend, NOTHING);
   const digits = decimals(tickOf(place.symbol, place.exchange));
   const figures = ["open", "high", "low", "close"].map((name) => `${name[0].toUpperCase()} ${price(candle[name], digits)}`);
-  say(legend, `${dayAndMinute(candle.start)}  ${figures.join("  ")}  V ${amount(candle.volume)}`);
+  say(legend, `${dayAndMinute(candle.start, now())}  ${figures.join("  ")}  V ${amount(candle.volume)}`);
 }

@@ -23,7 +23,7 @@ canvas.addEventListener("pointerleave", () => point(null));
 
 function point(x) {
   pointer = x;
-  redraw();
+  redraw.soon();
 }
 
 export function open() {
@@ -65,6 +65,7 @@ function cumulate(levels) {
 
 function draw(context, width, height) {
   context.font = AXIS_FONT;
+  context.globalAlpha = book && book.state !== "live" ? 0.4 : 1; // what is not live must not look it
   if (!book) {
     context.fillStyle = colour("soft");
     return context.fillText("No book yet.", 12, 20);

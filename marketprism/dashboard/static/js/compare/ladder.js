@@ -7,7 +7,8 @@ import { paint } from "../core/paint.js";
 import { Subscriber } from "../core/subscriber.js";
 import { Table } from "../core/table.js";
 
-const LEVELS = 12; // shown of each side
+const ROW = 20; // px
+const OTHERS = 400; // px of the page's height that the book leaves to header, feeds and trades
 
 const subscriber = new Subscriber();
 let book = null;
@@ -20,7 +21,7 @@ const table = new Table(
     { title: "Amount", size: 80, text: (row) => (row.middle ? "" : amount(row.amount)) },
     { title: "Total", size: 90, text: (row) => (row.middle ? "" : amount(row.total)), bar: (row) => row.share, tone: (row) => row.side },
   ],
-  { key: (row) => row.key, empty: "No book yet.", tone: (row) => (row.middle ? "spread" : "") },
+  { key: (row) => row.key, empty: "No book yet.", tone: (row) => `${row.middle ? "spread" : ""} ${book?.state === "live" ? "" : "off"}`.trim() },
 );
 
 export function show({ symbol, exchange }) {
@@ -49,10 +50,13 @@ function draw() {
   say(byId("ladder-summary"), book.state === "live" ? book.exchange : `${book.exchange}, ${book.state}`);
 }
 
+/** How many levels of each side there is room for. */
+const count = () => Math.max(6, Math.min(15, Math.floor((innerHeight - OTHERS) / (2 * ROW))));
+
 /** Rows of one side, best first. A row's key is its place, so that rows are rewritten and not moved. */
 function side(levels, name, tone) {
   let total = 0;
-  return levels.slice(0, LEVELS).map(([each, size], i) => {
+  return levels.slice(0, count()).map(([each, size], i) => {
     total += Number(size);
     return { key: `${name}${i}`, price: each, amount: size, total, side: name, tone };
   });

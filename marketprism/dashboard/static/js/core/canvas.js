@@ -1,9 +1,9 @@
 /** Canvases that keep the size of their cell, in device pixels. */
 
-import { paint } from "./paint.js";
+import { paint, paintSoon } from "./paint.js";
 
 /**
- * Keep a canvas sharp and painted. Returns its context, its size in CSS pixels, and what asks for a paint.
+ * Keep a canvas sharp and painted. Returns what asks for a paint: `redraw()`, or `redraw.soon()` in answer to a pointer.
  * @param {HTMLCanvasElement} canvas
  * @param {(context: CanvasRenderingContext2D, width: number, height: number) => void} draw
  */
@@ -24,7 +24,7 @@ export function sharp(canvas, draw) {
     redraw();
   });
   observer.observe(canvas.parentElement);
-  return () => paint(redraw);
+  return Object.assign(() => paint(redraw), { soon: () => paintSoon(redraw) });
 }
 
 export const AXIS_FONT = '11px Inter, "Segoe UI", Roboto, system-ui, sans-serif';

@@ -21,13 +21,14 @@ export function fixed(value, digits) {
 const signed = (text) => (text === NOTHING || text.startsWith(MINUS) || !/[1-9]/.test(text) ? text : `+${text}`);
 
 /**
- * A price exactly as published, with at least `decimals` digits after the point. Never through a float.
+ * A price exactly as published, never through a float. It has at least `decimals` digits after the point, and more
+ * only if they are not zeros (Binance writes eight).
  * @param {string|null} text @param {number} decimals
  */
 export function price(text, decimals = 0) {
   if (text == null || text === "") return NOTHING;
   const [whole, fraction = ""] = String(text).replace("-", "").split(".");
-  const tail = fraction.padEnd(decimals, "0");
+  const tail = fraction.replace(/0+$/, "").padEnd(decimals, "0");
   return (String(text).startsWith("-") ? MINUS : "") + grouped(whole) + (tail && `.${tail}`);
 }
 
@@ -99,7 +100,9 @@ export function clock(us, digits = 3) {
 
 export const minute = (us) => minuteFormat.format(us / MILLISECOND);
 export const day = (us) => dayFormat.format(us / MILLISECOND);
-export const dayAndMinute = (us) => `${day(us)} ${minute(us)}`;
+
+/** Day and time; the time alone if it is of the same day as `today`. @param {number} us @param {number} [today] µs */
+export const dayAndMinute = (us, today) => (today && day(us) === day(today) ? minute(us) : `${day(us)} ${minute(us)}`);
 
 /** The zone in as few letters as it has: `CET`, `GMT+5:30`. */
 export function shortZone() {

@@ -64,7 +64,7 @@ export async function go(path, { replace = false } = {}) {
 /** Show what the address says. */
 export async function show() {
   place = read(new URL(location.href));
-  Object.assign(remembered, { symbol: place.symbol, exchange: place.exchange, interval: place.interval });
+  remember(place);
   const { title, load } = VIEWS[place.view];
   document.title = ["compare", "derivatives"].includes(place.view) ? `${place.symbol} · MarketPrism` : `${title} · MarketPrism`;
   for (const watch of watchers) watch(place);
@@ -76,6 +76,12 @@ export async function show() {
     view.open();
   }
   view.show(place);
+}
+
+/** Keep the choices for the next view. The derivative of a symbol does not replace it: one may want to go back. */
+function remember({ view, symbol, exchange, interval }) {
+  Object.assign(remembered, { exchange, interval });
+  if (view !== "derivatives" || derivativeOf(remembered.symbol) !== symbol) remembered.symbol = symbol;
 }
 
 /** @param {URL} url @returns {Place} */

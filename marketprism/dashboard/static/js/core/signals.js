@@ -6,6 +6,9 @@ export class Opportunities {
   /** @type {Map<string, any>} by id */
   #byId = new Map();
 
+  /** Grows with each change of the closed ones: a long table is shown again only then. */
+  closings = 0;
+
   /** @param {import("./socket.js").Change} change */
   take(change) {
     if (change.type === "snapshot") this.#forget(change.channel.split(":")[1]);
@@ -17,10 +20,12 @@ export class Opportunities {
     const known = this.#byId.get(event.id);
     if (known && (known.type === "closed" || known.local_timestamp > event.local_timestamp)) return;
     this.#byId.set(event.id, event);
+    if (!isOpen(event)) this.closings++;
     this.#bound();
   }
 
   clear() {
+    this.closings++;
     this.#byId.clear();
   }
 

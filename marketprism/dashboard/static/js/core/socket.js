@@ -24,6 +24,9 @@ let hiddenSince = 0;
 /** `state`: connecting, live or lost; `lastAt`: of the last frame, ms. */
 export const connection = { state: "connecting", lastAt: 0 };
 
+/** Whether it makes sense to ask for figures again: somebody looks, and the server answers. */
+export const isWatched = () => connection.state === "live" && !document.hidden;
+
 /** Call `watch` on every change of the connection's state. */
 export function watchConnection(watch) {
   watchers.add(watch);
@@ -76,6 +79,7 @@ function receive(frame) {
 }
 
 function dispatch(change) {
+  if (change.data === null) return; // a channel that has no value yet
   const parts = change.channel.split(":");
   for (const subscription of subscriptions) {
     if (!subscription.parts.some((pattern) => matches(pattern, parts))) continue;

@@ -28,11 +28,11 @@ const ratio = (row) => row.ratio ?? (long(row) == null ? null : long(row) / (1 -
 const table = new Table(
   byId("ratios"),
   [
-    { title: "Exchange", name: true, text: (row) => row.exchange },
-    { title: "Of", name: true, text: (row) => SCOPES[row.scope] + (row.currency ? `, all ${row.symbol}` : "") },
-    { title: "Long", text: (row) => share(long(row)), bar: (row) => long(row) ?? 0, hint: "Of taker volume: bought" },
-    { title: "Ratio", text: (row) => fixed(ratio(row), 3), hint: "Long divided by short" },
-    { title: "Age", wide: true, text: (row) => age(now() - row.timestamp) },
+    { title: "Exchange", size: 64, name: true, text: (row) => row.exchange },
+    { title: "Of", size: 140, name: true, text: (row) => SCOPES[row.scope] + (row.currency ? `, all ${row.symbol}` : "") },
+    { title: "Long", size: 84, text: (row) => share(long(row)), bar: (row) => long(row) ?? 0, hint: "Of taker volume: bought" },
+    { title: "Ratio", size: 50, text: (row) => fixed(ratio(row), 3), hint: "Long divided by short" },
+    { title: "Age", size: 52, wide: true, text: (row) => age(now() - row.timestamp) },
   ],
   { key: (row) => `${row.exchange} ${row.symbol} ${row.scope}`, empty: "None yet: exchanges publish them every 5 min." },
 );

@@ -64,7 +64,7 @@ function drawChip(chip, feed) {
   set(chip.button, "aria-pressed", String(feed.exchange === place.exchange));
   set(chip.button, "title", feed.reason || `${feed.instruments} instruments`);
   write(chip.state, feed.state);
-  write(chip.figures, stopped ? `${feed.reason || "no data"}, ${age(since)}` : figures(feed, since));
+  write(chip.figures, stopped ? `${age(since)} ago · ${feed.reason || "no data"}` : figures(feed, since));
 }
 
 /** The age as reported, which comes once a second; counted on from the last event when no report comes. */

@@ -3,7 +3,7 @@
 import { AXIS_FONT } from "../core/canvas.js";
 import { byId, element } from "../core/dom.js";
 import { minute, shortZone } from "../core/format.js";
-import { paint } from "../core/paint.js";
+import { paint, paintSoon } from "../core/paint.js";
 import { colour, watchTheme } from "../core/theme.js";
 import { describe, SEVERITIES, severity } from "./severity.js";
 
@@ -42,7 +42,8 @@ export class HeatMap {
     const context = this.context;
     context.clearRect(0, 0, this.width, this.height);
     context.font = AXIS_FONT;
-    this.lines.forEach((line, i) => this.#drawLine(context, line, i * ROW));
+    this.lines.forEach((line, i) => this.#drawNames(context, line, i * ROW));
+    this.#drawCells(context);
     this.#drawTimes(context);
     if (this.cell) this.#drawCell(context);
   };
@@ -64,29 +65,35 @@ export class HeatMap {
     this.context.scale(devicePixelRatio, devicePixelRatio);
   }
 
-  #drawLine(context, { title, row, first }, top) {
+  #drawNames(context, { title, row, first }, top) {
     context.textAlign = "left";
     context.fillStyle = colour("text");
     if (title ?? first) context.fillText(title ?? row.feed, 12, top + 12);
     if (!row) return;
     context.fillStyle = colour("soft");
     context.fillText(row.channel, this.names === NAMES ? 104 : 20, top + 12, this.names - (this.names === NAMES ? 108 : 24));
-    context.textAlign = "center";
-    row.cells.forEach((cell, i) => this.#drawMark(context, cell, this.names + i * this.step, top));
   }
 
-  #drawMark(context, cell, left, top) {
-    const level = severity(cell);
-    if (level < 0) {
-      context.fillStyle = colour("line");
-      context.fillRect(left + this.step / 2 - 1, top + ROW / 2 - 1, 2, 2);
-      return;
+  /** All cells of one severity at once: thousands of changes of the colour would take long. */
+  #drawCells(context) {
+    const cells = this.lines.flatMap(({ row }, i) => (row?.cells ?? []).map((cell, n) => ({ level: severity(cell), left: this.names + n * this.step, top: i * ROW })));
+    for (let level = -1; level < SEVERITIES.length; level++) {
+      const same = cells.filter((cell) => cell.level === level);
+      context.fillStyle = level < 0 ? colour("line") : colour(`heat-${level}`);
+      context.beginPath();
+      for (const { left, top } of same) {
+        if (level < 0) context.rect(left + this.step / 2 - 1, top + ROW / 2 - 1, 2, 2);
+        else context.rect(left + 0.5, top + 0.5, this.step - 1, ROW - 1);
+      }
+      context.fill();
+      if (level > 0) this.#drawLetters(context, same, SEVERITIES[level].letter);
     }
-    context.fillStyle = colour(`heat-${level}`);
-    context.fillRect(left + 0.5, top + 0.5, this.step - 1, ROW - 1);
-    if (!level) return;
+  }
+
+  #drawLetters(context, cells, letter) {
+    context.textAlign = "center";
     context.fillStyle = colour("heat-text");
-    context.fillText(SEVERITIES[level].letter, left + this.step / 2, top + 12);
+    for (const { left, top } of cells) context.fillText(letter, left + this.step / 2, top + 12);
   }
 
   #drawTimes(context) {
@@ -128,7 +135,7 @@ export class HeatMap {
     this.cell = { line, column };
     const from = this.found.start + column * this.found.step;
     this.say(`${row.feed} ${row.channel}, ${minute(from)} to ${minute(from + this.found.step)}: ${describe(row.cells[column])}`);
-    paint(this.#draw);
+    paintSoon(this.#draw);
   }
 }
 

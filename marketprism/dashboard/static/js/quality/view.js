@@ -4,7 +4,7 @@ import { get, tolerate } from "../core/api.js";
 import { byId, choice, say } from "../core/dom.js";
 import { paintEvery } from "../core/paint.js";
 import { refine } from "../core/router.js";
-import { onRenewal } from "../core/socket.js";
+import { isWatched, onRenewal } from "../core/socket.js";
 import { watchFeeds } from "../header/feeds.js";
 import * as differences from "./differences.js";
 import { redrawGaps, showGaps, startGaps } from "./gaps.js";
@@ -23,7 +23,7 @@ let hours = HOURS[0];
 let ends = [];
 
 export function open() {
-  const timer = setInterval(() => document.hidden || load(), REFRESH);
+  const timer = setInterval(() => isWatched() && load(), REFRESH);
   ends = [() => clearInterval(timer), onRenewal(load), watchFeeds(showSilent), startGaps(), paintEvery(1000, redrawGaps), differences.start()];
 }
 
