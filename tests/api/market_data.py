@@ -18,9 +18,10 @@ def apply(market: Market, topic: str, exchange: str = "okx", symbol: str = "BTC-
     head = {"source": f"{exchange}:0:{next(_NUMBERS)}:0:0", "exchange": exchange, "symbol": symbol}
     if topic == "signals.arbitrage":
         del head["exchange"]
-    body = event(topic, **(head | {"timestamp": now - 2_000, "local_timestamp": now} | fields))
+    times = {"timestamp": now - 2_000, "local_timestamp": now}
     if topic == "dead_letters":
-        body.pop("timestamp", None)
+        del times["timestamp"]
+    body = event(topic, **(head | times | fields))
     record = decoder_of(TABLES[topic])(orjson.dumps(body))
     assert record is not None
     market.apply(record)
@@ -45,3 +46,13 @@ def status(
 ) -> None:
     """Apply a report of `market.status`."""
     apply(market, "market.status", exchange, symbol, type=kind, channels=list(channels), **fields)
+
+
+def fill(market: Market) -> None:
+    """Apply an event of each kind, of two exchanges."""
+    for exchange in ("okx", "htx"):
+        for topic in TABLES:
+            apply(market, topic, exchange)
+        apply(market, "market.instruments", exchange, type="listed")
+        snapshot(market, [["99", "1"], ["98", "2"]], [["101", "1"]], exchange)
+        quote(market, "99", "101", exchange)
