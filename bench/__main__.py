@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench.cases import book, client, ingest, join, kinds, latency, memory, normalize, scaling, sink, start, worker
+from bench.cases import api, book, client, ingest, join, kinds, latency, memory, normalize, scaling, sink, start, worker
 from bench.harness import Result
 from bench.report import draw
 from bench.rigs.frames import Frame, load_frames
@@ -61,6 +61,7 @@ def _cases(frames: list[Frame], full: bool) -> dict[str, Case]:
         "worker": partial(worker.measure, frames, rounds),
         "sink": partial(sink.measure, rounds=rounds),
         "client": partial(client.measure, rounds),
+        "api": partial(api.measure, rounds),
         "latency": partial(latency.measure, seconds=60.0 if full else 7.0, rounds=slow_rounds),
         "memory": partial(memory.measure, seconds=60.0 if full else 15.0, rounds=slow_rounds),
         "start": partial(start.measure, slow_rounds),

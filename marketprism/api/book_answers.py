@@ -47,7 +47,7 @@ def head_of(book: OrderBook) -> dict[str, Any]:
 def accumulated(levels: Iterable[Level]) -> list[dict[str, Any]]:
     """Return levels with the amount and the value of all levels up to each."""
     return [
-        {"price": price, "amount": amount, "cumulative_amount": plain(amounts), "cumulative_value": plain(values, 36)}
+        {"price": price, "amount": amount, "cumulative_amount": plain(amounts), "cumulative_value": plain(values)}
         for price, amount, amounts, values in cumulative(levels)
     ]
 

@@ -39,6 +39,9 @@ class Spread(NamedTuple):
     spread_bps: float
 
 
+_LAST = Decimal("1e-18")  # step to which a quotient is rounded
+
+
 class Cost(NamedTuple):
     """What an immediate order of a taker gets: `amount` base units for `value` quote units.
 
@@ -127,9 +130,11 @@ def cost_of(
         worst = level.price
         count += 1
     is_filled = taken_amount >= amount if amount is not None else _is_spent(value, taken_value)
-    average = taken_value / taken_amount if taken_amount else None
+    if is_filled and value is not None:
+        taken_value = value  # but for what rounding left of it
+    average = (taken_value / taken_amount).quantize(_LAST) if taken_amount else None
     slippage = _bps(abs(average - best), best) if average is not None and best is not None else None
-    return Cost(taken_amount, taken_value, average, worst, slippage, count, is_filled)
+    return Cost(taken_amount.quantize(_LAST), taken_value, average, worst, slippage, count, is_filled)
 
 
 def _left(
@@ -141,7 +146,7 @@ def _left(
 
 
 def _is_spent(value: Decimal | None, taken: Decimal) -> bool:
-    """Whether a value was taken, but for what rounding leaves of it."""
+    """Return whether a value was taken, but for what rounding leaves of it."""
     return value is not None and abs(value - taken) <= value * Decimal("1e-30")
 
 
@@ -149,9 +154,7 @@ def _bps(difference: Decimal, base: Decimal) -> float:
     return round(float(difference / base * _BPS), 4) if base else 0.0
 
 
-def plain(number: Decimal | None, digits: int = 18) -> str | None:
-    """Return a decimal as plain text, without an exponent, with at most so many decimals."""
-    if number is None:
-        return None
-    text = f"{number:.{digits}f}"
+def plain(number: Decimal) -> str:
+    """Return a decimal as plain text, without an exponent."""
+    text = format(number, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text

@@ -26,7 +26,7 @@ class Context:
     started_at: float = field(default_factory=time.time)
 
 
-def _context(connection: HTTPConnection) -> Context:
+async def _context(connection: HTTPConnection) -> Context:  # a plain function would run in a thread
     context: Context = connection.app.state.context
     return context
 

@@ -123,7 +123,7 @@ def _total(best: Level | None, levels: list[Level], bps: Decimal) -> dict[str, A
     return {
         "levels": len(found),
         "amount": plain(amount_of(found)),
-        "value": plain(value_of(found), 36),
+        "value": plain(value_of(found)),
         "worst_price": found[-1].price_text if found else None,
     }
 
@@ -189,9 +189,9 @@ async def cost(
             "side": side,
             **found._asdict(),
             "amount": plain(found.amount),
-            "value": plain(found.value, 36),
-            "average_price": plain(found.average_price),
-            "worst_price": plain(found.worst_price),
+            "value": plain(found.value),
+            "average_price": plain(found.average_price) if found.average_price is not None else None,
+            "worst_price": plain(found.worst_price) if found.worst_price is not None else None,
         }
     )
 
