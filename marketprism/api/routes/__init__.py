@@ -6,8 +6,12 @@ from marketprism.api.routes import (
     exchanges,
     history,
     latest,
+    quality,
     service,
+    signals,
     stream,
 )
 
-ROUTERS = tuple(module.router for module in (exchanges, books, latest, history, candles, stream, service))
+ROUTERS = tuple(
+    module.router for module in (exchanges, books, latest, history, candles, signals, quality, stream, service)
+)
