@@ -9,9 +9,10 @@ from marketprism.api.routes import (
     quality,
     service,
     signals,
+    sql,
     stream,
 )
 
 ROUTERS = tuple(
-    module.router for module in (exchanges, books, latest, history, candles, signals, quality, stream, service)
+    module.router for module in (exchanges, books, latest, history, candles, signals, quality, sql, stream, service)
 )
