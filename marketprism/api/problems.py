@@ -68,7 +68,7 @@ def install(app: FastAPI) -> None:
 
 
 def _invalid(item: dict[str, Any]) -> str:
-    place = ".".join(str(part) for part in item["loc"] if part not in ("query", "path", "body"))
+    place = ".".join(str(part) for part in item["loc"][1:])  # the first says whether it is in the path, query or body
     return f"{place}: {item['msg']}" if place else str(item["msg"])
 
 

@@ -3,24 +3,22 @@
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 
+from marketprism.api.questions import questions
 from sinks.sql.read_only import ReadOnlyConnection
 from sinks.storage.base import Block
 from sinks.storage.embedded import EmbeddedStorage
 from tests.sinks.queries.exact import Data
 from tests.sinks.queries.registry import Answer
 
-PAGE = Path(__file__).parents[3] / "docs" / "queries.md"
 BOOK = (  # of an exchange, a symbol and a time in µs
     "SELECT side, level, price, amount FROM book_at(exchange = '{}', symbol = '{}', "
     "at = fromUnixTimestamp64Micro({}, 'UTC')) ORDER BY side, level"
 )
-_SECTION = re.compile(r"^## (?P<number>\d+)\. (?P<heading>.+?)\n(?P<text>.*?)^```sql\n(?P<sql>.*?)^```", re.M | re.S)
 _NOW = re.compile(r"now(?:64)?\([^)]*\)")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BLOCK = 10_000
@@ -29,7 +27,7 @@ _IRRATIONAL = {"Realised volatility", "Lead and lag"}  # in the last column
 
 def queries() -> dict[str, str]:
     """Return the page's queries by heading, in order."""
-    return {section["heading"]: section["sql"] for section in _SECTION.finditer(PAGE.read_text("utf-8"))}
+    return {question.title: question.query for question in questions()}
 
 
 def store(storage: EmbeddedStorage, data: Data) -> None:

@@ -5,17 +5,33 @@ import { byId, say } from "../core/dom.js";
 import { age, compact, dayAndMinute, edge, fixed, minute, money } from "../core/format.js";
 import { Table } from "../core/table.js";
 
-const lifetimes = new Bars(byId("lifetimes"), { fill: "link", axis: (value) => fixed(value, 0), empty: "None in this time." });
+const lifetimes = new Bars(byId("lifetimes"), {
+  fill: "link",
+  axis: (value) => fixed(value, 0),
+  empty: "None in this time.",
+});
 const profits = new Bars(byId("profits"), { fill: "up", axis: compactAxis, empty: "No profit in this time." });
 
 const routes = new Table(
   byId("routes"),
   [
     { title: "Symbol", size: 98, name: true, text: (row) => row.symbol, sort: (row) => row.symbol },
-    { title: "Buy → sell", size: 112, name: true, text: (row) => `${row.buy_exchange} → ${row.sell_exchange}`, sort: (row) => row.buy_exchange },
+    {
+      title: "Buy → sell",
+      size: 112,
+      name: true,
+      text: (row) => `${row.buy_exchange} → ${row.sell_exchange}`,
+      sort: (row) => row.buy_exchange,
+    },
     { title: "Count", size: 44, text: (row) => fixed(row.count, 0), sort: (row) => row.count },
     { title: "Profit", size: 60, text: (row) => money(row.profit), sort: (row) => Number(row.profit) },
-    { title: "Median", size: 54, text: (row) => age(row.lifetime_median), sort: (row) => row.lifetime_median, hint: "Median lifetime" },
+    {
+      title: "Median",
+      size: 54,
+      text: (row) => age(row.lifetime_median),
+      sort: (row) => row.lifetime_median,
+      hint: "Median lifetime",
+    },
   ],
   { key: (row) => `${row.symbol} ${row.buy_exchange} ${row.sell_exchange}`, empty: "None yet." },
 );
@@ -38,5 +54,9 @@ function lifetimeBar({ from_us, to_us, count }) {
 }
 
 function hourBar({ start, count, profit }) {
-  return { label: minute(start), value: Number(profit), text: `${dayAndMinute(start)}: ${money(profit)} from ${fixed(count, 0)}` };
+  return {
+    label: minute(start),
+    value: Number(profit),
+    text: `${dayAndMinute(start)}: ${money(profit)} from ${fixed(count, 0)}`,
+  };
 }

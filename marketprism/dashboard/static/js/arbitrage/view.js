@@ -31,7 +31,12 @@ export function show(place) {
   symbol = place.query.get("symbol") ? place.symbol : undefined;
   if (symbol) chosen = symbol;
   else chosen = place.symbol;
-  const press = choice(byId("arbitrage-scope"), [undefined, chosen], (name) => name ?? "All symbols", (name) => refine({ symbol: name }));
+  const press = choice(
+    byId("arbitrage-scope"),
+    [undefined, chosen],
+    (name) => name ?? "All symbols",
+    (name) => refine({ symbol: name }),
+  );
   press(symbol);
   const changed = subscriber.follow([`signals:${symbol ?? "*"}`], (change) => {
     opportunities.take(change);

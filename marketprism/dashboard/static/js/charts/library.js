@@ -21,7 +21,12 @@ export function createChart(library, target) {
     autoSize: true,
     ...look(),
     localization: { timeFormatter: (time) => dayAndMinute(time * SECOND) },
-    timeScale: { ...look().timeScale, timeVisible: true, secondsVisible: false, tickMarkFormatter: (time, kind) => TICKS[kind](time * SECOND) },
+    timeScale: {
+      ...look().timeScale,
+      timeVisible: true,
+      secondsVisible: false,
+      tickMarkFormatter: (time, kind) => TICKS[kind](time * SECOND),
+    },
   });
 }
 

@@ -41,7 +41,11 @@ export class Lines {
 
   #add(library, { name, points }, i, pane) {
     const priceFormat = valueFormat(this.format, 1e-8);
-    const series = this.chart.addSeries(library.LineSeries, { color: colour(`series-${i}`), lineWidth: 2, priceFormat, priceLineVisible: false, lastValueVisible: false }, pane);
+    const series = this.chart.addSeries(
+      library.LineSeries,
+      { color: colour(`series-${i}`), lineWidth: 2, priceFormat, priceLineVisible: false, lastValueVisible: false },
+      pane,
+    );
     series.setData(ascending(points));
     return { name, series };
   }

@@ -22,7 +22,11 @@ export class CandleSeries {
     this.chart = chart;
     this.listeners = listeners;
     this.bars = chart.addSeries(library.CandlestickSeries, { borderVisible: false });
-    this.volumes = chart.addSeries(library.HistogramSeries, { priceFormat: valueFormat(compact, 0.0001), priceLineVisible: false, lastValueVisible: false }, 1);
+    this.volumes = chart.addSeries(
+      library.HistogramSeries,
+      { priceFormat: valueFormat(compact, 0.0001), priceLineVisible: false, lastValueVisible: false },
+      1,
+    );
     chart.panes()[0].setStretchFactor(4);
     chart.panes()[1].setStretchFactor(1);
     this.#applyColours();
@@ -92,7 +96,13 @@ export class CandleSeries {
 
   #applyColours() {
     const [up, down] = [colour("up"), colour("down")];
-    this.bars.applyOptions({ upColor: up, downColor: down, wickUpColor: up, wickDownColor: down, priceLineColor: colour("soft") });
+    this.bars.applyOptions({
+      upColor: up,
+      downColor: down,
+      wickUpColor: up,
+      wickDownColor: down,
+      priceLineColor: colour("soft"),
+    });
   }
 
   #bar = (candle) => ({

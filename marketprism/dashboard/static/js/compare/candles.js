@@ -30,7 +30,12 @@ let latest = null;
 let pointed = null;
 let ends = [];
 
-const press = choice(byId("intervals"), INTERVALS, (name) => name, (interval) => refine({ interval }));
+const press = choice(
+  byId("intervals"),
+  INTERVALS,
+  (name) => name,
+  (interval) => refine({ interval }),
+);
 byId("candles-exchange").addEventListener("change", (event) => refine({ exchange: event.target.value }));
 byId("candles-latest").addEventListener("click", () => series?.follow());
 byId("candles-in").addEventListener("click", () => series?.zoom(0.7));
@@ -94,13 +99,18 @@ async function load({ symbol, exchange, interval }) {
   paint(drawLegend);
 }
 
-const originOf = ({ origin, exchange }) => (origin === "trades" ? `From ${exchange}’s trades.` : `${exchange}’s own candles.`);
+const originOf = ({ origin, exchange }) =>
+  origin === "trades" ? `From ${exchange}’s trades.` : `${exchange}’s own candles.`;
 const note = (text) => say(byId("candles-note"), `${text} Times in ${shortZone()}.`);
 
 /** Older candles, when the reader scrolls to the left end. */
 async function older(before) {
   const { symbol, exchange, interval } = place;
-  const found = await get(`candles/${exchange}/${symbol}`, { interval, limit: FIRST, to: before }, request.signal).catch(tolerate);
+  const found = await get(
+    `candles/${exchange}/${symbol}`,
+    { interval, limit: FIRST, to: before },
+    request.signal,
+  ).catch(tolerate);
   return found && `${symbol}:${exchange}:${interval}` === asked ? found.items : [];
 }
 
@@ -148,6 +158,8 @@ function drawLegend() {
   const legend = byId("candles-legend");
   if (!candle) return say(legend, NOTHING);
   const digits = decimals(tickOf(place.symbol, place.exchange));
-  const figures = ["open", "high", "low", "close"].map((name) => `${name[0].toUpperCase()} ${price(candle[name], digits)}`);
+  const figures = ["open", "high", "low", "close"].map(
+    (name) => `${name[0].toUpperCase()} ${price(candle[name], digits)}`,
+  );
   say(legend, `${dayAndMinute(candle.start, now())}  ${figures.join("  ")}  V ${amount(candle.volume)}`);
 }

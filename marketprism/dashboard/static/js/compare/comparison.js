@@ -23,10 +23,22 @@ const since = (row) => age(row.last_at ? now() - row.last_at : null);
 const COLUMNS = [
   { title: "Exchange", size: 64, name: true, text: (row) => row.exchange },
   { title: "Amount", size: 56, wide: true, text: (row) => amount(row.bid_amount), tone: () => "soft" },
-  { title: "bps", size: 46, text: (row) => distance(row, row.bid_bps, row.is_best_bid), hint: "Bid below the best bid, in basis points", tone: () => "soft" },
+  {
+    title: "bps",
+    size: 46,
+    text: (row) => distance(row, row.bid_bps, row.is_best_bid),
+    hint: "Bid below the best bid, in basis points",
+    tone: () => "soft",
+  },
   { title: "Bid", size: 82, text: (row) => price(row.bid, digits), tone: bidTone },
   { title: "Ask", size: 82, text: (row) => price(row.ask, digits), tone: askTone },
-  { title: "bps", size: 46, text: (row) => distance(row, row.ask_bps, row.is_best_ask), hint: "Ask above the best ask, in basis points", tone: () => "soft" },
+  {
+    title: "bps",
+    size: 46,
+    text: (row) => distance(row, row.ask_bps, row.is_best_ask),
+    hint: "Ask above the best ask, in basis points",
+    tone: () => "soft",
+  },
   { title: "Amount", size: 56, wide: true, text: (row) => amount(row.ask_amount), tone: () => "soft" },
   { title: "Age", size: 66, text: since },
 ];
@@ -79,5 +91,7 @@ function summary({ rows, cross_bps }) {
   if (cross_bps == null) return NOTHING;
   const exchange = (best) => rows.find((row) => row[best])?.exchange;
   const route = `${exchange("is_best_ask")} → ${exchange("is_best_bid")}`;
-  return cross_bps > 0 ? `crossed by ${fixed(cross_bps, 2)} bps before fees: ${route}` : `apart by ${fixed(-cross_bps, 2)} bps`;
+  return cross_bps > 0
+    ? `crossed by ${fixed(cross_bps, 2)} bps before fees: ${route}`
+    : `apart by ${fixed(-cross_bps, 2)} bps`;
 }

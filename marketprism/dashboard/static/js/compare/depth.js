@@ -55,7 +55,15 @@ function shape({ bids, asks, exchange, state }) {
   const reach = Math.min(middle - sides[0].at(-1).price, sides[1].at(-1).price - middle);
   const inside = (side) => side.filter((each) => Math.abs(each.price - middle) <= reach);
   const [below, above] = sides.map(inside);
-  return { below, above, middle, reach: reach || 1, exchange, state, most: Math.max(below.at(-1)?.total ?? 0, above.at(-1)?.total ?? 0) };
+  return {
+    below,
+    above,
+    middle,
+    reach: reach || 1,
+    exchange,
+    state,
+    most: Math.max(below.at(-1)?.total ?? 0, above.at(-1)?.total ?? 0),
+  };
 }
 
 function cumulate(levels) {
@@ -70,7 +78,11 @@ function draw(context, width, height) {
     context.fillStyle = colour("soft");
     return context.fillText("No book yet.", 12, 20);
   }
-  const frame = { width, height: height - AXIS, x: (at) => width / 2 + ((at - book.middle) / book.reach) * (width / 2) };
+  const frame = {
+    width,
+    height: height - AXIS,
+    x: (at) => width / 2 + ((at - book.middle) / book.reach) * (width / 2),
+  };
   frame.y = (total) => frame.height - (total / book.most) * (frame.height - 12);
   drawSide(context, frame, book.below, "up", 0);
   drawSide(context, frame, book.above, "down", width);
@@ -83,7 +95,10 @@ function draw(context, width, height) {
 function describe() {
   const percent = fixed((book.reach / book.middle) * 100, 3);
   const live = book.state === "live" ? "" : `, ${book.state}`;
-  say(byId("depth-summary"), `${book.exchange}${live}, within ${percent} % of ${price(book.middle.toFixed(digits), digits)}`);
+  say(
+    byId("depth-summary"),
+    `${book.exchange}${live}, within ${percent} % of ${price(book.middle.toFixed(digits), digits)}`,
+  );
 }
 
 function drawScale(context, { width, y }) {

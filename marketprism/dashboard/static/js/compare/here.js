@@ -22,13 +22,27 @@ const table = new Table(
   byId("here"),
   [
     { title: "Buy → sell", size: 118, name: true, text: route },
-    { title: "Net bps", size: 58, text: (row) => bps(isOpen(row) ? row.net_bps : row.peak_net_bps), hint: "After both taker fees; of ended ones the highest" },
+    {
+      title: "Net bps",
+      size: 58,
+      text: (row) => bps(isOpen(row) ? row.net_bps : row.peak_net_bps),
+      hint: "After both taker fees; of ended ones the highest",
+    },
     { title: "Amount", size: 70, wide: true, text: (row) => amount(isOpen(row) ? row.amount : row.peak_amount) },
-    { title: "Profit", size: 58, text: (row) => money(isOpen(row) ? row.profit : row.peak_profit), hint: "After fees; of ended ones the highest" },
+    {
+      title: "Profit",
+      size: 58,
+      text: (row) => money(isOpen(row) ? row.profit : row.peak_profit),
+      hint: "After fees; of ended ones the highest",
+    },
     { title: "Lifetime", size: 58, text: (row) => age(lifetime(row)) },
     { title: "When", size: 76, text: (row) => (isOpen(row) ? "open" : `${age(now() - row.local_timestamp)} ago`) },
   ],
-  { key: (row) => row.id, empty: "None seen yet. One opens when a price difference exceeds both fees.", tone: (row) => (isOpen(row) ? "open" : "closed") },
+  {
+    key: (row) => row.id,
+    empty: "None seen yet. One opens when a price difference exceeds both fees.",
+    tone: (row) => (isOpen(row) ? "open" : "closed"),
+  },
 );
 
 export function open() {

@@ -19,9 +19,19 @@ const table = new Table(
   [
     { title: "Price", size: 90, text: (row) => row.middle ?? price(row.price, digits), tone: (row) => row.tone },
     { title: "Amount", size: 80, text: (row) => (row.middle ? "" : amount(row.amount)) },
-    { title: "Total", size: 90, text: (row) => (row.middle ? "" : amount(row.total)), bar: (row) => row.share, tone: (row) => row.side },
+    {
+      title: "Total",
+      size: 90,
+      text: (row) => (row.middle ? "" : amount(row.total)),
+      bar: (row) => row.share,
+      tone: (row) => row.side,
+    },
   ],
-  { key: (row) => row.key, empty: "No book yet.", tone: (row) => `${row.middle ? "spread" : ""} ${book?.state === "live" ? "" : "off"}`.trim() },
+  {
+    key: (row) => row.key,
+    empty: "No book yet.",
+    tone: (row) => `${row.middle ? "spread" : ""} ${book?.state === "live" ? "" : "off"}`.trim(),
+  },
 );
 
 export function show({ symbol, exchange }) {

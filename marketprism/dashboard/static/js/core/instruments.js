@@ -25,7 +25,9 @@ const KINDS = ["spot", "perp", "future", "option"];
 /** All symbols, spot first. @returns {Listed[]} */
 export function allSymbols() {
   const rank = (each) => KINDS.indexOf(each.kind);
-  return [...bySymbol.values()].sort((a, b) => rank(a) - rank(b) || b.exchanges.size - a.exchanges.size || (a.symbol < b.symbol ? -1 : 1));
+  return [...bySymbol.values()].sort(
+    (a, b) => rank(a) - rank(b) || b.exchanges.size - a.exchanges.size || (a.symbol < b.symbol ? -1 : 1),
+  );
 }
 
 export const isKnown = (symbol) => bySymbol.has(symbol);

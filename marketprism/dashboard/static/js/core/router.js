@@ -66,7 +66,9 @@ export async function show() {
   place = read(new URL(location.href));
   remember(place);
   const { title, load } = VIEWS[place.view];
-  document.title = ["compare", "derivatives"].includes(place.view) ? `${place.symbol} · MarketPrism` : `${title} · MarketPrism`;
+  document.title = ["compare", "derivatives"].includes(place.view)
+    ? `${place.symbol} · MarketPrism`
+    : `${title} · MarketPrism`;
   for (const watch of watchers) watch(place);
   const view = await load();
   if (open !== view) {

@@ -36,7 +36,9 @@ export class Opportunities {
 
   /** The closed ones, newest first. */
   get closed() {
-    return [...this.#byId.values()].filter((each) => !isOpen(each)).sort((a, b) => b.local_timestamp - a.local_timestamp);
+    return [...this.#byId.values()]
+      .filter((each) => !isOpen(each))
+      .sort((a, b) => b.local_timestamp - a.local_timestamp);
   }
 
   /** A snapshot names all open ones: others of its symbol have ended unseen. */

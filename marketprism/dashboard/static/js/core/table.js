@@ -30,9 +30,16 @@ export class Table {
     this.sorting = null;
     this.body = element("tbody");
     this.heads = columns.map((column, i) => this.#head(column, i));
-    table.classList.toggle("steady", columns.some((column) => column.size));
+    table.classList.toggle(
+      "steady",
+      columns.some((column) => column.size),
+    );
     table.replaceChildren(element("thead", {}, element("tr", {}, ...this.heads)), this.body);
-    this.emptyLine = element("tr", { className: "empty" }, element("td", { colSpan: columns.length }, options.empty ?? ""));
+    this.emptyLine = element(
+      "tr",
+      { className: "empty" },
+      element("td", { colSpan: columns.length }, options.empty ?? ""),
+    );
     if (options.pick) this.#listen();
     this.show([]);
   }
@@ -84,7 +91,8 @@ export class Table {
     this.heads.forEach((head) => head.removeAttribute("aria-sort"));
     this.heads[i].setAttribute("aria-sort", down ? "descending" : "ascending");
     this.heads.forEach((head, n) => {
-      if (this.columns[n].sort) head.firstChild.textContent = this.columns[n].title + (n === i ? (down ? " ↓" : " ↑") : "");
+      if (this.columns[n].sort)
+        head.firstChild.textContent = this.columns[n].title + (n === i ? (down ? " ↓" : " ↑") : "");
     });
     this.show(this.rows);
   }

@@ -12,7 +12,12 @@ export function colour(name) {
 
 /** The same with an opacity, as a text that canvases and charts take. @param {number} opacity 0 to 1 */
 export function faint(name, opacity) {
-  return colour(name) + Math.round(opacity * 255).toString(16).padStart(2, "0");
+  return (
+    colour(name) +
+    Math.round(opacity * 255)
+      .toString(16)
+      .padStart(2, "0")
+  );
 }
 
 /** Call `apply` on every change of theme. Returns what ends that. */

@@ -32,15 +32,39 @@ const table = new Table(
     { title: "Exchange", size: 62, name: true, text: (row) => row.exchange },
     { title: "Last", size: 90, wide: true, text: (row) => price(row.tickers?.last, digits(row)) },
     { title: "24 h", size: 70, wide: true, text: change },
-    { title: "Mark", size: 82, text: (row) => price(mark(row), digits(row)), hint: "The price by which positions are valued" },
+    {
+      title: "Mark",
+      size: 82,
+      text: (row) => price(mark(row), digits(row)),
+      hint: "The price by which positions are valued",
+    },
     { title: "Index", size: 90, wide: true, text: (row) => price(index(row), digits(row)) },
-    { title: "Premium bps", size: 80, wide: true, text: (row) => bps(premium(row)), hint: "Mark price above the index" },
-    { title: "Funding", size: 78, text: (row) => rate(row.funding?.rate), tone: (row) => tone(row.funding?.rate), hint: "What the longs pay to the shorts in one interval" },
+    {
+      title: "Premium bps",
+      size: 80,
+      wide: true,
+      text: (row) => bps(premium(row)),
+      hint: "Mark price above the index",
+    },
+    {
+      title: "Funding",
+      size: 78,
+      text: (row) => rate(row.funding?.rate),
+      tone: (row) => tone(row.funding?.rate),
+      hint: "What the longs pay to the shorts in one interval",
+    },
     { title: "a year", size: 70, wide: true, text: yearly, hint: "The rate times the intervals of a year" },
     { title: "Next", size: 78, text: next, hint: "Time until the next payment" },
     { title: "Open interest", size: 70, text: (row) => compact(row.open_interest?.amount), hint: "Base units" },
     { title: "Value", size: 84, wide: true, text: (row) => compact(row.open_interest?.value), hint: "Quote units" },
-    { title: "Share", size: 130, wide: true, text: (row) => share(row.share), hint: "Of the open interest shown", bar: (row) => row.share ?? 0 },
+    {
+      title: "Share",
+      size: 130,
+      wide: true,
+      text: (row) => share(row.share),
+      hint: "Of the open interest shown",
+      bar: (row) => row.share ?? 0,
+    },
     { title: "Age", size: 64, wide: true, text: (row) => (row.seen ? age(since(row)) : NOTHING) },
   ],
   {
@@ -66,12 +90,15 @@ export function open() {
 
 export function show(place) {
   shown = place;
-  const changed = subscriber.follow(KINDS.map((kind) => `${kind}:${place.symbol}`), ({ data }, [kind, , exchange]) => {
-    if (kind === "funding" && data.type === "settled") return;
-    rowOf(exchange)[kind] = data;
-    rowOf(exchange).seen = true;
-    paint(draw);
-  });
+  const changed = subscriber.follow(
+    KINDS.map((kind) => `${kind}:${place.symbol}`),
+    ({ data }, [kind, , exchange]) => {
+      if (kind === "funding" && data.type === "settled") return;
+      rowOf(exchange)[kind] = data;
+      rowOf(exchange).seen = true;
+      paint(draw);
+    },
+  );
   if (changed) rows.clear();
   for (const exchange of exchangesOf(place.symbol)) rowOf(exchange);
   say(byId("contracts-title"), place.symbol);

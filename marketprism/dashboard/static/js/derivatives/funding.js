@@ -40,6 +40,9 @@ async function load() {
 
 function byExchange(events) {
   const names = [...new Set(events.map((event) => event.exchange))].sort();
-  const points = (name) => events.filter((event) => event.exchange === name).map((event) => ({ time: event.timestamp, value: Number(event.rate) }));
+  const points = (name) =>
+    events
+      .filter((event) => event.exchange === name)
+      .map((event) => ({ time: event.timestamp, value: Number(event.rate) }));
   return names.map((name) => ({ name, points: points(name) }));
 }

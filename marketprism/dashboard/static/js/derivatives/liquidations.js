@@ -19,10 +19,22 @@ const table = new Table(
   [
     { title: "Time", size: 62, name: true, text: (row) => clock(row.timestamp, 0) },
     { title: "Exchange", size: 62, name: true, text: (row) => row.exchange },
-    { title: "Closed", size: 56, name: true, text: (row) => (row.side === "sell" ? "▼ long" : "▲ short"), tone: (row) => (row.side === "sell" ? "down" : "up") },
+    {
+      title: "Closed",
+      size: 56,
+      name: true,
+      text: (row) => (row.side === "sell" ? "▼ long" : "▲ short"),
+      tone: (row) => (row.side === "sell" ? "down" : "up"),
+    },
     { title: "Price", size: 80, text: (row) => price(paid(row), decimals(tickOf(row.symbol, row.exchange))) },
     { title: "Amount", size: 66, text: (row) => amount(row.amount) },
-    { title: "Value", size: 66, wide: true, text: (row) => (paid(row) ? compact(paid(row) * row.amount) : "–"), hint: "Quote units" },
+    {
+      title: "Value",
+      size: 66,
+      wide: true,
+      text: (row) => (paid(row) ? compact(paid(row) * row.amount) : "–"),
+      hint: "Quote units",
+    },
   ],
   { key: (row) => row.source, empty: "None seen yet." },
 );

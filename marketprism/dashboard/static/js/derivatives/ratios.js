@@ -29,12 +29,26 @@ const table = new Table(
   byId("ratios"),
   [
     { title: "Exchange", size: 64, name: true, text: (row) => row.exchange },
-    { title: "Of", size: 140, name: true, text: (row) => SCOPES[row.scope] + (row.currency ? `, all ${row.symbol}` : "") },
-    { title: "Long", size: 84, text: (row) => share(long(row)), bar: (row) => long(row) ?? 0, hint: "Of taker volume: bought" },
+    {
+      title: "Of",
+      size: 140,
+      name: true,
+      text: (row) => SCOPES[row.scope] + (row.currency ? `, all ${row.symbol}` : ""),
+    },
+    {
+      title: "Long",
+      size: 84,
+      text: (row) => share(long(row)),
+      bar: (row) => long(row) ?? 0,
+      hint: "Of taker volume: bought",
+    },
     { title: "Ratio", size: 50, text: (row) => fixed(ratio(row), 3), hint: "Long divided by short" },
     { title: "Age", size: 52, wide: true, text: (row) => age(now() - row.timestamp) },
   ],
-  { key: (row) => `${row.exchange} ${row.symbol} ${row.scope}`, empty: "None yet: exchanges publish them every 5 min." },
+  {
+    key: (row) => `${row.exchange} ${row.symbol} ${row.scope}`,
+    empty: "None yet: exchanges publish them every 5 min.",
+  },
 );
 
 export function show({ symbol }) {

@@ -47,7 +47,11 @@ function draw() {
 }
 
 function build(name) {
-  const parts = { feed: element("span", { className: "feed" }, name), state: element("span", { className: "state" }), figures: element("span", { className: "figures" }) };
+  const parts = {
+    feed: element("span", { className: "feed" }, name),
+    state: element("span", { className: "state" }),
+    figures: element("span", { className: "figures" }),
+  };
   const button = element("button", { type: "button" }, parts.feed, parts.state, parts.figures);
   button.addEventListener("click", () => refine({ exchange: feeds.get(name).exchange }));
   const chip = { button, state: textIn(parts.state), figures: textIn(parts.figures) };

@@ -30,15 +30,25 @@ export function startSymbol() {
 
 /** Symbols that contain every word typed, best match first. */
 function matching(text) {
-  const words = text.toUpperCase().split(/[\s/-]+/).filter(Boolean);
+  const words = text
+    .toUpperCase()
+    .split(/[\s/-]+/)
+    .filter(Boolean);
   const found = allSymbols().filter(({ symbol }) => words.every((word) => symbol.includes(word)));
   return words.length ? found.sort((a, b) => b.symbol.startsWith(words[0]) - a.symbol.startsWith(words[0])) : found;
 }
 
 function open(text) {
-  const options = matching(text).slice(0, MOST).map(({ symbol, exchanges }, i) =>
-    element("li", { role: "option", id: `symbol-${i}`, "data-symbol": symbol }, symbol, element("span", {}, [...exchanges.keys()].join(" "))),
-  );
+  const options = matching(text)
+    .slice(0, MOST)
+    .map(({ symbol, exchanges }, i) =>
+      element(
+        "li",
+        { role: "option", id: `symbol-${i}`, "data-symbol": symbol },
+        symbol,
+        element("span", {}, [...exchanges.keys()].join(" ")),
+      ),
+    );
   list.replaceChildren(...options);
   list.hidden = !options.length;
   input.setAttribute("aria-expanded", String(!list.hidden));

@@ -45,7 +45,9 @@ export function start() {
   return subscribe(["quality"], ({ data }) => {
     const found = data.filter((event) => event.type === "difference");
     if (!found.length) return;
-    const fresh = found.filter((event) => !events.some((each) => each.source === event.source && each.sequence === event.sequence));
+    const fresh = found.filter(
+      (event) => !events.some((each) => each.source === event.source && each.sequence === event.sequence),
+    );
     events = [...events, ...fresh].sort((a, b) => b.local_timestamp - a.local_timestamp).slice(0, MOST);
     paint(draw);
   });

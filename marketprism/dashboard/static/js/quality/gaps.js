@@ -13,7 +13,12 @@ const open = new Map();
 const table = new Table(
   byId("gaps"),
   [
-    { title: "Instrument", name: true, text: (row) => `${row.exchange} ${row.symbol}`, link: (row) => `/compare/${row.symbol}?exchange=${row.exchange}` },
+    {
+      title: "Instrument",
+      name: true,
+      text: (row) => `${row.exchange} ${row.symbol}`,
+      link: (row) => `/compare/${row.symbol}?exchange=${row.exchange}`,
+    },
     { title: "Cause", name: true, text: (row) => `${row.channel}: ${row.cause}` },
     { title: "Open for", text: (row) => age(now() - row.since) },
   ],

@@ -52,7 +52,11 @@ export class HeatMap {
   #fit() {
     const { rows } = this.found;
     const narrow = innerWidth < 720;
-    this.lines = rows.flatMap((row, i) => (narrow && row.feed !== rows[i - 1]?.feed ? [{ title: row.feed }, { row }] : [{ row, first: row.feed !== rows[i - 1]?.feed }]));
+    this.lines = rows.flatMap((row, i) =>
+      narrow && row.feed !== rows[i - 1]?.feed
+        ? [{ title: row.feed }, { row }]
+        : [{ row, first: row.feed !== rows[i - 1]?.feed }],
+    );
     this.names = narrow ? PHONE_NAMES : NAMES;
     this.width = this.canvas.parentElement.clientWidth;
     this.height = this.lines.length * ROW + AXIS;
@@ -71,12 +75,19 @@ export class HeatMap {
     if (title ?? first) context.fillText(title ?? row.feed, 12, top + 12);
     if (!row) return;
     context.fillStyle = colour("soft");
-    context.fillText(row.channel, this.names === NAMES ? 104 : 20, top + 12, this.names - (this.names === NAMES ? 108 : 24));
+    context.fillText(
+      row.channel,
+      this.names === NAMES ? 104 : 20,
+      top + 12,
+      this.names - (this.names === NAMES ? 108 : 24),
+    );
   }
 
   /** All cells of one severity at once: thousands of changes of the colour would take long. */
   #drawCells(context) {
-    const cells = this.lines.flatMap(({ row }, i) => (row?.cells ?? []).map((cell, n) => ({ level: severity(cell), left: this.names + n * this.step, top: i * ROW })));
+    const cells = this.lines.flatMap(({ row }, i) =>
+      (row?.cells ?? []).map((cell, n) => ({ level: severity(cell), left: this.names + n * this.step, top: i * ROW })),
+    );
     for (let level = -1; level < SEVERITIES.length; level++) {
       const same = cells.filter((cell) => cell.level === level);
       context.fillStyle = level < 0 ? colour("line") : colour(`heat-${level}`);
@@ -134,12 +145,19 @@ export class HeatMap {
     if (!row || column < 0 || column >= row.cells.length) return;
     this.cell = { line, column };
     const from = this.found.start + column * this.found.step;
-    this.say(`${row.feed} ${row.channel}, ${minute(from)} to ${minute(from + this.found.step)}: ${describe(row.cells[column])}`);
+    this.say(
+      `${row.feed} ${row.channel}, ${minute(from)} to ${minute(from + this.found.step)}: ${describe(row.cells[column])}`,
+    );
     paintSoon(this.#draw);
   }
 }
 
 function showKey() {
-  const entries = SEVERITIES.map(({ name, letter }, i) => element("span", {}, element("i", { className: `heat-${i}` }, letter), name));
-  byId("map-key").replaceChildren(...entries, element("span", {}, element("i", { className: "heat-none" }, "·"), "no data"));
+  const entries = SEVERITIES.map(({ name, letter }, i) =>
+    element("span", {}, element("i", { className: `heat-${i}` }, letter), name),
+  );
+  byId("map-key").replaceChildren(
+    ...entries,
+    element("span", {}, element("i", { className: "heat-none" }, "·"), "no data"),
+  );
 }

@@ -9,7 +9,12 @@ const table = new Table(
   [
     { title: "Instrument", name: true, text: instrument, sort: instrument },
     { title: "Compared", text: (row) => fixed(row.compared, 0), sort: (row) => row.compared },
-    { title: "Differed", text: (row) => fixed(row.differed, 0), sort: (row) => row.differed, tone: (row) => (row.differed ? "warn strong" : "") },
+    {
+      title: "Differed",
+      text: (row) => fixed(row.differed, 0),
+      sort: (row) => row.differed,
+      tone: (row) => (row.differed ? "warn strong" : ""),
+    },
     { title: "Agreed", wide: true, text: agreed, sort: (row) => row.agreed / row.compared },
   ],
   { key: (row) => instrument(row), empty: "Nothing compared yet." },

@@ -18,13 +18,25 @@ const PHONE_COLUMNS = 18; // cells of a phone keep a finger's width
 const REFRESH = 5000; // ms
 
 const map = new HeatMap(byId("map"), (text) => say(byId("map-cell"), text));
-const press = choice(byId("map-hours"), HOURS, (hours) => `${hours} h`, (hours) => refine({ hours }));
+const press = choice(
+  byId("map-hours"),
+  HOURS,
+  (hours) => `${hours} h`,
+  (hours) => refine({ hours }),
+);
 let hours = HOURS[0];
 let ends = [];
 
 export function open() {
   const timer = setInterval(() => isWatched() && load(), REFRESH);
-  ends = [() => clearInterval(timer), onRenewal(load), watchFeeds(showSilent), startGaps(), paintEvery(1000, redrawGaps), differences.start()];
+  ends = [
+    () => clearInterval(timer),
+    onRenewal(load),
+    watchFeeds(showSilent),
+    startGaps(),
+    paintEvery(1000, redrawGaps),
+    differences.start(),
+  ];
 }
 
 /** @param {import("../core/router.js").Place} place */

@@ -37,7 +37,11 @@ export async function showPlot({ columns, rows }) {
   barsCell.hidden = drawn !== "bars";
   const words = columns.findIndex((column, i) => divides(column, rows, i));
   if (drawn === "lines" && words >= 0) await lines.show(linesByWord(rows, time, words, figures[0]));
-  else if (drawn === "lines") await lines.show(figures.map((column) => line(column.name, rows, time, column)), true);
+  else if (drawn === "lines")
+    await lines.show(
+      figures.map((column) => line(column.name, rows, time, column)),
+      true,
+    );
   else if (drawn === "bars") showBars(columns, rows, figures[0]);
   else say(legend, "A plot needs a column of numbers.");
 }
@@ -50,7 +54,14 @@ function divides({ type }, rows, i) {
 
 function linesByWord(rows, time, words, column) {
   const names = [...new Set(rows.map((row) => row[words]))];
-  return names.map((name) => line(String(name), rows.filter((row) => row[words] === name), time, column));
+  return names.map((name) =>
+    line(
+      String(name),
+      rows.filter((row) => row[words] === name),
+      time,
+      column,
+    ),
+  );
 }
 
 function line(name, rows, time, { i }) {
@@ -61,6 +72,10 @@ function line(name, rows, time, { i }) {
 function showBars(columns, rows, { name, i }) {
   const names = columns.map((_, n) => n).filter((n) => !isNumber(columns[n].type));
   const label = (row, n) => (names.length ? names.map((each) => row[each]).join(" ") : String(n + 1));
-  bars.show(rows.slice(0, MOST_BARS).map((row, n) => ({ label: label(row, n), value: Number(row[i]), text: `${label(row, n)}: ${row[i]}` })));
+  bars.show(
+    rows
+      .slice(0, MOST_BARS)
+      .map((row, n) => ({ label: label(row, n), value: Number(row[i]), text: `${label(row, n)}: ${row[i]}` })),
+  );
   say(legend, rows.length > MOST_BARS ? `${name}, the first ${MOST_BARS} rows` : name);
 }

@@ -13,5 +13,8 @@ export const isTime = (type) => /^Date/.test(plain(type));
 export function timeOf(text) {
   const iso = String(text).replace(" ", "T");
   const [whole, fraction = ""] = iso.replace("Z", "").split(".");
-  return Date.parse(`${whole.includes("T") ? whole : `${whole}T00:00:00`}Z`) * 1000 + Number(fraction.padEnd(6, "0").slice(0, 6));
+  return (
+    Date.parse(`${whole.includes("T") ? whole : `${whole}T00:00:00`}Z`) * 1000 +
+    Number(fraction.padEnd(6, "0").slice(0, 6))
+  );
 }
