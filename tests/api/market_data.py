@@ -54,5 +54,6 @@ def fill(market: Market) -> None:
         for topic in TABLES:
             apply(market, topic, exchange)
         apply(market, "market.instruments", exchange, type="listed")
+        status(market, "connected", "books", exchange=exchange)
         snapshot(market, [["99", "1"], ["98", "2"]], [["101", "1"]], exchange)
         quote(market, "99", "101", exchange)

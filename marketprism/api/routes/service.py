@@ -1,7 +1,7 @@
 """The service itself: whether it is up, and its figures."""
 
 import time
-from typing import Literal
+from typing import Any, Literal
 
 import psutil
 from fastapi import APIRouter
@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from marketprism.api.context import Service
 from marketprism.api.problems import warming
+from marketprism.api.routes.asyncapi import asyncapi
 
 router = APIRouter(prefix="/api", tags=["service"])
 
@@ -52,6 +53,12 @@ async def ready(service: Service) -> Readiness:
     if not service.follower.is_current:
         raise warming("what the topics hold")
     return Readiness(instruments=len(service.market.instruments), books=len(service.market.books))
+
+
+@router.get("/asyncapi.json")
+async def asyncapi_document() -> dict[str, Any]:
+    """Return the AsyncAPI document of the WebSocket `/stream`."""
+    return asyncapi()
 
 
 @router.get("/statistics")
