@@ -57,8 +57,9 @@ class Walk(NamedTuple):
 
 def walk_of(cursor: str | None, order: Order, start: str | None, end: str | None) -> Walk:
     """Return the walk of a cursor, which matches `CURSOR`, or else a new one. Raise 422 for a span that is none."""
+    span = span_of(start, end, HOUR)
     if cursor is None:
-        return Walk(order, span_of(start, end, HOUR))
+        return Walk(order, span)
     first, last, *place = map(int, cursor.split(".")[1:])
     return Walk("asc" if cursor.startswith("asc") else "desc", Span(first, last), Place(*place))
 

@@ -23,7 +23,7 @@ class Queries:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._threads = ThreadPoolExecutor(_RUNNING, thread_name_prefix="query")
+        self._threads = _threads()
         self._count = 0
 
     async def run(self, query: str, parameters: Mapping[str, str] | None = None, output_format: str = "TSV") -> bytes:
@@ -47,8 +47,13 @@ class Queries:
         return _loaded(await self.run(query, parameters, "JSONCompactEachRow"))
 
     def close(self) -> None:
-        """Wait for no query any more."""
+        """Wait for no query any more. Later ones get new threads, as an application may start again."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads = _threads()
+
+
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_RUNNING, thread_name_prefix="query")
 
 
 def _loaded(lines: bytes) -> list[Any]:

@@ -135,6 +135,7 @@ async def test_signals_of_an_exchange_buy_or_sell_there(stored: Prism, exchange:
         ({"from": "2024-01-02", "to": "2024-01-01"}, 422, "`from` is not before `to`"),
         ({"cursor": "asc.1.2"}, 422, "cursor"),
         ({"cursor": "asc.1.2.3.4.5\n"}, 422, "cursor"),
+        ({"cursor": "asc.1.2.3.4.5", "to": "never"}, 422, "is not a time"),
         ({"limit": 0}, 422, "limit"),
         ({"limit": 1001}, 422, "limit"),
         ({"order": "up"}, 422, "order"),

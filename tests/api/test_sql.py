@@ -158,9 +158,9 @@ async def test_of_many_rows_the_first(stored: Prism) -> None:
         ("SELECT throwIf(1, '🦀')", "Code: 395."),
         ("SELECT '", "Code: 62."),
         ("SELECT \\", "Code: 62."),
-        ("SELECT '" + "\\'" * 9_000 + "\\", "Code: 62."),
-        ("/*" * 9_000, "Code: 62."),
-        ("$a$" * 6_000, "Code: 62."),
+        ("SELECT '" + "\\'" * 2_400 + "\\", "Code: 62."),
+        ("/*" * 2_400, "Code: 62."),
+        ("$a$" * 1_600, "Code: 62."),
     ],
 )
 @pytest.mark.parametrize("format", ["json", "csv"])
@@ -183,7 +183,7 @@ async def test_what_clickhouse_refuses(stored: Prism, query: str, words: str, fo
         (b"[]", ""),
         (b"{", "JSON"),
         (b'{"query":"\xff"}', ""),
-        (b'{"query":"' + b" " * 20_001 + b'"}', "20000"),
+        (b'{"query":"' + b" " * 5_001 + b'"}', "5000"),
     ],
 )
 async def test_what_is_no_query(stored: Prism, body: bytes, words: str) -> None:

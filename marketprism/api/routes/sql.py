@@ -13,7 +13,7 @@ from marketprism.api.sql_answers import MOST_CSV_ROWS, MOST_ROWS, answer_csv, an
 
 router = APIRouter(prefix="/api", tags=["SQL"])
 
-_MAX_QUERY = 20_000  # characters
+_MAX_QUERY = 5_000  # characters; escaped in JSON, 12 bytes each, they still fit in a body
 _CSV: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {"schema": {"type": "string"}}}}}
 
 
