@@ -8,17 +8,26 @@ import { connect } from "./core/socket.js";
 import { switchTheme } from "./core/theme.js";
 import { startConnection } from "./header/connection.js";
 import { startDialog } from "./header/dialog.js";
-import { startFeeds } from "./header/feeds.js";
+import { startFeeds, watchFeeds } from "./header/feeds.js";
 import { startNavigation } from "./header/navigation.js";
 import { startSymbol } from "./header/symbol.js";
 
-const RETRY = 2000; // ms between two requests for the instruments of a server that is starting
-const RELOAD = 60000; // ms; instruments are listed and delisted while the page is open
+const PATIENCE = 2000; // ms between two requests for the instruments
 
-async function keepInstruments() {
-  const found = await loadInstruments();
-  setTimeout(keepInstruments, found ? RELOAD : RETRY);
-  return found;
+let known = 0; // instruments of all feeds, as far as the list has been asked for
+let asking = 0;
+
+/** Ask for the list again when the feeds have other instruments than before, as while the server starts. */
+function keepInstruments(feeds) {
+  const count = feeds.reduce((sum, feed) => sum + feed.instruments, 0);
+  if (count === known || asking) return;
+  asking = setTimeout(async () => {
+    const found = await loadInstruments();
+    asking = 0;
+    if (!found) return;
+    known = count;
+    show();
+  }, PATIENCE);
 }
 
 connect();
@@ -30,12 +39,6 @@ startDialog();
 startKeyboard();
 byId("theme").addEventListener("click", switchTheme);
 
-const known = await keepInstruments();
+await loadInstruments();
 await startRouter();
-if (!known) {
-  const again = setInterval(async () => {
-    if (!(await loadInstruments())) return;
-    clearInterval(again);
-    show();
-  }, RETRY);
-}
+watchFeeds(keepInstruments);

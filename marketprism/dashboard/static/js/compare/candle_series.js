@@ -17,7 +17,14 @@ export class CandleSeries {
   #touched = false; // by the reader: what is in sight while the chart is set up asks for nothing
   #last = 0;
 
-  /** @param {{pointed: (candle: any) => void, moved: (following: boolean) => void, older: (before: number) => Promise<any[]>}} listeners */
+  /**
+   * @param {any} library
+   * @param {any} chart
+   * @param {object} listeners
+   * @param {(candle: any) => void} listeners.pointed gets the candle below the pointer, or null
+   * @param {(following: boolean) => void} listeners.moved gets whether the latest candle is in sight
+   * @param {(before: number) => Promise<any[]>} listeners.older fetches candles before a time, µs
+   */
   constructor(library, chart, listeners) {
     this.chart = chart;
     this.listeners = listeners;

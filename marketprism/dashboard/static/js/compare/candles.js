@@ -83,6 +83,7 @@ async function ensureSeries() {
 /** Fetch the history of what is shown, and show it instead of what was. */
 async function load({ symbol, exchange, interval }) {
   request.abort();
+  if (!exchangesOf(symbol).includes(exchange)) return showNone(`${exchange} does not list ${symbol}.`);
   request = new AbortController();
   loadedAt = Date.now();
   try {
@@ -92,11 +93,14 @@ async function load({ symbol, exchange, interval }) {
     note(found.items.length ? originOf(found) : "No candles yet.");
     latest = found.items.at(-1) ?? null;
   } catch (error) {
-    if (error.name === "AbortError") return;
-    series.replace([]);
-    note(error.message);
+    if (error.name !== "AbortError") showNone(error.message);
   }
   paint(drawLegend);
+}
+
+function showNone(reason) {
+  series.replace([]);
+  note(reason);
 }
 
 const originOf = ({ origin, exchange }) =>

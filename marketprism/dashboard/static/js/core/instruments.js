@@ -7,7 +7,7 @@ import { get, items } from "./api.js";
 /** @type {Map<string, Listed>} */
 let bySymbol = new Map();
 
-/** Load the list. A server that is still starting has an empty one, so it is asked again until it has not. */
+/** Load the list. Returns whether there is one: a server that is still starting has none. */
 export async function loadInstruments() {
   const found = items(await get("instruments").catch(() => []));
   const next = new Map();

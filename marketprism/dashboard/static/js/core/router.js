@@ -37,7 +37,8 @@ export const goToView = (view) => go(VIEWS[view].path(remembered.symbol));
 export function goToSymbol(symbol) {
   const view = ["compare", "derivatives"].includes(place.view) ? place.view : "compare";
   if (place.view === "arbitrage") go(`/arbitrage?symbol=${symbol}`);
-  else go(`/${view}/${symbol}${search({ exchange: place.exchange, interval: place.interval })}`);
+  else
+    go(`/${view}/${symbol}${search({ exchange: place.query.get("exchange"), interval: place.query.get("interval") })}`);
 }
 
 /** Change parts of the address's query, such as the exchange: `refine({ exchange: "okx" })`. */

@@ -8,7 +8,13 @@ const SILENCE = 12000; // ms; the server sends a heartbeat every 5 s
 const HIDDEN = 60000; // ms after which a tab that was hidden starts over
 
 /** @typedef {{channel: string, type: "snapshot"|"change", sequence: number, data: any, skipped?: number}} Change */
-/** @typedef {{patterns: string[], parts: string[][], take: (change: Change, parts: string[]) => void}} Subscription */
+/**
+ * @typedef {object} Subscription
+ * @property {string[]} patterns
+ * @property {string[][]} parts of each pattern
+ * @property {(change: Change, parts: string[]) => void} take
+ * @property {boolean} [renewing] whether it is about to be asked for again
+ */
 
 /** @type {Set<Subscription>} */
 const subscriptions = new Set();
