@@ -5,6 +5,7 @@ from statistics import median_low
 from typing import Literal
 
 from marketprism.client.events import InstrumentChange, Status
+from schemas.channels import POLLS
 from schemas.feeds import Feed
 
 _SECOND = 1_000_000
@@ -47,8 +48,13 @@ class Instrument:
 
     @property
     def is_down(self) -> bool:
-        """Whether nothing delivers any of its channels."""
-        return bool(self.down) and not self.up
+        """Whether no connection delivers any of its channels. Polls go on without one."""
+        return bool(self.down) and not self.up - POLLS.keys()
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether a connection has delivered any of its channels."""
+        return bool((self.up | self.down) - POLLS.keys())
 
     @property
     def is_closed(self) -> bool:
@@ -135,7 +141,7 @@ def state_of(feed: Feed, instruments: list[Instrument], now: int) -> FeedState:
 
 
 def _judge(known: list[Instrument], down: list[Instrument], age: int | None) -> tuple[State, str]:
-    if down and len(down) == len([each for each in known if each.up or each.down]):
+    if down and len(down) == sum(each.is_begun for each in known):
         return "down", down[-1].reason
     if age is None:
         return "starting", "no event yet"

@@ -34,6 +34,7 @@ def test_a_lost_feed() -> None:
     status(market, "disconnected", "books", reason="closed: 1006")
     assert okx(market).state == "degraded"
     status(market, "disconnected", "trades", reason="closed: 1006")
+    status(market, "report", "open_interest", messages=1)  # a poll
     assert (okx(market).state, okx(market).reason) == ("down", "disconnected: closed: 1006")
     status(market, "connected", "books", "trades")
     assert okx(market).state == "live"
