@@ -2,7 +2,7 @@
 
 import { Bars } from "../charts/bars.js";
 import { byId, say } from "../core/dom.js";
-import { age, compact, dayAndMinute, edge, fixed, minute, money } from "../core/format.js";
+import { age, dayAndMinute, edge, fixed, minute, money } from "../core/format.js";
 import { Table } from "../core/table.js";
 
 const lifetimes = new Bars(byId("lifetimes"), {
@@ -37,7 +37,8 @@ const routes = new Table(
 );
 
 function compactAxis(value) {
-  return value >= 1e4 ? compact(value) : fixed(value, value < 10 && value % 1 ? 1 : 0);
+  if (value >= 1e4) return `${fixed(value / 1e3, 0)} k`;
+  return fixed(value, value < 10 && value % 1 ? 1 : 0);
 }
 
 export function showStatistics(found) {

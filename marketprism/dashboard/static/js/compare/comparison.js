@@ -84,6 +84,8 @@ export const drawSides = () => table.redraw();
 function draw() {
   digits = decimals(latest?.tick);
   table.show(latest?.rows ?? []);
+  const row = latest?.rows.find((each) => each.exchange === chosen);
+  byId("view-compare").classList.toggle("stopped", Boolean(row) && row.state !== "live");
   say(byId("comparison-summary"), latest ? summary(latest) : "");
 }
 
