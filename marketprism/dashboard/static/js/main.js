@@ -1,7 +1,7 @@
 /** Start the page: the frame at once, the view as soon as the instruments are known. */
 
 import { byId } from "./core/dom.js";
-import { loadInstruments } from "./core/instruments.js";
+import { allSymbols, loadInstruments } from "./core/instruments.js";
 import { startKeyboard } from "./core/keyboard.js";
 import { show, startRouter } from "./core/router.js";
 import { connect } from "./core/socket.js";
@@ -14,12 +14,13 @@ import { startSymbol } from "./header/symbol.js";
 
 const PATIENCE = 2000; // ms between two requests for the instruments
 
-let known = 0; // instruments of all feeds, as far as the list has been asked for
+let known = 0; // instruments of all feeds when the list was loaded
 let asking = 0;
 
 /** Ask for the list again when the feeds have other instruments than before, as while the server starts. */
 function keepInstruments(feeds) {
   const count = feeds.reduce((sum, feed) => sum + feed.instruments, 0);
+  if (!known && allSymbols().length) known = count;
   if (count === known || asking) return;
   asking = setTimeout(async () => {
     const found = await loadInstruments();

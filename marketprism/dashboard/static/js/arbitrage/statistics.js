@@ -2,7 +2,7 @@
 
 import { Bars } from "../charts/bars.js";
 import { byId, say } from "../core/dom.js";
-import { age, compact, dayAndMinute, edge, fixed, minute, money } from "../core/format.js";
+import { age, dayAndMinute, edge, fixed, minute, money } from "../core/format.js";
 import { Table } from "../core/table.js";
 
 const lifetimes = new Bars(byId("lifetimes"), {
@@ -15,7 +15,7 @@ const profits = new Bars(byId("profits"), { fill: "up", axis: compactAxis, empty
 const routes = new Table(
   byId("routes"),
   [
-    { title: "Symbol", size: 98, name: true, text: (row) => row.symbol, sort: (row) => row.symbol },
+    { title: "Symbol", size: 104, name: true, text: (row) => row.symbol, sort: (row) => row.symbol },
     {
       title: "Buy → sell",
       size: 112,
@@ -23,7 +23,7 @@ const routes = new Table(
       text: (row) => `${row.buy_exchange} → ${row.sell_exchange}`,
       sort: (row) => row.buy_exchange,
     },
-    { title: "Count", size: 44, text: (row) => fixed(row.count, 0), sort: (row) => row.count },
+    { title: "Count", size: 40, text: (row) => fixed(row.count, 0), sort: (row) => row.count },
     { title: "Profit", size: 60, text: (row) => money(row.profit), sort: (row) => Number(row.profit) },
     {
       title: "Median",
@@ -37,7 +37,8 @@ const routes = new Table(
 );
 
 function compactAxis(value) {
-  return value >= 1e4 ? compact(value) : fixed(value, value < 10 && value % 1 ? 1 : 0);
+  if (value >= 1e4) return `${fixed(value / 1e3, 0)} k`;
+  return fixed(value, value < 10 && value % 1 ? 1 : 0);
 }
 
 export function showStatistics(found) {

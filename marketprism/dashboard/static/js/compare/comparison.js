@@ -30,8 +30,8 @@ const COLUMNS = [
     hint: "Bid below the best bid, in basis points",
     tone: () => "soft",
   },
-  { title: "Bid", size: 82, text: (row) => price(row.bid, digits), tone: bidTone },
-  { title: "Ask", size: 82, text: (row) => price(row.ask, digits), tone: askTone },
+  { title: "Bid", size: 78, text: (row) => price(row.bid, digits), tone: bidTone },
+  { title: "Ask", size: 78, text: (row) => price(row.ask, digits), tone: askTone },
   {
     title: "bps",
     size: 46,
@@ -40,7 +40,7 @@ const COLUMNS = [
     tone: () => "soft",
   },
   { title: "Amount", size: 56, wide: true, text: (row) => amount(row.ask_amount), tone: () => "soft" },
-  { title: "Age", size: 66, text: since },
+  { title: "Age", size: 60, text: since },
 ];
 
 const table = new Table(byId("comparison"), COLUMNS, {
@@ -84,6 +84,8 @@ export const drawSides = () => table.redraw();
 function draw() {
   digits = decimals(latest?.tick);
   table.show(latest?.rows ?? []);
+  const row = latest?.rows.find((each) => each.exchange === chosen);
+  byId("view-compare").classList.toggle("stopped", Boolean(row) && row.state !== "live");
   say(byId("comparison-summary"), latest ? summary(latest) : "");
 }
 

@@ -20,7 +20,7 @@ byId("tape").replaceChildren(
   element("thead", {}, element("tr", {}, head("Time", "name"), head("Price"), head("Amount"))),
   body,
 );
-byId("tape").addEventListener("pointerenter", () => hover(true));
+byId("tape").addEventListener("pointerenter", (event) => hover(event.pointerType === "mouse"));
 byId("tape").addEventListener("pointerleave", () => hover(false));
 
 function head(title, className = "") {
@@ -28,7 +28,7 @@ function head(title, className = "") {
 }
 
 function hover(on) {
-  hovered = on && matchMedia("(hover: hover)").matches;
+  hovered = on;
   paint(draw);
 }
 

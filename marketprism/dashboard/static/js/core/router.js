@@ -17,6 +17,7 @@ const VIEWS = {
   sql: { title: "SQL", load: () => import("../sql/view.js"), path: () => "/sql" },
 };
 export const VIEW_NAMES = Object.keys(VIEWS);
+const NAMING = ["compare", "derivatives"]; // views whose path names a symbol
 
 const watchers = new Set();
 const remembered = { symbol: "BTC-USDT", exchange: "", interval: "1m" };
@@ -35,7 +36,7 @@ export const goToView = (view) => go(VIEWS[view].path(remembered.symbol));
 
 /** Choose a symbol: of this view, or of the comparison if this view has none. */
 export function goToSymbol(symbol) {
-  const view = ["compare", "derivatives"].includes(place.view) ? place.view : "compare";
+  const view = NAMING.includes(place.view) ? place.view : "compare";
   if (place.view === "arbitrage") go(`/arbitrage?symbol=${symbol}`);
   else
     go(`/${view}/${symbol}${search({ exchange: place.query.get("exchange"), interval: place.query.get("interval") })}`);
@@ -67,9 +68,7 @@ export async function show() {
   place = read(new URL(location.href));
   remember(place);
   const { title, load } = VIEWS[place.view];
-  document.title = ["compare", "derivatives"].includes(place.view)
-    ? `${place.symbol} · MarketPrism`
-    : `${title} · MarketPrism`;
+  document.title = NAMING.includes(place.view) ? `${place.symbol} · MarketPrism` : `${title} · MarketPrism`;
   for (const watch of watchers) watch(place);
   const view = await load();
   if (open !== view) {
@@ -91,16 +90,19 @@ function remember({ view, symbol, exchange, interval }) {
 function read(url) {
   const [name, text] = url.pathname.split("/").slice(1);
   const view = name in VIEWS ? name : "compare";
-  const asked = text || url.searchParams.get("symbol") || remembered.symbol;
-  let symbol = decodeURIComponent(asked).toUpperCase();
-  if (!text && !isKnown(symbol)) symbol = allSymbols()[0]?.symbol ?? symbol;
-  if (view === "derivatives") symbol = derivativeOf(symbol);
-  if (view !== name || (!text && ["compare", "derivatives"].includes(view))) {
-    history.replaceState(null, "", `/${view}/${symbol}${url.search}`);
-  }
+  const symbol = symbolOf(view, text || url.searchParams.get("symbol"));
+  const path = NAMING.includes(view) ? `/${view}/${symbol}` : `/${view}`;
+  if (url.pathname !== path) history.replaceState(null, "", path + url.search);
   const exchange = url.searchParams.get("exchange") || remembered.exchange;
   const interval = url.searchParams.get("interval") || remembered.interval;
   return { view, symbol, exchange: offering(symbol, exchange), interval, query: url.searchParams };
+}
+
+/** The symbol asked for, or the one chosen last, or the first there is. */
+function symbolOf(view, asked) {
+  let symbol = (asked || remembered.symbol).toUpperCase();
+  if (!asked && !isKnown(symbol)) symbol = allSymbols()[0]?.symbol ?? symbol;
+  return view === "derivatives" ? derivativeOf(symbol) : symbol;
 }
 
 /** The chosen exchange, or the first that has the symbol. */

@@ -17,20 +17,20 @@ const paid = (row) => row.average_price ?? row.price;
 const table = new Table(
   byId("liquidations"),
   [
-    { title: "Time", size: 62, name: true, text: (row) => clock(row.timestamp, 0) },
+    { title: "Time", size: 68, name: true, text: (row) => clock(row.timestamp, 0) },
     { title: "Exchange", size: 62, name: true, text: (row) => row.exchange },
     {
       title: "Closed",
-      size: 56,
+      size: 58,
       name: true,
       text: (row) => (row.side === "sell" ? "▼ long" : "▲ short"),
       tone: (row) => (row.side === "sell" ? "down" : "up"),
     },
-    { title: "Price", size: 80, text: (row) => price(paid(row), decimals(tickOf(row.symbol, row.exchange))) },
-    { title: "Amount", size: 66, text: (row) => amount(row.amount) },
+    { title: "Price", size: 78, text: (row) => price(paid(row), decimals(tickOf(row.symbol, row.exchange))) },
+    { title: "Amount", size: 62, text: (row) => amount(row.amount) },
     {
       title: "Value",
-      size: 66,
+      size: 70,
       wide: true,
       text: (row) => (paid(row) ? compact(paid(row) * row.amount) : "–"),
       hint: "Quote units",

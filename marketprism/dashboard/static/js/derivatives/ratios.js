@@ -31,7 +31,7 @@ const table = new Table(
     { title: "Exchange", size: 64, name: true, text: (row) => row.exchange },
     {
       title: "Of",
-      size: 140,
+      size: 132,
       name: true,
       text: (row) => SCOPES[row.scope] + (row.currency ? `, all ${row.symbol}` : ""),
     },
@@ -43,7 +43,7 @@ const table = new Table(
       hint: "Of taker volume: bought",
     },
     { title: "Ratio", size: 50, text: (row) => fixed(ratio(row), 3), hint: "Long divided by short" },
-    { title: "Age", size: 52, wide: true, text: (row) => age(now() - row.timestamp) },
+    { title: "Age", size: 60, wide: true, text: (row) => age(now() - row.timestamp) },
   ],
   {
     key: (row) => `${row.exchange} ${row.symbol} ${row.scope}`,

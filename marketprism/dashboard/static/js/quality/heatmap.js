@@ -5,7 +5,7 @@ import { byId, element } from "../core/dom.js";
 import { minute, shortZone } from "../core/format.js";
 import { paint, paintSoon } from "../core/paint.js";
 import { colour, watchTheme } from "../core/theme.js";
-import { describe, SEVERITIES, severity } from "./severity.js";
+import { describe, SEVERITIES, severities } from "./severity.js";
 
 const ROW = 16; // px
 const AXIS = 20;
@@ -86,7 +86,7 @@ export class HeatMap {
   /** All cells of one severity at once: thousands of changes of the colour would take long. */
   #drawCells(context) {
     const cells = this.lines.flatMap(({ row }, i) =>
-      (row?.cells ?? []).map((cell, n) => ({ level: severity(cell), left: this.names + n * this.step, top: i * ROW })),
+      severities(row?.cells ?? []).map((level, n) => ({ level, left: this.names + n * this.step, top: i * ROW })),
     );
     for (let level = -1; level < SEVERITIES.length; level++) {
       const same = cells.filter((cell) => cell.level === level);

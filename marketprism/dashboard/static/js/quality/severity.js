@@ -2,24 +2,33 @@
 
 import { age, fixed } from "../core/format.js";
 
-const SLOW = 10e6; // µs between two messages, beyond which a cell is marked
+const SLOW = 10e6; // µs between two messages, below which no cell is marked
+const UNUSUAL = 3; // times the row's usual pause: what is polled once a minute always pauses
 
 /** From good to bad. `letter` is drawn too: colour must not be the only sign. */
 export const SEVERITIES = [
   { name: "fine", letter: "" },
-  { name: "pause over 10 s", letter: "P" },
+  { name: "unusual pause", letter: "P" },
   { name: "silent", letter: "S" },
   { name: "differed", letter: "D" },
   { name: "gap", letter: "G" },
 ];
 
-/** The index in SEVERITIES, or -1 for no data. */
-export function severity(cell) {
-  if (!cell) return -1;
+/** The indices in SEVERITIES of a row's cells, or -1 for no data. @param {any[]} cells */
+export function severities(cells) {
+  const pauses = cells
+    .filter(Boolean)
+    .map((cell) => cell.max_age)
+    .sort((a, b) => a - b);
+  const slow = Math.max(SLOW, UNUSUAL * (pauses[Math.floor(pauses.length / 2)] ?? 0));
+  return cells.map((cell) => (cell ? severity(cell, slow) : -1));
+}
+
+function severity(cell, slow) {
   if (cell.gaps || cell.gap_time) return 4;
   if (cell.differed) return 3;
   if (cell.silent) return 2;
-  return cell.max_age > SLOW ? 1 : 0;
+  return cell.max_age > slow ? 1 : 0;
 }
 
 /** A cell in words. */

@@ -39,7 +39,7 @@ export function close() {
 function ask(chosen) {
   if (!chosen) return;
   editor.value = chosen.query;
-  say(byId("question"), chosen.question);
+  say(byId("question"), chosen.question.replaceAll("`", ""));
 }
 
 /** Send the query; `path` says as what it is answered. Only the last one sent may answer. */
