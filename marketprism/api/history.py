@@ -64,13 +64,19 @@ def walk_of(cursor: str | None, order: Order, start: str | None, end: str | None
     return Walk("asc" if cursor.startswith("asc") else "desc", Span(first, last), Place(*place))
 
 
-async def page_of(
-    queries: Queries, model: type[Event], walk: Walk, limit: int, exchange: str | None, symbol: str | None
-) -> dict[str, Any]:
+class Filter(NamedTuple):
+    """Which events are wanted; None: all."""
+
+    exchange: str | None = None
+    symbol: str | None = None
+    type: str | None = None
+
+
+async def page_of(queries: Queries, model: type[Event], walk: Walk, limit: int, wanted: Filter) -> dict[str, Any]:
     """Return the next `limit` events of a walk, and the cursor of those behind them."""
     stored = stored_events(model)
-    query = _query(model.table_name, stored, walk, exchange, symbol)
-    given = {"limit": limit + 1, "start": walk.span.start, "end": walk.span.end, "exchange": exchange, "symbol": symbol}
+    query = _query(model.table_name, stored, walk, wanted)
+    given = {"limit": limit + 1, "start": walk.span.start, "end": walk.span.end, **wanted._asdict()}
     given |= walk.place._asdict() if walk.place else {}
     rows = await queries.lists(query, {name: str(value) for name, value in given.items() if value is not None})
     items = await asyncio.to_thread(lambda: [stored.event(row) for row in rows[:limit]])
@@ -78,12 +84,14 @@ async def page_of(
     return {"items": items, "next": walk.cursor(Place(*rows[limit - 1][-3:])) if has_more else None}
 
 
-def _query(table: str, stored: StoredEvents, walk: Walk, exchange: str | None, symbol: str | None) -> str:
+def _query(table: str, stored: StoredEvents, walk: Walk, wanted: Filter) -> str:
     conditions = [_SPAN]
-    if exchange:
+    if wanted.exchange:
         conditions.append("(" + " OR ".join(f"{name} = {{exchange:String}}" for name in stored.exchanges) + ")")
-    if symbol:
+    if wanted.symbol:
         conditions.append("symbol = {symbol:String}")
+    if wanted.type:
+        conditions.append("type = {type:String}")
     if walk.place:
         conditions.append(_BEHIND[walk.order])
     return _QUERY.format(

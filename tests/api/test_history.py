@@ -167,3 +167,10 @@ async def test_cursors_of_any_numbers_are_answered(stored: Prism) -> None:
     """The largest cursor that is one is beyond everything stored."""
     largest = f"asc.0.{'9' * 16}.{'9' * 16}.{'9' * 5}.{'9' * 18}"
     assert await stored.get("trades/history", cursor=largest) == {"items": [], "next": None}
+
+
+async def test_events_of_a_type(stored: Prism) -> None:
+    """Events that have a type can be asked for by it; for others, that is an error."""
+    assert len((await stored.get("funding/history", type="estimated", **SPAN))["items"]) == 1
+    assert (await stored.get("funding/history", type="settled", **SPAN))["items"] == []
+    assert (await stored.answer("trades/history", type="settled")).status_code == 422

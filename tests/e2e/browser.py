@@ -63,7 +63,8 @@ class Browser:
 
     def complaints(self) -> list[str]:
         """Return errors of the console and violations of the policy, since the last call."""
-        errors = [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] == "SEVERE"]
+        log: list[dict[str, str]] = self.driver.execute("getLog", {"type": "browser"})["value"]
+        errors = [entry["message"] for entry in log if entry["level"] == "SEVERE"]
         return errors + list(self.run("return window.violations.splice(0)"))
 
     def overflow(self) -> int:

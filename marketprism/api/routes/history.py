@@ -9,8 +9,9 @@ from starlette.responses import Response
 
 from marketprism.api.answers import json_answer
 from marketprism.api.context import Service
-from marketprism.api.history import CURSOR, Order, page_of, walk_of
+from marketprism.api.history import CURSOR, Filter, Order, page_of, walk_of
 from marketprism.api.lookup import known_exchange
+from marketprism.api.problems import RequestProblem
 from marketprism.api.routes.parameters import ExchangeFilter, FromTime, SymbolFilter, ToTime
 from schemas.events import EVENTS, Event
 
@@ -33,6 +34,9 @@ def _route(model: type[Event]) -> Callable[..., Awaitable[Response]]:
         symbol: SymbolFilter = None,
         start: FromTime = None,
         end: ToTime = None,
+        type: Annotated[
+            str | None, Query(max_length=20, description="of this type only, where the events have one: settled, …")
+        ] = None,
         limit: Annotated[int, Query(ge=1, le=1000, description="events on a page")] = 100,
         order: Annotated[Order, Query(description="by time of receipt")] = "asc",
         cursor: Annotated[
@@ -41,8 +45,10 @@ def _route(model: type[Event]) -> Callable[..., Awaitable[Response]]:
         ] = None,
     ) -> Response:
         walk = walk_of(cursor, order, start, end)
-        name = known_exchange(exchange) if exchange else None
-        return json_answer(await page_of(service.queries, model, walk, limit, name, symbol and symbol.upper()))
+        if type is not None and "type" not in model.model_fields:
+            raise RequestProblem(422, f"events of {model.table_name} have no type")
+        wanted = Filter(known_exchange(exchange) if exchange else None, symbol and symbol.upper(), type)
+        return json_answer(await page_of(service.queries, model, walk, limit, wanted))
 
     return history
 

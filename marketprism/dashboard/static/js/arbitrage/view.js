@@ -56,9 +56,9 @@ export function close() {
 async function load() {
   const asked = symbol;
   refreshStatistics();
-  const found = await get("signals/history", { symbol, limit: HISTORY, order: "desc" }).catch(tolerate);
+  const found = await get("signals/history", { symbol, type: "closed", from: "24h ago", limit: HISTORY, order: "desc" }).catch(tolerate);
   if (!found || asked !== symbol) return;
-  for (const event of items(found)) if (event.type === "closed") opportunities.add(event);
+  for (const event of items(found)) opportunities.add(event);
   paint(draw);
 }
 

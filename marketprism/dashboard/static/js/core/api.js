@@ -26,7 +26,7 @@ export async function post(path, body, signal = undefined) {
 }
 
 /** The rows of an answer, whether it is a list or a page of one. */
-export const items = (found) => (Array.isArray(found) ? found : (found.items ?? []));
+export const items = (found) => (Array.isArray(found) ? found : (found?.items ?? []));
 
 /** Do nothing about a failed request of figures that come again, but say so to the developer. */
 export const tolerate = (error) => error.name !== "AbortError" && console.warn(error.message);

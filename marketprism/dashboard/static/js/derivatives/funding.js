@@ -29,10 +29,10 @@ export function close() {
 
 async function load() {
   const asked = symbol;
-  const found = await get("funding/history", { symbol, limit: MOST, order: "desc" }).catch(tolerate);
-  if (!found || asked !== symbol) return;
-  const settled = items(found).filter((event) => event.type === "settled");
-  const shown = settled.length ? settled : items(found); // no payment stored yet: the estimates
+  const past = (type, from) => get("funding/history", { symbol, type, from, limit: MOST, order: "desc" });
+  const settled = items(await past("settled", "30d ago").catch(tolerate));
+  const shown = settled.length ? settled : items(await past("estimated", "1h ago").catch(tolerate));
+  if (asked !== symbol) return;
   say(byId("funding-title"), settled.length ? "Funding paid" : "Funding, estimated");
   await lines.show(byExchange(shown));
   if (!shown.length) say(byId("funding-legend"), "None stored yet.");
