@@ -20,6 +20,8 @@ log = structlog.get_logger(__name__)
 _SECOND = 1_000_000
 _HOUR = 3600 * _SECOND
 _RETRY = 1.0  # s
+_GATHER_MS = 40  # less than a frame
+_BUSY = {"quotes", "books"}  # the others' events are few, and each is fetched at once
 
 # How far back each table is read at the start, µs. Values that change seldom are repeated or kept for long.
 _LOOKBACK: dict[str, int] = {
@@ -70,7 +72,8 @@ class Follower:
 
     async def _read(self, lookback: int, tables: tuple[str, ...]) -> None:
         instruments = _EveryKey()
-        reader: Reader[Record] = Reader(self._settings, decoders(tables), instruments, Span(), lookback)
+        gather_ms = 0 if _BUSY.isdisjoint(tables) else _GATHER_MS
+        reader: Reader[Record] = Reader(self._settings, decoders(tables), instruments, Span(), lookback, gather_ms)
         async with aclosing(reader.batches()) as batches:
             async for batch in batches:
                 for record in batch:
