@@ -26,6 +26,14 @@ VIEWS = {
     "quality": "/quality",
     "sql": "/sql",
 }
+# Text that is there once a view shows the market, and what moves then.
+SHOWN = {
+    "compare": ("#comparison", "86,"),
+    "arbitrage": ("#feeds", "live"),
+    "derivatives": ("#view-derivatives", "86,"),
+    "quality": ("#view-quality", "BTC-USDT"),
+    "sql": ("#view-sql", "VWAP"),
+}
 MOVING = {"compare": "#view-compare", "arbitrage": "#feeds", "derivatives": "#view-derivatives", "quality": "#feeds"}
 
 pytestmark = [
@@ -72,7 +80,7 @@ def _check_views(window: Browser, address: str, screenshots: Path) -> None:
             for is_dark in (True, False):
                 window.look(size, is_dark)
                 window.driver.get(address + path)
-                window.wait(partial(window.text, f"#view-{name}"), f"{name} appears")
+                window.wait(partial(_shows, window, *SHOWN[name]), f"{name} shows the market")
                 window.wait(lambda: window.text("#connection") == "live", "the page connects")
                 if name in MOVING:
                     window.wait(partial(_has_moved, window, MOVING[name]), f"{name} moves")
@@ -80,6 +88,10 @@ def _check_views(window: Browser, address: str, screenshots: Path) -> None:
                 assert window.overflow() <= 0, f"{path} is wider than its window of {size}"
                 assert window.complaints() == []
         _check_accessibility(window, name)
+
+
+def _shows(window: Browser, selector: str, text: str) -> bool:
+    return text in window.text(selector)
 
 
 def _has_moved(window: Browser, selector: str) -> bool:
