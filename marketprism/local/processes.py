@@ -23,7 +23,7 @@ from schemas.errors import StackError
 
 log = structlog.get_logger(__name__)
 
-STOP_WITHIN = 8.0  # s for all children of a supervisor together
+STOP_WITHIN = 6.5  # s for all children of a supervisor together
 _BACK_OFF = (0.5, 10.0)  # s; the first and the longest pause before a restart
 _STABLE_AFTER = 30.0  # s of running after which the pause is reset
 _CHECK_EVERY = 0.1  # s

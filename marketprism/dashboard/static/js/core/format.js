@@ -52,7 +52,7 @@ export function compact(value) {
   const size = Math.abs(value);
   if (size >= 1e15) return Number(value).toExponential(3);
   if (size >= 1e9) return `${fixed(value / 1e9, 2)} bn`;
-  if (size >= 1e6) return `${fixed(value / 1e6, 2)} m`;
+  if (size >= 1e6) return `${fixed(value / 1e6, 2)} M`;
   return size >= 1e4 ? `${fixed(value / 1e3, 2)} k` : fixed(value, 2);
 }
 
