@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -35,6 +36,7 @@ SHOWN = {
     "sql": ("#view-sql", "VWAP"),
 }
 MOVING = {"compare": "#view-compare", "arbitrage": "#feeds", "derivatives": "#view-derivatives", "quality": "#feeds"}
+_REPAINT = 0.3  # s after a change of size or theme
 
 pytestmark = [
     pytest.mark.e2e,
@@ -76,18 +78,25 @@ async def test_every_view(settings: Settings, tmp_path: Path, screenshots: Path)
 
 def _check_views(window: Browser, address: str, screenshots: Path) -> None:
     for name, path in VIEWS.items():
+        window.look(WIDE, True)
+        window.driver.get(address + path)
+        window.wait(partial(_shows, window, *SHOWN[name]), f"{name} shows the market")
+        window.wait(lambda: window.text("#connection") == "live", "the page connects")
+        if name in MOVING:
+            window.wait(partial(_has_moved, window, MOVING[name]), f"{name} moves")
         for size, width in ((WIDE, "wide"), (NARROW, "narrow")):
-            for is_dark in (True, False):
-                window.look(size, is_dark)
-                window.driver.get(address + path)
-                window.wait(partial(_shows, window, *SHOWN[name]), f"{name} shows the market")
-                window.wait(lambda: window.text("#connection") == "live", "the page connects")
-                if name in MOVING:
-                    window.wait(partial(_has_moved, window, MOVING[name]), f"{name} moves")
-                window.save(screenshots / f"{name}-{width}-{'dark' if is_dark else 'light'}.png")
+            for theme in ("dark", "light"):
+                window.look(size, theme == "dark")
+                window.wait(partial(_is_themed, window, theme), f"{name} becomes {theme}")
+                time.sleep(_REPAINT)
+                window.save(screenshots / f"{name}-{width}-{theme}.png")
                 assert window.overflow() <= 0, f"{path} is wider than its window of {size}"
-                assert window.complaints() == []
+        assert window.complaints() == []
         _check_accessibility(window, name)
+
+
+def _is_themed(window: Browser, theme: str) -> bool:
+    return bool(window.run("return document.documentElement.dataset.theme === arguments[0]", theme))
 
 
 def _shows(window: Browser, selector: str, text: str) -> bool:

@@ -20,18 +20,27 @@ export function faint(name, opacity) {
   );
 }
 
-/** Call `apply` on every change of theme. Returns what ends that. */
-export function watchTheme(apply) {
-  watchers.add(apply);
-  return () => watchers.delete(apply);
+/** Call `watcher` on every change of theme. Returns what ends that. */
+export function watchTheme(watcher) {
+  watchers.add(watcher);
+  return () => watchers.delete(watcher);
 }
 
-function change(name, value) {
+function apply(name, value) {
   root.dataset[name] = value;
-  localStorage.setItem(name, value);
   cache = new Map();
-  for (const apply of watchers) apply();
+  for (const watcher of watchers) watcher();
 }
 
-export const switchTheme = () => change("theme", root.dataset.theme === "dark" ? "light" : "dark");
-export const choosePalette = (colourBlind) => change("palette", colourBlind ? "colour-blind" : "usual");
+function choose(name, value) {
+  localStorage.setItem(name, value);
+  apply(name, value);
+}
+
+// Until the viewer chooses a theme, the page follows the system's.
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", (system) => {
+  if (!localStorage.getItem("theme")) apply("theme", system.matches ? "dark" : "light");
+});
+
+export const switchTheme = () => choose("theme", root.dataset.theme === "dark" ? "light" : "dark");
+export const choosePalette = (colourBlind) => choose("palette", colourBlind ? "colour-blind" : "usual");
