@@ -110,7 +110,7 @@ async def publish(settings: Settings, rate: int, published: Counter[str]) -> Non
 async def follow(address: str, number: int, is_slow: bool, delays: list[float]) -> None:
     """Be one client until cancelled. `delays`: ms from publishing to receipt, of the clients that measure."""
     symbol = _SYMBOLS[number % len(_SYMBOLS)]
-    async with connect(f"ws://{address}/stream", max_size=None, compression=None) as socket:
+    async with connect(f"ws://{address}/stream", max_size=None, compression=None, ping_interval=None) as socket:
         patterns = [f"{kind}:{symbol}:*" for kind in ("quotes", "books", "trades")]
         await socket.send(json.dumps({"subscribe": patterns}))
         if is_slow:

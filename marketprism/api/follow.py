@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 _SECOND = 1_000_000
 _HOUR = 3600 * _SECOND
 _RETRY = 1.0  # s
-_GATHER_MS = 40  # less than a frame
+_GATHER_MS = 20  # less than half a frame
 _BUSY = {"quotes", "books"}  # the others' events are few, and each is fetched at once
 
 # How far back each table is read at the start, µs. Values that change seldom are repeated or kept for long.
