@@ -3,10 +3,10 @@
 import hmac
 import ipaddress
 from collections import OrderedDict
-from http.cookies import SimpleCookie
 
 from aiolimiter import AsyncLimiter
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from marketprism.api.problems import RequestProblem, problem_response
@@ -67,7 +67,13 @@ class Guard:
         if problem := await self._problem(scope, headers):
             await _reject(problem, scope, receive, send)
             return
-        await self._app(scope, _bounded(receive, headers), _with_headers(send))
+        if "transfer-encoding" in headers:
+            read = await _read(receive)
+            if read is None:
+                await _reject(_too_large(), scope, receive, send)
+                return
+            receive = read
+        await self._app(scope, receive, _with_headers(send))
 
     async def _problem(self, scope: Scope, headers: Headers) -> RequestProblem | None:
         address = tuple(scope.get("server") or ("", 0))
@@ -83,14 +89,14 @@ class Guard:
                 429, f"more than {self._rates.limit} requests a second from this address", {"Retry-After": "1"}
             )
         if _length(headers) > _MAX_BODY:
-            return RequestProblem(413, f"the body is larger than {_MAX_BODY} bytes")
+            return _too_large()
         return None
 
     def _has_token(self, headers: Headers) -> bool:
         kind, _, given = headers.get("authorization", "").partition(" ")
-        cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-        tokens = [given.strip()] if kind.lower() == "bearer" else [cookie.value] if cookie else []
-        return any(hmac.compare_digest(token.encode(), self._token) for token in tokens)
+        cookies = cookie_parser(headers.get("cookie", ""))
+        token = given.strip() if kind.lower() == "bearer" else cookies.get(COOKIE, "")
+        return hmac.compare_digest(token.encode(), self._token)
 
 
 class Rates:
@@ -119,26 +125,32 @@ def _is_sign_in(scope: Scope) -> bool:
     return scope["type"] == "http" and scope["path"] == "/" and b"token=" in scope["query_string"]
 
 
+def _too_large() -> RequestProblem:
+    return RequestProblem(413, f"the body is larger than {_MAX_BODY} bytes")
+
+
 def _length(headers: Headers) -> int:
     text = headers.get("content-length", "0")
     return int(text) if text.isdigit() and len(text) < 20 else 0
 
 
-def _bounded(receive: Receive, headers: Headers) -> Receive:
-    """Count the bytes of a body that has no length, and fail beyond the bound."""
-    if "content-length" in headers:
-        return receive
-    size = 0
-
-    async def counted() -> Message:
-        nonlocal size
+async def _read(receive: Receive) -> Receive | None:
+    """Read a body that has no length, and return what hands it on; None if it is too large."""
+    body = b""
+    while True:
         message = await receive()
-        size += len(message.get("body", b"")) if message["type"] == "http.request" else 0
-        if size > _MAX_BODY:
-            raise RequestProblem(413, f"the body is larger than {_MAX_BODY} bytes")
-        return message
+        body += message.get("body", b"")
+        if len(body) > _MAX_BODY:
+            return None
+        if not message.get("more_body", False):
+            break
+    whole: Message = {"type": "http.request", "body": body, "more_body": False}
+    messages = iter([whole])
 
-    return counted
+    async def again() -> Message:
+        return next(messages, None) or await receive()
+
+    return again
 
 
 def _with_headers(send: Send) -> Send:

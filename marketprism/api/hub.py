@@ -6,6 +6,7 @@ a bound; what is dropped beyond it is counted. One that takes nothing for long i
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Literal
@@ -26,6 +27,7 @@ _SLOW_S = 30.0  # that a client may take for one frame
 _MAX_CLIENTS = 500
 _MAX_PATTERNS = 200  # of one client
 _MAX_ITEMS = 262_144  # bytes of one channel's items that wait for a slow client
+_MAX_NOTES = 50  # answers that wait for a client that only asks
 _MAX_TEXT = 200  # characters of a pattern
 
 _TRY_AGAIN = 1013  # close code
@@ -51,7 +53,7 @@ class Client:
         self.sending_since = 0.0  # monotonic; 0: nothing is being sent
         self._socket = socket
         self._frame = ""
-        self._notes: list[str] = []
+        self._notes: deque[str] = deque(maxlen=_MAX_NOTES)
         self._known: set[Channel] = set()  # of which it has had a snapshot
         self._waiting: dict[Channel, tuple[Kind, Piece]] = {}
         self._wake = asyncio.Event()
@@ -101,7 +103,8 @@ class Client:
             self.sending_since = 0.0
 
     def _take(self) -> list[str]:
-        texts, self._notes = self._notes, []
+        texts = list(self._notes)
+        self._notes.clear()
         if self._frame:
             texts.append(self._frame)
             self._frame = ""

@@ -48,7 +48,13 @@ async def secret() -> AsyncIterator[Served]:
 
 async def test_a_token(secret: Served) -> None:
     """With a token in the settings, nobody is answered without it."""
-    for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": TOKEN}, {"Cookie": "marketprism_token=x"}):
+    for headers in (
+        {},
+        {"Authorization": "Bearer wrong"},
+        {"Authorization": TOKEN},
+        {"Cookie": "marketprism_token=x"},
+        {"Cookie": "a/b=c"},
+    ):
         response = await secret.client.get("/api/health", headers=headers)
         assert (response.status_code, response.headers["WWW-Authenticate"]) == (401, "Bearer")
     assert (await secret.client.get("/")).status_code == 401
@@ -74,8 +80,14 @@ async def test_signing_in(secret: Served) -> None:
 
 
 async def test_too_large_bodies(served: Served) -> None:
-    """The size of a body is bounded."""
+    """The size of a body is bounded, whether it is announced or not."""
     assert (await served.client.post("/api/sql", content=b"x" * 70_000)).status_code == 413
+
+    async def parts() -> AsyncIterator[bytes]:
+        for _ in range(70):
+            yield b"x" * 1_000
+
+    assert (await served.client.post("/api/sql", content=parts())).status_code == 413
 
 
 async def test_too_many_requests() -> None:

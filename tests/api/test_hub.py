@@ -173,7 +173,7 @@ async def test_heartbeats(served: Served, monkeypatch: pytest.MonkeyPatch) -> No
 
 async def test_a_slow_client(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that reads nothing holds nothing up; what it missed is counted, and in the end it is disconnected."""
-    monkeypatch.setattr(hub, "_SLOW_S", 1.0)
+    monkeypatch.setattr(hub, "_SLOW_S", 4.0)
     levels = [[str(price), "1.00000000"] for price in range(1, 200)]
     async with connected(served) as slow, connected(served) as fast:
         for client in (slow, fast):
