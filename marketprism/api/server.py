@@ -2,20 +2,33 @@
 
 import signal
 import socket
+import sys
+from collections.abc import Callable
 
 import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
 from marketprism.api.guard import check_exposure
-from schemas.errors import SettingsError
+from schemas.errors import MarketPrismError, SettingsError
 from schemas.logs import configure_logs
-from schemas.settings import Settings
+from schemas.settings import Settings, load_settings
 
 log = structlog.get_logger("marketprism.api")
 
 _MAX_MESSAGE = 65_536  # bytes of a WebSocket message from a client
 _STOP_WITHIN = 3  # s
+
+
+def main(name: str, create_app: Callable[[Settings], ASGIApp], what: str) -> int:
+    """Run the process `name` with the user's settings. Return its exit status."""
+    try:
+        settings = load_settings()
+        serve(settings, create_app(settings), what)
+    except MarketPrismError as error:
+        sys.stderr.write(f"marketprism {name}: {error}\n")
+        return 1
+    return 0
 
 
 def serve(settings: Settings, app: ASGIApp, what: str) -> None:
