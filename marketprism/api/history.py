@@ -8,7 +8,7 @@ import asyncio
 from typing import Any, Literal, NamedTuple
 
 from marketprism.api.queries import Queries
-from marketprism.api.spans import HOUR, Span, span_of
+from marketprism.api.spans import HOUR, WITHIN, Span, span_of
 from marketprism.api.stored_events import StoredEvents, stored_events
 from schemas.events import Event
 
@@ -23,8 +23,6 @@ WHERE {conditions}
 ORDER BY local_timestamp {order}, _partition {order}, _offset {order}
 LIMIT {{limit:UInt32}}
 """
-_SPAN = """local_timestamp >= fromUnixTimestamp64Micro({start:Int64}, 'UTC')
-    AND local_timestamp < fromUnixTimestamp64Micro({end:Int64}, 'UTC')"""
 _BEHIND = {  # the time also on its own, as the index serves no tuples
     "asc": """local_timestamp >= fromUnixTimestamp64Micro({time:Int64}, 'UTC')
     AND (local_timestamp, _partition, _offset)
@@ -85,7 +83,7 @@ async def page_of(queries: Queries, model: type[Event], walk: Walk, limit: int, 
 
 
 def _query(table: str, stored: StoredEvents, walk: Walk, wanted: Filter) -> str:
-    conditions = [_SPAN]
+    conditions = [WITHIN]
     if wanted.exchange:
         conditions.append("(" + " OR ".join(f"{name} = {{exchange:String}}" for name in stored.exchanges) + ")")
     if wanted.symbol:

@@ -5,8 +5,7 @@ from typing import Any
 
 from marketprism.api.problems import RequestProblem
 from marketprism.api.queries import Queries
-from schemas.errors import SettingsError
-from schemas.times import parse_time
+from marketprism.api.spans import micros
 
 _QUERY = """
 SELECT side, toString(price) AS price, toString(amount) AS amount
@@ -34,14 +33,3 @@ async def book_at(queries: Queries, exchange: str, symbol: str, time: str, depth
 
 def _level(row: dict[str, Any]) -> dict[str, str]:
     return {"price": row["price"], "amount": row["amount"]}
-
-
-def micros(text: str) -> int:
-    """Return a time in µs since the epoch. Raise 422 for a text that is not a time."""
-    try:
-        at = parse_time(text)
-    except SettingsError as error:
-        raise RequestProblem(422, str(error)) from None
-    if not 0 <= at < 4_000_000_000_000_000:
-        raise RequestProblem(422, f"{text!r:.80} is too far from now")
-    return at

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from marketprism.api.queries import Queries
-from marketprism.api.spans import Span
+from marketprism.api.spans import WITHIN, Span
 from schemas.errors import SymbolError
 from schemas.events import KINDS
 from schemas.feeds import FEEDS, feed_of
@@ -14,8 +14,6 @@ from schemas.feeds import FEEDS, feed_of
 # Instruments of one exchange whose symbols have this in common are of one feed, so that one of them tells which.
 _SHAPE = """exchange, length(splitByChar('-', symbol)), splitByChar('-', symbol)[2] = 'USD',
     splitByChar('-', symbol)[3] = 'PERP'"""
-_WITHIN = """local_timestamp >= fromUnixTimestamp64Micro({start:Int64}, 'UTC')
-    AND local_timestamp < fromUnixTimestamp64Micro({end:Int64}, 'UTC')"""
 _CELL = "intDiv(toUnixTimestamp64Micro(local_timestamp) - {start:Int64}, {step:Int64}) AS cell"
 
 _REPORTS = f"""
@@ -25,13 +23,13 @@ SELECT
     countIf(type = 'silent') AS silent
 FROM status
 ARRAY JOIN channels AS channel
-WHERE type IN ('report', 'silent') AND {_WITHIN}
+WHERE type IN ('report', 'silent') AND {WITHIN}
 GROUP BY {_SHAPE}, channel, cell
 """
 _DIFFERENCES = f"""
 SELECT exchange, any(symbol) AS example, 'books' AS channel, {_CELL}, sum(differed) AS differed
 FROM quality
-WHERE type = 'report' AND {_WITHIN}
+WHERE type = 'report' AND {WITHIN}
 GROUP BY {_SHAPE}, cell
 HAVING differed > 0
 """
@@ -64,7 +62,7 @@ GROUP BY {_SHAPE}, channel, cell
 _TRUTH = f"""
 SELECT exchange, symbol, sum(compared) AS compared, sum(agreed) AS agreed, sum(differed) AS differed
 FROM quality
-WHERE type = 'report' AND {_WITHIN}
+WHERE type = 'report' AND {WITHIN}
 GROUP BY exchange, symbol
 ORDER BY differed DESC, exchange, symbol
 LIMIT 1000
