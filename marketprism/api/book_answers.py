@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable
 from decimal import Decimal
-from operator import attrgetter
 from typing import Any, Literal
 
 import orjson
 
-from marketprism.api.book_views import cumulative, imbalance_of, plain, spread_of
+from marketprism.api.book_views import amount_of, cumulative, imbalance_of, plain, spread_of
 from marketprism.api.market import now_us
 from marketprism.client.level import Level
 from marketprism.client.order_book import OrderBook, Side
@@ -106,7 +105,7 @@ def _merged_side(sides: list[tuple[str, Side]], depth: int, best_is_highest: boo
 
 
 def _merged_level(price: Decimal, held: list[tuple[str, Level]]) -> dict[str, Any]:
-    amount = sum(map(attrgetter("amount"), (level for _, level in held)), Decimal(0))
+    amount = amount_of(level for _, level in held)
     return {
         "price": plain(price),
         "amount": plain(amount),

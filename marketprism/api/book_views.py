@@ -112,9 +112,7 @@ def imbalance_of(bids: Iterable[Level], asks: Iterable[Level]) -> float | None:
 
 
 @_exactly
-def cost_of(
-    book: OrderBook, side: TakerSide, amount: Decimal | None = None, value: Decimal | None = None
-) -> Cost:  # fmt: skip
+def cost_of(book: OrderBook, side: TakerSide, amount: Decimal | None = None, value: Decimal | None = None) -> Cost:
     """Return what it costs to buy, or brings to sell, an amount of base units or a value of quote units at once."""
     taken_amount = taken_value = Decimal(0)
     best = worst = None

@@ -269,6 +269,12 @@ class Market:
         channel = self.channels.by_name.get(f"{table}:{key[1]}:{key[0]}")
         return channel.recent.open() if isinstance(channel, Log) else []
 
+    def all_open(self, table: str) -> list[bytes]:
+        """Return the items of all instruments that are open, in the order of the channels' names."""
+        channels = [channel for _, channel in sorted(self.channels.by_name.items())]
+        logs = [each for each in channels if isinstance(each, Log) and each.name.startswith(f"{table}:")]
+        return [item for log in logs for item in log.recent.open()]
+
     def latest(self, table: str) -> list[tuple[str, list[bytes]]]:
         """Return the names of a table's channels, each with its latest events."""
         found = []

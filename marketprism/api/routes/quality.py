@@ -8,7 +8,6 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from marketprism.api.answers import json_answer
-from marketprism.api.channels import Log
 from marketprism.api.context import Context, Service
 from marketprism.api.quality_map import quality_map
 from marketprism.api.routes.parameters import Hours
@@ -79,9 +78,7 @@ async def heat_map(
 
 
 def _open_gaps(service: Context) -> list[msgspec.Raw]:
-    channels = service.market.channels.by_name.values()
-    logs = [each for each in channels if isinstance(each, Log) and each.name.startswith("gaps:")]
-    return [msgspec.Raw(gap) for log in logs for gap in log.recent.open()]
+    return [msgspec.Raw(gap) for gap in service.market.all_open("gaps")]
 
 
 def _silent(service: Context) -> list[dict[str, str]]:

@@ -5,7 +5,6 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from marketprism.api.answers import json_answer, list_answer
-from marketprism.api.channels import Log
 from marketprism.api.context import Service
 from marketprism.api.routes.parameters import Hours, SymbolFilter
 from marketprism.api.signal_statistics import signal_statistics
@@ -56,9 +55,7 @@ class SignalStatistics(BaseModel):
 @router.get("/signals/open", response_model=list[Signal])
 async def open_signals(service: Service) -> Response:
     """Return the opportunities that are open now, each with its newest event."""
-    channels = [channel for name, channel in sorted(service.market.channels.by_name.items())]
-    logs = [each for each in channels if isinstance(each, Log) and each.name.startswith("signals:")]
-    return list_answer(signal for log in logs for signal in log.recent.open())
+    return list_answer(service.market.all_open("signals"))
 
 
 @router.get("/signals/statistics", response_model=SignalStatistics)
