@@ -45,7 +45,7 @@ const table = new Table(
       hint: "Highest, after both fees, quote units",
     },
     { title: "Peak bps", size: 60, wide: true, text: (row) => bps(row.peak_net_bps), sort: (row) => row.peak_net_bps },
-    { title: "Because", size: 90, wide: true, name: true, text: ending, sort: ending, tone: () => "soft" },
+    { title: "Reason", size: 90, wide: true, name: true, text: ending, sort: ending, tone: () => "soft" },
   ],
   { key: (row) => row.id, empty: "None yet." },
 );

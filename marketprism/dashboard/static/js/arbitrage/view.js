@@ -11,7 +11,7 @@ import { drawClosed } from "./closed.js";
 import { drawOpen, redrawOpen } from "./open.js";
 import { showStatistics } from "./statistics.js";
 
-const HISTORY = 200; // closed opportunities fetched at first
+const ROWS = 100; // closed opportunities shown: a longer table takes a slow phone too long to move
 const REFRESH = 15000; // ms between two requests for the statistics
 
 const subscriber = new Subscriber();
@@ -56,7 +56,7 @@ export function close() {
 async function load() {
   const asked = symbol;
   refreshStatistics();
-  const found = await get("signals/history", { symbol, type: "closed", from: "24h ago", limit: HISTORY, order: "desc" }).catch(tolerate);
+  const found = await get("signals/history", { symbol, type: "closed", from: "24h ago", limit: ROWS, order: "desc" }).catch(tolerate);
   if (!found || asked !== symbol) return;
   for (const event of items(found)) opportunities.add(event);
   paint(draw);
@@ -72,5 +72,5 @@ function draw() {
   drawOpen(opportunities.open);
   if (closingsShown === opportunities.closings) return;
   closingsShown = opportunities.closings;
-  drawClosed(opportunities.closed);
+  drawClosed(opportunities.closed.slice(0, ROWS));
 }
