@@ -19,12 +19,15 @@ from marketprism.api.routes import ROUTERS
 from schemas.settings import Settings
 
 _COMPRESSED_FROM = 1000  # bytes
+_RUNNING = 4  # queries at a time
+_RUNNING_SQL = 2  # users' queries at a time: half of what the embedded engine runs
 
 
 def create_app(settings: Settings) -> FastAPI:
     """Return the application. While it runs, it follows the topics."""
     market = Market()
-    context = Context(settings, market, Hub(market), Queries(settings), Follower(settings, market.apply))
+    queries, sql = Queries(settings, _RUNNING), Queries(settings, _RUNNING_SQL)
+    context = Context(settings, market, Hub(market), queries, sql, Follower(settings, market.apply))
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -35,7 +38,8 @@ def create_app(settings: Settings) -> FastAPI:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            context.queries.close()
+            queries.close()
+            sql.close()
 
     app = FastAPI(
         title="MarketPrism", lifespan=lifespan, openapi_url="/api/openapi.json", docs_url=None, redoc_url=None

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import orjson
 
 from marketprism.api.book_views import amount_of, cumulative, imbalance_of, plain, spread_of
-from marketprism.api.market import now_us
+from marketprism.api.spans import now_us
 from marketprism.client.level import Level
 from marketprism.client.order_book import OrderBook, Side
 

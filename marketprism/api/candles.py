@@ -2,10 +2,9 @@
 
 from typing import Any, Literal, NamedTuple
 
-from marketprism.api.market import now_us
 from marketprism.api.problems import RequestProblem
 from marketprism.api.queries import Queries
-from marketprism.api.spans import Span
+from marketprism.api.spans import Span, now_us
 from schemas.intervals import INTERVALS, end_of
 
 Origin = Literal["exchange", "trades"]

@@ -4,32 +4,33 @@ A channel's name is `kind:symbol:exchange`, for some kinds with a further part. 
 changed; its JSON is made when somebody asks for it.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from fnmatch import fnmatchcase
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple, Protocol
 
-_PARTS = 4
 _FRESH = 1000  # items that are kept for the next frame
+_MOST_OPEN = 1000  # open items of one channel: more are open only if their ends were lost
 
 
 class Piece(NamedTuple):
-    """What a frame says of one channel. `is_list`: `body` is items without brackets, of which `skipped` are missing."""
+    """What a frame says of one channel. `is_list`: `body` is `items` items without brackets; `skipped` are missing."""
 
     sequence: int
     body: bytes
     is_list: bool = False
+    items: int = 0
     skipped: int = 0
 
     def followed_by(self, later: "Piece", most: int) -> "Piece":
         """Return what replaces both for a client that has taken neither. `most`: bytes of items that are kept."""
-        if not later.is_list or not self.body:
-            return later._replace(skipped=self.skipped + later.skipped)
+        if not later.is_list:
+            return later
+        skipped = self.skipped + later.skipped
         if not later.body:
-            return self._replace(sequence=later.sequence, skipped=self.skipped + later.skipped)
-        if len(self.body) + len(later.body) > most:
-            return later._replace(skipped=later.sequence - self.sequence + self.skipped + later.skipped)
-        return Piece(later.sequence, self.body + b"," + later.body, True, self.skipped + later.skipped)
+            return self._replace(sequence=later.sequence, skipped=skipped)
+        if not self.body or len(self.body) + len(later.body) > most:
+            return later._replace(skipped=skipped + self.items)
+        return Piece(later.sequence, self.body + b"," + later.body, True, self.items + later.items, skipped)
 
 
 class Channel(Protocol):
@@ -90,10 +91,10 @@ class Log:
         self._fresh.append(value)
 
     def snapshot(self) -> Piece:
-        return Piece(self.sequence, b",".join(self.recent.values()), True)
+        return _piece(self.sequence, self.recent.values())
 
     def take(self) -> Piece:
-        piece = Piece(self.sequence, b",".join(self._fresh), True, self._skipped)
+        piece = _piece(self.sequence, self._fresh, self._skipped)
         self.discard()
         return piece
 
@@ -102,8 +103,12 @@ class Log:
         self._skipped = 0
 
 
+def _piece(sequence: int, items: Collection[bytes], skipped: int = 0) -> Piece:
+    return Piece(sequence, b",".join(items), True, len(items), skipped)
+
+
 class Recent:
-    """The newest items by key: all that are open, and the last `most` others."""
+    """The newest items by key: those that are open, and the last `most` others."""
 
     __slots__ = ("_closed", "_most", "_open")
 
@@ -117,11 +122,11 @@ class Recent:
         if is_open:
             self._open.pop(key, None)
             self._open[key] = value
+            _bound(self._open, _MOST_OPEN)
             return
         self._open.pop(key, None)
         self._closed[key] = value
-        if len(self._closed) > self._most:
-            del self._closed[next(iter(self._closed))]
+        _bound(self._closed, self._most)
 
     def values(self) -> list[bytes]:
         """Return the items, newest last; those that are open come after the others."""
@@ -132,27 +137,9 @@ class Recent:
         return list(self._open.values())
 
 
-class Pattern(NamedTuple):
-    """Pattern of channel names, by part."""
-
-    parts: tuple[str, ...]
-
-    @classmethod
-    def parse(cls, text: str) -> "Pattern":
-        """Return a pattern from its text; parts that are missing at the end match everything."""
-        parts = text.split(":")
-        return cls((*parts, *["*"] * (_PARTS - len(parts))))
-
-    @property
-    def is_valid(self) -> bool:
-        """Whether it can match anything."""
-        return len(self.parts) == _PARTS and all(self.parts)
-
-    def matches(self, name: str) -> bool:
-        """Return whether a channel's name matches in every part."""
-        parts = name.split(":")
-        padded = (*parts, *[""] * (_PARTS - len(parts)))
-        return all(map(fnmatchcase, padded, self.parts))
+def _bound(items: dict[str, bytes], most: int) -> None:
+    if len(items) > most:
+        del items[next(iter(items))]
 
 
 class Channels:
@@ -162,18 +149,25 @@ class Channels:
         self.by_name: dict[str, Channel] = {}
         self.changed: set[Channel] = set()
         self.on_new: Callable[[Channel], None] = lambda channel: None
+        self.on_gone: Callable[[Channel], None] = lambda channel: None
+        self._by_kind: defaultdict[str, dict[str, Channel]] = defaultdict(dict)
 
     def __iter__(self) -> Iterator[Channel]:
         return iter(self.by_name.values())
 
+    def of_kind(self, kind: str) -> list[Channel]:
+        """Return the channels whose names begin with a kind, in the order of their names."""
+        return [channel for _, channel in sorted(self._by_kind[kind].items())]
+
     def add(self, channel: Channel) -> None:
-        self.by_name[channel.name] = channel
+        self.by_name[channel.name] = self._by_kind[_kind(channel)][channel.name] = channel
         self.on_new(channel)
 
-    def matching(self, patterns: Iterable[Pattern]) -> list[Channel]:
-        """Return the channels that match one of the patterns."""
-        wanted = list(patterns)
-        return [channel for channel in self if any(pattern.matches(channel.name) for pattern in wanted)]
+    def remove(self, channel: Channel) -> None:
+        """Forget a channel: its instrument is gone."""
+        del self.by_name[channel.name], self._by_kind[_kind(channel)][channel.name]
+        self.changed.discard(channel)
+        self.on_gone(channel)
 
     def set(self, name: str, value: bytes) -> None:
         """Set the value of a channel of the latest."""
@@ -200,3 +194,7 @@ class Channels:
         channel.append(value)
         channel.recent.put(key, value, is_open)
         self.changed.add(channel)
+
+
+def _kind(channel: Channel) -> str:
+    return channel.name.partition(":")[0]

@@ -16,12 +16,13 @@ from schemas.settings import Settings
 
 @dataclass
 class Context:
-    """State of the service. `requests`: how many were answered, by status."""
+    """State of the service. `queries`: of our own; `sql`: of users, which may be long and must not hold up those."""
 
     settings: Settings
     market: Market
     hub: Hub
     queries: Queries
+    sql: Queries
     follower: Follower
     started_at: float = field(default_factory=time.time)
 

@@ -11,6 +11,7 @@ from schemas.feeds import Feed
 _SECOND = 1_000_000
 _STALE_AFTER = 15 * _SECOND  # µs without any event of a feed
 _DOWN_AFTER = 60 * _SECOND
+_ARRIVING = 5 * _SECOND  # since events arrived last: a feed with old ones is not down, but they are late
 _REPORT_EVERY = 10  # s
 
 State = Literal["starting", "live", "degraded", "stale", "down"]
@@ -39,6 +40,8 @@ class Instrument:
     definition_json: bytes = b""
     last_at: int = 0  # receipt of its last event, µs
     events: int = 0
+    arrived_at: int = 0  # when events last arrived here, µs
+    _events_before: int = 0
     up: set[str] = field(default_factory=set)
     down: set[str] = field(default_factory=set)
     silent: set[str] = field(default_factory=set)
@@ -60,6 +63,11 @@ class Instrument:
     def is_closed(self) -> bool:
         """Whether the exchange has delisted it."""
         return self.definition is not None and self.definition.type == "delisted"
+
+    def on_second(self, now: int) -> None:
+        """Note whether events arrived in the last second."""
+        if self.events > self._events_before:
+            self.arrived_at, self._events_before = now, self.events
 
     def on_status(self, event: Status) -> None:
         """Apply an event of `market.status`."""
@@ -124,7 +132,8 @@ def state_of(feed: Feed, instruments: list[Instrument], now: int) -> FeedState:
     current = [report for report in reports if report.at > now - 3 * _REPORT_EVERY * _SECOND]
     latencies = [report.latency for report in current if report.messages and report.latency]
     down = [each for each in known if each.is_down]
-    state, reason = _judge(known, down, now - last_at if last_at else None)
+    is_arriving = any(now - each.arrived_at < _ARRIVING for each in known)
+    state, reason = _judge(known, down, now - last_at if last_at else None, is_arriving)
     return FeedState(
         feed.name,
         feed.exchange,
@@ -140,11 +149,13 @@ def state_of(feed: Feed, instruments: list[Instrument], now: int) -> FeedState:
     )
 
 
-def _judge(known: list[Instrument], down: list[Instrument], age: int | None) -> tuple[State, str]:
+def _judge(known: list[Instrument], down: list[Instrument], age: int | None, is_arriving: bool) -> tuple[State, str]:
     if down and len(down) == sum(each.is_begun for each in known):
         return "down", down[-1].reason
     if age is None:
         return "starting", "no event yet"
+    if age > _STALE_AFTER and is_arriving:
+        return "degraded", f"the pipeline is {age // _SECOND} s behind"
     if age > _STALE_AFTER:
         return ("down" if age > _DOWN_AFTER else "stale"), f"no event for {age // _SECOND} s"
     reasons = [f"{each.symbol} {each.reason}" for each in known if each.down]

@@ -26,7 +26,7 @@ _BUSY = {"quotes", "books"}  # the others' events are few, and each is fetched a
 # How far back each table is read at the start, µs. Values that change seldom are repeated or kept for long.
 _LOOKBACK: dict[str, int] = {
     "instruments": 365 * 24 * _HOUR,
-    "gaps": _HOUR,
+    "gaps": 7 * 24 * _HOUR,  # they are few, and some stay open for days
     "signals": _HOUR,
     "dead_letters": _HOUR,
     "liquidations": _HOUR,
@@ -59,21 +59,20 @@ class Follower:
                 tasks.create_task(self._follow(lookback, tables), name=f"follow {', '.join(tables)}")
 
     async def _follow(self, lookback: int, tables: tuple[str, ...]) -> None:
+        gather_ms = 0 if _BUSY.isdisjoint(tables) else _GATHER_MS
+        reader = Reader[Record](self._settings, decoders(tables), _EveryKey(), Span(), lookback, gather_ms)
         while True:
             try:
-                await self._read(lookback, tables)
+                await self._read(reader, lookback)
             except MarketPrismError as error:
                 if str(error) != self._reported:
                     log.warning("cannot read the topics, trying again", reason=str(error))
                 self._reported = str(error)
-            except Exception as error:  # one table must not take the others down
-                log.error("cannot follow topics, starting over", tables=list(tables), reason=error, exc_info=True)
+            except Exception as error:  # one event must not take the others down
+                log.error("cannot apply an event, left out", tables=list(tables), reason=error, exc_info=True)
             await asyncio.sleep(_RETRY)
 
-    async def _read(self, lookback: int, tables: tuple[str, ...]) -> None:
-        instruments = _EveryKey()
-        gather_ms = 0 if _BUSY.isdisjoint(tables) else _GATHER_MS
-        reader: Reader[Record] = Reader(self._settings, decoders(tables), instruments, Span(), lookback, gather_ms)
+    async def _read(self, reader: Reader[Record], lookback: int) -> None:
         async with aclosing(reader.batches()) as batches:
             async for batch in batches:
                 for record in batch:

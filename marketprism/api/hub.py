@@ -1,123 +1,30 @@
 """Send channels to WebSocket clients: at most 20 frames a second, each encoded once for all who want the same.
 
-A client that is slower than its channels gets the latest values only. Items, which nothing replaces, wait for it up to
-a bound; what is dropped beyond it is counted. One that takes nothing for long is disconnected, with the reason.
+A client that takes nothing for long is disconnected, with the reason.
 """
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Iterable
-from contextlib import suppress
-from typing import Literal
 
 import orjson
 import structlog
-from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from starlette.websockets import WebSocket, WebSocketState
 
-from marketprism.api.channels import Channel, Channels, Pattern, Piece
-from marketprism.api.market import Market, now_us
+from marketprism.api.channels import Channel, Piece
+from marketprism.api.clients import Client, Group, frame_of, part
+from marketprism.api.market import Market
+from marketprism.api.patterns import Match, Matches
 from schemas.logs import error_text
 
 log = structlog.get_logger(__name__)
 
 FRAME_S = 0.05
-_HEARTBEAT_S = 5.0
 _SLOW_S = 30.0  # that a client may take for one frame
 _MAX_CLIENTS = 500
 _MAX_PATTERNS = 200  # of one client
-_MAX_ITEMS = 262_144  # bytes of one channel's items that wait for a slow client
-_MAX_NOTES = 50  # answers that wait for a client that only asks
-_MAX_TEXT = 200  # characters of a pattern
+_PAUSE = 9.0  # times what a request took, until the next of the same client is read
 
 _TRY_AGAIN = 1013  # close code
-
-Kind = Literal["snapshot", "change"]
-
-
-class Group:
-    """Clients with the same patterns, and the channels that match them."""
-
-    def __init__(self, patterns: frozenset[str], channels: Channels) -> None:
-        self.patterns = [Pattern.parse(text) for text in patterns]
-        self.channels = set(channels.matching(self.patterns))
-        self.clients: set[Client] = set()
-
-
-class Client:
-    """One connection. What is sent while it is busy waits in `_waiting`, by channel."""
-
-    def __init__(self, socket: WebSocket) -> None:
-        self.group: Group | None = None
-        self.patterns: frozenset[str] = frozenset()
-        self.sending_since = 0.0  # monotonic; 0: nothing is being sent
-        self._socket = socket
-        self._frame = ""
-        self._notes: deque[str] = deque(maxlen=_MAX_NOTES)
-        self._known: set[Channel] = set()  # of which it has had a snapshot
-        self._waiting: dict[Channel, tuple[Kind, Piece]] = {}
-        self._wake = asyncio.Event()
-
-    def subscribe(self, group: Group) -> None:
-        """Take the channels of a group. The next frame has a snapshot of those that are new to it."""
-        self.group = group
-        self._known &= group.channels
-        self._waiting = {channel: waiting for channel, waiting in self._waiting.items() if channel in self._known}
-
-    def note(self, body: dict[str, object]) -> None:
-        """Send a message that is not about a channel."""
-        self._notes.append(orjson.dumps(body).decode())
-        self._wake.set()
-
-    def offer(self, group: Group, frame: str, pieces: dict[Channel, Piece]) -> None:
-        """Send a frame of the group; or later what it says, if the client is busy or lacks snapshots."""
-        is_free = not (self.sending_since or self._frame or self._waiting or self._notes)
-        if is_free and len(self._known) == len(group.channels):
-            self._frame = frame
-        else:
-            self._keep(group, pieces)
-        if self._frame or self._waiting:
-            self._wake.set()
-
-    def _keep(self, group: Group, pieces: dict[Channel, Piece]) -> None:
-        for channel, piece in pieces.items():
-            if channel in self._known:
-                waiting = self._waiting.get(channel)
-                self._waiting[channel] = (
-                    (waiting[0], waiting[1].followed_by(piece, _MAX_ITEMS)) if waiting else ("change", piece)
-                )
-        for channel in sorted(group.channels - self._known, key=_name):
-            self._known.add(channel)
-            self._waiting[channel] = "snapshot", channel.snapshot()
-
-    async def send_all(self) -> None:
-        """Send until the connection ends."""
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_HEARTBEAT_S):
-                    await self._wake.wait()
-            self._wake.clear()
-            for text in self._take() or [orjson.dumps({"type": "heartbeat", "time": now_us()}).decode()]:
-                self.sending_since = time.monotonic()
-                await self._socket.send_text(text)
-            self.sending_since = 0.0
-
-    def _take(self) -> list[str]:
-        texts = list(self._notes)
-        self._notes.clear()
-        if self._frame:
-            texts.append(self._frame)
-            self._frame = ""
-        if self._waiting:
-            texts.append(frame_of(part(channel, *waiting) for channel, waiting in self._waiting.items()))
-            self._waiting = {}
-        return texts
-
-    async def close(self, code: int, reason: str) -> None:
-        """Close the connection, without waiting for a client that takes nothing."""
-        with suppress(RuntimeError, WebSocketDisconnect, TimeoutError):
-            async with asyncio.timeout(1):
-                await self._socket.close(code, reason)
 
 
 class Hub:
@@ -127,10 +34,11 @@ class Hub:
         self._market = market
         self._groups: dict[frozenset[str], Group] = {}
         self._clients: dict[Client, asyncio.Task[None]] = {}
+        self._matches = Matches(market.channels)
         self._postponed: set[Channel] = set()
         self._number = 0
         self.frames = self.dropped = 0
-        market.channels.on_new = self._on_new
+        market.channels.on_new, market.channels.on_gone = self._on_new, self._on_gone
 
     @property
     def clients(self) -> int:
@@ -181,9 +89,18 @@ class Hub:
                 task.cancel()
 
     def _on_new(self, channel: Channel) -> None:
+        matches = self._matches.add(channel)
         for group in self._groups.values():
-            if any(pattern.matches(channel.name) for pattern in group.patterns):
+            if not matches.isdisjoint(group.matches):
                 group.channels.add(channel)
+
+    def _on_gone(self, channel: Channel) -> None:
+        self._matches.remove(channel)
+        self._postponed.discard(channel)
+        for group in self._groups.values():
+            group.channels.discard(channel)
+            for client in group.clients:
+                client.forget(channel)
 
     async def serve(self, socket: WebSocket) -> None:
         """Serve one client until it disconnects, or is disconnected."""
@@ -207,33 +124,34 @@ class Hub:
             self._leave(client)
 
     async def _receive(self, client: Client, socket: WebSocket) -> None:
+        """Take a client's requests. They get a tenth of the time at most, so that others get their frames."""
         while (message := await socket.receive())["type"] == "websocket.receive":
+            began = time.monotonic()
             try:
-                self._on_request(client, message.get("text") or "")
+                await self._on_request(client, message.get("text"))
             except ValueError as error:
                 client.note({"type": "error", "reason": str(error)})
+            await asyncio.sleep(_PAUSE * (time.monotonic() - began))
 
-    def _on_request(self, client: Client, text: str) -> None:
+    async def _on_request(self, client: Client, text: str | None) -> None:
         """Apply a request. Raise `ValueError` for an unusable one."""
-        try:
-            request = orjson.loads(text)
-        except orjson.JSONDecodeError as error:
-            raise ValueError(f"not JSON: {error}") from None
-        if not isinstance(request, dict) or not request or not set(request) <= {"subscribe", "unsubscribe"}:
-            raise ValueError('send {"subscribe": ["quotes:BTC-USDT:*"]} or {"unsubscribe": […]}')
-        patterns = set(client.patterns) | _patterns(request.get("subscribe", []))
-        patterns -= _patterns(request.get("unsubscribe", []))
+        subscribe, unsubscribe = _request(text)
+        patterns = frozenset((client.patterns | subscribe) - unsubscribe)
         if len(patterns) > _MAX_PATTERNS:
             raise ValueError(f"more than {_MAX_PATTERNS} patterns: use * for parts of them")
+        matches = []
+        for pattern in sorted(patterns):
+            matches.append(self._matches.of(pattern))
+            await asyncio.sleep(0)  # a pattern may be matched with thousands of names
         self._leave(client)
-        client.patterns = frozenset(patterns)
+        client.patterns = patterns
         client.note({"type": "subscribed", "patterns": sorted(patterns)})
-        client.subscribe(self._join(client))
+        client.subscribe(self._join(client, matches))
 
-    def _join(self, client: Client) -> Group:
+    def _join(self, client: Client, matches: list[Match]) -> Group:
         group = self._groups.get(client.patterns)
         if group is None:
-            group = self._groups[client.patterns] = Group(client.patterns, self._market.channels)
+            group = self._groups[client.patterns] = Group(matches)
         group.clients.add(client)
         return group
 
@@ -245,28 +163,20 @@ class Hub:
                 self._groups.pop(client.patterns, None)
 
 
+def _request(text: str | None) -> tuple[set[str], set[str]]:
+    """Return the patterns to subscribe to, and those to give up."""
+    if text is None:
+        raise ValueError("send requests as text messages, not as binary ones")
+    try:
+        request = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {error}") from None
+    if not isinstance(request, dict) or not request or not set(request) <= {"subscribe", "unsubscribe"}:
+        raise ValueError('send {"subscribe": ["quotes:BTC-USDT:*"]} or {"unsubscribe": […]}')
+    return _patterns(request.get("subscribe", [])), _patterns(request.get("unsubscribe", []))
+
+
 def _patterns(given: object) -> set[str]:
     if not isinstance(given, list) or not all(isinstance(each, str) for each in given):
-        raise ValueError("patterns are a list of texts")
-    for text in given:
-        if len(text) > _MAX_TEXT or not Pattern.parse(text).is_valid:
-            raise ValueError(f"{text[:_MAX_TEXT]!r} is not a pattern: kind:symbol:exchange, each part may be *")
+        raise ValueError("patterns are a list of strings")
     return set(given)
-
-
-def part(channel: Channel, kind: Kind, piece: Piece) -> bytes:
-    """Return what a frame says of one channel."""
-    body = b"[%b]" % piece.body if piece.is_list else piece.body
-    skipped = b',"skipped":%d' % piece.skipped if piece.skipped else b""
-    return b'{"channel":%b,"type":"%b","sequence":%d%b,"data":%b}' % (
-        orjson.dumps(channel.name), kind.encode(), piece.sequence, skipped, body,
-    )  # fmt: skip
-
-
-def frame_of(parts: Iterable[bytes]) -> str:
-    """Return a frame of these parts."""
-    return (b'{"type":"changes","time":%d,"changes":[%b]}' % (now_us(), b",".join(parts))).decode()
-
-
-def _name(channel: Channel) -> str:
-    return channel.name

@@ -1,6 +1,5 @@
 """What the topics say at the moment: instruments, books, and the latest events of each kind."""
 
-import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -12,20 +11,19 @@ import msgspec
 
 from marketprism.api.channels import Channels, Latest, Log
 from marketprism.api.comparison import Comparison, Row, RowState, compared
-from marketprism.api.feed_state import FeedState, Instrument, state_of
+from marketprism.api.feed_state import FeedState
+from marketprism.api.instruments import Instruments, Key
 from marketprism.api.records import Record
+from marketprism.api.spans import now_us
 from marketprism.client.level import Level
 from marketprism.client.order_book import OrderBook, OrderBooks
-from schemas.errors import SymbolError
-from schemas.feeds import EXCHANGES, FEEDS, feed_of
+from schemas.feeds import EXCHANGES, FEEDS
 
 _QUOTE_STALE_AFTER = 30_000_000  # µs
 _BOOK_LEVELS = 20
 _DEPTH_LEVELS = 200
 _DEPTH_EVERY = 5  # frames
 _UPDATES = 600  # times of book updates that are kept, for their rate
-
-Key = tuple[str, str]  # exchange, symbol
 
 _encode = msgspec.json.Encoder().encode
 
@@ -61,12 +59,11 @@ class Market:
 
     def __init__(self) -> None:
         self.channels = Channels()
-        self.instruments: dict[Key, Instrument] = {}
+        self.instruments = Instruments()
         self.books: dict[Key, OrderBook] = {}
         self.history: defaultdict[Key, BookHistory] = defaultdict(BookHistory)
         self.applied = 0
         self._order_books = OrderBooks()
-        self._by_feed: dict[str, list[Instrument]] = {feed: [] for feed in FEEDS}
         self._exchanges: dict[str, list[str]] = {}  # of each symbol with a quote, in a fixed order
         self._handlers: dict[str, Callable[[Record], None]] = {
             "quotes": self._on_quote,
@@ -92,7 +89,7 @@ class Market:
 
     def _on_value(self, record: Record, detail: str = "") -> None:
         fields = record.fields
-        self._seen(fields)
+        self.instruments.seen(fields)
         self.channels.set(f"{record.table}:{fields.symbol}:{fields.exchange}{detail}", record.value)
 
     def _on_candle(self, record: Record) -> None:
@@ -104,7 +101,7 @@ class Market:
         self._on_value(record, f":{record.fields.scope}")
 
     def _on_item(self, record: Record, most: int = 50) -> None:
-        self._seen(record.fields)
+        self.instruments.seen(record.fields)
         self._append(record, record.source, most)
 
     def _on_quote(self, record: Record) -> None:
@@ -117,7 +114,7 @@ class Market:
 
     def _on_book(self, record: Record) -> None:
         event = record.fields
-        self._seen(event)
+        self.instruments.seen(event)
         book = self._order_books.apply(event)
         if book is not None:
             key = event.exchange, event.symbol
@@ -132,7 +129,7 @@ class Market:
 
     def _on_status(self, record: Record) -> None:
         event = record.fields
-        if instrument := self._instrument(event.exchange, event.symbol):
+        if instrument := self.instruments.find(event.exchange, event.symbol):
             instrument.on_status(event)
             if event.type != "report":
                 self._append(record, record.source, 20)
@@ -150,7 +147,7 @@ class Market:
 
     def _on_instrument(self, record: Record) -> None:
         event = record.fields
-        if instrument := self._instrument(event.exchange, event.symbol):
+        if instrument := self.instruments.find(event.exchange, event.symbol):
             instrument.definition, instrument.definition_json = event, record.value
             self.channels.set(f"instruments:{event.symbol}:{event.exchange}", record.value)
 
@@ -186,41 +183,38 @@ class Market:
         self.channels.mark(channel)
 
     def on_second(self) -> None:
-        """Mark what changes by time alone: ages, and what has become stale."""
-        for feed, instruments in self._by_feed.items():
-            if instruments:
-                self._mark_feed(feed)
+        """Mark what changes by time alone: ages, and what has become stale. Forget what is gone."""
+        now = now_us()
+        self.instruments.on_second(now)
+        for key in self.instruments.take_closed(now):
+            self._forget(key)
+        for feed in self.instruments.by_feed:
+            self._mark_feed(feed)
         for symbol in self._exchanges:
             self.channels.mark(self.channels.by_name[f"compare:{symbol}"])
 
-    # Instruments and feeds
+    def _forget(self, key: Key) -> None:
+        exchange, symbol = key
+        self._order_books.forget(exchange, symbol)
+        self.books.pop(key, None)
+        self.history.pop(key, None)
+        exchanges = [each for each in self._exchanges.pop(symbol, []) if each != exchange]
+        if exchanges:
+            self._exchanges[symbol] = exchanges
+        for channel in list(self.channels):
+            place = channel.name.split(":")[1:3]
+            if place == [symbol, exchange] or (place == [symbol] and not exchanges):
+                self.channels.remove(channel)
 
-    def _instrument(self, exchange: str, symbol: str) -> Instrument | None:
-        key = exchange, symbol
-        instrument = self.instruments.get(key)
-        if instrument is None:
-            try:
-                feed = feed_of(exchange, symbol)
-            except SymbolError:
-                return None  # a currency, or what ingest could not identify
-            instrument = self.instruments[key] = Instrument(exchange, symbol, feed)
-            self._by_feed[feed.name].append(instrument)
-        return instrument
-
-    def _seen(self, fields: Any) -> None:
-        instrument = self.instruments.get((fields.exchange, fields.symbol))
-        instrument = instrument or self._instrument(fields.exchange, fields.symbol)
-        if instrument is not None:
-            instrument.events += 1
-            instrument.last_at = max(instrument.last_at, fields.local_timestamp)
+    # Feeds
 
     def feeds(self) -> list[FeedState]:
         """Return the state of each feed with an instrument."""
         now = now_us()
-        return [state_of(FEEDS[feed], instruments, now) for feed, instruments in self._by_feed.items() if instruments]
+        return [self.instruments.feed_state(feed, now) for feed in FEEDS if self.instruments.by_feed.get(feed)]
 
     def _feed_json(self, feed: str) -> bytes:
-        return _encode(state_of(FEEDS[feed], self._by_feed[feed], now_us()))
+        return _encode(self.instruments.feed_state(feed, now_us()))
 
     # Comparison
 
@@ -271,17 +265,15 @@ class Market:
 
     def all_open(self, table: str) -> list[bytes]:
         """Return the items of all instruments that are open, in the order of the channels' names."""
-        channels = [channel for _, channel in sorted(self.channels.by_name.items())]
-        logs = [each for each in channels if isinstance(each, Log) and each.name.startswith(f"{table}:")]
+        logs = [channel for channel in self.channels.of_kind(table) if isinstance(channel, Log)]
         return [item for log in logs for item in log.recent.open()]
 
     def latest(self, table: str) -> list[tuple[str, list[bytes]]]:
-        """Return the names of a table's channels, each with its latest events."""
-        found = []
-        for name, channel in self.channels.by_name.items():
-            if name.startswith(table + ":"):
-                found.append((name, channel.recent.values() if isinstance(channel, Log) else [channel.snapshot().body]))
-        return found
+        """Return the names of a table's channels in their order, each with its latest events."""
+        return [
+            (channel.name, channel.recent.values() if isinstance(channel, Log) else [channel.snapshot().body])
+            for channel in self.channels.of_kind(table)
+        ]
 
 
 def book_json(book: OrderBook, levels: int) -> bytes:
@@ -299,8 +291,3 @@ def book_json(book: OrderBook, levels: int) -> bytes:
             "asks": asks,
         }
     )
-
-
-def now_us() -> int:
-    """Return the time, µs since the epoch."""
-    return time.time_ns() // 1000

@@ -12,23 +12,26 @@ from marketprism.api.problems import RequestProblem
 from schemas.settings import Settings
 from sinks.sql.client import run_query
 
-_RUNNING = 4  # as many as the embedded engine runs at a time
 _WAITING = 32
 # ClickHouse unescapes parameters like TabSeparated values.
 _ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r", "\0": "\\0"})
 
 
 class Queries:
-    """Queries of the requests. Values are parameters of the query (`{name:Type}`), never a part of its text."""
+    """Queries of some requests, `running` of which at a time.
 
-    def __init__(self, settings: Settings) -> None:
+    Values are parameters of the query (`{name:Type}`), never a part of its text.
+    """
+
+    def __init__(self, settings: Settings, running: int) -> None:
         self._settings = settings
-        self._threads = _threads()
+        self._running = running
+        self._threads = self._new_threads()
         self._count = 0
 
     async def run(self, query: str, parameters: Mapping[str, str] | None = None, output_format: str = "TSV") -> bytes:
         """Return the result. Raise `StorageError` if it fails, and 503 while too many queries wait."""
-        if self._count >= _RUNNING + _WAITING:
+        if self._count >= self._running + _WAITING:
             raise RequestProblem(503, "too many queries are waiting for ClickHouse: try again", {"Retry-After": "1"})
         self._count += 1
         try:
@@ -49,11 +52,10 @@ class Queries:
     def close(self) -> None:
         """Wait for no query any more. Later ones get new threads, as an application may start again."""
         self._threads.shutdown(wait=False, cancel_futures=True)
-        self._threads = _threads()
+        self._threads = self._new_threads()
 
-
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_RUNNING, thread_name_prefix="query")
+    def _new_threads(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self._running, thread_name_prefix="query")
 
 
 def _loaded(lines: bytes) -> list[Any]:

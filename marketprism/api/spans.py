@@ -1,8 +1,8 @@
 """Times, and spans of time, that requests name."""
 
+import time
 from typing import NamedTuple
 
-from marketprism.api.market import now_us
 from marketprism.api.problems import RequestProblem
 from schemas.errors import SettingsError
 from schemas.times import parse_time
@@ -44,3 +44,8 @@ def micros(text: str) -> int:
     if not 0 <= at < 4_000_000_000_000_000:
         raise RequestProblem(422, f"{text!r:.80} is too far from now")
     return at
+
+
+def now_us() -> int:
+    """Return the time, µs since the epoch."""
+    return time.time_ns() // 1000

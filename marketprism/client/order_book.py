@@ -140,6 +140,10 @@ class OrderBooks:
         book.on_book(event)
         return book
 
+    def forget(self, exchange: str, symbol: str) -> None:
+        """Drop a book, whose instrument is gone."""
+        self._books.pop((exchange, symbol), None)
+
 
 def _is_end(event: Gap | Status) -> bool:
     """Return whether a live book ends with this event."""

@@ -32,7 +32,7 @@ Offsets = dict[TopicPartition, int]
 
 
 class Reader(Generic[E]):
-    """Reader of some kinds of events of some instruments; read `batches()` once. `decoders`: by topic.
+    """Reader of some kinds of events of some instruments. `decoders`: by topic.
 
     What the topics already hold comes in order of receipt; what follows comes as it arrives. `is_current`: everything
     that they held at the start was read. `lookback`: µs before the span's start from which to read. `gather_ms`: how
@@ -62,6 +62,8 @@ class Reader(Generic[E]):
 
     async def batches(self) -> AsyncGenerator[Iterable[E], None]:
         """Yield events until the span's end, or without end. Read each batch to its end before the next.
+
+        After an error, another call goes on after the last event that was yielded.
 
         Raise `StackError` if there is no broker or no topic, and `SymbolError` for a symbol that nobody ingests. Later
         outages of the broker only delay events.
@@ -135,23 +137,30 @@ class Reader(Generic[E]):
         self._instruments.check_known(keys)
 
     async def _seek(self, consumer: AIOKafkaConsumer, counts: dict[str, int]) -> None:
+        if not self._places:
+            self._places = await self._first_places(consumer, counts)
+        consumer.assign(list(self._places))
+        for at, place in self._places.items():
+            consumer.seek(at, place.position)
+
+    async def _first_places(self, consumer: AIOKafkaConsumer, counts: dict[str, int]) -> dict[TopicPartition, Place[E]]:
         wanted, exchanges = Wanted(self._instruments), self._instruments.exchanges
+        places = {}
         for topic, decode in self._decoders.items():
             for number in self._instruments.partitions(counts[topic]):
                 at = TopicPartition(topic, number)
-                self._places[at] = Place(at, decode, wanted, exchanges, self._span)
-        consumer.assign(list(self._places))
-        for at, offset in (await self._starts(consumer)).items():
-            consumer.seek(at, offset)
-            self._places[at].position = offset
+                places[at] = Place(at, decode, wanted, exchanges, self._span)
+        for at, offset in (await self._starts(consumer, list(places))).items():
+            places[at].position = offset
+        return places
 
-    async def _starts(self, consumer: AIOKafkaConsumer) -> Offsets:
-        ends: Offsets = await consumer.end_offsets(self._places)
+    async def _starts(self, consumer: AIOKafkaConsumer, places: list[TopicPartition]) -> Offsets:
+        ends: Offsets = await consumer.end_offsets(places)
         if self._is_from_now and not self._lookback:
             return ends
         # The broker stamps records when it receives them, so no event of the span comes before this time.
         since = max(0, self._start - _CLOCKS) // 1000
-        found = await consumer.offsets_for_times(dict.fromkeys(self._places, since))
+        found = await consumer.offsets_for_times(dict.fromkeys(places, since))
         return {at: found[at].offset if found[at] else end for at, end in ends.items()}
 
     async def _ends(self, consumer: AIOKafkaConsumer) -> Offsets:

@@ -84,4 +84,5 @@ def prism(directory: Path) -> Iterator[Prism]:
     made = Prism(settings, storage)
     yield made
     made.app.state.context.queries.close()
+    made.app.state.context.sql.close()
     storage.close()

@@ -4,8 +4,9 @@ from typing import Any
 
 import orjson
 
-from marketprism.api.market import Market, now_us
+from marketprism.api.market import Market
 from marketprism.api.records import decoder_of
+from marketprism.api.spans import now_us
 from schemas.events import TABLES
 from tests.sinks.events import event
 

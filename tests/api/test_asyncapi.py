@@ -7,7 +7,7 @@ import jsonschema_rs
 import orjson
 import pytest
 
-from marketprism.api.hub import frame_of, part
+from marketprism.api.clients import frame_of, part
 from marketprism.api.market import Market
 from marketprism.api.routes.asyncapi import asyncapi
 from tests.api.market_data import fill

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from marketprism.api.market import now_us
+from marketprism.api.spans import now_us
 from tests.api.conftest import Served
 from tests.api.market_data import apply, quote, snapshot
 

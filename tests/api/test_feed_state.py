@@ -1,7 +1,8 @@
 """The state of a feed follows from what its instruments report."""
 
 from marketprism.api.feed_state import FeedState
-from marketprism.api.market import Market, now_us
+from marketprism.api.market import Market
+from marketprism.api.spans import now_us
 from tests.api.market_data import apply, quote, status
 
 
@@ -91,3 +92,14 @@ def test_a_delisted_instrument() -> None:
     apply(market, "market.instruments", symbol="ABC-USDT", type="delisted")
     status(market, "disconnected", "books", symbol="ABC-USDT")
     assert (okx(market).state, okx(market).instruments) == ("live", 1)
+
+
+def test_a_late_pipeline() -> None:
+    """A feed whose events are old but still arrive is not down: the pipeline is behind."""
+    market = Market()
+    for _ in range(2):
+        quote(market, "100", "101", local_timestamp=now_us() - 90_000_000)
+        market.on_second()
+    assert (okx(market).state, okx(market).reason) == ("degraded", "the pipeline is 90 s behind")
+    market.instruments["okx", "BTC-USDT"].arrived_at -= 10_000_000
+    assert okx(market).state == "down"

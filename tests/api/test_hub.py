@@ -10,7 +10,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from marketprism.api import hub
+from marketprism.api import clients, hub
 from tests.api.conftest import Served
 from tests.api.market_data import apply, quote, snapshot, status
 
@@ -166,7 +166,7 @@ async def test_too_many_patterns(served: Served) -> None:
 
 async def test_heartbeats(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client hears that the connection lives although nothing changes."""
-    monkeypatch.setattr(hub, "_HEARTBEAT_S", 0.1)
+    monkeypatch.setattr(clients, "_HEARTBEAT_S", 0.1)
     async with connected(served) as client:
         assert (await client.until("heartbeat"))["time"] > 0
 
@@ -194,3 +194,34 @@ async def test_a_slow_client(served: Served, monkeypatch: pytest.MonkeyPatch) ->
         with pytest.raises(ConnectionClosed):
             await slow.until("the end")
         await fast.until("changes")
+
+
+async def test_a_storm_of_requests(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that keeps asking with many patterns gets a tenth of the time: others get their frames in between."""
+    for number in range(300):
+        for exchange in ("okx", "htx"):
+            quote(served.market, "1", "2", exchange, f"A{number}-USDT")
+    answered = []
+    monkeypatch.setattr(clients.Client, "note", lambda client, body: answered.append(body))
+    async with connected(served) as storm, connected(served) as other:
+        await other.send(subscribe=["quotes:BTC-USDT:*"])
+        for round_ in range(50):
+            await storm.send(subscribe=[f"*:*{round_}{number}*:?k*" for number in range(200)])
+            await storm.send(unsubscribe=[f"*:*{round_}{number}*:?k*" for number in range(200)])
+        for _ in range(20):
+            quote(served.market, "100", "101")
+            await other.until("changes")
+    assert len(answered) < 50
+
+
+async def test_a_channel_that_is_gone(served: Served) -> None:
+    """Clients of a delisted instrument get nothing more of it, and everything of the others."""
+    async with connected(served) as client:
+        quote(served.market, "1", "2", "okx", "ABC-USDT")
+        await client.send(subscribe=["quotes:*"])
+        await client.next("quotes:ABC-USDT:okx", "snapshot")
+        served.market.channels.remove(served.market.channels.by_name["quotes:ABC-USDT:okx"])
+        quote(served.market, "100", "101")
+        await client.next("quotes:BTC-USDT:okx", "snapshot")
+        quote(served.market, "3", "4", "okx", "ABC-USDT")
+        assert (await client.next("quotes:ABC-USDT:okx", "snapshot"))["data"]["bids"] == [["3", "1"]]

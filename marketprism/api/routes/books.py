@@ -12,8 +12,8 @@ from marketprism.api.answers import json_answer, not_modified, tag_of
 from marketprism.api.book_answers import FORMATS, Format, accumulated, head_of, merged, simple
 from marketprism.api.book_views import amount_of, cost_of, imbalance_of, plain, spread_of, value_of, within
 from marketprism.api.context import Service
+from marketprism.api.instruments import Key
 from marketprism.api.lookup import book_of, instrument_of, known_exchange, known_symbol, only_one
-from marketprism.api.market import Key, now_us
 from marketprism.api.past_books import book_at
 from marketprism.api.problems import warming
 from marketprism.api.routes.book_models import (
@@ -30,6 +30,7 @@ from marketprism.api.routes.book_models import (
     StatisticsAnswer,
     WithinAnswer,
 )
+from marketprism.api.spans import now_us
 from marketprism.client.level import Level
 from marketprism.client.order_book import OrderBook
 

@@ -33,7 +33,7 @@ def _route(table: str) -> Callable[..., Awaitable[Response]]:
 
 
 def _latest(service: Context, table: str, exchange: str | None, symbols: Selection, limit: int) -> Iterator[bytes]:
-    for channel, events in sorted(service.market.latest(table)):
+    for channel, events in service.market.latest(table):
         _, symbol, *place = channel.split(":")
         if symbol in symbols and (exchange is None or not place or place[0] == exchange):
             yield from [each for each in events if place or _is_of(each, exchange)][-limit:]

@@ -64,9 +64,9 @@ async def sql(
     format: Annotated[Literal["json", "csv"], Query(description="of the answer")] = "json",
 ) -> Response:
     if format == "json":
-        return json_answer(await answer_json(service.queries, request.query))
+        return json_answer(await answer_json(service.sql, request.query))
     headers = {"Content-Disposition": 'attachment; filename="marketprism.csv"'}
-    return Response(await answer_csv(service.queries, request.query), headers=headers, media_type="text/csv")
+    return Response(await answer_csv(service.sql, request.query), headers=headers, media_type="text/csv")
 
 
 @router.get("/sql/questions", response_model=list[ReadyMadeQuestion])
