@@ -68,19 +68,25 @@ class Follower:
                 if str(error) != self._reported:
                     log.warning("cannot read the topics, trying again", reason=str(error))
                 self._reported = str(error)
-            except Exception as error:  # one event must not take the others down
-                log.error("cannot apply an event, left out", tables=list(tables), reason=error, exc_info=True)
+            except Exception as error:  # one table must not take the others down
+                log.error("cannot follow topics, trying again", tables=list(tables), reason=error, exc_info=True)
             await asyncio.sleep(_RETRY)
 
     async def _read(self, reader: Reader[Record], lookback: int) -> None:
         async with aclosing(reader.batches()) as batches:
             async for batch in batches:
                 for record in batch:
-                    self._apply(record)
+                    self._take(record)
                 if reader.is_current and lookback in self._left:
                     self._left.discard(lookback)
                     self.is_current = not self._left
                 await asyncio.sleep(0)  # requests get their turn
+
+    def _take(self, record: Record) -> None:
+        try:
+            self._apply(record)
+        except Exception as error:  # one event must not take the others down
+            log.error("cannot apply an event, left out", source=record.source, reason=error, exc_info=True)
 
 
 class _EveryKey(Instruments):
