@@ -27,7 +27,7 @@ _BUSY = {"quotes", "books"}  # the others' events are few, and each is fetched a
 _LOOKBACK: dict[str, int] = {
     "instruments": 365 * 24 * _HOUR,
     "gaps": 7 * 24 * _HOUR,  # they are few, and some stay open for days
-    "signals": _HOUR,
+    "signals": 6 * _HOUR,
     "dead_letters": _HOUR,
     "liquidations": _HOUR,
     "long_short_ratios": _HOUR,

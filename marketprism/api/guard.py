@@ -73,6 +73,8 @@ class Guard:
                 await _reject(_too_large(), scope, receive, send)
                 return
             receive = read
+        if scope.get("method") == "HEAD":
+            scope = dict(scope, method="GET")  # the server sends no body for what was asked as HEAD
         await self._app(scope, receive, _with_headers(send))
 
     async def _problem(self, scope: Scope, headers: Headers) -> RequestProblem | None:

@@ -42,7 +42,7 @@ class Queries:
             self._count -= 1
 
     async def rows(self, query: str, parameters: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
-        """Return the rows as objects. Integers of 64 bits and decimals are texts, where the query does not say else."""
+        """Return the rows as objects. Integers of 64 bits and decimals are strings, unless the query says otherwise."""
         return _loaded(await self.run(query, parameters, "JSONEachRow"))
 
     async def lists(self, query: str, parameters: Mapping[str, str] | None = None) -> list[list[Any]]:

@@ -1,5 +1,6 @@
 """Serve an application on `api_address` until SIGINT or SIGTERM."""
 
+import ipaddress
 import signal
 import socket
 import sys
@@ -36,8 +37,7 @@ def serve(settings: Settings, app: ASGIApp, what: str) -> None:
     check_exposure(settings)
     configure_logs(settings)
     bound = _bind(settings.api_address)
-    host, port = bound.getsockname()[:2]
-    log.info(f"serving {what}", address=f"http://{f'[{host}]' if ':' in host else host}:{port}/")
+    log.info(f"serving {what}", address=address_of(*bound.getsockname()[:2]))
     for number in (signal.SIGINT, signal.SIGTERM):  # uvicorn raises the signal that has stopped it once more
         signal.signal(number, lambda *_: None)
     uvicorn.Server(config_of(app)).run(sockets=[bound])
@@ -60,6 +60,13 @@ def config_of(app: ASGIApp) -> uvicorn.Config:
         timeout_graceful_shutdown=_STOP_WITHIN,
         timeout_keep_alive=30,
     )
+
+
+def address_of(host: str, port: int) -> str:
+    """Return an address to open in a browser on this machine, where 0.0.0.0 and :: mean all addresses."""
+    if ipaddress.ip_address(host).is_unspecified:
+        host = "localhost"
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
 
 
 def _bind(address: str) -> socket.socket:

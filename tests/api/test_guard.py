@@ -7,6 +7,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from marketprism.api.guard import check_exposure
+from marketprism.api.server import address_of
 from marketprism.local.broker import free_port
 from schemas.errors import SettingsError
 from schemas.settings import load_settings
@@ -113,3 +114,33 @@ def test_exposed_addresses_need_a_token(address: str) -> None:
 def test_loopback_needs_none(address: str) -> None:
     """Only this machine reaches loopback."""
     check_exposure(load_settings(api_address=address))
+
+
+@pytest.mark.parametrize("path", ["/", "/api/health", "/api/openapi.json"])
+async def test_head(served: Served, path: str) -> None:
+    """HEAD is answered as GET is, without the body."""
+    whole = await served.client.get(path)
+    head = await served.client.head(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"] == whole.headers["content-type"]
+
+
+async def test_what_is_no_view(served: Served) -> None:
+    """Paths that are no view of the page are not answered with it."""
+    for path, status in (("/favicon.ico", 404), ("/stream", 426), ("/api/nothing", 404), ("/static/none.js", 404)):
+        assert (await served.client.get(path)).status_code == status, path
+    assert "<title>" in (await served.client.get("/compare/BTC-USDT")).text
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8080/"),
+        ("0.0.0.0", "http://localhost:8080/"),
+        ("::", "http://localhost:8080/"),
+        ("::1", "http://[::1]:8080/"),
+    ],
+)
+def test_the_address_can_be_opened(host: str, address: str) -> None:
+    """What is logged as the address works in a browser on this machine."""
+    assert address_of(host, 8080) == address

@@ -23,7 +23,7 @@ _REFERENCE = "#/components/schemas/{model}"
 _BY_TABLE = {event.table_name: event for event in EVENTS.values()}
 _DESCRIPTION = (
     "Send a request with patterns of channels. Each channel that matches is sent whole, as a `snapshot`, and then with "
-    "each `change`, in at most 20 frames a second. A channel's `sequence` grows by one with each change: a hole means "
+    "each `change`, in at most 20 frames a second. A channel's `sequence` grows by one with each event: a hole means "
     "that only the latest value was sent. Of items none is left out, except for a client that is too slow: `skipped` "
     "counts them. A client that takes nothing for 30 s is disconnected with code 1013 and the reason."
 )

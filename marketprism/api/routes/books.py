@@ -30,6 +30,7 @@ from marketprism.api.routes.book_models import (
     StatisticsAnswer,
     WithinAnswer,
 )
+from marketprism.api.routes.parameters import ExchangePath, SymbolPath
 from marketprism.api.spans import now_us
 from marketprism.client.level import Level
 from marketprism.client.order_book import OrderBook
@@ -47,7 +48,7 @@ FormatOption = Annotated[
 PositiveDecimal = Annotated[Decimal, Query(gt=0, max_digits=36, decimal_places=18)]
 
 
-@router.get("/books", response_model=list[AnyBook])
+@router.get("/books", response_model=list[AnyBook], summary="Books of several symbols")
 async def several(
     service: Service,
     symbol: Annotated[list[str], Query(min_length=1, max_length=50, description="repeat it for several")],
@@ -64,27 +65,32 @@ async def several(
     return _answer([FORMATS[format](book, depth) for book in books])
 
 
-@router.get("/symbols/{symbol}/books", response_model=list[AnyBook])
+@router.get("/symbols/{symbol}/books", response_model=list[AnyBook], summary="Books of a symbol on all exchanges")
 async def on_all_exchanges(
-    service: Service, symbol: str, depth: Depth = 20, format: FormatOption = "enhanced"
+    service: Service, symbol: SymbolPath, depth: Depth = 20, format: FormatOption = "enhanced"
 ) -> Response:
     """Return a symbol's books on all exchanges."""
     return _answer([FORMATS[format](book, depth) for book in _books_of(service, symbol)])
 
 
-@router.get("/symbols/{symbol}/merged", response_model=MergedBook)
-async def all_merged(service: Service, symbol: str, depth: Depth = 20) -> Response:
+@router.get("/symbols/{symbol}/merged", response_model=MergedBook, summary="Merged book of a symbol")
+async def all_merged(service: Service, symbol: SymbolPath, depth: Depth = 20) -> Response:
     """Return a symbol's live books in one, each level with the exchanges that hold it."""
     live = [book for book in _books_of(service, symbol) if book.state == "live"]
     return _answer(merged(symbol.upper(), live, depth))
 
 
-@router.get("/books/{exchange}/{symbol}", response_model=AnyBook, responses={304: {"description": "Not Modified"}})
+@router.get(
+    "/books/{exchange}/{symbol}",
+    response_model=AnyBook,
+    responses={304: {"description": "Not Modified"}},
+    summary="Book",
+)
 async def one(
     request: Request,
     service: Service,
-    exchange: str,
-    symbol: str,
+    exchange: ExchangePath,
+    symbol: SymbolPath,
     depth: Depth = 20,
     format: FormatOption = "enhanced",
 ) -> Response:
@@ -99,17 +105,17 @@ async def one(
     return answer
 
 
-@router.get("/books/{exchange}/{symbol}/best", response_model=SimpleBook)
-async def best(service: Service, exchange: str, symbol: str) -> Response:
+@router.get("/books/{exchange}/{symbol}/best", response_model=SimpleBook, summary="Best bid and ask")
+async def best(service: Service, exchange: ExchangePath, symbol: SymbolPath) -> Response:
     """Return a book's best prices and the amounts there."""
     return _answer(simple(book_of(service, exchange, symbol)))
 
 
-@router.get("/books/{exchange}/{symbol}/within", response_model=WithinAnswer)
+@router.get("/books/{exchange}/{symbol}/within", response_model=WithinAnswer, summary="Liquidity within a distance")
 async def within_bps(
     service: Service,
-    exchange: str,
-    symbol: str,
+    exchange: ExchangePath,
+    symbol: SymbolPath,
     bps: Annotated[float, Query(ge=0, le=10_000, description="basis points from the best price of each side")] = 10.0,
 ) -> Response:
     """Return what each side holds within a distance of its best price."""
@@ -129,16 +135,16 @@ def _total(best: Level | None, levels: list[Level], bps: Decimal) -> dict[str, A
     }
 
 
-@router.get("/books/{exchange}/{symbol}/cumulative", response_model=CumulativeAnswer)
-async def cumulated(service: Service, exchange: str, symbol: str, depth: Depth = 100) -> Response:
+@router.get("/books/{exchange}/{symbol}/cumulative", response_model=CumulativeAnswer, summary="Cumulative depth")
+async def cumulated(service: Service, exchange: ExchangePath, symbol: SymbolPath, depth: Depth = 100) -> Response:
     """Return each level with the amount and the value of all levels up to it."""
     book = book_of(service, exchange, symbol)
     bids, asks = book.levels(depth)
     return _answer({**head_of(book), "bids": accumulated(bids), "asks": accumulated(asks)})
 
 
-@router.get("/books/{exchange}/{symbol}/spread", response_model=SpreadAnswer)
-async def spread(service: Service, exchange: str, symbol: str) -> Response:
+@router.get("/books/{exchange}/{symbol}/spread", response_model=SpreadAnswer, summary="Spread and mid")
+async def spread(service: Service, exchange: ExchangePath, symbol: SymbolPath) -> Response:
     """Return spread and mid."""
     book = book_of(service, exchange, symbol)
     found = spread_of(book)
@@ -155,8 +161,8 @@ async def spread(service: Service, exchange: str, symbol: str) -> Response:
     )
 
 
-@router.get("/books/{exchange}/{symbol}/imbalance", response_model=ImbalanceAnswer)
-async def imbalance(service: Service, exchange: str, symbol: str, depth: Depth = 5) -> Response:
+@router.get("/books/{exchange}/{symbol}/imbalance", response_model=ImbalanceAnswer, summary="Imbalance")
+async def imbalance(service: Service, exchange: ExchangePath, symbol: SymbolPath, depth: Depth = 5) -> Response:
     """Return which side holds more in its best levels."""
     book = book_of(service, exchange, symbol)
     bids, asks = book.levels(depth)
@@ -171,11 +177,11 @@ async def imbalance(service: Service, exchange: str, symbol: str, depth: Depth =
     )
 
 
-@router.get("/books/{exchange}/{symbol}/cost", response_model=CostAnswer)
+@router.get("/books/{exchange}/{symbol}/cost", response_model=CostAnswer, summary="Cost of an immediate order")
 async def cost(
     service: Service,
-    exchange: str,
-    symbol: str,
+    exchange: ExchangePath,
+    symbol: SymbolPath,
     side: Annotated[Literal["buy", "sell"], Query(description="of the order")],
     amount: Annotated[PositiveDecimal | None, Query(description="base units")] = None,
     value: Annotated[PositiveDecimal | None, Query(description="quote units, instead of `amount`")] = None,
@@ -197,8 +203,8 @@ async def cost(
     )
 
 
-@router.get("/books/{exchange}/{symbol}/statistics", response_model=StatisticsAnswer)
-async def statistics(service: Service, exchange: str, symbol: str) -> Response:
+@router.get("/books/{exchange}/{symbol}/statistics", response_model=StatisticsAnswer, summary="Book statistics")
+async def statistics(service: Service, exchange: ExchangePath, symbol: SymbolPath) -> Response:
     """Return a book's size and how often it changes."""
     book = book_of(service, exchange, symbol)
     updates = service.market.history[book.exchange, book.symbol].updates
@@ -217,8 +223,8 @@ async def statistics(service: Service, exchange: str, symbol: str) -> Response:
     )
 
 
-@router.get("/books/{exchange}/{symbol}/health", response_model=HealthAnswer)
-async def health(service: Service, exchange: str, symbol: str) -> Response:
+@router.get("/books/{exchange}/{symbol}/health", response_model=HealthAnswer, summary="Book health")
+async def health(service: Service, exchange: ExchangePath, symbol: SymbolPath) -> Response:
     """Return whether a book can be trusted: its state, its open gaps, and the truth check."""
     book = book_of(service, exchange, symbol)
     gaps = [orjson.loads(gap) for gap in service.market.open_items("gaps", (book.exchange, book.symbol))]
@@ -232,11 +238,11 @@ async def health(service: Service, exchange: str, symbol: str) -> Response:
     )
 
 
-@router.get("/books/{exchange}/{symbol}/at", response_model=PastBook)
+@router.get("/books/{exchange}/{symbol}/at", response_model=PastBook, summary="Book at a past time")
 async def at_a_time(
     service: Service,
-    exchange: str,
-    symbol: str,
+    exchange: ExchangePath,
+    symbol: SymbolPath,
     time: Annotated[str, Query(max_length=40, description="ISO 8601, µs since the epoch, or `10m ago`; of receipt")],
     depth: Depth = 1000,
 ) -> Response:

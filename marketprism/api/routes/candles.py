@@ -40,7 +40,7 @@ class CandlesAnswer(BaseModel):
     items: list[CandleItem]
 
 
-@router.get("/candles/{exchange}/{symbol}", response_model=CandlesAnswer)
+@router.get("/candles/{exchange}/{symbol}", response_model=CandlesAnswer, summary="Candles of any interval")
 async def candles_of(
     service: Service,
     exchange: ExchangePath,

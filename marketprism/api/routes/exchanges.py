@@ -10,13 +10,11 @@ from marketprism.api.answers import json_answer, list_answer
 from marketprism.api.context import Service
 from marketprism.api.feed_state import Instrument
 from marketprism.api.lookup import known_exchange, known_symbol
+from marketprism.api.routes.parameters import ExchangeFilter, PatternFilter, SymbolPath
 from schemas.events.definitions import InstrumentChange
 from schemas.symbols import Selection
 
 router = APIRouter(prefix="/api", tags=["exchanges and instruments"])
-
-ExchangeFilter = Annotated[str | None, Query(description="of this exchange only")]
-SymbolFilter = Annotated[str | None, Query(description="of this symbol or pattern only, such as BTC-*", max_length=80)]
 
 
 class FeedModel(BaseModel):
@@ -27,7 +25,8 @@ class FeedModel(BaseModel):
     feed: str
     exchange: str
     state: Literal["starting", "live", "degraded", "stale", "down"] = Field(
-        description="degraded: some channel is down or silent; stale, down: no event for 15 s, 60 s"
+        description="degraded: some channel is down or silent, or the pipeline is behind; "
+        "stale, down: no event for 15 s, 60 s"
     )
     reason: str = Field(description="why it is not live")
     age: int | None = Field(description="since its last event, microseconds")
@@ -99,7 +98,7 @@ async def feeds(service: Service) -> Response:
 async def instruments(
     service: Service,
     exchange: ExchangeFilter = None,
-    symbol: SymbolFilter = None,
+    symbol: PatternFilter = None,
     kind: Annotated[Literal["spot", "perp", "future", "option"] | None, Query(description="of this kind only")] = None,
 ) -> Response:
     """Return the instruments' definitions as of now: ticks, lots, contract sizes, status."""
@@ -114,8 +113,10 @@ async def symbols(service: Service) -> list[str]:
     return service.market.symbols()
 
 
-@router.get("/symbols/{symbol}/comparison", response_model=ComparisonModel)
-async def comparison(service: Service, symbol: str) -> Response:
+@router.get(
+    "/symbols/{symbol}/comparison", response_model=ComparisonModel, summary="Comparison of a symbol across exchanges"
+)
+async def comparison(service: Service, symbol: SymbolPath) -> Response:
     """Compare a symbol's best prices across exchanges."""
     return json_answer(service.market.comparison(known_symbol(service, symbol)))
 

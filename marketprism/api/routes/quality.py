@@ -65,7 +65,7 @@ class QualityMap(BaseModel):
     truth: list[InstrumentTruth] = Field(description="in the span, those that differ most first")
 
 
-@router.get("/quality/map", response_model=QualityMap)
+@router.get("/quality/map", response_model=QualityMap, summary="Quality map")
 async def heat_map(
     service: Service,
     hours: Hours = 1,

@@ -41,13 +41,13 @@ class Statistics(BaseModel):
     cpu: float = Field(description="processor time, seconds")
 
 
-@router.get("/health")
+@router.get("/health", summary="Liveness")
 async def health() -> Health:
     """Say that the process is up."""
     return Health()
 
 
-@router.get("/ready")
+@router.get("/ready", summary="Readiness")
 async def ready(service: Service) -> Readiness:
     """Say whether the topics' past has been read; 503 until then."""
     if not service.follower.is_current:
@@ -55,13 +55,13 @@ async def ready(service: Service) -> Readiness:
     return Readiness(instruments=len(service.market.instruments), books=len(service.market.books))
 
 
-@router.get("/asyncapi.json")
+@router.get("/asyncapi.json", summary="AsyncAPI document")
 async def asyncapi_document() -> dict[str, Any]:
     """Return the AsyncAPI document of the WebSocket `/stream`."""
     return asyncapi()
 
 
-@router.get("/statistics")
+@router.get("/statistics", summary="Process statistics")
 async def statistics(service: Service) -> Statistics:
     """Return figures of this process."""
     process = psutil.Process()

@@ -52,13 +52,13 @@ class SignalStatistics(BaseModel):
     routes: list[Route] = Field(description="the 200 with the highest profit")
 
 
-@router.get("/signals/open", response_model=list[Signal])
+@router.get("/signals/open", response_model=list[Signal], summary="Open opportunities")
 async def open_signals(service: Service) -> Response:
     """Return the opportunities that are open now, each with its newest event."""
     return list_answer(service.market.all_open("signals"))
 
 
-@router.get("/signals/statistics", response_model=SignalStatistics)
+@router.get("/signals/statistics", response_model=SignalStatistics, summary="Statistics of opportunities")
 async def statistics(service: Service, hours: Hours = 24, symbol: SymbolFilter = None) -> Response:
     """Return what the opportunities of the last hours were worth, and how long they lasted, from ClickHouse."""
     return json_answer(await signal_statistics(service.queries, last_hours(hours), (symbol or "").upper()))

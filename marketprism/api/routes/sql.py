@@ -35,7 +35,7 @@ class SqlAnswer(BaseModel):
 
     columns: list[Column]
     rows: list[list[bool | int | float | str | None]] = Field(
-        description="decimals, integers beyond 2^53, times, arrays and tuples are texts; NULL, NaN and infinity null"
+        description="decimals, integers beyond 2^53, times, arrays and tuples are strings; NULL, NaN and infinity null"
     )
     truncated: bool = Field(description=f"there are more than these {MOST_ROWS:,} rows")
     seconds: float = Field(description="that ClickHouse took")
@@ -57,6 +57,7 @@ class ReadyMadeQuestion(BaseModel):
         f"Run a query, for at most a minute: `json` returns up to {MOST_ROWS:,} rows, `csv` a file of up to "
         f"{MOST_CSV_ROWS:,}. A query that ClickHouse refuses is answered with 400 and its words."
     ),
+    summary="Run a SQL query",
 )
 async def sql(
     service: Service,
@@ -69,7 +70,7 @@ async def sql(
     return Response(await answer_csv(service.sql, request.query), headers=headers, media_type="text/csv")
 
 
-@router.get("/sql/questions", response_model=list[ReadyMadeQuestion])
+@router.get("/sql/questions", response_model=list[ReadyMadeQuestion], summary="Ready-made questions")
 async def ready_made() -> Response:
     """Return questions that analysts ask, each with a query to run as it is."""
     return json_answer([question._asdict() for question in questions()])

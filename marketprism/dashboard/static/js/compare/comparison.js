@@ -3,8 +3,9 @@
 import { now } from "../core/clock.js";
 import { byId, say } from "../core/dom.js";
 import { age, amount, bps, decimals, fixed, NOTHING, price } from "../core/format.js";
+import { allSymbols, isKnown } from "../core/instruments.js";
 import { paint, paintEvery } from "../core/paint.js";
-import { refine } from "../core/router.js";
+import { place, refine } from "../core/router.js";
 import { Subscriber } from "../core/subscriber.js";
 import { Table } from "../core/table.js";
 import { openSides } from "./sides.js";
@@ -86,8 +87,11 @@ function draw() {
   table.show(latest?.rows ?? []);
   const row = latest?.rows.find((each) => each.exchange === chosen);
   byId("view-compare").classList.toggle("stopped", Boolean(row) && row.state !== "live");
-  say(byId("comparison-summary"), latest ? summary(latest) : "");
+  say(byId("comparison-summary"), latest ? summary(latest) : absence());
 }
+
+/** Why there is nothing: a symbol that no exchange lists, once the list is known. */
+const absence = () => (!allSymbols().length || isKnown(place.symbol) ? "" : `no exchange lists ${place.symbol}`);
 
 function summary({ rows, cross_bps }) {
   if (cross_bps == null) return NOTHING;
