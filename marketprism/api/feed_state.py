@@ -17,6 +17,7 @@ _REPORT_EVERY = 10  # s
 State = Literal["starting", "live", "degraded", "stale", "down"]
 
 _LOST = frozenset({"disconnected", "stopped", "absent"})
+_RETURNED = frozenset({"connected", "returned"})
 _FAILURES = {"rest_down": "rest_up", "rate_limited": "connected", "wrong_clock": "clock_right", "refused": "subscribed"}
 
 
@@ -79,7 +80,7 @@ class Instrument:
             self.up -= channels
             self.silent -= channels
             self.reason = event.type + (f": {event.reason}" if event.reason else "")
-        elif event.type == "connected":
+        elif event.type in _RETURNED:
             self._on_up(channels)
         elif event.type == "silent":
             self.silent |= channels

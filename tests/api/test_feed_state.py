@@ -103,3 +103,14 @@ def test_a_late_pipeline() -> None:
     assert (okx(market).state, okx(market).reason) == ("degraded", "the pipeline is 90 s behind")
     market.instruments["okx", "BTC-USDT"].arrived_at -= 10_000_000
     assert okx(market).state == "down"
+
+
+def test_a_feed_that_returns() -> None:
+    """After an outage of the broker, ingest goes on: also a channel that is polled once an hour is not down."""
+    market = Market()
+    quote(market, "100", "101")
+    status(market, "connected", "books", "funding_history")
+    status(market, "absent", "books", "funding_history")
+    assert okx(market).state == "down"
+    status(market, "returned", "books", "funding_history")
+    assert okx(market).state == "live"
