@@ -27,7 +27,10 @@ export function watchTheme(watcher) {
 }
 
 function apply(name, value) {
+  root.classList.add("switching"); // all colours change at once: what fades otherwise must not lag behind
   root.dataset[name] = value;
+  getComputedStyle(document.body).color; // applies the styles
+  requestAnimationFrame(() => root.classList.remove("switching"));
   cache = new Map();
   for (const watcher of watchers) watcher();
 }
