@@ -1,0 +1,82 @@
+"""Parse what Binance's REST API and public data files hold of the past: docs/protocols/binance.md §1.6, §2.5, §2.8."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+
+from schemas.errors import FrameError
+from schemas.instruments import Instrument
+from streams.normalize.amounts import base_amount
+from streams.normalize.binance.figures import Bar, candle_of_bar
+from streams.normalize.messages import Candle, Normalized, Trade
+from streams.normalize.numbers import check_name, micros, positive, update_id
+from streams.normalize.rows import read_rows
+
+Parameters = dict[str, str]
+
+
+class _Context:
+    """What the rows of an answer are read with; they do not name their instrument."""
+
+    def __init__(self, parameters: Parameters, instrument: Instrument) -> None:
+        check_name(parameters["symbol"], instrument)
+        self.instrument = instrument
+        self.interval = parameters.get("interval", "")
+
+
+def _rows(
+    read: Callable[[Any, _Context], Normalized], body: bytes, parameters: Parameters, instrument: Instrument
+) -> list[Normalized]:
+    rows = orjson.loads(body)
+    if type(rows) is not list:
+        raise FrameError("malformed: not a list of rows")
+    return read_rows(read, rows, _Context(parameters, instrument), body)
+
+
+def _candle(row: list[Any], context: _Context) -> Candle:
+    start, opened, high, low, close, volume, _, other, trades, bought, paid, *_ = row
+    bar = Bar(
+        t=start, i=context.interval, o=opened, h=high, l=low, c=close, v=volume, q=other, V=bought, Q=paid,
+        n=update_id(trades), x=True,
+    )  # fmt: skip
+    return candle_of_bar(bar, "", start, context.instrument)
+
+
+def _trade(row: dict[str, Any], context: _Context) -> Trade:
+    return _made(context.instrument, row["id"], row["price"], row["qty"], row["time"], row["isBuyerMaker"])
+
+
+def _aggregated(row: dict[str, Any], context: _Context) -> Trade:
+    return _made(context.instrument, row["a"], row["p"], row["q"], row["T"], row["m"])
+
+
+def _made(instrument: Instrument, number: int, price: str, amount: str, stamp: int, is_maker: bool) -> Trade:
+    """Return a trade. `is_maker`: the buyer was the maker, so the taker sold."""
+    if type(is_maker) is not bool:
+        raise FrameError(f"not a side: {is_maker!r:.60}")
+    price, amount, number = positive(price), positive(amount), update_id(number)
+    base = base_amount(instrument, price, amount)
+    own = amount if instrument.inverse else ""
+    return Trade(micros(stamp), str(number), price, base, "sell" if is_maker else "buy", "normal", own, number, number)
+
+
+def _reader(read: Callable[[Any, _Context], Normalized]) -> Callable[..., list[Normalized]]:
+    def normalize(body: bytes, parameters: Parameters, instrument: Instrument, now: int) -> list[Normalized]:
+        return _rows(read, body, parameters, instrument)
+
+    return normalize
+
+
+_CANDLES, _AGGREGATED = _reader(_candle), _reader(_aggregated)
+
+HISTORY: Mapping[str, Callable[[bytes, Parameters, Instrument, int], list[Normalized]]] = {
+    "/api/v3/klines": _CANDLES,
+    "/fapi/v1/klines": _CANDLES,
+    "/dapi/v1/klines": _CANDLES,
+    "/api/v3/historicalTrades": _reader(_trade),
+    "/api/v3/aggTrades": _AGGREGATED,
+    "/fapi/v1/aggTrades": _AGGREGATED,
+    "/dapi/v1/aggTrades": _AGGREGATED,
+}
+"""By path; each takes the body, the request's parameters, the instrument and the receipt time (µs)."""
