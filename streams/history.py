@@ -29,7 +29,7 @@ def publish_history(out: Output, key: str, history: History) -> None:
     for message in sorted(messages, key=_time_of):
         if isinstance(message, Rejected):
             out.dead_letter(subject.exchange, subject.symbol, raw_topic(subject.exchange), message.reason, message.row)
-        elif _is_inside(message, history) and (name := _name_of(message)) not in known:
+        elif _is_inside(message, history, out.now) and (name := _name_of(message)) not in known:
             known.add(name)
             _PUBLISHERS[type(message)](out, subject, message)
 
@@ -53,10 +53,10 @@ def _time_of(message: Normalized) -> int:
     return 0
 
 
-def _is_inside(message: Normalized, history: History) -> bool:
-    """Return whether a message is about the range that is to be filled: a candle as a whole, and closed."""
-    if isinstance(message, Candle):
-        return history.begin <= message.start and message.end <= history.end and message.closed is not False
+def _is_inside(message: Normalized, history: History, now: int) -> bool:
+    """Return whether a message is about the range that is to be filled. Candles must have been closed by `now`."""
+    if isinstance(message, Candle) and (message.closed is False or message.end > now):
+        return False
     return type(message) in _PUBLISHERS and history.begin <= _time_of(message) < history.end
 
 
