@@ -1,0 +1,119 @@
+"""The past of simulated exchanges is filled in by the real command, broker, worker and sink, and each row once."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from marketprism.simulator import Limits, Simulators
+from schemas.feeds import FEEDS
+from schemas.settings import Settings
+from tests.e2e.pipeline import Pipeline
+
+MINUTE = 60_000_000  # µs
+SYMBOLS = {
+    "binance-spot": "BTC-USDT",
+    "okx": "BTC-USDT-PERP",
+    "htx-spot": "BTC-USDT",
+    "htx-linear": "BTC-USDT-PERP",
+    "deribit": "BTC-USD-PERP",
+}
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings, tmp_path: Path, limits: Limits | None = None
+) -> AsyncIterator[tuple[Pipeline, Simulators]]:
+    """Run simulated exchanges, a worker and a sink."""
+    async with Simulators(tuple(SYMBOLS), limits=limits) as simulators:
+        own = Settings(**settings.model_dump() | {"endpoints": simulators.endpoints})
+        async with Pipeline(own, tmp_path / "logs") as pipeline:
+            await pipeline.sink()
+            await pipeline.worker()
+            yield pipeline, simulators
+
+
+async def start(settings: Settings, feed: str, *arguments: str) -> asyncio.subprocess.Process:
+    """Start the command."""
+    command = ["-m", "marketprism", "backfill", "--feed", feed, "--symbol", SYMBOLS[feed], "--share", "1"]
+    environment = os.environ | settings.environment()
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        *command,
+        *arguments,
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+
+
+async def fill(settings: Settings, feed: str, *arguments: str) -> str:
+    """Run the command to its end, and return what it says."""
+    child = await start(settings, feed, *arguments)
+    said, _ = await child.communicate()
+    assert child.returncode == 0, said.decode()
+    return said.decode()
+
+
+async def counts(pipeline: Pipeline, feed: str, table: str, name: str, where: str = "1") -> tuple[int, int]:
+    """Return the number of rows and of different ones."""
+    exchange, symbol = FEEDS[feed].exchange, SYMBOLS[feed]
+    [row] = await pipeline.query(
+        f"SELECT count() AS n, uniqExact({name}) AS u FROM {table} WHERE exchange = '{exchange}' AND "
+        f"symbol = '{symbol}' AND {where}"
+    )
+    return int(row["n"]), int(row["u"])
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(300)
+async def test_candles_and_trades(settings: Settings, tmp_path: Path) -> None:
+    """Each exchange's candles of a range are complete, and so are its trades, which are those of the candles."""
+    end = time.time_ns() // 1000 // MINUTE * MINUTE - 5 * MINUTE
+    begin = end - 30 * MINUTE
+    span = ["--from", str(begin), "--to", str(end)]
+    async with running(settings, tmp_path) as (pipeline, simulators):
+        for feed in SYMBOLS:
+            await fill(pipeline.settings, feed, "--kind", "candles", "--kind", "trades", *span)
+            assert await counts(pipeline, feed, "candles", "start", "closed") == (30, 30), feed
+            rows, unique = await counts(pipeline, feed, "trades", "id")
+            tape = simulators.instrument(feed, SYMBOLS[feed]).tape
+            expected = tape.first_at(end // 1000) - tape.first_at(begin // 1000)
+            assert rows == unique, feed
+            assert rows == expected or (feed.startswith("htx") and 0 < rows < 2000), feed  # which has only the latest
+            again = await fill(pipeline.settings, feed, "--kind", "candles", "--kind", "trades", *span)
+            assert "candles: 0 requests" in again.replace("\n", " "), again
+            if not feed.startswith("htx"):
+                assert "trades: 0 requests" in again.replace("\n", " "), again
+            assert (await counts(pipeline, feed, "trades", "id"))[0] == rows
+        assert await pipeline.query("SELECT * FROM dead_letters") == []
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(300)
+async def test_killed(settings: Settings, tmp_path: Path) -> None:
+    """A run that is killed again and again is continued, and in the end nothing is missing or twice."""
+    end = time.time_ns() // 1000 // MINUTE * MINUTE - 5 * MINUTE
+    begin = end - 6 * 60 * MINUTE
+    arguments = ["--kind", "trades", "--from", str(begin), "--to", str(end)]
+    async with running(settings, tmp_path) as (pipeline, simulators):
+        tape = simulators.instrument("binance-spot", "BTC-USDT").tape
+        expected = tape.first_at(end // 1000) - tape.first_at(begin // 1000)
+        before = 0
+        for _ in range(2):
+            child = await start(pipeline.settings, "binance-spot", *arguments)
+            while (now := (await counts(pipeline, "binance-spot", "trades", "id"))[0]) <= before:
+                assert child.returncode is None
+                await asyncio.sleep(0.05)
+            before = now
+            child.send_signal(signal.SIGKILL)
+            await child.wait()
+            assert before < expected
+        said = await fill(pipeline.settings, "binance-spot", *arguments)
+        assert await counts(pipeline, "binance-spot", "trades", "id") == (expected, expected), said
