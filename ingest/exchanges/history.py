@@ -52,11 +52,12 @@ class ByNumber:
 class ByPage:
     """Answers are pages, the newest rows first. `parameters`: of a page, which count from 1; None: there are no more.
 
-    `time`: of a row, ms.
+    `time`: of a row, ms. `step_s`: from one row to the next, s; 0: that of the requested interval, or irregular.
     """
 
     parameters: Callable[[int], Params | None]
     time: Callable[[Any], int]
+    step_s: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import asyncio
 from bisect import bisect_left
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from ingest.exchanges.history import ByNumber, ByPage, ByTime, HistoryRow, Params
@@ -12,7 +12,6 @@ from ingest.rest import Rest
 from ingest.supervision import backoff_delay
 from marketprism.backfill.holes import Span, holes, pages, within
 from marketprism.backfill.job import Job, lengths_of
-from marketprism.backfill.stored import Stored
 from schemas.errors import ExchangeError, RejectedError
 from schemas.limits import MAX_FRAME
 
@@ -36,10 +35,18 @@ class Page:
     position: int
 
 
+class Tables(Protocol):
+    """What the tables hold of a job (`Stored`)."""
+
+    async def times(self, span: Span, step: int, scope: str = "") -> list[int]: ...
+    async def busy_hours(self, span: Span) -> set[int]: ...
+    async def trades(self, span: Span) -> dict[str, int]: ...
+
+
 class Asking:
     """The requests for one endpoint of a job."""
 
-    def __init__(self, rest: Rest, row: HistoryRow, job: Job, stored: Stored) -> None:
+    def __init__(self, rest: Rest, row: HistoryRow, job: Job, stored: Tables) -> None:
         self._rest = rest
         self._row = row
         self._job = job
@@ -102,7 +109,7 @@ class Asking:
     # By page
 
     async def _by_page(self, paging: ByPage, span: Span) -> AsyncIterator[Page]:
-        known = await self._known_of_pages(span)
+        known = await self._known_of_pages(paging, span)
         if known is None:
             return
         number = 1
@@ -115,12 +122,14 @@ class Asking:
                 return
             number += 1
 
-    async def _known_of_pages(self, span: Span) -> list[str] | None:
+    async def _known_of_pages(self, paging: ByPage, span: Span) -> list[str] | None:
         """Return the names of what is stored; None if nothing is missing."""
         if self._job.kind == "trades":
             return list(await self._stored.trades(span))
-        step, spacing = lengths_of(self._job.interval) if self._job.kind == "candles" else (1, 0)
-        known = await self._stored.times(span, step, self._row.scope)
+        step = spacing = int(paging.step_s * _SECOND)
+        if self._job.kind == "candles":
+            step, spacing = lengths_of(self._job.interval)
+        known = await self._stored.times(span, step or 1, self._row.scope)
         if spacing and not holes(span, known, step, spacing):
             return None
         return list(map(str, known))
@@ -141,7 +150,7 @@ class Asking:
         inside = sum(span.begin <= at < span.end for at in stored.values())
         if number is None or (stop is not None and inside >= stop - number):
             return
-        there = _StoredTrades(stored, paging)
+        there = StoredTrades(stored, paging)
         while True:
             number = there.next_missing(number)
             if stop is not None and number >= stop:
@@ -178,7 +187,7 @@ class Asking:
         return self._numbers[at]
 
 
-class _StoredTrades:
+class StoredTrades:
     """The trades that are stored of a span, by id, and by number if that is their id."""
 
     def __init__(self, stored: dict[str, int], paging: ByNumber) -> None:

@@ -105,18 +105,8 @@ class Backfill:
             self.summary.note = f"The exchange offers only the last {row.reach_s / 3600:,.0f} hours."
 
     async def _write(self, row: HistoryRow, page: Page) -> None:
-        key, exchange = self._job.instrument.key, self._job.instrument.exchange
-        marker = History(
-            channel=channel_of(row, self._job.interval),
-            path=page.path,
-            begin=page.span.begin,
-            end=page.span.end,
-            instrument=self._job.instrument.model_dump(),
-            known=page.known,
-            body=one_line(page.body),
-        )
-        now = time.time_ns()
-        line = encode_marker(now, key, marker)
+        key, exchange, now = self._job.instrument.key, self._job.instrument.exchange, time.time_ns()
+        line = encode_marker(now, key, marker_of(self._job, row, page))
         self._sender.add((exchange, input_partition_of(key, self._settings.partitions), now, line))
         self._sender.close_batches()
         await self._sender.send_records()
@@ -126,6 +116,19 @@ class Backfill:
     def _tell(self, what: str, done: float) -> None:
         self.summary.seconds = time.monotonic() - self._began
         self._report(self.summary, what, done)
+
+
+def marker_of(job: Job, row: HistoryRow, page: Page) -> History:
+    """Return the marker of an answer."""
+    return History(
+        channel=channel_of(row, job.interval),
+        path=page.path,
+        begin=page.span.begin,
+        end=page.span.end,
+        instrument=job.instrument.model_dump(),
+        known=page.known,
+        body=one_line(page.body),
+    )
 
 
 def span_of(row: HistoryRow, job: Job, now: int) -> Span:

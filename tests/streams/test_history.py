@@ -241,3 +241,57 @@ def test_a_malformed_row_costs_only_itself() -> None:
     [letter] = bodies(found, "dead_letters")
     assert letter["reason"].startswith("row 2 of 3")
     assert orjson.loads(letter["frame"])[4] == "x"
+
+
+@pytest.mark.parametrize(
+    ("key", "path", "body", "fields"),
+    [
+        (
+            "binance:BTC-USDT-PERP",
+            "/futures/data/openInterestHist?symbol=BTCUSDT&period=5m",
+            [{"symbol": "BTCUSDT", "sumOpenInterest": "20.5", "sumOpenInterestValue": "1025", "timestamp": HOUR}],
+            {"contracts": None, "amount": "20.5", "value": "1025"},
+        ),
+        (
+            "binance:BTC-USD-PERP",
+            "/futures/data/openInterestHist?pair=BTCUSD&contractType=PERPETUAL&period=5m",
+            [{"pair": "BTCUSD", "sumOpenInterest": "500", "sumOpenInterestValue": "1.5", "timestamp": HOUR}],
+            {"contracts": "500", "amount": "1.5", "value": None},
+        ),
+        (
+            "okx:BTC-USDT-PERP",
+            "/api/v5/rubik/stat/contracts/open-interest-history?instId=BTC-USDT-SWAP&period=5m",
+            {"code": "0", "msg": "", "data": [[str(HOUR), "500", "5", "250000"]]},
+            {"contracts": "500", "amount": "5", "value": None},  # in dollars, which are not the quote currency
+        ),
+        (
+            "htx:BTC-USDT-PERP",
+            "/linear-swap-api/v1/swap_his_open_interest?contract_code=BTC-USDT&period=60min&amount_type=2",
+            {"status": "ok", "data": {"tick": [{"volume": 5.5, "amount_type": 2, "value": 275000, "ts": HOUR}]}},
+            {"contracts": None, "amount": "5.5", "value": "275000"},
+        ),
+    ],
+)
+def test_open_interest(key: str, path: str, body: Any, fields: dict[str, Any]) -> None:
+    """What an exchange does not publish is null."""
+    [event] = of(instrument_of_key(key), path, body, "market.open_interest")
+    assert event["timestamp"] == HOUR * 1000
+    assert {name: event[name] for name in fields} == fields
+
+
+@pytest.mark.parametrize(
+    ("key", "path", "body"),
+    [
+        ("binance:BTC-USDT-PERP", "/fapi/v1/markPriceKlines?symbol=BTCUSDT&interval=1m", [kline(0)]),
+        ("binance:BTC-USD-PERP", "/dapi/v1/markPriceKlines?symbol=BTCUSD_PERP&interval=1m", [kline(0)]),
+        (
+            "htx:BTC-USDT-PERP",
+            "/index/market/history/linear_swap_mark_price_kline?contract_code=BTC-USDT&period=1min",
+            {"status": "ok", "data": [{"id": HOUR // 1000, "open": "10", "high": "12", "low": "9", "close": "11"}]},
+        ),
+    ],
+)
+def test_mark_prices(key: str, path: str, body: Any) -> None:
+    """A candle's first price is the mark price at its start."""
+    [event] = of(instrument_of_key(key), path, body, "market.mark_prices")
+    assert (event["timestamp"], event["mark_price"], event["index_price"]) == (HOUR * 1000, "10", None)

@@ -41,10 +41,10 @@ def _interests(body: bytes) -> list[Any]:
     return list(_answer(body)["data"]["tick"])
 
 
-def _latest(time: str, size: int = 0, scale: int = 1) -> ByPage:
+def _latest(time: str, size: int = 0, scale: int = 1, step_s: float = 0.0) -> ByPage:
     """Return the paging of the one answer with the latest rows. `time`: the field of a row; `scale`: ms of its unit."""
     parameters = {"size": str(size)} if size else {}
-    return ByPage(lambda page: parameters if page == 1 else None, lambda row: int(row[time]) * scale)
+    return ByPage(lambda page: parameters if page == 1 else None, lambda row: int(row[time]) * scale, step_s)
 
 
 def _spot(symbol: str, period: str) -> Params:
@@ -82,7 +82,7 @@ def _ratio(channel: str, path: str, scope: str) -> HistoryRow:
         channel,
         lambda code, period: {"contract_code": code, "period": "5min"},
         _ratios,
-        _latest("ts"),
+        _latest("ts", step_s=300.0),
         of=("perp",),
         scope=scope,
     )
@@ -118,13 +118,23 @@ LINEAR_HISTORY: History = {
             of=("perp",),
         ),
     ),
+    "mark_prices": (
+        HistoryRow(
+            "/index/market/history/linear_swap_mark_price_kline",
+            "mark_prices",
+            lambda code, period: {"contract_code": code, "period": "1min"},
+            _rows,
+            _latest("id", _MOST, 1000, 60.0),
+            reach_s=_MOST * 60.0,
+        ),
+    ),
     "open_interest": (
         HistoryRow(
             f"{_API}/swap_his_open_interest",
             "open_interest",
             lambda code, period: {"contract_code": code, "period": "60min", "amount_type": "2"},
             _interests,
-            _latest("ts", 200),
+            _latest("ts", 200, step_s=3600.0),
             of=("perp",),
             reach_s=200 * 3600.0,
         ),

@@ -7,10 +7,10 @@ from orjson import dumps as encode
 
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
-from streams.normalize.htx.figures import READERS
+from streams.normalize.htx.figures import READERS, total
 from streams.normalize.htx.trading import trade
-from streams.normalize.messages import Normalized
-from streams.normalize.numbers import check_name, exact
+from streams.normalize.messages import Normalized, Reading
+from streams.normalize.numbers import check_name, exact, micros, number, positive
 from streams.normalize.rows import read_rows
 
 Parameters = dict[str, str]
@@ -42,10 +42,33 @@ def _trade(row: dict[str, Any], instrument: Instrument) -> Normalized:
     return trade(row | {"tradeId": row["trade-id"]} if "trade-id" in row else row, instrument)
 
 
+def _mark_prices(body: bytes, parameters: Parameters, instrument: Instrument, now: int) -> list[Normalized]:
+    return read_rows(_mark_price, answer_of(body, parameters, instrument)["data"], None, body, "data")
+
+
+def _mark_price(row: dict[str, Any], context: None) -> Reading:
+    """Read a candle of the mark price, of which the first price is that of its start."""
+    return Reading("market.mark_prices", "", micros(row["id"] * 1000), {"mark_price": positive(number(row["open"]))})
+
+
+def _open_interest(body: bytes, parameters: Parameters, instrument: Instrument, now: int) -> list[Normalized]:
+    rows = answer_of(body, parameters, instrument)["data"]["tick"]
+    return read_rows(_interest, rows, None, body, "data", "tick")
+
+
+def _interest(row: dict[str, Any], context: None) -> Reading:
+    if row["amount_type"] != 2:
+        raise FrameError(f"not in coins: amount_type {row['amount_type']!r:.20}")
+    fields = {"amount": total(row["volume"]), "value": total(row["value"])}
+    return Reading("market.open_interest", "", micros(row["ts"]), fields)
+
+
 HISTORY: Mapping[str, Callable[[bytes, Parameters, Instrument, int], list[Normalized]]] = {
     "/market/history/kline": _candles,
     "/linear-swap-ex/market/history/kline": _candles,
     "/market/history/trade": _trades,
     "/linear-swap-ex/market/history/trade": _trades,
+    "/index/market/history/linear_swap_mark_price_kline": _mark_prices,
+    "/linear-swap-api/v1/swap_his_open_interest": _open_interest,
 }
 """By path; each takes the body, the request's parameters, the instrument and the receipt time (µs)."""

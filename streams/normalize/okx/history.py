@@ -7,8 +7,8 @@ import orjson
 
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
-from streams.normalize.messages import Normalized
-from streams.normalize.numbers import check_name
+from streams.normalize.messages import Normalized, Reading
+from streams.normalize.numbers import check_name, decimal, micros
 from streams.normalize.okx.figures import Frame, candle
 from streams.normalize.okx.trading import fill
 from streams.normalize.rows import read_rows
@@ -39,8 +39,24 @@ def _trades(body: bytes, parameters: Parameters, instrument: Instrument, now: in
     return read_rows(fill, rows, instrument, body, "data")
 
 
+def _open_interest(body: bytes, parameters: Parameters, instrument: Instrument, now: int) -> list[Normalized]:
+    return read_rows(_interest, rows_of(body, parameters, instrument), instrument, body, "data")
+
+
+def _interest(row: list[str], instrument: Instrument) -> Reading:
+    stamp, contracts, amount, value = row
+    is_in_usd = instrument.quote.partition(".")[0] == "USD"
+    fields = {
+        "contracts": decimal(contracts),
+        "amount": decimal(amount),
+        "value": decimal(value) if is_in_usd else None,
+    }
+    return Reading("market.open_interest", "", micros(int(stamp)), fields)
+
+
 HISTORY: Mapping[str, Callable[[bytes, Parameters, Instrument, int], list[Normalized]]] = {
     "/api/v5/market/history-candles": _candles,
     "/api/v5/market/history-trades": _trades,
+    "/api/v5/rubik/stat/contracts/open-interest-history": _open_interest,
 }
 """By path; each takes the body, the request's parameters, the instrument and the receipt time (µs)."""

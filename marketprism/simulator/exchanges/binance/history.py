@@ -34,7 +34,9 @@ class PastData:
         """Return the paths of requests."""
         prefix = self._server.prefix
         routes = [web.get(f"{prefix}/klines", self._klines), web.get(f"{prefix}/aggTrades", self._aggregated)]
-        if not self._is_futures:  # which require a key for raw trades
+        if self._is_futures:
+            routes.append(web.get(f"{prefix}/markPriceKlines", self._mark_prices))
+        else:  # futures require a key for raw trades
             routes.append(web.get(f"{prefix}/historicalTrades", self._trades))
         return routes
 
@@ -46,6 +48,16 @@ class PastData:
             return self._server.json(self._kline_rows(request))
         except RejectedRequest as error:
             return self._server.error(error.code, str(error))
+
+    async def _mark_prices(self, request: web.Request) -> web.Response:
+        """Serve candles of the mark price, which moves with the price of trades."""
+        if rejection := self._server.spend(self._klines_weight(request.query.get("limit", "500"))):
+            return rejection
+        try:
+            rows = self._kline_rows(request)
+        except RejectedRequest as error:
+            return self._server.error(error.code, str(error))
+        return self._server.json([[*row[:5], "0", row[6], "0", 60, "0", "0", "0"] for row in rows])
 
     def _klines_weight(self, limit: str) -> int:
         if not self._is_futures:

@@ -44,7 +44,7 @@ class Statistics:
         prefix = self._server.prefix
         takers = "takerBuySellVol" if self._by_pair else "takerlongshortRatio"
         rows: dict[str, Row] = {name: partial(self._shares, *what) for name, what in _SHARES.items()}
-        rows[takers] = self._takers
+        rows |= {takers: self._takers, "openInterestHist": self._past_interest}
         return [
             web.get(f"{prefix}/openInterest", self._answering(None, self._open_interest)),
             web.get(f"{prefix}/fundingRate", self._answering(self._funding, self._funding_rates)),
@@ -103,6 +103,16 @@ class Statistics:
         shares = instrument.positions.shares(instrument.listing.symbol, f"{whose} {period}", at_ms)
         # Only COIN-M calls the shares of positions so.
         return figures.shares_row(self._subject(instrument), shares, what if self._by_pair else "Account", at_ms)
+
+    def _past_interest(self, instrument: SimulatedInstrument, period: str, at_ms: int) -> dict[str, Any]:
+        subject, found = self._subject(instrument), instrument.positions.open_interest(at_ms)
+        figures_of = (found.own, found.base) if self._by_pair else (found.base, found.quote)
+        names = ("sumOpenInterest", "sumOpenInterestValue")
+        return (
+            subject
+            | {name: f"{value:.8f}" for name, value in zip(names, figures_of, strict=True)}
+            | {"timestamp": at_ms}
+        )
 
     def _takers(self, instrument: SimulatedInstrument, period: str, at_ms: int) -> dict[str, Any]:
         volumes = instrument.positions.taker_volumes(instrument.listing.symbol, f"takers {period}", at_ms)

@@ -63,6 +63,13 @@ def linear_trades(instrument: SimulatedInstrument, request: web.Request, now: in
     return [frames.linear_trade(instrument.listing, trade, at_ms) for trade, at_ms in _latest(instrument, request)]
 
 
+def mark_prices(instrument: SimulatedInstrument, request: web.Request, now: int) -> list[dict[str, Any]]:
+    """Return the rows of the mark price, which moves with the price of trades: text, as on its socket."""
+    found = candles(instrument, request, now)
+    names = ("open", "close", "low", "high")
+    return [{"id": each.start // 1000} | {name: f"{getattr(each, name)}" for name in names} for each in found]
+
+
 def _latest(instrument: SimulatedInstrument, request: web.Request) -> list[tuple[Trade, int]]:
     found = instrument.tape.latest(whole(request, "size", 1, MOST_ROWS))
     return [(Trade(each.id, each.price, each.lots, each.side, each.number), each.at_ms) for each in reversed(found)]

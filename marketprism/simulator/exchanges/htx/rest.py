@@ -44,10 +44,15 @@ class SwapRest:
             "swap_elite_account_ratio": self._account_ratios,
             "swap_elite_position_ratio": self._position_ratios,
             "swap_historical_funding_rate": self._settled_rates,
+            "swap_his_open_interest": self._past_interest,
         }
         past = {"kline": history.linear_candles, "trade": history.linear_trades}
         return [
             *(web.get(f"{API}/{name}", self._handler(body)) for name, body in bodies.items()),
+            web.get(
+                "/index/market/history/linear_swap_mark_price_kline",
+                self._handler(partial(self._past, history.mark_prices)),
+            ),
             *(web.get(f"{_MARKET}/{name}", self._handler(partial(self._past, rows))) for name, rows in past.items()),
         ]
 
@@ -117,6 +122,21 @@ class SwapRest:
             long, short = instrument.positions.shares(instrument.listing.symbol, f"{name} {_OURS[period]}", start)
             rows.append({"buy_ratio": float(long), "sell_ratio": float(short), "ts": start} | more)
         return {"list": rows} | _names(instrument)
+
+    def _past_interest(self, instrument: SimulatedInstrument, request: web.Request) -> dict[str, Any]:
+        period, size = request.query.get("period", ""), whole(request, "size", 48, 200)
+        if period not in ("60min", "4hour", "12hour", "1day"):
+            raise ParameterError("period")
+        unit, length = whole(request, "amount_type", 1, 2), {"12hour": 720}.get(period) or _LENGTHS[period]
+        newest, _ = every(length * MINUTE_MS)(self._server.now_ms())
+        rows = []
+        for number in range(size):
+            at = newest - number * length * MINUTE_MS
+            found = instrument.positions.open_interest(at)
+            figures = {"volume": found.own if unit == 1 else found.base, "value": found.quote}
+            numbers = {name: orjson.Fragment(format(value, "f")) for name, value in figures.items()}
+            rows.append(numbers | {"amount_type": unit, "ts": at})
+        return {"tick": rows} | _names(instrument)
 
     def _settled_rates(self, instrument: SimulatedInstrument, request: web.Request) -> dict[str, Any]:
         page, size = whole(request, "page_index", 1, SETTLEMENTS), whole(request, "page_size", 20, 50)

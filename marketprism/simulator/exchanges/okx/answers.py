@@ -24,6 +24,14 @@ def whole_number(query: Mapping[str, str], name: str, most: int, default: int | 
     return int(text)
 
 
+def bound(query: Mapping[str, str], name: str, default: int) -> int:
+    """Return a parameter that is a time or an id; raise `Rejected`."""
+    text = query.get(name, str(default))
+    if not text.isdecimal():
+        raise Rejected("51000", f"Parameter {name} error")
+    return int(text)
+
+
 def answer(rows: list[Any]) -> web.Response:
     """Return an answer with rows."""
     return json_response({"code": "0", "msg": "", "data": rows})

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from marketprism.simulator.exchanges.okx import figures, frames
-from marketprism.simulator.exchanges.okx.answers import Rejected, whole_number
+from marketprism.simulator.exchanges.okx.answers import Rejected, bound, whole_number
 from marketprism.simulator.exchanges.okx.candles import INTERVALS
 from marketprism.simulator.market.instrument import SimulatedInstrument
 from marketprism.simulator.market.intervals import DAY_MS
@@ -16,18 +16,11 @@ _KEPT_MS = 90 * DAY_MS  # of trades
 _NAMES = {bar: name for name, bar in BARS.items()}
 
 
-def _bound(query: Mapping[str, str], name: str, default: int) -> int:
-    text = query.get(name, str(default))
-    if not text.isdecimal():
-        raise Rejected("51000", f"Parameter {name} error")
-    return int(text)
-
-
 def _candles(instrument: SimulatedInstrument, query: Mapping[str, str], now: int) -> list[Any]:
     bar, count = query.get("bar", "1m"), whole_number(query, "limit", 300, 100)
     if bar not in _NAMES:
         raise Rejected("51000", "Parameter bar error")
-    after, before = _bound(query, "after", now + 1), _bound(query, "before", 0)
+    after, before = bound(query, "after", now + 1), bound(query, "before", 0)
     candles = instrument.candles.history(INTERVALS[_NAMES[bar]], count, min(after, now + 1), now)
     return [figures.candle_row(instrument, each) for each in reversed(candles) if each.start > before]
 
@@ -37,9 +30,9 @@ def _trades(instrument: SimulatedInstrument, query: Mapping[str, str], now: int)
     count, tape, name = whole_number(query, "limit", 100), instrument.tape, instrument.listing.exchange_symbol
     match query.get("type", "1"):
         case "1":
-            stop = tape.number_of(_bound(query, "after", 1 << 62))
+            stop = tape.number_of(bound(query, "after", 1 << 62))
         case "2":
-            stop = tape.first_at(_bound(query, "after", now + 1))
+            stop = tape.first_at(bound(query, "after", now + 1))
         case _:
             raise Rejected("51000", "Parameter type error")
     stop = min(stop, tape.last + 1)

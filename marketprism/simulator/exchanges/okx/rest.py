@@ -9,7 +9,7 @@ from functools import partial
 from aiohttp import web
 
 from marketprism.simulator.exchanges.okx import frames
-from marketprism.simulator.exchanges.okx.answers import Rejected, answer, error_answer, whole_number
+from marketprism.simulator.exchanges.okx.answers import Rejected, answer, bound, error_answer, whole_number
 from marketprism.simulator.exchanges.okx.board import OkxBoard
 from marketprism.simulator.exchanges.okx.definitions import instrument_row, instrument_type
 from marketprism.simulator.exchanges.okx.figures import decimal_text
@@ -112,6 +112,7 @@ class OkxRest(ExchangeServer):
         try:
             funding, now = self._instrument(request.query, "SWAP").funding, self.now_ms()
             count = whole_number(request.query, "limit", 400)
+            after, before = bound(request.query, "after", now + 1), bound(request.query, "before", 0)
         except Rejected as error:
             return error_answer(error.code, str(error), 200)
         interval = INTERVAL_HOURS * HOUR_MS
@@ -127,6 +128,7 @@ class OkxRest(ExchangeServer):
                 "realizedRate": decimal_text(funding.settled(at)),
             }
             for at in range(last, now - _FUNDING_HISTORY_MS, -interval)
+            if before < at < after
         ]
         return answer(rows[:count])
 
@@ -138,8 +140,12 @@ class OkxRest(ExchangeServer):
             return rejection
         try:
             positions = self._instrument(request.query, "SWAP", "FUTURES").positions
-            count = whole_number(request.query, "limit", 100)
-            return answer(self._rows(request, partial(row, positions, name))[:count])
+            count, rows = (
+                whole_number(request.query, "limit", 100),
+                self._rows(request, partial(row, positions, name), 1440),
+            )
+            begin, end = (bound(request.query, each, at) for each, at in (("begin", 0), ("end", self.now_ms())))
+            return answer([each for each in rows if begin <= int(each[0]) <= end][:count])
         except Rejected as error:
             return error_answer(error.code, str(error), 200)
 
@@ -155,14 +161,16 @@ class OkxRest(ExchangeServer):
         except Rejected as error:
             return error_answer(error.code, str(error), 200)
 
-    def _rows(self, request: web.Request, row: Callable[[str, int], list[str]]) -> list[list[str]]:
-        """Return all rows, newest first."""
+    def _rows(
+        self, request: web.Request, row: Callable[[str, int], list[str]], kept: int | None = None
+    ) -> list[list[str]]:
+        """Return all rows, newest first. `kept`: their number, if it is not that of a currency."""
         period = request.query.get("period", "5m")
         if period not in _PERIODS_MS:
             raise Rejected("51000", "Parameter period error")
         length = _PERIODS_MS[period]
         newest = self.now_ms() // length * length
-        return [[str(at), *row(period, at)] for at in range(newest, newest - _ROWS[period] * length, -length)]
+        return [[str(at), *row(period, at)] for at in range(newest, newest - (kept or _ROWS[period]) * length, -length)]
 
     def _instrument(self, query: Mapping[str, str], *kinds: str) -> SimulatedInstrument:
         board = self.boards.get(query.get("instId", ""))
@@ -186,11 +194,18 @@ def volume_row(positions: Positions, name: str, period: str, at: int) -> list[st
     return [decimal_text(sold), decimal_text(bought)]
 
 
+def interest_row(positions: Positions, name: str, period: str, at: int) -> list[str]:
+    """Return the open interest in contracts, in coins and in dollars."""
+    found = positions.open_interest(at)
+    return [decimal_text(value) for value in (found.own, found.base, found.quote)]
+
+
 _INSTRUMENT_STATISTICS: dict[str, _Row] = {
     f"{_CONTRACTS}/long-short-account-ratio-contract-top-trader": partial(ratio_row, "top_accounts"),
     f"{_CONTRACTS}/long-short-position-ratio-contract-top-trader": partial(ratio_row, "top_positions"),
     f"{_CONTRACTS}/long-short-account-ratio-contract": partial(ratio_row, "all_accounts"),
     f"{_STATISTICS}/taker-volume-contract": volume_row,
+    f"{_CONTRACTS}/open-interest-history": interest_row,
 }
 _CURRENCY_STATISTICS: dict[str, _Row] = {
     f"{_CONTRACTS}/long-short-account-ratio": partial(ratio_row, "all_accounts"),
