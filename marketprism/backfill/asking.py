@@ -3,7 +3,6 @@
 import asyncio
 from bisect import bisect_left
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
@@ -12,6 +11,7 @@ from ingest.rest import Rest
 from ingest.supervision import backoff_delay
 from marketprism.backfill.holes import Span, holes, pages, within
 from marketprism.backfill.job import Job, lengths_of
+from marketprism.backfill.page import Page
 from schemas.errors import ExchangeError, RejectedError
 from schemas.limits import MAX_FRAME
 
@@ -23,24 +23,13 @@ _LONGEST_WAIT = 15.0  # s between two of them
 _MOST_MERGED = 1000  # fills of one trade
 
 
-@dataclass(frozen=True)
-class Page:
-    """An answer: `rows` of it, to fill a span, of which `known` is stored. `position`: all before it is done, µs."""
-
-    path: str
-    body: bytes
-    rows: int
-    span: Span
-    known: list[str]
-    position: int
-
-
 class Tables(Protocol):
     """What the tables hold of a job (`Stored`)."""
 
     async def times(self, span: Span, step: int, scope: str = "") -> list[int]: ...
     async def busy_hours(self, span: Span) -> set[int]: ...
     async def trades(self, span: Span) -> dict[str, int]: ...
+    async def is_unbroken(self, span: Span) -> bool: ...
 
 
 class Asking:

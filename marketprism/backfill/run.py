@@ -8,8 +8,12 @@ from typing import NamedTuple
 from ingest.exchanges import CONNECTORS
 from ingest.exchanges.base import Connector
 from ingest.rest import Rest, RestPool
-from marketprism.backfill.backfill import Backfill, Summary, find_instrument
-from marketprism.backfill.job import MARGIN, Job, check_kind, rows_for
+from marketprism.backfill.backfill import Backfill, Summary
+from marketprism.backfill.download import Downloads
+from marketprism.backfill.job import MARGIN, Job, check_kind
+from marketprism.backfill.page import Source
+from marketprism.backfill.sources import file_sources, find_instrument, rest_sources
+from marketprism.backfill.stored import Stored
 from marketprism.captures.replay_sender import ReplaySender
 from schemas.errors import SettingsError
 from schemas.settings import Endpoint, Settings
@@ -30,9 +34,11 @@ Show = Callable[[str, Summary, str, float], None]  # name, summary so far, what 
 
 
 async def run(
-    settings: Settings, wanted: Wanted, share: float, show: Show, say: Callable[[str], None]
+    settings: Settings, wanted: Wanted, share: float, files: str, show: Show, say: Callable[[str], None]
 ) -> list[Summary]:
     """Fill everything that is wanted, and say what was done.
+
+    `share`: of the exchange's limits. `files`: the address of public data files to read instead of asking; or empty.
 
     Raise `SettingsError` if the exchange has no such past, `ExchangeError` if it rejects requests or is away, and
     `StackError` or `StorageError` if a part of the pipeline does not run.
@@ -45,25 +51,30 @@ async def run(
     connector = CONNECTORS[wanted.feed](wanted.kinds, variants=settings.variants_of(wanted.feed))
     base = settings.endpoints.get(wanted.feed, Endpoint()).rest or connector.rest
     summaries = []
-    async with RestPool(settings.rest_connections, share) as pool:
+    async with RestPool(settings.rest_connections, share) as pool, Downloads(files) as downloads:
         rest = Rest(wanted.feed, base, connector.limits, pool)
-        jobs = await _jobs(connector, rest, wanted, end)
+
+        def prepare(job: Job) -> tuple[Stored, list[Source]]:
+            stored = Stored(settings, job)
+            if files:
+                return stored, file_sources(connector, downloads, job, stored)
+            return stored, rest_sources(connector, rest, job, stored)
+
+        jobs = [(job, *prepare(job)) for job in await _jobs(connector, rest, wanted, end)]
         async with ReplaySender(settings, [connector.feed.exchange]) as sender:
-            for job in jobs:
+            for job, stored, sources in jobs:
                 name = f"{wanted.feed} {job.instrument.symbol} {job.kind}"
-                filling = Backfill(settings, connector, rest, sender, job, lambda *done, name=name: show(name, *done))
+                filling = Backfill(settings, sender, job, stored, sources, lambda *done, name=name: show(name, *done))
                 summaries.append(await filling.run())
                 say(_told(name, job, summaries[-1]))
     return summaries
 
 
 async def _jobs(connector: Connector, rest: Rest, wanted: Wanted, end: int) -> list[Job]:
-    """Return what is to be done, once it is certain that the exchange offers all of it."""
     jobs = []
     for symbol in wanted.symbols:
         instrument = await find_instrument(connector, rest, symbol)
         for kind in wanted.kinds:
-            rows_for(connector, instrument, kind, wanted.interval)
             jobs.append(Job(instrument, kind, wanted.interval, wanted.begin, end))
     return jobs
 

@@ -64,6 +64,18 @@ class Stored:
         rows = await self._query("SELECT id, toUnixTimestamp64Micro(timestamp)", "", span)
         return {str(name): int(time) for name, time in rows}
 
+    async def is_unbroken(self, span: Span) -> bool:
+        """Return whether no number is missing among the trades of a span, and between them and those around it."""
+        number = "toInt64OrZero(id)"
+        select = f"SELECT uniqExact({number}), min({number}), max({number})"
+        [[count, first, last]] = await self._query(select, "", span)
+        if not int(count) or int(count) != int(last) - int(first) + 1:
+            return False
+        neighbours = f"AND id IN ('{int(first) - 1}', '{int(last) + 1}')"
+        around = Span(span.begin - _HOUR, span.end + _HOUR)
+        [[found]] = await self._query("SELECT uniqExact(id)", neighbours, around)
+        return int(found) == 2
+
     async def count(self) -> int:
         """Return the number of different stored rows in the range of the job."""
         what = {"trades": "id", "long_short_ratios": "(scope, timestamp)"}.get(self._job.kind, self._selected.time)

@@ -1,7 +1,7 @@
 """The command that fills the tables with the past."""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -31,6 +31,11 @@ def backfill(
     share: Annotated[
         float, typer.Option(min=0.01, max=1.0, help="Share of the exchange's limits to use; ingest uses half of them.")
     ] = _SHARE,
+    source: Annotated[
+        Literal["rest", "files"],
+        typer.Option(help="rest: ask the exchange; files: read Binance's public data files, of candles and trades."),
+    ] = "rest",
+    host: Annotated[str, typer.Option(help="Address of the public data files.")] = "https://data.binance.vision",
     data: StackOption = None,
 ) -> None:
     """Fill the tables with what an exchange offers of the past, where they lack it.
@@ -46,7 +51,9 @@ def backfill(
         wanted = Wanted(feed_named(feed).name, [each.upper() for each in symbol], kind or ["candles"], interval, *span)
         settings = stack_settings(data)
         configure_logs(settings)
-        is_finished = asyncio.run(unless_stopped(run(settings, wanted, share, bar.show, say)))
+        is_finished = asyncio.run(
+            unless_stopped(run(settings, wanted, share, host if source == "files" else "", bar.show, say))
+        )
         bar.stop()
         if not is_finished:
             raise SettingsError("stopped: what was received is kept; run the same command again to continue")

@@ -44,7 +44,7 @@ ANSWERS: dict[str, Mapping[str, AnswerNormalizer]] = {
 """Normalizers of what is polled, by exchange and path."""
 
 HISTORIES: dict[str, Mapping[str, AnswerNormalizer]] = {
-    "binance": {**binance.ANSWERS, **binance.HISTORY},
+    "binance": {**binance.ANSWERS, **binance.HISTORY, **binance.FILES},
     "okx": {**okx.ANSWERS, **okx.HISTORY},
     "htx": {**htx.ANSWERS, **htx.HISTORY},
     "deribit": {**deribit.ANSWERS, **deribit.HISTORY},

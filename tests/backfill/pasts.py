@@ -8,10 +8,12 @@ import orjson
 from ingest.exchanges import CONNECTORS
 from ingest.exchanges.history import HistoryRow
 from ingest.rest import Rest, RestPool
-from marketprism.backfill.asking import Asking, Page
-from marketprism.backfill.backfill import find_instrument, marker_of, span_of
+from marketprism.backfill.asking import Asking
+from marketprism.backfill.backfill import marker_of
 from marketprism.backfill.holes import Span
-from marketprism.backfill.job import Job, rows_for
+from marketprism.backfill.job import Job, channel_of, rows_for
+from marketprism.backfill.page import Page
+from marketprism.backfill.sources import find_instrument, span_of
 from marketprism.simulator import Simulators
 from schemas.events import EVENTS
 from schemas.raw import encode_marker
@@ -42,17 +44,32 @@ class MemoryTables:
         found = (event for event in self.events if span.begin <= event["timestamp"] < span.end)
         return {event["id"]: event["timestamp"] for event in found}
 
+    async def is_unbroken(self, span: Span) -> bool:
+        ids = {int(event["id"]) for event in self.events}
+        inside = {int(name) for name in await self.trades(span)}
+        return bool(inside) and set(range(min(inside) - 1, max(inside) + 2)) <= ids
+
+
+def events_of(job: Job, channel: str, page: Page) -> list[tuple[str, dict[str, Any]]]:
+    """Return the events that a page causes, each with its topic. None is a dead letter."""
+    line = encode_marker(time.time_ns(), job.instrument.key, marker_of(job, channel, page))
+    events = []
+    for topic, _, value in RawProcessor(job.instrument.exchange, 0, load_settings()).process(0, line).records:
+        event = orjson.loads(value)
+        EVENTS[topic].model_validate(event)
+        assert topic != "dead_letters", event
+        events.append((topic, event))
+    return events
+
 
 class PastReader:
-    """Reader of one feed's past: `async with`. `pages`: of the last run. `dead`: letters, of which there are none."""
+    """Reader of one feed's past: `async with`. `pages`: of the last run."""
 
     def __init__(self, simulators: Simulators, feed: str, share: float = 1.0) -> None:
         self.simulators = simulators
         self.feed = feed
         self.pages: list[Page] = []
         self._pool = RestPool(8, share)
-        self._processor = RawProcessor(CONNECTORS[feed]().feed.exchange, 0, load_settings())
-        self._offset = 0
 
     async def __aenter__(self) -> "PastReader":
         await self._pool.__aenter__()
@@ -81,17 +98,8 @@ class PastReader:
             asked = span_of(row, job, time.time_ns() // 1000)
             async for page in Asking(rest, row, job, tables).pages(asked):
                 self.pages.append(page)
-                self._process(job, row, page, tables)
+                found = events_of(job, channel_of(row, interval), page)
+                tables.events += [event for topic, event in found if topic == job.topic]
                 if len(self.pages) == stop_after:
                     return rows
         return rows
-
-    def _process(self, job: Job, row: HistoryRow, page: Page, tables: MemoryTables) -> None:
-        line = encode_marker(time.time_ns(), job.instrument.key, marker_of(job, row, page))
-        for topic, _, value in self._processor.process(self._offset, line).records:
-            event = orjson.loads(value)
-            EVENTS[topic].model_validate(event)
-            assert topic != "dead_letters", event
-            if topic == job.topic:
-                tables.events.append(event)
-        self._offset += 1

@@ -16,7 +16,7 @@ from streams.normalize.rows import read_rows
 Parameters = dict[str, str]
 
 
-class _Context:
+class Context:
     """What the rows of an answer are read with; they do not name their instrument."""
 
     def __init__(self, parameters: Parameters, instrument: Instrument) -> None:
@@ -26,15 +26,16 @@ class _Context:
 
 
 def _rows(
-    read: Callable[[Any, _Context], Normalized], body: bytes, parameters: Parameters, instrument: Instrument
+    read: Callable[[Any, Context], Normalized], body: bytes, parameters: Parameters, instrument: Instrument
 ) -> list[Normalized]:
     rows = orjson.loads(body)
     if type(rows) is not list:
         raise FrameError("malformed: not a list of rows")
-    return read_rows(read, rows, _Context(parameters, instrument), body)
+    return read_rows(read, rows, Context(parameters, instrument), body)
 
 
-def _candle(row: list[Any], context: _Context) -> Candle:
+def candle(row: list[Any], context: Context) -> Candle:
+    """Read `[start, open, high, low, close, volume, last ms, other volume, trades, bought, paid, …]`."""
     start, opened, high, low, close, volume, _, other, trades, bought, paid, *_ = row
     bar = Bar(
         t=start, i=context.interval, o=opened, h=high, l=low, c=close, v=volume, q=other, V=bought, Q=paid,
@@ -43,7 +44,7 @@ def _candle(row: list[Any], context: _Context) -> Candle:
     return candle_of_bar(bar, "", start, context.instrument)
 
 
-def _mark_price(row: list[Any], context: _Context) -> Reading:
+def _mark_price(row: list[Any], context: Context) -> Reading:
     """Read a candle of the mark price, of which the first price is that of its start."""
     start, opened, *_ = row
     return Reading("market.mark_prices", "", micros(start), {"mark_price": positive(opened)})
@@ -64,15 +65,15 @@ def _interest(row: dict[str, Any], instrument: Instrument) -> Reading:
     return Reading("market.open_interest", "", micros(row["timestamp"]), dict(zip(names, figures, strict=True)))
 
 
-def _trade(row: dict[str, Any], context: _Context) -> Trade:
-    return _made(context.instrument, row["id"], row["price"], row["qty"], row["time"], row["isBuyerMaker"])
+def _trade(row: dict[str, Any], context: Context) -> Trade:
+    return made_trade(context.instrument, row["id"], row["price"], row["qty"], row["time"], row["isBuyerMaker"])
 
 
-def _aggregated(row: dict[str, Any], context: _Context) -> Trade:
-    return _made(context.instrument, row["a"], row["p"], row["q"], row["T"], row["m"])
+def _aggregated(row: dict[str, Any], context: Context) -> Trade:
+    return made_trade(context.instrument, row["a"], row["p"], row["q"], row["T"], row["m"])
 
 
-def _made(instrument: Instrument, count: int, price: str, amount: str, stamp: int, is_maker: bool) -> Trade:
+def made_trade(instrument: Instrument, count: int, price: str, amount: str, stamp: int, is_maker: bool) -> Trade:
     """Return a trade. `is_maker`: the buyer was the maker, so the taker sold."""
     if type(is_maker) is not bool:
         raise FrameError(f"not a side: {is_maker!r:.60}")
@@ -82,14 +83,14 @@ def _made(instrument: Instrument, count: int, price: str, amount: str, stamp: in
     return Trade(micros(stamp), str(count), price, base, "sell" if is_maker else "buy", "normal", own, count, count)
 
 
-def _reader(read: Callable[[Any, _Context], Normalized]) -> Callable[..., list[Normalized]]:
+def _reader(read: Callable[[Any, Context], Normalized]) -> Callable[..., list[Normalized]]:
     def normalize(body: bytes, parameters: Parameters, instrument: Instrument, now: int) -> list[Normalized]:
         return _rows(read, body, parameters, instrument)
 
     return normalize
 
 
-_CANDLES, _AGGREGATED, _MARK_PRICES = _reader(_candle), _reader(_aggregated), _reader(_mark_price)
+_CANDLES, _AGGREGATED, _MARK_PRICES = _reader(candle), _reader(_aggregated), _reader(_mark_price)
 
 HISTORY: Mapping[str, Callable[[bytes, Parameters, Instrument, int], list[Normalized]]] = {
     "/api/v3/klines": _CANDLES,
