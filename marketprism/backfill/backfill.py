@@ -60,16 +60,16 @@ class Backfill:
 
     async def run(self) -> Summary:
         """Fill what is missing, and wait until it is stored."""
-        await self._wait("waiting until what was written before is stored")
+        await self._wait("waiting until what was written before is stored", 0.0)
         for number, source in enumerate(self._sources):
             await self._fill(source, number, len(self._sources))
         await self._sender.flush()
-        await self._wait("waiting until everything is stored")
+        await self._wait("waiting until everything is stored", 1.0)
         self.summary.stored = await self._stored.count()
         return self.summary
 
-    async def _wait(self, what: str) -> None:
-        self._tell(what, 1.0 if self.summary.requests else 0.0)
+    async def _wait(self, what: str, done: float) -> None:
+        self._tell(what, done)
         await until_stored(self._settings, self._job.instrument.exchange, self._job.topic)
 
     async def _fill(self, source: Source, number: int, of: int) -> None:

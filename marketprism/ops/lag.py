@@ -93,7 +93,7 @@ class LagReader:
         by_group = {group: max(by_topic[name] for name in topics) for group, topics in _GROUPS.items()}
         return replace(lag, seconds_by_group=by_group, seconds_by_topic=by_topic)
 
-    async def until_passed(self, group: str, topic: str, stalled_after: float = 60.0) -> None:
+    async def until_passed(self, group: str, topic: str, stalled_after: float) -> None:
         """Wait until a group has committed everything that a topic has now, however much follows.
 
         Raise `StackError` if it has not committed anything for `stalled_after` seconds.
@@ -200,8 +200,11 @@ async def until_drained(settings: Settings, *groups: str, stalled_after: float =
             await asyncio.sleep(_DRAIN_EVERY)
 
 
-async def until_stored(settings: Settings, exchange: str, topic: str) -> None:
-    """Wait until everything that an exchange's raw topic has now is stored, as far as it belongs to a topic."""
+async def until_stored(settings: Settings, exchange: str, topic: str, stalled_after: float = 60.0) -> None:
+    """Wait until everything that an exchange's raw topic has now is stored, as far as it belongs to a topic.
+
+    Raise `StackError` when the workers or the sink have processed nothing of it for `stalled_after` seconds.
+    """
     async with LagReader(settings) as reader:
-        await reader.until_passed(WORKER_GROUP, raw_topic(exchange))
-        await reader.until_passed(SINK_GROUP, topic)
+        await reader.until_passed(WORKER_GROUP, raw_topic(exchange), stalled_after)
+        await reader.until_passed(SINK_GROUP, topic, stalled_after)
