@@ -34,16 +34,23 @@ Show = Callable[[str, Summary, str, float], None]  # name, summary so far, what 
 
 
 async def run(
-    settings: Settings, wanted: Wanted, share: float, files: str, show: Show, say: Callable[[str], None]
+    settings: Settings,
+    wanted: Wanted,
+    share: float,
+    files: str,
+    show: Show,
+    say: Callable[[str], None],
+    margin: int = MARGIN,
 ) -> list[Summary]:
     """Fill everything that is wanted, and say what was done.
 
     `share`: of the exchange's limits. `files`: the address of public data files to read instead of asking; or empty.
+    `margin`: µs before now at which the range ends at the latest.
 
     Raise `SettingsError` if the exchange has no such past, `ExchangeError` if it rejects requests or is away, and
     `StackError` or `StorageError` if a part of the pipeline does not run.
     """
-    end = min(wanted.end, time.time_ns() // 1000 - MARGIN)
+    end = min(wanted.end, time.time_ns() // 1000 - margin)
     if wanted.begin >= end:
         raise SettingsError("the range ends less than two minutes before now: live data is stored until then")
     for kind in wanted.kinds:

@@ -10,11 +10,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
+from marketprism.backfill.run import Wanted, run
 from marketprism.simulator import Limits, Simulators
 from schemas.feeds import FEEDS
 from schemas.settings import Settings
 from tests.e2e.pipeline import Pipeline
+from tests.e2e.test_crashes import expected_sources
 
 MINUTE = 60_000_000  # µs
 SYMBOLS = {
@@ -97,6 +100,38 @@ async def test_candles_and_trades(settings: Settings, tmp_path: Path) -> None:
 
 @pytest.mark.e2e
 @pytest.mark.timeout(300)
+async def test_beside_ingest(settings: Settings, tmp_path: Path) -> None:
+    """What is ingested meanwhile is not filled in again, whatever was missing before is, and no request is rejected."""
+    feeds = ("binance-spot", "okx", "deribit")
+    wanted = {"feeds": feeds, "kinds": ("trades", "candles"), "channels": ("candles_1m",)}
+    own = settings.model_dump() | wanted | {"symbols": tuple({SYMBOLS[feed] for feed in feeds})}
+    async with running(Settings(**own), tmp_path) as (pipeline, simulators):
+        await pipeline.ingest()
+        await asyncio.sleep(20)
+        end = time.time_ns() // 1000 - 5_000_000
+        begin = end - 10 * MINUTE
+        for feed in feeds:
+            live, _ = await counts(pipeline, feed, "trades", "id")
+            assert live > 0
+            filled = Wanted(feed, [SYMBOLS[feed]], ["trades", "candles"], "1m", begin, end)
+            with capture_logs() as logs:
+                await run(pipeline.settings, filled, 0.25, "", lambda *_: None, lambda text: None, margin=5_000_000)
+            assert not [line for line in logs if line["event"].startswith("rate limit")]
+            tape = simulators.instrument(feed, SYMBOLS[feed]).tape
+            expected = tape.first_at(end // 1000) - tape.first_at(begin // 1000)
+            span = f"timestamp >= fromUnixTimestamp64Micro({begin}) AND timestamp < fromUnixTimestamp64Micro({end})"
+            rows, unique = await counts(pipeline, feed, "trades", "id", span)
+            assert rows == unique, feed
+            assert abs(rows - expected) <= 2, feed  # at the very ends times differ by a ms
+            rows, unique = await counts(pipeline, feed, "candles", "start", "closed")
+            assert rows == unique >= 9, feed
+        assert "rate limit" not in (tmp_path / "logs" / "ingest.log").read_text()
+        assert await pipeline.query("SELECT * FROM dead_letters") == []
+        assert await pipeline.query("SELECT * FROM gaps WHERE channel = 'trades'") == []
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(300)
 async def test_killed(settings: Settings, tmp_path: Path) -> None:
     """A run that is killed again and again is continued, and in the end nothing is missing or twice."""
     end = time.time_ns() // 1000 // MINUTE * MINUTE - 5 * MINUTE
@@ -117,3 +152,6 @@ async def test_killed(settings: Settings, tmp_path: Path) -> None:
             assert before < expected
         said = await fill(pipeline.settings, "binance-spot", *arguments)
         assert await counts(pipeline, "binance-spot", "trades", "id") == (expected, expected), said
+        sources = (await expected_sources(pipeline.settings))["trades"]  # of a replay of the raw topic
+        rows = await pipeline.query("SELECT source FROM trades")
+        assert sorted(row["source"] for row in rows) == sources
