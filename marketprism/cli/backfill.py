@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from marketprism.backfill.file_names import HOST
 from marketprism.cli.common import StackOption, console, report_errors, say, stack_settings
 from schemas.errors import SettingsError
 from schemas.feeds import FEEDS, feed_named
@@ -35,7 +36,7 @@ def backfill(
         Literal["rest", "files"],
         typer.Option(help="rest: ask the exchange; files: read Binance's public data files, of candles and trades."),
     ] = "rest",
-    host: Annotated[str, typer.Option(help="Address of the public data files.")] = "https://data.binance.vision",
+    host: Annotated[str, typer.Option(help="Address of the public data files.")] = HOST,
     data: StackOption = None,
 ) -> None:
     """Fill the tables with what an exchange offers of the past, where they lack it.
@@ -83,4 +84,5 @@ class _Bar(Progress):
                 self.remove_task(self._task)
             self._name, self._task = name, self.add_task(name, rate="")
         rate = f"{summary.rows / max(summary.seconds, 1e-3):,.0f} rows/s" if summary.rows else ""
-        self.update(self._task, completed=100 * done, description=f"{name}: {what}", rate=rate)
+        description = name if name.endswith(what) else f"{name}: {what}"
+        self.update(self._task, completed=100 * done, description=description, rate=rate)

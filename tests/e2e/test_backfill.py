@@ -133,7 +133,7 @@ async def test_beside_ingest(settings: Settings, tmp_path: Path) -> None:
 @pytest.mark.e2e
 @pytest.mark.timeout(300)
 async def test_killed(settings: Settings, tmp_path: Path) -> None:
-    """A run that is killed again and again is continued, and in the end nothing is missing or twice."""
+    """A run that is interrupted or killed is continued, and in the end nothing is missing or twice."""
     end = time.time_ns() // 1000 // MINUTE * MINUTE - 5 * MINUTE
     begin = end - 6 * 60 * MINUTE
     arguments = ["--kind", "trades", "--from", str(begin), "--to", str(end)]
@@ -141,17 +141,18 @@ async def test_killed(settings: Settings, tmp_path: Path) -> None:
         tape = simulators.instrument("binance-spot", "BTC-USDT").tape
         expected = tape.first_at(end // 1000) - tape.first_at(begin // 1000)
         before = 0
-        for _ in range(2):
+        for number in (signal.SIGINT, signal.SIGKILL, signal.SIGKILL):
             child = await start(pipeline.settings, "binance-spot", *arguments)
             while (now := (await counts(pipeline, "binance-spot", "trades", "id"))[0]) <= before:
                 assert child.returncode is None
                 await asyncio.sleep(0.05)
             before = now
-            child.send_signal(signal.SIGKILL)
-            await child.wait()
+            child.send_signal(number)
+            said, _ = await child.communicate()
+            assert (b"run the same command again to continue" in said) == (number is signal.SIGINT)
             assert before < expected
-        said = await fill(pipeline.settings, "binance-spot", *arguments)
-        assert await counts(pipeline, "binance-spot", "trades", "id") == (expected, expected), said
+        last = await fill(pipeline.settings, "binance-spot", *arguments)
+        assert await counts(pipeline, "binance-spot", "trades", "id") == (expected, expected), last
         sources = (await expected_sources(pipeline.settings))["trades"]  # of a replay of the raw topic
         rows = await pipeline.query("SELECT source FROM trades")
         assert sorted(row["source"] for row in rows) == sources
