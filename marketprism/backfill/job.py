@@ -1,6 +1,5 @@
 """What is to be filled, and what of it an exchange offers."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ingest.exchanges.base import Connector
@@ -40,7 +39,10 @@ def check_kind(kind: str, interval: str) -> None:
 def rows_for(connector: Connector, instrument: Instrument, kind: str, interval: str) -> list[HistoryRow]:
     """Return the endpoints to ask. Raise `SettingsError`, which says what there is, if there are none."""
     feed, symbol = connector.name, instrument.symbol
-    offered = {name: [row for row in rows if not row.of or instrument.kind in row.of] for name, rows in _all(connector)}
+    offered = {
+        name: [row for row in rows if not row.of or instrument.kind in row.of]
+        for name, rows in connector.history.items()
+    }
     if not offered.get(kind):
         has = ", ".join(name for name, rows in offered.items() if rows)
         raise SettingsError(f"{feed} has no history of {kind} of {symbol} by REST; it has: {has or 'nothing'}")
@@ -51,10 +53,6 @@ def rows_for(connector: Connector, instrument: Instrument, kind: str, interval: 
     if kind == "candles" and interval not in rows[0].intervals:
         raise SettingsError(f"{feed} has no candles of {interval}; it has: {', '.join(rows[0].intervals)}")
     return rows
-
-
-def _all(connector: Connector) -> Iterable[tuple[str, tuple[HistoryRow, ...]]]:
-    return connector.history.items()
 
 
 def _other_variant(feed: str, rows: list[HistoryRow]) -> str:
