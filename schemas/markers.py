@@ -166,6 +166,23 @@ class Answer(Marker, tag="answer"):
     body: Raw
 
 
+class History(Marker, tag="history", kw_only=True):
+    """The body of an answer about the past (`marketprism backfill`), of which the worker publishes what is missing.
+
+    `channel`, `path` and `body`: as of an `answer`. `instrument`: its definition. `begin`, `end`: exchange time from
+    `begin` to before `end` that is to be filled, µs. `known`: rows in it that are stored already: the ids of trades,
+    or else times, µs.
+    """
+
+    channel: _Text
+    path: _Text
+    begin: _Micros
+    end: _Micros
+    instrument: dict[str, Any]
+    known: list[str] = field(default_factory=list)
+    body: Raw
+
+
 class Definition(Struct, frozen=True):
     """An instrument's definition, before its first frame and at each connection.
 
@@ -179,7 +196,7 @@ class Definition(Struct, frozen=True):
 Markers = (
     Connected | Disconnected | Stopped | Renewing | Renewed | Subscribed | Refused | Silent | Resumed | Clock
     | RateLimited | RestDown | RestUp | Notice | Listed | Delisted | Lost | Tick | Wrapped | Oversized | Answer
-    | Definition
+    | History | Definition
 )  # fmt: skip
 
 _DEFINITION = "instrument"
@@ -202,13 +219,17 @@ _decode_seed_levels = msgspec.json.Decoder(_SeedLevels).decode
 
 
 def answer_of(channel: str, path: str, due: int, body: bytes) -> Answer:
-    """Return the marker of a poll's answer, whose body becomes one line. Of what is not JSON, the beginning is kept."""
+    """Return the marker of a poll's answer. Of what is not JSON, the beginning is kept."""
+    return Answer(channel=channel, path=path, due=due, body=one_line(body))
+
+
+def one_line(body: bytes) -> Raw:
+    """Return a body as one line of JSON; of what is not JSON, the beginning as text."""
     try:
         orjson.loads(body)  # `format` overlooks bytes that are not UTF-8
-        line = msgspec.json.format(body, indent=-1)
+        return Raw(msgspec.json.format(body, indent=-1))
     except (orjson.JSONDecodeError, RecursionError):
-        line = _encode(body[:_LONGEST_TEXT].decode(errors="replace"))
-    return Answer(channel=channel, path=path, due=due, body=Raw(line))
+        return Raw(_encode(body[:_LONGEST_TEXT].decode(errors="replace")))
 
 
 def encode_text(marker: Markers) -> bytes:

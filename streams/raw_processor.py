@@ -12,17 +12,31 @@ from schemas.feeds import FEEDS
 from schemas.instruments import Instrument, instrument_of_key
 from schemas.keys import EVERY, UNKNOWN, input_partition_of, key_of, split_key
 from schemas.limits import MAX_EVENT
-from schemas.markers import MARKER, Answer, Definition, Delisted, Markers, Oversized, Tick, Wrapped, decode_text
+from schemas.markers import (
+    MARKER,
+    Answer,
+    Definition,
+    Delisted,
+    History,
+    Markers,
+    Oversized,
+    Tick,
+    Wrapped,
+    decode_text,
+)
 from schemas.raw import RawLine, decode_record, encode_marker, unwrap
 from schemas.settings import Settings
 from schemas.topics import raw_topic
 from streams.arbitrage.lines import tick_line
+from streams.history import publish_history
 from streams.instrument_processor import InstrumentProcessor
 from streams.normalize import parse
 from streams.normalize.messages import Ignored
 from streams.output import Output
 from streams.presence import Presence
 from streams.state import KeyedState
+
+_HISTORY = MARKER + b'history"'
 
 
 class RawProcessor(KeyedState[InstrumentProcessor]):
@@ -91,6 +105,9 @@ class RawProcessor(KeyedState[InstrumentProcessor]):
         if symbol == UNKNOWN:
             self._unknown(out, line.frame)
             return None
+        if line.frame.startswith(_HISTORY) and exchange == self.exchange:  # nothing of it is followed live
+            self._history(out, line.key, line.frame)
+            return None
         try:
             if exchange != self.exchange:
                 raise SymbolError(f"a line of {line.key!r:.100} in {self._topic}")
@@ -117,6 +134,15 @@ class RawProcessor(KeyedState[InstrumentProcessor]):
             reason = f"{answer.path}: {error}"
             out.dead_letter(self.exchange, processor.instrument.symbol, self._topic, reason, bytes(answer.body))
 
+    def _history(self, out: Output, key: str, text: bytes) -> None:
+        kept, path = text, ""
+        try:
+            if isinstance(history := decode_text(text), History):
+                kept, path = bytes(history.body), f"{history.path}: "
+                publish_history(out, key, history)
+        except FrameError as error:
+            out.dead_letter(self.exchange, split_key(key)[1], self._topic, f"{path}{error}", kept)
+
     def _unknown(self, out: Output, frame: bytes) -> None:
         """Publish a frame without an instrument as a dead letter, unless it would hold no event anyway."""
         try:
@@ -134,6 +160,9 @@ class RawProcessor(KeyedState[InstrumentProcessor]):
         out.dead_letter(self.exchange, UNKNOWN, self._topic, reason, frame)
 
     def _marker(self, out: Output, key: str, processor: InstrumentProcessor, text: bytes) -> None:
+        if text.startswith(_HISTORY):
+            self._history(out, key, text)
+            return
         kept = text
         try:
             marker = decode_text(text)

@@ -4,6 +4,7 @@ An exchange may deliver the fields of such a kind on several channels, each at i
 value of each field, and null for what the exchange has not delivered.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from schemas.events import EVENTS, MarketEvent
@@ -34,6 +35,13 @@ def _types(annotation: Any) -> tuple[Any, ...]:
 
 
 _FIELDS, _REQUIRED = _own_fields(required=False), _own_fields(required=True)
+
+
+def event_fields(topic: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the own fields of a topic's event, with null for those without a value."""
+    return {name: values.get(name) for name in _FIELDS[topic]}
+
+
 _URGENT = {topic: event.urgent for topic, event in EVENTS.items()}
 
 
@@ -73,8 +81,7 @@ class ReadingHandler:
 
     def _publish(self, out: Output, topic: str) -> None:
         self._published_at[topic] = out.now
-        latest = self._latest[topic]
-        fields = {name: latest.get(name) for name in _FIELDS[topic]}
+        fields = event_fields(topic, self._latest[topic])
         out.event(topic, self._subject.key, out.head(self._subject, self._pending.pop(topic)) | fields)
 
     def shift(self, step: int) -> None:

@@ -18,6 +18,27 @@ _OTHER = {"buy": "sell", "sell": "buy"}
 _LIQUIDATED = {"liquidation_taker": (True, False), "liquidation_maker": (False, True), "liquidation_both": (True, True)}
 
 
+def publish_trade(out: Output, subject: Subject, trade: Trade) -> None:
+    """Publish a trade, and the liquidations that it is marked with."""
+    body = out.head(subject, trade.timestamp)
+    body["id"] = trade.id
+    body["price"] = trade.price
+    body["amount"] = trade.amount
+    body["side"] = trade.side
+    body["kind"] = trade.kind
+    body["exchange_amount"] = trade.exchange_amount or trade.amount
+    out.event("market.trades", subject.key, body)
+    if trade.kind != "normal" and trade.kind in _LIQUIDATED:
+        _publish_liquidations(out, subject, trade)
+
+
+def _publish_liquidations(out: Output, subject: Subject, trade: Trade) -> None:
+    sides = zip(_LIQUIDATED[trade.kind], (trade.side, _OTHER[trade.side]), strict=True)
+    for side in [side for is_liquidated, side in sides if is_liquidated]:
+        found = Liquidation("trades", trade.timestamp, side, None, trade.price, trade.amount, sampled=False)
+        publish_liquidation(out, subject, found)
+
+
 class Hole(NamedTuple):
     """Missing trades that another socket may still deliver. Times, µs: when it was found, the last trade before it."""
 
@@ -53,22 +74,7 @@ class TradeHandler:
             health.repeated += 1
             return
         health.on_message(out.now, trade.timestamp)
-        body = out.head(self.subject, trade.timestamp)
-        body["id"] = trade.id
-        body["price"] = trade.price
-        body["amount"] = trade.amount
-        body["side"] = trade.side
-        body["kind"] = trade.kind
-        body["exchange_amount"] = trade.exchange_amount or trade.amount
-        out.event("market.trades", self.subject.key, body)
-        if trade.kind != "normal" and trade.kind in _LIQUIDATED:
-            self._publish_liquidations(out, trade)
-
-    def _publish_liquidations(self, out: Output, trade: Trade) -> None:
-        sides = zip(_LIQUIDATED[trade.kind], (trade.side, _OTHER[trade.side]), strict=True)
-        for side in [side for is_liquidated, side in sides if is_liquidated]:
-            found = Liquidation("trades", trade.timestamp, side, None, trade.price, trade.amount, sampled=False)
-            publish_liquidation(out, self.subject, found)
+        publish_trade(out, self.subject, trade)
 
     def on_used_up(self, out: Output, used: UsedUp) -> None:
         """Note a number that no trade will have."""

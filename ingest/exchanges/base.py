@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 
 import orjson
 
+from ingest.exchanges.history import History
 from ingest.exchanges.listing import Listing
 from ingest.exchanges.polls import PollRow
 from ingest.rest import Limit, Limits, Meaning, Rest
@@ -129,6 +130,7 @@ class Connector(ABC):
     rest: ClassVar[str]
     channels: ClassVar[Mapping[str, ChannelRow]]  # by our name
     polls: ClassVar[Mapping[str, PollRow]] = {}  # by our name
+    history: ClassVar[History] = {}  # what REST offers of the past, by kind
     without: ClassVar[Mapping[str, str]] = {}  # kinds that the feed does not carry, and why
     snapshots: Literal["stream", "message", "rest"]  # how a book's snapshot is obtained
     compression: ClassVar[Literal["deflate"] | None] = None
@@ -215,6 +217,11 @@ class Connector(ABC):
         """The instruments that a connection serves: the more channels are wanted of each, the fewer."""
         most = max(len(self.channels_on(path)) for path in self.paths) if self.paths else 1
         return max(1, int(min(self.instruments_per_connection, self.subscriptions_per_connection // most)))
+
+    def variant_of(self, channel: str) -> str:
+        """Return the selected variant of a channel, by the exchange's name; empty for the usual one."""
+        usual, wanted = self.channels.get(channel), self._wanted.get(channel)
+        return wanted.name if usual and wanted and wanted.name != usual.name else ""
 
     def channels_of(self, kind: Kind, path: str) -> list[str]:
         """Return the wanted channels that a path serves for instruments of a kind."""

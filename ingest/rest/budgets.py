@@ -7,15 +7,16 @@ from aiolimiter import AsyncLimiter
 from ingest.rest.limits import Limit, Limits, Told, read_headers
 from ingest.retry_after import Gate, exchange_time
 
-_SHARE = 0.5  # of what an exchange allows: it counts by IP address, which others may share
+SHARE = 0.5  # of what an exchange allows: it counts by IP address, which others may share
 _LONGEST_WINDOW = 300.0  # s for which requests are held back at most, whatever a header says
 _MAX_APART = 4096  # endpoints and instruments that are counted apart, before those that are idle are forgotten
 
 
 class Budget:
-    """Budget of `count` (requests, or their weight) in any `seconds`, of which only a share is used."""
+    """Budget of `count` (requests, or their weight) in any `seconds`, of which only a `share` is used."""
 
-    def __init__(self, count: float, seconds: float) -> None:
+    def __init__(self, count: float, seconds: float, share: float = SHARE) -> None:
+        self._share = share
         self._seconds = seconds
         self._count = 0.0
         self._hold = Gate()
@@ -27,7 +28,7 @@ class Budget:
             return
         self._count = count
         # Half of the share for the bucket, half for what refills: never more than the share in any window.
-        half = count * _SHARE / 2
+        half = count * self._share / 2
         size = max(half, 1.0)
         self._limiter = AsyncLimiter(size, self._seconds * size / half)
 
@@ -51,7 +52,7 @@ class Budget:
         """
         allowed = told.limit or self._count
         spent = told.used if told.used is not None else allowed - (told.remaining or 0.0)
-        if spent >= allowed * _SHARE:
+        if spent >= allowed * self._share:
             until_next = self._seconds - now % self._seconds
             self._hold.close(min(until_next if told.reset_s is None else told.reset_s, _LONGEST_WINDOW))
 
@@ -59,8 +60,9 @@ class Budget:
 class Budgets:
     """Budgets of one feed: of the `weight` of all its requests, and of the requests to its endpoints."""
 
-    def __init__(self, limits: Limits, weight: Budget | None) -> None:
-        """`weight`: may be shared with other feeds; None if the exchange has no weights."""
+    def __init__(self, limits: Limits, weight: Budget | None, share: float = SHARE) -> None:
+        """`weight`: may be shared with other feeds; None if the exchange has no weights. `share`: of its limits."""
+        self._share = share
         self._limits = limits
         self._prefixes = sorted(limits.endpoints, key=len, reverse=True)
         self.weight = weight
@@ -98,5 +100,5 @@ class Budgets:
     def _add(self, key: tuple[str, ...], limit: Limit) -> Budget:
         if len(self._endpoints) >= _MAX_APART:
             self._endpoints = {key: budget for key, budget in self._endpoints.items() if not budget.idle}
-        budget = self._endpoints[key] = Budget(limit.requests, limit.seconds)
+        budget = self._endpoints[key] = Budget(limit.requests, limit.seconds, self._share)
         return budget

@@ -5,7 +5,7 @@ from typing import Self
 
 import aiohttp
 
-from ingest.rest.budgets import Budget, Budgets
+from ingest.rest.budgets import SHARE, Budget, Budgets
 from ingest.rest.limits import Limits
 
 _MINUTE = 60.0
@@ -22,9 +22,10 @@ async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHand
 class RestPool:
     """Pool of connections and budgets: `async with RestPool(…)`."""
 
-    def __init__(self, connections: int = 8) -> None:
-        """`connections`: most connections per host that are open at a time."""
+    def __init__(self, connections: int = 8, share: float = SHARE) -> None:
+        """`connections`: most connections per host that are open at a time. `share`: of the exchanges' limits."""
         self._connections = connections
+        self._share = share
         self._weights: dict[str, Budget] = {}
 
     async def __aenter__(self) -> Self:
@@ -41,8 +42,8 @@ class RestPool:
     def budgets(self, limits: Limits) -> Budgets:
         """Return the budgets of a feed. Those of weight are the same object for all feeds of a pool."""
         if not limits.weight_per_minute:
-            return Budgets(limits, None)
+            return Budgets(limits, None, self._share)
         weight = self._weights.get(limits.pool)
         if weight is None:
-            weight = self._weights[limits.pool] = Budget(limits.weight_per_minute, _MINUTE)
-        return Budgets(limits, weight)
+            weight = self._weights[limits.pool] = Budget(limits.weight_per_minute, _MINUTE, self._share)
+        return Budgets(limits, weight, self._share)

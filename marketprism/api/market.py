@@ -13,7 +13,7 @@ from marketprism.api.channels import Channels, Latest, Log
 from marketprism.api.comparison import Comparison, Row, RowState, compared
 from marketprism.api.feed_state import FeedState
 from marketprism.api.instruments import Instruments, Key
-from marketprism.api.records import Record
+from marketprism.api.records import Record, TimedHead
 from marketprism.api.spans import now_us
 from marketprism.client.level import Level
 from marketprism.client.order_book import OrderBook, OrderBooks
@@ -23,6 +23,7 @@ _QUOTE_STALE_AFTER = 30_000_000  # µs
 _BOOK_LEVELS = 20
 _DEPTH_LEVELS = 200
 _DEPTH_EVERY = 5  # frames
+_LATE = 100_000_000  # µs after which an event was not received live: what is filled in is two minutes old at least
 _UPDATES = 600  # times of book updates that are kept, for their rate
 
 _encode = msgspec.json.Encoder().encode
@@ -63,6 +64,7 @@ class Market:
         self.books: dict[Key, OrderBook] = {}
         self.history: defaultdict[Key, BookHistory] = defaultdict(BookHistory)
         self.applied = 0
+        self._newest: dict[tuple[str, str, str], int] = {}  # timestamps, by table, exchange and symbol
         self._order_books = OrderBooks()
         self._exchanges: dict[str, list[str]] = {}  # of each symbol with a quote, in a fixed order
         self._handlers: dict[str, Callable[[Record], None]] = {
@@ -83,7 +85,18 @@ class Market:
     def apply(self, record: Record) -> None:
         """Apply one event."""
         self.applied += 1
+        if isinstance(record.fields, TimedHead) and self._is_past(record.table, record.fields):
+            return
         self._handlers.get(record.table, self._on_value)(record)
+
+    def _is_past(self, table: str, fields: TimedHead) -> bool:
+        """Return whether an event was filled in: it is late, and a newer one of its kind is known."""
+        key = table, fields.exchange, fields.symbol
+        newest = self._newest.get(key, 0)
+        if fields.timestamp >= newest:
+            self._newest[key] = fields.timestamp
+            return False
+        return fields.local_timestamp - fields.timestamp > _LATE
 
     # Events
 
@@ -198,6 +211,7 @@ class Market:
         self._order_books.forget(exchange, symbol)
         self.books.pop(key, None)
         self.history.pop(key, None)
+        self._newest = {each: time for each, time in self._newest.items() if each[1:] != key}
         exchanges = [each for each in self._exchanges.pop(symbol, []) if each != exchange]
         if exchanges:
             self._exchanges[symbol] = exchanges

@@ -21,7 +21,13 @@ class Head(msgspec.Struct, gc=False):
     local_timestamp: int
 
 
-class CandleHead(Head, gc=False):
+class TimedHead(Head, gc=False):
+    """What is read of a kind whose past may be filled in (docs/backfill.md)."""
+
+    timestamp: int
+
+
+class CandleHead(TimedHead, gc=False):
     """What is read of a candle."""
 
     interval: str
@@ -38,6 +44,9 @@ class RatioHead(Head, gc=False):
 # Fields that are read, by table. All others are `Head`.
 _FIELDS: dict[str, Any] = {
     "books": events.Book,
+    "trades": TimedHead,
+    "mark_prices": TimedHead,
+    "open_interest": TimedHead,
     "candles": CandleHead,
     "long_short_ratios": RatioHead,
     "instruments": events.InstrumentChange,

@@ -7,6 +7,7 @@ from typing import Any
 
 import typer
 
+from marketprism.cli.backfill import backfill
 from marketprism.cli.data import export, record, replay
 from marketprism.cli.feeds import feeds_app
 from marketprism.cli.parts import api, broker, dashboard, ingest, simulate, sink, worker
@@ -19,7 +20,7 @@ _COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Run everything": (demo, live),
     "Run one part": (broker, ingest, worker, sink, api, dashboard),
     "Ask": (status, doctor, sql, trace, topics, schemas),
-    "Keep and repeat": (record, replay, export),
+    "Keep and repeat": (record, replay, export, backfill),
 }
 
 

@@ -22,6 +22,7 @@ _OLDEST_WITHIN = 2.0  # s for reading the oldest records; those not read by then
 _FETCH = 128 * KIB  # of a partition, of which only the first record is needed; a larger batch is fetched alone
 _DRAIN_CHECKS = 3  # consecutive readings without lag
 _DRAIN_EVERY = 0.5  # s between readings
+_PASSED_EVERY = 0.2
 
 
 Offsets = dict[TopicPartition, int]
@@ -91,6 +92,31 @@ class LagReader:
         by_topic = {name: ages.get(self._settings.topic(name), 0.0) for name in lag.by_topic}
         by_group = {group: max(by_topic[name] for name in topics) for group, topics in _GROUPS.items()}
         return replace(lag, seconds_by_group=by_group, seconds_by_topic=by_topic)
+
+    async def until_passed(self, group: str, topic: str, stalled_after: float) -> None:
+        """Wait until a group has committed everything that a topic has now, however much follows.
+
+        Raise `StackError` if it has not committed anything for `stalled_after` seconds.
+        """
+        last, changed_at = -1, time.monotonic()
+        try:
+            ends = await self._ends(topic)
+            while True:
+                committed = await self._committed(group)
+                left = sum(max(0, end - max(0, committed.get(place, 0))) for place, end in ends.items())
+                if not left:
+                    return
+                if left != last:
+                    last, changed_at = left, time.monotonic()
+                if time.monotonic() - changed_at > stalled_after:
+                    who = {WORKER_GROUP: "worker", SINK_GROUP: "sink"}[group]
+                    raise StackError(
+                        f"{left} records of {self._settings.topic(topic)} were not processed within "
+                        f"{stalled_after:.0f} s: is `marketprism {who}` running?"
+                    )
+                await asyncio.sleep(_PASSED_EVERY)
+        except (KafkaError, OSError) as error:
+            raise StackError(f"cannot read the offsets of the broker at {self._settings.kafka}: {error!r}") from None
 
     async def _count(self) -> tuple[Lag, Offsets]:
         """Return the lag in records, and the first uncommitted offset of each partition that has such records."""
@@ -172,3 +198,13 @@ async def until_drained(settings: Settings, *groups: str, stalled_after: float =
             if time.monotonic() - changed_at > stalled_after:
                 raise StackError(f"{last} records were not consumed within {stalled_after:.0f} s: see the logs")
             await asyncio.sleep(_DRAIN_EVERY)
+
+
+async def until_stored(settings: Settings, exchange: str, topic: str, stalled_after: float = 60.0) -> None:
+    """Wait until everything that an exchange's raw topic has now is stored, as far as it belongs to a topic.
+
+    Raise `StackError` when the workers or the sink have processed nothing of it for `stalled_after` seconds.
+    """
+    async with LagReader(settings) as reader:
+        await reader.until_passed(WORKER_GROUP, raw_topic(exchange), stalled_after)
+        await reader.until_passed(SINK_GROUP, topic, stalled_after)

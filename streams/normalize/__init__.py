@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
-from schemas.markers import Answer
+from schemas.markers import Answer, History
 from streams.normalize import binance, deribit, htx, okx
 from streams.normalize.messages import Normalized
 from streams.normalize.rows import UNREADABLE, reason_of
@@ -43,11 +43,33 @@ ANSWERS: dict[str, Mapping[str, AnswerNormalizer]] = {
 }
 """Normalizers of what is polled, by exchange and path."""
 
+HISTORIES: dict[str, Mapping[str, AnswerNormalizer]] = {
+    "binance": {**binance.ANSWERS, **binance.HISTORY, **binance.FILES},
+    "okx": {**okx.ANSWERS, **okx.HISTORY},
+    "htx": {**htx.ANSWERS, **htx.HISTORY},
+    "deribit": {**deribit.ANSWERS, **deribit.HISTORY},
+}
+"""Normalizers of answers about the past, some of which are polled too, by exchange and path."""
+
 
 def parse_answer(answer: Answer, instrument: Instrument, local_timestamp: int) -> list[Normalized]:
     """Return the normalized messages of a poll's answer. Raise `FrameError` with the reason if it is malformed."""
+    return _parse_body(ANSWERS, answer, instrument, local_timestamp)
+
+
+def parse_history(history: History, instrument: Instrument, local_timestamp: int) -> list[Normalized]:
+    """Return the normalized messages of an answer about the past. Raise `FrameError` with the reason."""
+    return _parse_body(HISTORIES, history, instrument, local_timestamp)
+
+
+def _parse_body(
+    normalizers: Mapping[str, Mapping[str, AnswerNormalizer]],
+    answer: Answer | History,
+    instrument: Instrument,
+    local_timestamp: int,
+) -> list[Normalized]:
     path, _, query = answer.path.partition("?")
-    normalize = ANSWERS.get(instrument.exchange, {}).get(path)
+    normalize = normalizers.get(instrument.exchange, {}).get(path)
     if normalize is None:
         raise FrameError(f"unknown path: {path!r:.100}")
     try:

@@ -13,6 +13,8 @@ from structlog.testing import capture_logs
 
 from ingest.exchanges import CONNECTORS
 from ingest.rest import Limit, Limits, Meaning, Rest, RestPool, breaker
+from ingest.rest.budgets import Budget
+from ingest.rest.limits import Told
 from schemas.errors import ExchangeError
 from schemas.markers import Markers, RateLimited, RestDown, RestUp
 
@@ -297,3 +299,16 @@ async def test_statistics_are_reported_once() -> None:
             ("requests", "a-feed", "/b", 1, 0),
         ]
         assert rest.statistics.figures() == {}
+
+
+async def test_a_process_uses_its_share() -> None:
+    """With a share of a quarter, requests are held back once a quarter of a window is used up, whoever used it."""
+    for share, used, is_held in ((0.5, 499, False), (0.5, 500, True), (0.25, 249, False), (0.25, 250, True)):
+        budget = Budget(1000, 60, share)
+        budget.on_told(Told(used, None, None, 5.0), time.time())
+        assert budget.idle != is_held
+    async with RestPool(share=0.25) as pool:
+        weight = pool.budgets(LIMITS).weight
+        assert weight is not None
+        weight.on_told(Told(LIMITS.weight_per_minute / 4, None, None, 5.0), time.time())
+        assert not weight.idle

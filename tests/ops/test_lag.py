@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from marketprism.ops.lag import LagReader, until_drained
+from marketprism.ops.lag import LagReader, until_drained, until_stored
 from schemas.errors import StackError
 from schemas.settings import Settings
 from schemas.topics import SINK_GROUP, WORKER_GROUP
@@ -70,6 +70,24 @@ async def test_until_drained(settings: Settings) -> None:
         await until_drained(settings, stalled_after=1.0)
     waiting = asyncio.create_task(until_drained(settings))
     await asyncio.sleep(1.0)
+    assert not waiting.done()
+    await commit(settings, SINK_GROUP, "market.trades")
+    await asyncio.wait_for(waiting, 10)
+
+
+async def test_until_stored(settings: Settings) -> None:
+    """The wait is for what was there at its begin: first until the workers have passed it, then the sink."""
+    await send(settings, "raw.binance")
+    await send(settings, "market.trades")
+    with pytest.raises(
+        StackError, match=r"raw\.binance were not processed within 1 s: is `marketprism worker` running"
+    ):
+        await until_stored(settings, "binance", "market.trades", stalled_after=1.0)
+    waiting = asyncio.create_task(until_stored(settings, "binance", "market.trades"))
+    await asyncio.sleep(0.5)
+    await send(settings, "raw.binance")
+    await commit(settings, WORKER_GROUP, "raw.binance")
+    await asyncio.sleep(0.5)
     assert not waiting.done()
     await commit(settings, SINK_GROUP, "market.trades")
     await asyncio.wait_for(waiting, 10)

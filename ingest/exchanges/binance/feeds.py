@@ -8,8 +8,10 @@ import orjson
 from ingest.exchanges.base import ChannelRow
 from ingest.exchanges.binance.channels import COINM, SPOT, USDM
 from ingest.exchanges.binance.connector import BinanceConnector
+from ingest.exchanges.binance.history import COINM_HISTORY, SPOT_HISTORY, USDM_HISTORY
 from ingest.exchanges.binance.polls import COINM_POLLS, USDM_POLLS
 from ingest.exchanges.binance.routes import ANNOUNCEMENTS
+from ingest.exchanges.history import History
 from ingest.exchanges.listing import number, plain, text
 from ingest.exchanges.polls import PollRow
 from ingest.rest import Limit, Rest
@@ -29,6 +31,7 @@ class BinanceSpot(BinanceConnector):
     ws: ClassVar[str] = "wss://stream.binance.com:9443"
     rest: ClassVar[str] = "https://api.binance.com"
     channels: ClassVar[Mapping[str, ChannelRow]] = SPOT
+    history: ClassVar[History] = SPOT_HISTORY
     without: ClassVar[Mapping[str, str]] = dict.fromkeys(_DERIVATIVE, "spot has none")
     message_rate: ClassVar[tuple[float, float]] = (2, 1)  # of 5 a second, which include pongs and our pings
     weight_per_minute: ClassVar[int] = 6000
@@ -58,6 +61,7 @@ class BinanceUsdm(BinanceConnector):
     rest: ClassVar[str] = "https://fapi.binance.com"
     channels: ClassVar[Mapping[str, ChannelRow]] = USDM
     polls: ClassVar[Mapping[str, PollRow]] = USDM_POLLS
+    history: ClassVar[History] = USDM_HISTORY
     without: ClassVar[Mapping[str, str]] = {"options": "a separate market of Binance"}
     announcement_path: ClassVar[str] = "/market/stream"
     announcement_channels: ClassVar[frozenset[str]] = frozenset({ANNOUNCEMENTS})
@@ -95,6 +99,7 @@ class BinanceCoinm(BinanceUsdm):
     rest: ClassVar[str] = "https://dapi.binance.com"
     channels: ClassVar[Mapping[str, ChannelRow]] = COINM
     polls: ClassVar[Mapping[str, PollRow]] = COINM_POLLS
+    history: ClassVar[History] = COINM_HISTORY
     announcement_path: ClassVar[str] = "/stream"
     rest_limits: ClassVar[Mapping[str, Limit]] = {
         "/futures/data/": Limit(1000, 300),

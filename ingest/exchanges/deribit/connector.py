@@ -17,7 +17,9 @@ from ingest.exchanges.base import (
     in_parts,
 )
 from ingest.exchanges.deribit.channels import CHANNELS, PATH, PLATFORM, WITHOUT, route_of_channel, route_of_name
+from ingest.exchanges.deribit.history import HISTORY
 from ingest.exchanges.deribit.polls import POLLS
+from ingest.exchanges.history import History
 from ingest.exchanges.listing import number, optional_text, plain, text
 from ingest.exchanges.polls import PollRow
 from ingest.rest import Rest
@@ -45,6 +47,7 @@ class Deribit(Connector):
     rest: ClassVar[str] = "https://www.deribit.com"
     channels: ClassVar[Mapping[str, ChannelRow]] = CHANNELS
     polls: ClassVar[Mapping[str, PollRow]] = POLLS
+    history: ClassVar[History] = HISTORY
     without: ClassVar[Mapping[str, str]] = WITHOUT
     announcement_path: ClassVar[str] = PATH
     announcement_channels: ClassVar[frozenset[str]] = frozenset(map(_STATES.format, ("future", "spot", "option")))

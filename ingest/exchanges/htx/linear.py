@@ -6,8 +6,10 @@ from typing import Any, ClassVar, Literal
 import orjson
 
 from ingest.exchanges.base import ChannelRow, Request, Route
+from ingest.exchanges.history import History
 from ingest.exchanges.htx.channels import LINEAR, NOTIFICATIONS, is_high_frequency
 from ingest.exchanges.htx.connector import HtxConnector, fetch_rows
+from ingest.exchanges.htx.history import LINEAR_HISTORY
 from ingest.exchanges.htx.polls import LINEAR_POLLS
 from ingest.exchanges.listing import number, optional_text, plain, text
 from ingest.exchanges.polls import PollRow
@@ -29,6 +31,7 @@ class HtxLinear(HtxConnector):
     rest: ClassVar[str] = "https://api.hbdm.com"
     channels: ClassVar[Mapping[str, ChannelRow]] = LINEAR
     polls: ClassVar[Mapping[str, PollRow]] = LINEAR_POLLS
+    history: ClassVar[History] = LINEAR_HISTORY
     without: ClassVar[Mapping[str, str]] = {"options": "lists none"}
     snapshots: Literal["stream", "message", "rest"] = "stream"
     connect_rate: ClassVar[tuple[float, float]] = (5, 1)

@@ -6,8 +6,10 @@ from typing import Any, ClassVar, Literal
 import orjson
 
 from ingest.exchanges.base import ChannelRow, Request
+from ingest.exchanges.history import History
 from ingest.exchanges.htx.channels import SPOT
 from ingest.exchanges.htx.connector import HtxConnector, fetch_rows
+from ingest.exchanges.htx.history import SPOT_HISTORY
 from ingest.exchanges.listing import text, unit
 from ingest.rest import Limit, Meaning, Rest
 from schemas.instruments import Instrument, Status, defined_instrument
@@ -25,6 +27,7 @@ class HtxSpot(HtxConnector):
     ws: ClassVar[str] = "wss://api.huobi.pro"
     rest: ClassVar[str] = "https://api.huobi.pro"
     channels: ClassVar[Mapping[str, ChannelRow]] = SPOT
+    history: ClassVar[History] = SPOT_HISTORY
     without: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("funding", "mark_prices", "open_interest", "liquidations", "long_short_ratios", "options"), "spot has none"
     )

@@ -19,8 +19,10 @@ from ingest.exchanges.base import (
     Route,
     data_route,
 )
+from ingest.exchanges.history import History
 from ingest.exchanges.listing import number, optional_text, plain, text
 from ingest.exchanges.okx.channels import CHANNELS, NAMES, PUBLIC, argument_of, subject_of
+from ingest.exchanges.okx.history import HISTORY
 from ingest.exchanges.okx.polls import POLLS
 from ingest.exchanges.polls import PollRow
 from ingest.rest import Limit, Rest
@@ -64,6 +66,7 @@ class Okx(Connector):
     rest: ClassVar[str] = "https://www.okx.com"
     channels: ClassVar[Mapping[str, ChannelRow]] = CHANNELS
     polls: ClassVar[Mapping[str, PollRow]] = POLLS
+    history: ClassVar[History] = HISTORY
     announcement_path: ClassVar[str] = PUBLIC
     announcement_channels: ClassVar[frozenset[str]] = frozenset({"instruments"})
     snapshots: Literal["stream", "message", "rest"] = "stream"
@@ -74,6 +77,7 @@ class Okx(Connector):
     instruments_per_connection: ClassVar[int] = 25  # keeps below 30 book channels
     rest_limits: ClassVar[Mapping[str, Limit]] = {
         "/api/v5/": Limit(10, 2, ("path",)),  # the least of most endpoints
+        "/api/v5/market/history-": Limit(20, 2, ("path",)),
         "/api/v5/public/instruments": Limit(20, 2, ("instType",)),
         "/api/v5/public/funding-rate": Limit(10, 2, ("path", "instId")),
         "/api/v5/public/mark-price": Limit(10, 2, ("path", "instId")),

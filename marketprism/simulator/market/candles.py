@@ -113,6 +113,17 @@ class Candles:
             start, end = interval(start - 1)
         return candles[::-1]
 
+    def first(self, interval: Interval, start_ms: int, end_ms: int, count: int, now_ms: int) -> list[Candle]:
+        """Return the first `count` candles that begin from `start_ms` to `end_ms`; the running one is not closed."""
+        start, end = interval(start_ms)
+        if start < start_ms:
+            start, end = interval(end)
+        candles: list[Candle] = []
+        while start <= min(end_ms, now_ms) and len(candles) < count:
+            candles.append(self.between(start, end, now_ms))
+            start, end = interval(end)
+        return candles
+
     def last_price(self, before_ms: int) -> int:
         """Return the last price before a time, in ticks."""
         found = self._buckets.last_before(before_ms)

@@ -16,6 +16,7 @@ from marketprism.simulator.market.options import Option
 from marketprism.simulator.market.past import Past
 from marketprism.simulator.market.positions import Positions
 from marketprism.simulator.market.prices import STEP_S, Market, PriceSource, UnderlyingPrice
+from marketprism.simulator.market.tape import Tape
 from schemas.symbols import parse_symbol
 
 # Maximum deviation of an exchange's mid from the hidden price, in bps. Two exchanges differ by less than 4, far below
@@ -82,6 +83,7 @@ class SimulatedInstrument:
         self._quiet_steps = 0
         self._first_trade = self._trade_id = self._random.randrange(10**9, 6 * 10**9)
         self.liquidations = Liquidations(listing, seed, self._first_trade + 1)
+        self.tape = Tape(self.past, self._first_trade + 1, start_ms)
         first = self._random.randrange(10**10, 10**11)
         self.book = TrueBook(first, (lambda: 1) if max_id_step == 1 else (lambda: self._random.randint(1, max_id_step)))
         self.requote()
@@ -115,6 +117,7 @@ class SimulatedInstrument:
 
     def on_trade(self, trade: Trade, now_ms: int) -> None:
         """Count a trade in the figures. The exchange calls this once for each trade, with its own time."""
+        self.tape.on_trade(trade.id, trade.price, trade.amount, trade.side, now_ms)
         self.candles.on_trade(trade.price, trade.amount, trade.side, now_ms)
         self.liquidations.on_trade(trade.id, trade.price, trade.amount, trade.side, now_ms)
 

@@ -6,6 +6,7 @@ amounts of any stretch of time are differences of two counts: shorter candles ad
 
 from functools import lru_cache
 from math import ceil, floor, pi, sin
+from typing import Literal
 
 from marketprism.simulator.market.buckets import Bucket, Flow
 from marketprism.simulator.market.draws import draw
@@ -18,6 +19,7 @@ _JITTER = 0.0004  # share of the price by which neighbouring knots differ at mos
 _GOLDEN = 0.6180339887498949  # its multiples modulo 1 look random
 _TRADE_RATES = (0.5, 3.0)  # trades per second
 _TIDES = ((26.5 * 3600, 0.6), (47 * 60, 0.3))  # seconds and share of the trade rate, less than 1 in sum
+_TIDES_MS = ceil(sum(length * share for length, share in _TIDES) / (2 * pi)) * 1000  # they shift a trade by at most
 _AMOUNT_CYCLE = 97  # trades
 _AMOUNT_SWING = 0.7  # share of the mean amount
 _MIN_AMOUNT = 7  # mean lots of a trade, so that with its swing each trade has a lot at least
@@ -52,7 +54,7 @@ class Past:
 
     def _bucket(self, start_ms: int, end_ms: int) -> Bucket:
         """Return the trades from `start_ms` to before `end_ms`; it is shared, so leave it as it is."""
-        first, last = self._trades(start_ms), self._trades(end_ms)
+        first, last = self.trades(start_ms), self.trades(end_ms)
         if first >= last:
             return Bucket()
         opened, closed = self.price(start_ms), self.price(end_ms)
@@ -88,7 +90,7 @@ class Past:
         knots = [self._knot(number) for number in range(first, first + _BLOCK)]
         return min(knots), max(knots)
 
-    def _trades(self, at_ms: int) -> int:
+    def trades(self, at_ms: int) -> int:
         """Return the number of trades from the epoch to a time."""
         seconds = at_ms / 1000
         tides = (
@@ -96,6 +98,24 @@ class Past:
             for (length, share), phase in zip(_TIDES, self._tide_phases, strict=True)
         )
         return floor(self._rate * (seconds + sum(tides)))
+
+    def time_of(self, index: int, since_ms: int = 0) -> int:
+        """Return the time of a trade, ms, given how many came before it; `since_ms`: a time not after it, if known."""
+        low = since_ms or max(int(index / self._rate * 1000) - _TIDES_MS, 0)
+        step = 1 << 10
+        while self.trades(low + step) <= index:
+            low, step = low + step, 2 * step
+        high = low + step
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if self.trades(middle) <= index else (low, middle)
+        return low
+
+    def amount_of(self, index: int) -> tuple[Literal["buy", "sell"], int]:
+        """Return the taker's side and the lots of a trade, given how many came before it: the sides take turns."""
+        side: Literal["buy", "sell"] = "sell" if index % 2 else "buy"
+        turn = index // 2
+        return side, self._lots(side, turn + 1) - self._lots(side, turn)
 
     def _lots(self, side: str, trades: int) -> int:
         """Return the lots of the first `trades` trades of one side."""

@@ -32,7 +32,7 @@ class _Ticker(Struct, gc=False):
     n: _Count | None = None  # absent from mini tickers
 
 
-class _Bar(Struct, gc=False):
+class Bar(Struct, gc=False):
     t: int
     i: str
     o: str
@@ -50,14 +50,14 @@ class _Bar(Struct, gc=False):
 class _Kline(Struct, gc=False):
     s: str
     E: int
-    k: _Bar
+    k: Bar
 
 
 class _ContinuousKline(Struct, gc=False):
     ps: str
     ct: str
     E: int
-    k: _Bar
+    k: Bar
 
 
 class _MarkPrice(Struct, gc=False):
@@ -108,7 +108,7 @@ def _volumes(instrument: Instrument, volume: str, other: str) -> tuple[str, str 
 
 def _kline(kline: _Kline, instrument: Instrument, local_timestamp: int) -> list[Normalized]:
     check_name(kline.s, instrument)
-    return [_candle(kline.k, "", kline.E, instrument)]
+    return [candle_of_bar(kline.k, "", kline.E, instrument)]
 
 
 def _continuous_kline(kline: _ContinuousKline, instrument: Instrument, local_timestamp: int) -> list[Normalized]:
@@ -117,10 +117,10 @@ def _continuous_kline(kline: _ContinuousKline, instrument: Instrument, local_tim
     contract = kline.ct.lower()
     if contract not in CONTINUOUS:
         raise FrameError(f"unknown continuous contract: {kline.ct!r:.60}")
-    return [_candle(kline.k, contract, kline.E, instrument)]
+    return [candle_of_bar(kline.k, contract, kline.E, instrument)]
 
 
-def _candle(bar: _Bar, contract: str, sent_at: int, instrument: Instrument) -> Candle:
+def candle_of_bar(bar: Bar, contract: str, sent_at: int, instrument: Instrument) -> Candle:
     if bar.i not in INTERVALS:
         raise FrameError(f"unknown interval: {bar.i!r:.60}")
     volume, quote_volume = _volumes(instrument, bar.v, bar.q)

@@ -48,7 +48,7 @@ def normalize(frame: bytes, instrument: Instrument, local_timestamp: int) -> lis
     match name.split("."):
         case ["trades", symbol, _]:
             check_name(symbol, instrument)  # the frame's; each row is checked separately
-            return read_rows(_trade, params["data"], instrument, frame, "params", "data")
+            return read_rows(trade, params["data"], instrument, frame, "params", "data")
         case ["book", _, _]:
             return [_depth(params["data"], instrument)]
         case ["quote", *_]:
@@ -85,7 +85,7 @@ def _control(frame: dict[str, Any]) -> list[Normalized]:
     raise FrameError(f"neither subscription data nor a response: {method!r}")
 
 
-def _trade(row: dict[str, Any], instrument: Instrument) -> Trade:
+def trade(row: dict[str, Any], instrument: Instrument) -> Trade:
     check_name(row["instrument_name"], instrument)
     if row["direction"] not in _SIDES:
         raise FrameError(f"not a side: {row['direction']!r}")

@@ -55,7 +55,7 @@ def normalize(frame: bytes, instrument: Instrument, local_timestamp: int) -> lis
 
 def _market(frame: bytes, message: dict[str, Raw], channel: str, instrument: Instrument) -> list[Normalized]:
     if channel == "trade.detail":
-        return read_rows(_trade, exact(message["tick"])["data"], instrument, frame, "tick", "data")
+        return read_rows(trade, exact(message["tick"])["data"], instrument, frame, "tick", "data")
     if channel == "bbo":
         return [_bbo(exact(message["tick"]), instrument)]
     if channel.startswith(_BOOKS):
@@ -138,7 +138,7 @@ def _answer(frame: dict[str, Any], instrument: Instrument) -> list[Normalized]:
     return [BookMessage("seed", micros(frame["ts"]), last, last, -1, bids, asks)]
 
 
-def _trade(row: dict[str, Any], instrument: Instrument) -> Trade:
+def trade(row: dict[str, Any], instrument: Instrument) -> Trade:
     if row["direction"] not in _SIDES:
         raise FrameError(f"not a side: {row['direction']!r}")
     # Spot: `id` has more than 64 bits and arrives as a rounded number, so `tradeId` is the key.

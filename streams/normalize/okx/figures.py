@@ -28,7 +28,7 @@ _CLOSED = {"0": False, "1": True}
 _INTERVALS = {f"candle{name}": interval for interval, bar in BARS.items() for name in (bar, bar.removesuffix("utc"))}
 
 
-class _Frame(NamedTuple):
+class Frame(NamedTuple):
     """What the rows of a frame are read with. `now`: µs of receipt."""
 
     channel: str
@@ -39,7 +39,7 @@ class _Frame(NamedTuple):
 def parse_figures(message: dict[str, Any], frame: bytes, instrument: Instrument, now: int) -> list[Normalized] | None:
     """Return the messages of a frame, of which there is at least one; None if it is of no channel known here."""
     channel = message["arg"]["channel"]
-    context = _Frame(channel, instrument, now)
+    context = Frame(channel, instrument, now)
     if channel in _OWN:
         _check_arg(message["arg"], instrument)
         return read_rows(_OWN[channel], _rows(message), context, frame, "data")
@@ -86,7 +86,7 @@ def _time(row: dict[str, Any]) -> int:
 # Readings
 
 
-def _ticker(row: dict[str, Any], context: _Frame) -> Reading:
+def _ticker(row: dict[str, Any], context: Frame) -> Reading:
     is_spot = context.instrument.kind == "spot"  # whose volumes are in base and quote units
     fields = {
         "last": _published(row["last"], positive),
@@ -101,7 +101,7 @@ def _ticker(row: dict[str, Any], context: _Frame) -> Reading:
     return Reading("market.tickers", "tickers", _time(row), fields)
 
 
-def _funding(row: dict[str, Any], context: _Frame) -> Reading:
+def _funding(row: dict[str, Any], context: Frame) -> Reading:
     ends_at, next_at = micros(int(row["fundingTime"])), row.get("nextFundingTime")
     fields: dict[str, Any] = {
         "type": "estimated",
@@ -113,11 +113,11 @@ def _funding(row: dict[str, Any], context: _Frame) -> Reading:
     return Reading(_FUNDING, "funding", _time(row), fields)
 
 
-def _mark_price(row: dict[str, Any], context: _Frame) -> Reading:
+def _mark_price(row: dict[str, Any], context: Frame) -> Reading:
     return Reading(_MARK_PRICES, "mark_prices", _time(row), {"mark_price": positive(row["markPx"])})
 
 
-def _index_price(row: dict[str, Any], context: _Frame) -> Reading:
+def _index_price(row: dict[str, Any], context: Frame) -> Reading:
     return Reading(_MARK_PRICES, "index_prices", _time(row), {"index_price": positive(row["idxPx"])})
 
 
@@ -128,14 +128,14 @@ def _with_funding(prices: list[Normalized], instrument: Instrument) -> list[Norm
     return prices + [replace(each, topic=_FUNDING, channel="") for each in prices if isinstance(each, Reading)]
 
 
-def _settlement_price(row: dict[str, Any], context: _Frame) -> Reading | Ignored:
+def _settlement_price(row: dict[str, Any], context: Frame) -> Reading | Ignored:
     if row.get("settleType") == "settlement":  # of the running profits of a contract that goes on
         return Ignored(context.channel)
     fields = {"settlement_price": positive(row["settlePx"])}
     return Reading(_MARK_PRICES, "settlement_prices", _time(row), fields)
 
 
-def _open_interest(row: dict[str, Any], context: _Frame) -> Reading:
+def _open_interest(row: dict[str, Any], context: Frame) -> Reading:
     is_in_usd = context.instrument.quote.partition(".")[0] == "USD"
     fields = {
         "contracts": decimal(row["oi"]),
@@ -145,7 +145,7 @@ def _open_interest(row: dict[str, Any], context: _Frame) -> Reading:
     return Reading("market.open_interest", "open_interest", _time(row), fields)
 
 
-def _option(row: dict[str, Any], context: _Frame) -> Reading:
+def _option(row: dict[str, Any], context: Frame) -> Reading:
     fields = {
         "mark_iv": _published(row["markVol"]),
         "bid_iv": _published(row["bidVol"]),
@@ -163,7 +163,7 @@ def _option(row: dict[str, Any], context: _Frame) -> Reading:
 # Candles and liquidations
 
 
-def _candle(row: list[str], context: _Frame) -> Candle:
+def candle(row: list[str], context: Frame) -> Candle:
     """Read `[ts, o, h, l, c, vol, volCcy, volCcyQuote, confirm]`. In 2022 there were only the first seven."""
     stamp, opened, high, low, close, own, volume, *rest = row
     interval, start, is_spot = _INTERVALS[context.channel], micros(int(stamp)), context.instrument.kind == "spot"
@@ -195,7 +195,7 @@ def _details(row: dict[str, Any]) -> list[Any]:
     return list(row["details"])
 
 
-def _liquidation(row: dict[str, Any], context: _Frame) -> Liquidation:
+def _liquidation(row: dict[str, Any], context: Frame) -> Liquidation:
     if row["side"] not in _SIDES:
         raise FrameError(f"not a side: {row['side']!r:.60}")
     price = positive(row["bkPx"])
@@ -207,12 +207,12 @@ def _itself(row: dict[str, Any]) -> list[Any]:
     return [row]
 
 
-_Reader = Callable[[Any, _Frame], Normalized]
+_Reader = Callable[[Any, Frame], Normalized]
 _OWN: Mapping[str, _Reader] = {
     "tickers": _ticker,
     "funding-rate": _funding,
     "open-interest": _open_interest,
-    **dict.fromkeys(_INTERVALS, _candle),
+    **dict.fromkeys(_INTERVALS, candle),
 }
 """Readers of the channels of one instrument."""
 _PRICES: Mapping[str, _Reader] = {"mark-price": _mark_price, "index-tickers": _index_price}

@@ -85,7 +85,7 @@ def _trade(row: dict[str, Any], instrument: Instrument) -> Trade:
     return Trade(stamp, number, price, amount, row["side"], "normal", size, first, last)
 
 
-def _fill(row: dict[str, Any], instrument: Instrument) -> Trade:
+def fill(row: dict[str, Any], instrument: Instrument) -> Trade:
     return _trade(row | {"count": "1"}, instrument)
 
 
@@ -133,7 +133,7 @@ def _bbo(row: dict[str, Any], instrument: Instrument) -> Quote:
 _READERS: dict[tuple[str, str | None], Callable[[dict[str, Any], Instrument], Normalized]] = {
     ("trades", None): _trade,
     ("bbo-tbt", None): _bbo,
-    ("trades-all", None): _fill,
+    ("trades-all", None): fill,
     ("books5", None): _best_levels,
     **{(channel, "snapshot"): _snapshot for channel in _BOOKS},
     **{(channel, "update"): _update for channel in _BOOKS},

@@ -11,6 +11,7 @@ from marketprism.simulator.market.candles import Candle, Volume
 from marketprism.simulator.market.instrument import SimulatedInstrument
 from marketprism.simulator.market.liquidations import Liquidation
 from marketprism.simulator.market.listings import Listing
+from marketprism.simulator.market.tape import TapeTrade
 
 _DAY_MS = 86_400_000
 
@@ -82,6 +83,26 @@ def forced_order(listing: Listing, found: Liquidation, now: int) -> dict[str, An
 
 
 # REST
+
+
+def kline_row(listing: Listing, candle: Candle) -> list[Any]:
+    """Return a row of `klines`."""
+    bar = _bar(listing, "", candle)
+    return [*(bar[name] for name in ("t", "o", "h", "l", "c", "v", "T", "q", "n", "V", "Q")), "0"]
+
+
+def trade_row(listing: Listing, trade: TapeTrade) -> dict[str, Any]:
+    """Return a row of `historicalTrades`."""
+    value = f"{listing.price(trade.price) * trade.lots * listing.lot:.8f}"
+    texts = {"price": listing.price_text(trade.price), "qty": listing.amount_text(trade.lots), "quoteQty": value}
+    return {"id": trade.id} | texts | {"time": trade.at_ms, "isBuyerMaker": trade.side == "sell", "isBestMatch": True}
+
+
+def aggregated_row(listing: Listing, trade: TapeTrade) -> dict[str, Any]:
+    """Return a row of `aggTrades` that aggregates one trade."""
+    ids = {"a": trade.id, "f": trade.id, "l": trade.id}
+    texts = {"p": listing.price_text(trade.price), "q": listing.amount_text(trade.lots)}
+    return ids | texts | {"T": trade.at_ms, "m": trade.side == "sell", "M": True}
 
 
 def open_interest(instrument: SimulatedInstrument, now: int) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from aiohttp import web
 from marketprism.simulator.exchanges.binance import figures, frames
 from marketprism.simulator.exchanges.binance.board import BinanceBoard
 from marketprism.simulator.exchanges.binance.candles import INTERVALS, RunningCandles
+from marketprism.simulator.exchanges.binance.history import PastData
 from marketprism.simulator.exchanges.binance.server import BinanceServer
 from marketprism.simulator.exchanges.binance.statistics import Statistics
 from marketprism.simulator.market.book import Window
@@ -52,6 +53,9 @@ class BinanceSpot(BinanceServer):
     messages_per_second, weight_per_minute, info_weight = 5, 6000, 20
     prefix = "/api/v3"
     entry_changes: ClassVar = {"closed": {"status": "CLOSE"}, "halted": {"status": "HALT"}, "odd": {"filters": []}}
+
+    def rest_routes(self) -> list[web.RouteDef]:
+        return [*super().rest_routes(), *PastData(self, is_futures=False).routes()]
 
     def book_ticker(self, instrument: SimulatedInstrument) -> dict[str, Any]:
         return frames.spot_quote(instrument.listing.exchange_symbol, instrument.book.top_sequence, *_best(instrument))
@@ -114,9 +118,10 @@ class BinanceUsdm(BinanceServer):
         super().__init__(feed, instruments, limits)
         self.streams[_CONTRACT_INFO] = Stream(_CONTRACT_INFO, "", "quotes")
         self._statistics = Statistics(self, self.by_pair)
+        self._past = PastData(self, is_futures=True)
 
     def rest_routes(self) -> list[web.RouteDef]:
-        return [*super().rest_routes(), *self._statistics.routes()]
+        return [*super().rest_routes(), *self._statistics.routes(), *self._past.routes()]
 
     def add_pushes(self, board: BinanceBoard) -> None:
         super().add_pushes(board)

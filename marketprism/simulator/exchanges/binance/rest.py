@@ -7,7 +7,9 @@ from aiohttp import web
 
 from marketprism.simulator.exchanges.binance import frames
 from marketprism.simulator.exchanges.binance.control import requested_symbols
+from marketprism.simulator.exchanges.binance.requests import NO_SYMBOL, RejectedRequest
 from marketprism.simulator.exchanges.binance.windows import RequestWindow
+from marketprism.simulator.market.instrument import SimulatedInstrument
 from marketprism.simulator.market.listings import Listing
 from marketprism.simulator.server.connection import now_ms
 from marketprism.simulator.server.exchange_server import ExchangeServer, json_response
@@ -61,6 +63,13 @@ class BinanceRest(ExchangeServer):
     def json(self, body: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
         used = {"X-MBX-USED-WEIGHT-1M": str(self.weight.used)} | (headers or {})
         return json_response(body, status, used)
+
+    def named(self, symbol: str) -> SimulatedInstrument:
+        """Return the instrument of a name; raise `RejectedRequest`."""
+        instrument = self.by_exchange_symbol.get(symbol)
+        if instrument is None or self.is_gone(instrument.listing.symbol):
+            raise RejectedRequest(NO_SYMBOL)
+        return instrument
 
     def error(self, code: int, text: str) -> web.Response:
         return self.json({"code": code, "msg": text}, 400)

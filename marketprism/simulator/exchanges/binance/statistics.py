@@ -8,6 +8,7 @@ from aiohttp import web
 
 from marketprism.simulator.exchanges.binance import figures
 from marketprism.simulator.exchanges.binance.candles import INTERVALS
+from marketprism.simulator.exchanges.binance.requests import INVALID, RejectedRequest, number, parameter
 from marketprism.simulator.exchanges.binance.rest import BinanceRest
 from marketprism.simulator.exchanges.binance.windows import RequestWindow
 from marketprism.simulator.market.funding import next_funding_at
@@ -18,7 +19,6 @@ from marketprism.simulator.server.connection import now_ms
 _PERIODS = ("5m", "15m", "30m", "1h", "2h", "4h", "6h", "12h", "1d")
 _KEPT_MS = 30 * DAY_MS  # for which statistics are kept
 _FUNDING_MS = 8 * HOUR_MS
-_MISSING, _INVALID, _NO_SYMBOL = -1102, -1130, -1121
 # Names in the paths, whose shares they are, and of what.
 _SHARES = {
     "topLongShortAccountRatio": ("top accounts", "Account"),
@@ -28,20 +28,6 @@ _SHARES = {
 
 Rows = Callable[[web.Request], Any]
 Row = Callable[[SimulatedInstrument, str, int], dict[str, Any]]
-
-
-class _Rejected(Exception):
-    """A request is invalid; the code of Binance's answer and the name of the parameter, if it is one's fault."""
-
-    def __init__(self, code: int, parameter: str = "") -> None:
-        super().__init__(parameter)
-        self.code = code
-
-    def __str__(self) -> str:
-        return {
-            _MISSING: f"Mandatory parameter '{self.args[0]}' was not sent, was empty/null, or malformed.",
-            _INVALID: f"Data sent for parameter '{self.args[0]}' is not valid.",
-        }.get(self.code, "Invalid symbol.")
 
 
 class Statistics:
@@ -58,7 +44,7 @@ class Statistics:
         prefix = self._server.prefix
         takers = "takerBuySellVol" if self._by_pair else "takerlongshortRatio"
         rows: dict[str, Row] = {name: partial(self._shares, *what) for name, what in _SHARES.items()}
-        rows[takers] = self._takers
+        rows |= {takers: self._takers, "openInterestHist": self._past_interest}
         return [
             web.get(f"{prefix}/openInterest", self._answering(None, self._open_interest)),
             web.get(f"{prefix}/fundingRate", self._answering(self._funding, self._funding_rates)),
@@ -74,13 +60,13 @@ class Statistics:
                 return rejection
             try:
                 return self._server.json(rows(request))
-            except _Rejected as error:
+            except RejectedRequest as error:
                 return self._server.error(error.code, str(error))
 
         return answer
 
     def _open_interest(self, request: web.Request) -> dict[str, Any]:
-        instrument, now = self._named(_parameter(request, "symbol")), now_ms()
+        instrument, now = self._server.named(parameter(request, "symbol")), now_ms()
         answer = figures.open_interest(instrument, now)
         if self._by_pair:
             row = self._server.symbol_info(instrument.listing)
@@ -88,7 +74,7 @@ class Statistics:
         return answer
 
     def _funding_rates(self, request: web.Request) -> list[dict[str, Any]]:
-        instrument = self._named(_parameter(request, "symbol"))
+        instrument = self._server.named(parameter(request, "symbol"))
         if not instrument.funding.is_perpetual:
             return []
         last = next_funding_at(now_ms()) - _FUNDING_MS
@@ -102,11 +88,11 @@ class Statistics:
 
     def _periods(self, row: Row, request: web.Request) -> list[dict[str, Any]]:
         """Return a row for each period that has ended, oldest first."""
-        name = _parameter(request, "pair" if self._by_pair else "symbol")
-        instrument = self._named(f"{name}_PERP" if self._by_pair else name)
-        period = _parameter(request, "period")
+        name = parameter(request, "pair" if self._by_pair else "symbol")
+        instrument = self._server.named(f"{name}_PERP" if self._by_pair else name)
+        period = parameter(request, "period")
         if period not in _PERIODS:
-            raise _Rejected(_INVALID, "period")
+            raise RejectedRequest(INVALID, "period")
         start, end = INTERVALS[period](now_ms())
         starts = range(start - _KEPT_MS, start, end - start)
         return [row(instrument, period, each) for each in _requested(request, starts, 30, 500)]
@@ -118,6 +104,16 @@ class Statistics:
         # Only COIN-M calls the shares of positions so.
         return figures.shares_row(self._subject(instrument), shares, what if self._by_pair else "Account", at_ms)
 
+    def _past_interest(self, instrument: SimulatedInstrument, period: str, at_ms: int) -> dict[str, Any]:
+        subject, found = self._subject(instrument), instrument.positions.open_interest(at_ms)
+        figures_of = (found.own, found.base) if self._by_pair else (found.base, found.quote)
+        names = ("sumOpenInterest", "sumOpenInterestValue")
+        return (
+            subject
+            | {name: f"{value:.8f}" for name, value in zip(names, figures_of, strict=True)}
+            | {"timestamp": at_ms}
+        )
+
     def _takers(self, instrument: SimulatedInstrument, period: str, at_ms: int) -> dict[str, Any]:
         volumes = instrument.positions.taker_volumes(instrument.listing.symbol, f"takers {period}", at_ms)
         if not self._by_pair:
@@ -128,31 +124,10 @@ class Statistics:
         row = self._server.symbol_info(instrument.listing)
         return {name: row[name] for name in (["pair"] if self._by_pair else ["symbol"])}
 
-    def _named(self, symbol: str) -> SimulatedInstrument:
-        instrument = self._server.by_exchange_symbol.get(symbol)
-        if instrument is None or self._server.is_gone(instrument.listing.symbol):
-            raise _Rejected(_NO_SYMBOL)
-        return instrument
-
-
-def _parameter(request: web.Request, name: str) -> str:
-    if not request.query.get(name):
-        raise _Rejected(_MISSING, name)
-    return request.query[name]
-
 
 def _requested(request: web.Request, times: range, limit: int, most: int) -> list[int]:
     """Return the times within the requested bounds: the first ones from a start, or else the last ones."""
-    count = _number(request, "limit", limit)
-    if not 1 <= count <= most:
-        raise _Rejected(_INVALID, "limit")
-    start, end = _number(request, "startTime", times.start), _number(request, "endTime", times.stop)
+    count = number(request, "limit", limit, most)
+    start, end = number(request, "startTime", times.start), number(request, "endTime", times.stop)
     found = [each for each in times if start <= each <= end]
     return found[:count] if "startTime" in request.query else found[-count:]
-
-
-def _number(request: web.Request, name: str, default: int) -> int:
-    text = request.query.get(name, str(default))
-    if not text.isdigit():
-        raise _Rejected(_INVALID, name)
-    return int(text)

@@ -1,7 +1,12 @@
 """The candles that Deribit's charts show: which ones have changed since the last push."""
 
 from marketprism.simulator.market.candles import Candle, Candles
-from marketprism.simulator.market.intervals import DAY_MS, MINUTE_MS, every
+from marketprism.simulator.market.intervals import DAY_MS, MINUTE_MS, Interval, every
+
+
+def interval_of(resolution: str) -> Interval:
+    """Return the interval of a resolution."""
+    return every(DAY_MS if resolution == "1D" else int(resolution) * MINUTE_MS)
 
 
 class Chart:
@@ -9,7 +14,7 @@ class Chart:
 
     def __init__(self, candles: Candles, resolution: str) -> None:
         self._candles = candles
-        self._interval = every(DAY_MS if resolution == "1D" else int(resolution) * MINUTE_MS)
+        self._interval = interval_of(resolution)
         self._sent: Candle | None = None
 
     def current(self, now_ms: int) -> Candle:

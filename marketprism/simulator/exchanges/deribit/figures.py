@@ -75,6 +75,14 @@ def candle(bar: Candle) -> dict[str, Any]:
     } | prices
 
 
+def chart(bars: list[Candle]) -> dict[str, Any]:
+    """Return candles as columns."""
+    rows = [candle(bar) for bar in bars]
+    names = ("open", "high", "low", "close", "volume", "cost")
+    columns = {"ticks": [row["tick"] for row in rows]} | {name: [row[name] for row in rows] for name in names}
+    return columns | {"status": "ok" if rows else "no_data"}
+
+
 def interest_row(instrument: SimulatedInstrument, hour_ms: int) -> dict[str, Any]:
     """Return the interest of the hour that ended at `hour_ms`."""
     hours = [instrument.funding.settled(hour_ms - HOUR_MS * number) or Decimal(0) for number in range(8)]

@@ -9,6 +9,7 @@ from marketprism.simulator.market.book import Levels
 from marketprism.simulator.market.instrument import SimulatedInstrument, Trade
 from marketprism.simulator.market.listings import Listing
 from marketprism.simulator.market.options import expiry_ms
+from marketprism.simulator.market.tape import TapeTrade
 from schemas.symbols import Symbol, parse_symbol
 
 _NEVER = 32_503_708_800_000  # the expiry of instruments that do not expire
@@ -101,7 +102,7 @@ def trade_row(instrument: SimulatedInstrument, trade: Trade, tick_direction: int
     listing, option = instrument.listing, instrument.option
     liquidation = {"liquidation": "T"} if instrument.liquidations.is_liquidation(trade.id) else {}
     row = {
-        "trade_seq": instrument.trade_ids.index(trade.id) + 1,
+        "trade_seq": instrument.tape.number_of(trade.id),
         "trade_id": str(trade.id),
         "timestamp": now,
         "tick_direction": tick_direction,
@@ -113,6 +114,11 @@ def trade_row(instrument: SimulatedInstrument, trade: Trade, tick_direction: int
     }
     volatility = {"iv": float(option.mark_iv)} if option else {}
     return row | reference_prices(instrument) | volatility | liquidation
+
+
+def past_trade_row(instrument: SimulatedInstrument, trade: TapeTrade) -> dict[str, Any]:
+    """Return a trade of the past."""
+    return trade_row(instrument, Trade(trade.id, trade.price, trade.lots, trade.side, 0), 0, trade.at_ms)
 
 
 def whole_book(instrument: SimulatedInstrument, depth: int, changed_at: int) -> dict[str, Any]:

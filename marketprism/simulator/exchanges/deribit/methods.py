@@ -5,15 +5,17 @@ from typing import Any
 
 from marketprism.simulator.exchanges.deribit import figures, frames
 from marketprism.simulator.exchanges.deribit.board import DeribitBoard
+from marketprism.simulator.exchanges.deribit.charts import interval_of
 from marketprism.simulator.exchanges.deribit.control import RpcError, invalid_param
 from marketprism.simulator.market.intervals import HOUR_MS
 from marketprism.simulator.market.listings import Listing
 from marketprism.simulator.server.connection import now_ms
 from marketprism.simulator.server.exchange_server import ExchangeServer
+from schemas.exchanges.deribit import RESOLUTIONS
 
 _DEPTHS = ("1", "5", "10", "20", "50", "100", "1000", "10000")
 _CURRENCIES = ("BTC", "ETH", "USDC", "USDT", "EURR", "any")
-_MOST_HOURS = 744  # rows of one answer
+_MOST_HOURS, _MOST_CANDLES, _MOST_TRADES = 744, 5000, 1000  # rows of one answer
 
 Params = dict[str, Any]
 
@@ -32,6 +34,8 @@ class Methods:
             "public/get_instrument": lambda params: self.row(self._board(params).instrument.listing),
             "public/get_order_book": self._order_book,
             "public/get_funding_rate_history": self._funding_rate_history,
+            "public/get_tradingview_chart_data": self._chart,
+            "public/get_last_trades_by_instrument": self._trades,
         }
 
     def result(self, method: str, params: Params) -> Any:
@@ -71,6 +75,40 @@ class Methods:
         last = min(end, self._server.now_ms()) // HOUR_MS
         first = max(-(-start // HOUR_MS), last - _MOST_HOURS + 1)
         return [figures.interest_row(instrument, hour * HOUR_MS) for hour in range(first, last + 1)]
+
+    def _chart(self, params: Params) -> dict[str, Any]:
+        candles, resolution, now = (
+            self._board(params).instrument.candles,
+            params.get("resolution"),
+            self._server.now_ms(),
+        )
+        if resolution not in RESOLUTIONS.values():
+            raise invalid_param("resolution", "wrong format")
+        start, end = _time(params, "start_timestamp"), _time(params, "end_timestamp")
+        found = candles.first(interval_of(str(resolution)), start, end, _MOST_CANDLES, now)
+        return figures.chart(found)
+
+    def _trades(self, params: Params) -> dict[str, Any]:
+        instrument, count = self._board(params).instrument, _whole(params, "count", 10)
+        if not 1 <= count <= _MOST_TRADES:
+            raise invalid_param("count", "must be between 1 and 1000")
+        tape = instrument.tape
+        first = _whole(params, "start_seq", tape.first_at(_whole(params, "start_timestamp", 0)))
+        end, last = _whole(params, "end_timestamp", self._server.now_ms()), _whole(params, "end_seq", tape.last)
+        if params.get("sorting") == "asc":
+            found = tape.trades(first, count + 1)
+        else:
+            found = tape.trades(max(first, last - count), count + 1)[::-1]
+        found = [trade for trade in found if trade.at_ms <= end and trade.number <= last]
+        rows = [frames.past_trade_row(instrument, trade) for trade in found[:count]]
+        return {"trades": rows, "has_more": len(found) > count}
+
+
+def _whole(params: Params, name: str, default: int) -> int:
+    text = str(params.get(name, default))
+    if not text.isdecimal():
+        raise invalid_param(name, "wrong format")
+    return int(text)
 
 
 def _time(params: Params, name: str) -> int:

@@ -47,10 +47,11 @@ def _number(value: Decimal) -> Any:
 
 def spot_candle(instrument: SimulatedInstrument, interval: Interval, now: int) -> dict[str, Any]:
     """Return the running candle of spot."""
-    return _spot_sums(instrument.candles.current(interval, now))
+    return spot_sums(instrument.candles.current(interval, now))
 
 
-def _spot_sums(candle: Candle) -> dict[str, Any]:
+def spot_sums(candle: Candle) -> dict[str, Any]:
+    """Return a candle of spot."""
     # `vol` is in quote units.
     volumes = {"amount": _number(candle.base_volume), "vol": _number(candle.quote_volume), "count": candle.trades}
     return {"id": candle.start // 1000} | _prices(candle) | volumes
@@ -58,10 +59,11 @@ def _spot_sums(candle: Candle) -> dict[str, Any]:
 
 def linear_candle(instrument: SimulatedInstrument, interval: Interval, now: int) -> dict[str, Any]:
     """Return the running candle of a swap."""
-    return _linear_sums(instrument.candles.current(interval, now), instrument.book.sequence)
+    return linear_sums(instrument.candles.current(interval, now), instrument.book.sequence)
 
 
-def _linear_sums(candle: Candle, sequence: int) -> dict[str, Any]:
+def linear_sums(candle: Candle, sequence: int) -> dict[str, Any]:
+    """Return a candle of a swap."""
     # `vol` is in contracts.
     volumes = {"amount": _number(candle.base_volume), "vol": _number(candle.volume)}
     turnover = {"trade_turnover": _number(candle.quote_volume), "count": candle.trades}
@@ -76,12 +78,12 @@ def _prices(candle: Candle) -> dict[str, Any]:
 def spot_detail(instrument: SimulatedInstrument, now: int) -> dict[str, Any]:
     """Return the statistics of 24 hours of spot."""
     version = instrument.book.sequence
-    return _spot_sums(instrument.day.at(now)) | {"id": version, "version": version}
+    return spot_sums(instrument.day.at(now)) | {"id": version, "version": version}
 
 
 def spot_ticker(instrument: SimulatedInstrument, now: int) -> dict[str, Any]:
     """Return the statistics of 24 hours of spot with the BBO."""
-    statistics = _spot_sums(instrument.day.at(now))
+    statistics = spot_sums(instrument.day.at(now))
     del statistics["id"]
     (bid, bid_size), (ask, ask_size) = _best(instrument)
     quote = {"bid": bid, "bidSize": bid_size, "ask": ask, "askSize": ask_size}
@@ -91,7 +93,7 @@ def spot_ticker(instrument: SimulatedInstrument, now: int) -> dict[str, Any]:
 def linear_detail(instrument: SimulatedInstrument, now: int) -> dict[str, Any]:
     """Return the statistics of 24 hours of a swap."""
     bid, ask = _best(instrument)
-    return _linear_sums(instrument.day.at(now), instrument.book.sequence) | {"bid": bid, "ask": ask}
+    return linear_sums(instrument.day.at(now), instrument.book.sequence) | {"bid": bid, "ask": ask}
 
 
 def _best(instrument: SimulatedInstrument) -> tuple[Any, Any]:

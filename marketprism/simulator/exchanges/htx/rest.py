@@ -3,11 +3,14 @@
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import orjson
 from aiohttp import web
 
+from marketprism.simulator.exchanges.htx import history
+from marketprism.simulator.exchanges.htx.history import ParameterError, whole
 from marketprism.simulator.market.funding import INTERVAL_HOURS
 from marketprism.simulator.market.instrument import SimulatedInstrument
 from marketprism.simulator.market.intervals import HOUR_MS, MINUTE_MS, every
@@ -15,6 +18,7 @@ from marketprism.simulator.server.exchange_server import ExchangeServer, json_re
 from schemas.exchanges.htx import PERIODS
 
 API = "/linear-swap-api/v1"
+_MARKET = "/linear-swap-ex/market/history"
 REQUESTS, WINDOW_S = 240, 3.0
 RATIO_PERIODS = 30  # in an answer; the real number is not documented
 SETTLEMENTS = 120  # of which the history goes back
@@ -22,10 +26,6 @@ _LENGTHS = {"5min": 5, "15min": 15, "30min": 30, "60min": 60, "4hour": 240, "1da
 _OURS = {period: interval for interval, period in PERIODS.items()}
 
 Body = Callable[[SimulatedInstrument, web.Request], Any]
-
-
-class ParameterError(Exception):
-    """A rejected parameter; the message names it."""
 
 
 class SwapRest:
@@ -44,8 +44,17 @@ class SwapRest:
             "swap_elite_account_ratio": self._account_ratios,
             "swap_elite_position_ratio": self._position_ratios,
             "swap_historical_funding_rate": self._settled_rates,
+            "swap_his_open_interest": self._past_interest,
         }
-        return [web.get(f"{API}/{name}", self._handler(body)) for name, body in bodies.items()]
+        past = {"kline": history.linear_candles, "trade": history.linear_trades}
+        return [
+            *(web.get(f"{API}/{name}", self._handler(body)) for name, body in bodies.items()),
+            web.get(
+                "/index/market/history/linear_swap_mark_price_kline",
+                self._handler(partial(self._past, history.mark_prices)),
+            ),
+            *(web.get(f"{_MARKET}/{name}", self._handler(partial(self._past, rows))) for name, rows in past.items()),
+        ]
 
     def _handler(self, body: Body) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def handle(request: web.Request) -> web.Response:
@@ -73,6 +82,14 @@ class SwapRest:
             "ratelimit-remaining": str(self._limit - len(self._requested_at)),
         }
         return json_response(body | {"ts": self._server.now_ms()}, headers=headers)
+
+    def _past(
+        self,
+        rows: Callable[[SimulatedInstrument, web.Request, int], Any],
+        instrument: SimulatedInstrument,
+        request: web.Request,
+    ) -> Any:
+        return rows(instrument, request, self._server.now_ms())
 
     def _open_interest(self, instrument: SimulatedInstrument, request: web.Request) -> list[dict[str, Any]]:
         now, listing = self._server.now_ms(), instrument.listing
@@ -106,8 +123,23 @@ class SwapRest:
             rows.append({"buy_ratio": float(long), "sell_ratio": float(short), "ts": start} | more)
         return {"list": rows} | _names(instrument)
 
+    def _past_interest(self, instrument: SimulatedInstrument, request: web.Request) -> dict[str, Any]:
+        period, size = request.query.get("period", ""), whole(request, "size", 48, 200)
+        if period not in ("60min", "4hour", "12hour", "1day"):
+            raise ParameterError("period")
+        unit, length = whole(request, "amount_type", 1, 2), {"12hour": 720}.get(period) or _LENGTHS[period]
+        newest, _ = every(length * MINUTE_MS)(self._server.now_ms())
+        rows = []
+        for number in range(size):
+            at = newest - number * length * MINUTE_MS
+            found = instrument.positions.open_interest(at)
+            figures = {"volume": found.own if unit == 1 else found.base, "value": found.quote}
+            numbers = {name: orjson.Fragment(format(value, "f")) for name, value in figures.items()}
+            rows.append(numbers | {"amount_type": unit, "ts": at})
+        return {"tick": rows} | _names(instrument)
+
     def _settled_rates(self, instrument: SimulatedInstrument, request: web.Request) -> dict[str, Any]:
-        page, size = _whole(request, "page_index", 1, SETTLEMENTS), _whole(request, "page_size", 20, 50)
+        page, size = whole(request, "page_index", 1, SETTLEMENTS), whole(request, "page_size", 20, 50)
         length = INTERVAL_HOURS * HOUR_MS
         newest, _ = every(length)(self._server.now_ms())
         times = [newest - number * length for number in range(SETTLEMENTS)][(page - 1) * size : page * size]
@@ -117,14 +149,6 @@ class SwapRest:
 
 def _error(code: int, text: str) -> dict[str, Any]:
     return {"status": "error", "err_code": code, "err_msg": text}
-
-
-def _whole(request: web.Request, name: str, default: int, most: int) -> int:
-    """Return a parameter from 1 to `most`; raise `ParameterError`."""
-    text = request.query.get(name, str(default))
-    if not text.isdecimal() or not 0 < int(text) <= most:
-        raise ParameterError(name)
-    return int(text)
 
 
 def _names(instrument: SimulatedInstrument) -> dict[str, Any]:

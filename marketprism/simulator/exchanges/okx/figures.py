@@ -56,6 +56,12 @@ def _price_at_midnight(instrument: SimulatedInstrument, now: int, offset_ms: int
 
 def candle(channel: str, instrument: SimulatedInstrument, candle: Candle) -> dict[str, Any]:
     """Return a push of `candle<bar>`."""
+    row = candle_row(instrument, candle)
+    return {"arg": instrument_argument(channel, instrument.listing.exchange_symbol), "data": [row]}
+
+
+def candle_row(instrument: SimulatedInstrument, candle: Candle) -> list[str]:
+    """Return a candle."""
     is_spot = instrument_type(instrument.listing) == "SPOT"
     figures = (
         candle.open,
@@ -66,8 +72,7 @@ def candle(channel: str, instrument: SimulatedInstrument, candle: Candle) -> dic
         candle.quote_volume if is_spot else candle.base_volume,
         candle.quote_volume,
     )
-    row = [str(candle.start), *map(decimal_text, figures), str(int(candle.closed))]
-    return {"arg": instrument_argument(channel, instrument.listing.exchange_symbol), "data": [row]}
+    return [str(candle.start), *map(decimal_text, figures), str(int(candle.closed))]
 
 
 def funding_rate(instrument: SimulatedInstrument, now: int) -> dict[str, Any]:

@@ -53,17 +53,18 @@ def aggregated_trade(
     name: str, trade_id: int, price: str, amount: str, side: str, sequence: int, now: int
 ) -> dict[str, Any]:
     """Return a push of `trades` that aggregates one trade; `side` is that of the taker."""
-    row = _trade(name, trade_id, price, amount, side, now) | {"count": "1", "source": "0", "seqId": sequence}
+    row = trade_row(name, trade_id, price, amount, side, now) | {"count": "1", "source": "0", "seqId": sequence}
     return {"arg": instrument_argument("trades", name), "data": [row]}
 
 
 def trade(name: str, trade_id: int, price: str, amount: str, side: str, now: int) -> dict[str, Any]:
     """Return a push of `trades-all`."""
-    row = _trade(name, trade_id, price, amount, side, now) | {"source": "0"}
+    row = trade_row(name, trade_id, price, amount, side, now) | {"source": "0"}
     return {"arg": instrument_argument("trades-all", name), "data": [row]}
 
 
-def _trade(name: str, trade_id: int, price: str, amount: str, side: str, now: int) -> dict[str, Any]:
+def trade_row(name: str, trade_id: int, price: str, amount: str, side: str, now: int) -> dict[str, Any]:
+    """Return a trade; `side` is that of the taker."""
     return {"instId": name, "tradeId": str(trade_id), "px": price, "sz": amount, "side": side, "ts": str(now)}
 
 
