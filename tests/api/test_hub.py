@@ -193,6 +193,7 @@ async def test_a_slow_client(served: Served, monkeypatch: pytest.MonkeyPatch) ->
         slow.socket.transport.resume_reading()
         with pytest.raises(ConnectionClosed):
             await slow.until("the end")
+        apply(served.market, "market.trades", "okx", "BTC-USDT", id="last")
         await fast.until("changes")
 
 

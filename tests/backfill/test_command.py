@@ -30,7 +30,11 @@ def wanted(**changes: object) -> Wanted:
     [
         ({"kinds": ["books"]}, "", "--kind books: use one of candles, trades"),
         ({"interval": "7m"}, "", "--interval 7m: use one of 1s, 1m"),
-        ({"begin": time.time_ns() // 1000}, "", "two minutes before now"),
+        (
+            {"begin": time.time_ns() // 1000 + DAY, "end": time.time_ns() // 1000 + 2 * DAY},
+            "",
+            "two minutes before now",
+        ),
         ({"symbols": ["ABC-USDT"]}, "", "binance-spot does not list ABC-USDT"),
         ({"kinds": ["candles", "funding"]}, "", "no history of funding of BTC-USDT by REST; it has: candles, trades"),
         ({"kinds": ["funding"]}, "http://127.0.0.1:1", "--source files has no funding of binance-spot"),
