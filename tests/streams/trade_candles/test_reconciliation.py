@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from schemas import markers
 from streams.normalize.messages import Candle
@@ -169,9 +170,7 @@ def test_incomplete_candles_of_the_exchange_are_not_compared() -> None:
     rig = Rig()
     opened(rig)
     rig.trades(30, trade(29.5))
-    theirs = first_minute(volume="7")
-    unmarked = Candle(*(getattr(theirs, name) for name in theirs.__struct_fields__[:-2]), closed=False)
-    rig.klines(59, unmarked)
+    rig.klines(59, replace(first_minute(volume="7"), closed=False))
     rig.ticks(60, 70)
     rig.klines(121, kline(120, 60, "1m"))
     rig.ticks(122, 150)
