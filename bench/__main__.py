@@ -18,7 +18,22 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench.cases import api, book, client, ingest, join, kinds, latency, memory, normalize, scaling, sink, start, worker
+from bench.cases import (
+    api,
+    book,
+    candles,
+    client,
+    ingest,
+    join,
+    kinds,
+    latency,
+    memory,
+    normalize,
+    scaling,
+    sink,
+    start,
+    worker,
+)
 from bench.harness import Result
 from bench.report import draw
 from bench.rigs.frames import Frame, load_frames
@@ -55,6 +70,7 @@ def _cases(frames: list[Frame], full: bool) -> dict[str, Case]:
         "normalize": partial(normalize.measure, frames, rounds),
         "events": partial(normalize.measure_events, frames, rounds),
         "kinds": partial(kinds.measure, rounds),
+        "candles": partial(candles.measure, frames, rounds),
         "book": book.measure,
         "join": join.measure,
         "ingest": partial(ingest.measure, frames, rounds=rounds),

@@ -1,4 +1,4 @@
-"""Intervals of candles: our names of them, and where one ends."""
+"""Intervals of candles: our names of them, and where one begins and ends."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +10,21 @@ _FIXED = {
 }  # fmt: skip
 _MONTHS = {"1M": 1, "3M": 3, "1y": 12}
 
+_TO_MONDAY = 4 * 86_400 * _SECOND  # the epoch was a Thursday
+
 INTERVALS: tuple[str, ...] = (*_FIXED, *_MONTHS)
+FIXED_INTERVALS: tuple[str, ...] = tuple(_FIXED)
+"""Those whose length never varies, shortest first."""
+
+
+def length_of(interval: str) -> int:
+    """Return the length of a fixed interval in µs. `KeyError` for others."""
+    return _FIXED[interval] * _SECOND
+
+
+def origin_of(interval: str) -> int:
+    """Return a start of a fixed interval, µs since the epoch: days begin at midnight of UTC, weeks on Monday."""
+    return _TO_MONDAY if interval == "1w" else 0
 
 
 def end_of(start: int, interval: str) -> int:

@@ -13,6 +13,7 @@ from schemas.channels import CHANNELS, POLLS
 from schemas.errors import SymbolError
 from schemas.events import KINDS
 from schemas.feeds import EXCHANGES, FEEDS, feed_named, feed_of
+from schemas.intervals import FIXED_INTERVALS, length_of
 from schemas.keys import key_of, split_key
 from schemas.passwords import masked
 from schemas.spellings import respelt
@@ -91,6 +92,16 @@ def _known_channels(names: tuple[str, ...]) -> tuple[str, ...]:
     found = {text: fnmatch.filter(known, text) for text in names}
     _require("channel", [text for text in names if not found[text]], known, _ALL_CHANNELS)
     return tuple(dict.fromkeys(name for each in found.values() for name in each))
+
+
+def _fixed_intervals(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return fixed intervals from the shortest on, of which it divides all others."""
+    _require("interval", names, FIXED_INTERVALS)
+    known = tuple(sorted(set(names), key=length_of))
+    for name in known:
+        if length_of(name) % length_of(known[0]):
+            raise ValueError(f"{name} is not a multiple of {known[0]}, the shortest")
+    return known
 
 
 def _known_variants(variants: dict[str, str]) -> dict[str, str]:
@@ -198,6 +209,7 @@ FeedNames = Annotated[SomeNames, AfterValidator(_known_feeds)]
 Symbols = Annotated[SomeNames, AfterValidator(_known_symbols)]
 KindNames = Annotated[Names, AfterValidator(_known_kinds)]
 ChannelNames = Annotated[Names, AfterValidator(_known_channels)]
+FixedIntervals = Annotated[Names, AfterValidator(_fixed_intervals)]
 Variants = Annotated[dict[str, str], NoDecode, Json, AfterValidator(_known_variants)]
 Endpoints = Annotated[dict[str, Endpoint], NoDecode, Json, AfterValidator(_known_endpoints)]
 Timeouts = Annotated[dict[str, Annotated[float, Field(gt=0)]], NoDecode, Json, AfterValidator(_every_channel)]

@@ -6,7 +6,7 @@ defaults.
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import (
@@ -20,6 +20,7 @@ from schemas.channels import POLLS
 from schemas.errors import SettingsError
 from schemas.events import DEFAULT_KINDS, KINDS
 from schemas.feeds import FEEDS, feed_of
+from schemas.intervals import FIXED_INTERVALS
 from schemas.keys import key_of, split_key
 from schemas.setting_errors import FILE, PREFIX, as_variable, explain, missing_file, unknown_variables
 from schemas.setting_types import (
@@ -31,6 +32,7 @@ from schemas.setting_types import (
     Endpoints,
     FeedNames,
     Fees,
+    FixedIntervals,
     Keys,
     KindNames,
     Level,
@@ -171,6 +173,21 @@ class Settings(BaseSettings):
         70.0, description="seconds without a book message after which a book is stale"
     )
     quote_levels: Annotated[int, Field(ge=1, le=50)] = Field(5, description="levels per side of a quote")
+
+    candle_intervals: FixedIntervals = Field(
+        ("1s", "1m", "5m", "1h", "1d"),
+        examples=[["1m", "5m", "1h"]],
+        description="intervals of the candles made of trades, each a multiple of the shortest, comma-separated; empty: "
+        f"none; from: {', '.join(FIXED_INTERVALS)}",
+    )
+    candle_grace_ms: Annotated[int, Field(ge=0, le=60_000)] = Field(
+        2000, description="time after its end at which a candle of trades closes; later trades do not change it, ms"
+    )
+    candle_empty: Literal["skip", "carry"] = Field(
+        "skip",
+        description="candles of intervals without trades: `skip` publishes none, `carry` publishes the last close "
+        "without volume",
+    )
 
     arbitrage_window_ms: Annotated[int, Field(ge=1)] = Field(
         500, description="maximum time between two quotes that may be paired, ms"

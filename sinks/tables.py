@@ -7,13 +7,14 @@ takes unless the model says `| None`: ClickHouse rejects the block.
 
 from collections.abc import Iterable
 from types import NoneType
-from typing import Any, Literal, NamedTuple, get_args, get_origin
+from typing import Literal, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from schemas.events import Event
 from schemas.fields import Exact, Level, LowCardinality, MayBeEmpty, Micros, PlainDecimal, SignedDecimal, Time
+from schemas.trade_kinds import ON_BOOK_SQL
 from sinks.names import entry_of, parse_of
 
 
@@ -101,17 +102,13 @@ _DESCRIPTIONS_OF_TYPES = {FieldInfo.from_annotation(each).description for each i
 _LEVEL = (("price", "quote"), ("amount", "base"))  # the parts of a level, and their units
 _ORDER = "(timestamp, local_timestamp, _offset)"
 _EXTRAS = {
-    # `on_book` alone decides which kinds are trades on the order book: normal ones and liquidations, which Deribit
-    # executes there. Insurance fund and ADL trades (USD-M) and legs of block trades and combinations (Deribit) have
-    # prices that the book never had. Unknown kinds count as off the book, too: a candle that lacks a trade is less
-    # wrong than one with a wrong high.
     "trades": _Extra(
         columns=(
             Column(
                 "on_book",
                 "Bool",
                 comment="executed on the order book; candles are made of these trades",
-                default="kind = 'normal' OR startsWith(kind, 'liquidation')",
+                default=ON_BOOK_SQL,
             ),
         ),
         definitions=(
@@ -224,24 +221,29 @@ def _field(path: tuple[str, ...], info: FieldInfo) -> _Field:
         columns = [column for field in inner for column in field.columns]
         return _Field(parsed, [each._replace(comment=f"{_comment(info)}: {each.comment}") for each in columns], checks)
     if get_origin(annotation) is list and len(path) == 1:
-        return _array(path[0], get_args(annotation)[0], _comment(info))
+        return _array(path[0], info)
     required, checks = _required(info), []
     kind = _type(required, path)
+    raw, name = f"JSONExtractRaw(value, {', '.join(map(quoted, path))})", ".".join(path)
     if required is not info:
-        raw = f"JSONExtractRaw(value, {', '.join(map(quoted, path))})"
-        checks.append((f"{value} IS NULL AND {raw} != 'null'", f"{'.'.join(path)} is missing or malformed"))
         kind = kind._replace(stored=_nullable(kind.stored))
-    if not info.is_required():  # older events lack it
-        raw = f"JSONExtractRaw(value, {', '.join(map(quoted, path))})"
-        checks.append((f"{value} IS NULL AND {raw} != ''", f"{'.'.join(path)} is malformed"))
-        value = f"ifNull({value}, {quoted(info.default)})"
+        if info.is_required():
+            checks.append((f"{value} IS NULL AND {raw} != 'null'", f"{name} is missing or malformed"))
+        else:  # older events lack it
+            checks.append((f"{value} IS NULL AND {raw} NOT IN ('', 'null')", f"{name} is malformed"))
+    elif not info.is_required():
+        checks.append((f"{value} IS NULL AND {raw} != ''", f"{name} is malformed"))
+        value = f"ifNull({value}, {_literal(info.default)})"
     column = Column("_".join(path), kind.stored, kind.codec, _comment(info), kind.conversion.format(value))
     return _Field(f"{path[-1]} Nullable({kind.parsed})", [column], checks)
 
 
-def _array(name: str, item: Any, comment: str) -> _Field:
+def _array(name: str, info: FieldInfo) -> _Field:
+    [item], comment = get_args(info.annotation), _comment(info)
     # A missing array would be parsed as an empty one. No text can look like the key: JSON escapes its quotes.
     checks = [(f"position(value, '\"{name}\":[') = 0", f"{name} is missing or not an array")]
+    if not info.is_required():  # older events lack it
+        checks = [(f"JSONHas(value, {quoted(name)}) AND {checks[0][0]}", f"{name} is not an array")]
     if item == Level:
         columns = [
             Column(
@@ -253,9 +255,9 @@ def _array(name: str, item: Any, comment: str) -> _Field:
             for index, (part, unit) in enumerate(_LEVEL, 1)
         ]
         return _Field(f"{name} Array(Array(Nullable({_DECIMAL.parsed})))", columns, checks)
-    info = FieldInfo.from_annotation(item)
-    kind = _type(info, (name,))
-    stored = _nullable(kind.stored) if MayBeEmpty in info.metadata else kind.stored
+    inner = FieldInfo.from_annotation(item)
+    kind = _type(inner, (name,))
+    stored = _nullable(kind.stored) if MayBeEmpty in inner.metadata else kind.stored
     value = f"event.{name}"
     if kind.conversion != "{}":
         value = f"arrayMap(item -> {kind.conversion.format('item')}, {value})"
@@ -287,6 +289,10 @@ def _nullable(stored: str) -> str:
 
 def _comment(info: FieldInfo) -> str:
     return "" if info.description in _DESCRIPTIONS_OF_TYPES else info.description or ""
+
+
+def _literal(value: str | int) -> str:
+    return quoted(value) if isinstance(value, str) else str(value)
 
 
 def _lines(items: Iterable[str], indent: int = 4) -> str:

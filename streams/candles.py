@@ -11,6 +11,7 @@ from streams.normalize.messages import Candle
 from streams.output import Output
 from streams.status import FeedStatus
 from streams.subject import Subject
+from streams.trade_candles.reconciliation import Reconciliation
 
 MIN_INTERVAL = 900_000  # µs between two events of an open candle
 _FIELDS = tuple(name for name in Candle.__struct_fields__ if name not in ("channel", "timestamp", "closed"))
@@ -40,13 +41,14 @@ class _Series:
 
 
 class CandleHandler:
-    """Publishes one instrument's candles, by channel."""
+    """Publishes one instrument's candles, by channel, and passes the closed ones on to be compared with ours."""
 
-    __slots__ = ("_series", "_status", "_subject")
+    __slots__ = ("_reconciliation", "_series", "_status", "_subject")
 
-    def __init__(self, subject: Subject, status: FeedStatus) -> None:
+    def __init__(self, subject: Subject, status: FeedStatus, reconciliation: Reconciliation) -> None:
         self._subject = subject
         self._status = status
+        self._reconciliation = reconciliation
         self._series: dict[str, _Series] = {}
 
     def on_candle(self, out: Output, candle: Candle) -> None:
@@ -54,7 +56,9 @@ class CandleHandler:
         self._status.check_not_ahead(out.now, candle.start)
         health = self._status.health_of(candle.channel)
         health.on_message(out.now, candle.timestamp)
-        series = self._series.setdefault(candle.channel, _Series())
+        if candle.channel not in self._series:
+            self._begin(candle)
+        series = self._series[candle.channel]
         latest = series.latest
         if candle.start <= series.closed_start or (latest is not None and candle.start < latest.start):
             health.repeated += 1
@@ -69,9 +73,16 @@ class CandleHandler:
         elif out.now - series.published_at >= MIN_INTERVAL:
             self._publish(out, series, candle, is_closed=False, is_complete=True)
 
+    def _begin(self, candle: Candle) -> None:
+        self._series[candle.channel] = _Series()
+        if not candle.contract:  # a continuous contract's trades are those of another instrument
+            self._reconciliation.follow(candle.interval)
+
     def _close(self, out: Output, series: _Series, candle: Candle, is_complete: bool) -> None:
         series.closed_start = candle.start
         self._publish(out, series, candle, is_closed=True, is_complete=is_complete)
+        if is_complete and not candle.contract:
+            self._reconciliation.on_theirs(out, candle)
 
     def _publish(self, out: Output, series: _Series, candle: Candle, is_closed: bool, is_complete: bool) -> None:
         series.published_at, series.pending = out.now, False

@@ -35,6 +35,8 @@ from streams.readings import ReadingHandler
 from streams.series import SeriesHandler
 from streams.status import FeedStatus
 from streams.subject import Subject
+from streams.trade_candles.handler import TradeCandles
+from streams.trade_candles.reconciliation import Reconciliation
 from streams.trades import TradeHandler
 
 log = structlog.get_logger(__name__)
@@ -57,7 +59,11 @@ class InstrumentProcessor:
         self.trades = TradeHandler(self.subject, self.status.health_of("trades"))
         self.books = BookHandler(self.subject, settings, self.status)
         self.readings = ReadingHandler(self.subject, self.status)
-        self.candles = CandleHandler(self.subject, self.status)
+        self.reconciliation = Reconciliation(self.subject, settings.candle_intervals)
+        self.candles = CandleHandler(self.subject, self.status, self.reconciliation)
+        self.trade_candles = TradeCandles(self.subject, settings, self.status, self.trades.ids, self.reconciliation)
+        if self.trade_candles.is_on:
+            self.trades.pass_on_to(self.trade_candles)
         self.series = SeriesHandler(self.subject, self.status)
         self.definitions = DefinitionHandler(self.subject)
         self.liquidations = LiquidationHandler(self.subject, self.status)
@@ -135,11 +141,13 @@ class InstrumentProcessor:
                 self.status.publish(out, marker.type, reason=marker.reason)
                 self.definitions.on_delisted(out)
                 self.books.on_delisted(out)
+                self.trade_candles.on_outage(out, ["trades"])
+                self.trade_candles.close_all(out)
             case markers.Notice() | markers.Listed() | markers.RestDown() | markers.RestUp():
                 self.status.publish(out, marker.type, reason=marker.reason)
             case markers.Lost():
                 self.books.on_lost(out)
-                self.candles.on_outage(self.status.up)
+                self._cut_off_candles(out, self.status.up)
 
     def _on_connected(self, out: Output, marker: markers.Connected) -> None:
         channels = marker.channels or list(CORE_CHANNELS)
@@ -165,17 +173,18 @@ class InstrumentProcessor:
                 self._on_stopped(out, channels)
             case markers.Subscribed() if "trades" in channels:
                 self.trades.on_return(out)
+                self.trade_candles.on_return(out)
 
     def _on_stopped(self, out: Output, channels: Iterable[str]) -> None:
         """Open no gaps: nobody expects these channels. Only once they are connected again, something is missing."""
         self.status.on_stopped(channels)
-        self.candles.on_outage(channels)
+        self._cut_off_candles(out, channels)
         if "books" in channels:
             self.books.on_stopped(out)
 
     def on_outage(self, out: Output, cause: str, channels: Iterable[str] = CORE_CHANNELS) -> None:
         """Open gaps: nobody delivers these channels any more."""
-        self.candles.on_outage(channels)
+        self._cut_off_candles(out, channels)
         if "books" in channels:
             self.books.on_outage(out, cause)
         if "trades" in channels:
@@ -186,7 +195,7 @@ class InstrumentProcessor:
         if not self.status.up:
             return
         self.status.publish(out, "absent", sorted(self.status.up), age=age)
-        self.candles.on_outage(self.status.up)
+        self._cut_off_candles(out, self.status.up)
         self.books.on_absent(out)
         if "trades" in self.status.up:
             self.trades.on_outage(out, "absent")
@@ -199,9 +208,13 @@ class InstrumentProcessor:
     def on_skipped(self, out: Output, reason: str) -> None:
         """Open gaps: a record with lines of this instrument was set aside."""
         self.status.publish(out, "skipped", [], reason)
-        self.candles.on_outage(self.status.up)
+        self._cut_off_candles(out, self.status.up)
         self.books.on_lost(out, "skipped")
         self.trades.on_outage(out, "skipped")
+
+    def _cut_off_candles(self, out: Output, channels: Iterable[str]) -> None:
+        self.candles.on_outage(channels)
+        self.trade_candles.on_outage(out, channels)
 
     # Time
 
@@ -211,6 +224,7 @@ class InstrumentProcessor:
         self.trades.on_tick(out)
         self.readings.on_tick(out)
         self.candles.on_tick(out)
+        self.trade_candles.on_tick(out)
         self.liquidations.seen.tick(out.now)
         self.status.on_second(out)
         self.books.on_tick(out, is_reporting)
@@ -218,6 +232,7 @@ class InstrumentProcessor:
             self.reported_at = out.now
             self.status.report(out)
             self.books.report(out)
+            self.reconciliation.report(out)
 
     def on_clock_step(self, out: Output, step: int) -> None:
         """Move all remembered times by `step` µs: our clock was set."""
@@ -227,6 +242,8 @@ class InstrumentProcessor:
         self.status.shift(step)
         self.readings.shift(step)
         self.candles.shift(step)
+        self.trade_candles.shift(step)
+        self.reconciliation.shift(step)
         self.liquidations.seen.shift(step)
         self.reported_at += step
 
@@ -249,6 +266,8 @@ class InstrumentProcessor:
             "trades": self.trades.dump(),
             "readings": self.readings.dump(),
             "candles": self.candles.dump(),
+            "trade_candles": self.trade_candles.dump(),
+            "reconciliation": self.reconciliation.dump(),
             "series": self.series.dump(),
             "liquidations": self.liquidations.seen.dump(),
             "is_listed": self.definitions.is_listed,
@@ -266,6 +285,9 @@ class InstrumentProcessor:
         processor.trades.load(state["trades"])
         processor.readings.load(state["readings"])
         processor.candles.load(state["candles"])
+        if "trade_candles" in state:  # checkpoints of earlier versions have none
+            processor.trade_candles.load(state["trade_candles"])
+            processor.reconciliation.load(state["reconciliation"])
         processor.series.load(state["series"])
         processor.liquidations.seen.load(state["liquidations"])
         processor.definitions.is_listed = state["is_listed"]

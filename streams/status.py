@@ -16,7 +16,7 @@ from streams.subject import Subject
 _SAMPLES = 64  # latencies of one channel that are kept until its next report
 _ENOUGH = 3  # messages in a second whose times prove a wrong clock: a single one may just be old
 _NONE = 1 << 62
-_MOST_AHEAD = 3_600_000_000  # µs: clocks differ by far less, once they have been compared
+MOST_AHEAD = 3_600_000_000  # µs: clocks differ by far less, once they have been compared
 
 
 class ChannelHealth:
@@ -164,7 +164,7 @@ class FeedStatus:
 
         `now`: µs of receipt.
         """
-        if timestamp > now + self.offset + _MOST_AHEAD:
+        if timestamp > now + self.offset + MOST_AHEAD:
             raise FrameError(f"a time in the future: {timestamp} µs, received at {now}")
 
     def shift(self, step: int) -> None:

@@ -63,6 +63,14 @@ class TradeIds:
         self.next = ends[into] + 1 if self._is_highest(into) else _NONE
         return True, missing
 
+    def is_leap(self, first: int) -> bool:
+        """Return whether a number is so far from all known ones that the exchange's ids must have started over."""
+        self._count_up()
+        at = bisect_right(self._starts, first)
+        below = at > 0 and first - self._ends[at - 1] <= _LEAP
+        above = at < len(self._starts) and self._starts[at] - first <= _LEAP
+        return bool(self._starts) and not below and not above
+
     def _is_highest(self, at: int) -> bool:
         """Return whether a range is the highest, apart from those on the other side of a restart of the ids."""
         return at + 1 == len(self._starts) or self._starts[at + 1] - self._ends[at] > _LEAP

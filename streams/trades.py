@@ -8,6 +8,7 @@ from streams.normalize.messages import Liquidation, Trade, UsedUp
 from streams.output import Output
 from streams.status import ChannelHealth
 from streams.subject import Subject
+from streams.trade_candles.handler import TradeCandles
 from streams.trade_ids import Range, TradeIds
 
 GRACE = 2_000_000  # µs that a missing trade has to arrive by another socket
@@ -51,10 +52,10 @@ class TradeHandler:
     """Deduplicates one instrument's trades and detects missing ones.
 
     Where ids are consecutive, a hole in them is a gap until it is filled. Elsewhere only outages are known. `outage` is
-    the gap that is open while nobody delivers the channel.
+    the gap that is open while nobody delivers the channel. `candles` are told of each trade and of missing ones.
     """
 
-    __slots__ = ("_gaps", "_health", "_holes", "ids", "outage", "subject")
+    __slots__ = ("_candles", "_gaps", "_health", "_holes", "ids", "outage", "subject")
 
     def __init__(self, subject: Subject, health: ChannelHealth) -> None:
         self.subject = subject
@@ -63,32 +64,42 @@ class TradeHandler:
         self._health = health
         self._holes: list[Hole] = []
         self._gaps: list[tuple[Range, Gap]] = []
+        self._candles: TradeCandles | None = None
+
+    def pass_on_to(self, candles: TradeCandles) -> None:
+        """Make candles of the trades from now on."""
+        self._candles = candles
 
     def on_trade(self, out: Output, trade: Trade) -> None:
         """Publish a trade, unless it is a duplicate."""
         ids, health = self.ids, self._health
         if trade.first == ids.next:
             ids.next = trade.last + 1
-        elif not self._is_new(trade, out.now):
+        elif not self._is_new(out, trade):
             health.on_message(out.now, trade.timestamp)
             health.repeated += 1
             return
         health.on_message(out.now, trade.timestamp)
         publish_trade(out, self.subject, trade)
+        if self._candles is not None:
+            self._candles.on_trade(trade)
 
     def on_used_up(self, out: Output, used: UsedUp) -> None:
         """Note a number that no trade will have."""
-        self._add(used.number, used.number, out.now)
+        self._add(out, used.number, used.number)
 
-    def _is_new(self, trade: Trade, now: int) -> bool:
+    def _is_new(self, out: Output, trade: Trade) -> bool:
         if trade.last < 0:
             return self.ids.add_id(trade.id)
         if trade.first < 0:  # it is unknown how many fills it merges
             return self.ids.add(trade.last, trade.last)[0]
-        return self._add(trade.first, trade.last, now)
+        return self._add(out, trade.first, trade.last)
 
-    def _add(self, first: int, last: int, now: int) -> bool:
+    def _add(self, out: Output, first: int, last: int) -> bool:
+        now, has_leapt = out.now, self.ids.is_leap(first)
         is_new, missing = self.ids.add(first, last)
+        if self._candles is not None and is_new and (has_leapt or missing):
+            self._candles.on_missing(out, missing)
         if missing is not None and len(self._holes) < _MOST:
             self._holes.append(Hole(missing, now, self._health.last_message_at or now))
         return is_new

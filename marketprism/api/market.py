@@ -151,7 +151,7 @@ class Market:
 
     def _on_quality(self, record: Record) -> None:
         event = record.fields
-        if event.type == "report":
+        if event.type == "report" and event.check == "book":
             truth = self.history[event.exchange, event.symbol].truth
             truth.compared += event.compared
             truth.agreed += event.agreed

@@ -29,7 +29,7 @@ GROUP BY {_SHAPE}, channel, cell
 _DIFFERENCES = f"""
 SELECT exchange, any(symbol) AS example, 'books' AS channel, {_CELL}, sum(differed) AS differed
 FROM quality
-WHERE type = 'report' AND {WITHIN}
+WHERE type = 'report' AND check = 'book' AND {WITHIN}
 GROUP BY {_SHAPE}, cell
 HAVING differed > 0
 """
@@ -62,7 +62,7 @@ GROUP BY {_SHAPE}, channel, cell
 _TRUTH = f"""
 SELECT exchange, symbol, sum(compared) AS compared, sum(agreed) AS agreed, sum(differed) AS differed
 FROM quality
-WHERE type = 'report' AND {WITHIN}
+WHERE type = 'report' AND check = 'book' AND {WITHIN}
 GROUP BY exchange, symbol
 ORDER BY differed DESC, exchange, symbol
 LIMIT 1000

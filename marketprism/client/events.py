@@ -90,9 +90,10 @@ class Ticker(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Candle(Struct, frozen=True, gc=False, kw_only=True):
-    """A candle: the trades of one interval, from the exchange's own klines. The open one is repeated as it changes.
+    """A candle: the trades of one interval. The open one is repeated as it changes, the closed one is final.
 
-    Exchanges that do not mark the last update of a candle (HTX, Deribit) close it by beginning the next.
+    `exchange`: from its own klines. Exchanges that do not mark the last update of a candle (HTX, Deribit) close it by
+    beginning the next. `trades`: made of its trades on the book, in base and quote units; it closes by stream time.
     """
 
     topic_name: ClassVar[str] = "market.candles"
@@ -102,7 +103,7 @@ class Candle(Struct, frozen=True, gc=False, kw_only=True):
     symbol: str  # our name: BTC-USDT, BTC-USDT-PERP, BTC-USDT-261225, BTC-USD-261225-76000-C
     timestamp: int  # exchange time; receipt time where the exchange sends none
     local_timestamp: int  # receipt by ingest
-    origin: Literal["exchange", "trades"]  # exchange: its own klines
+    origin: Literal["exchange", "trades"]  # exchange: its own klines; trades: made of its trades
     contract: str  # continuous contract of the pair (current_quarter); empty: the instrument itself
     interval: str  # 1m, 1h, 1d, 1M, …
     start: int  # the first instant of the interval
@@ -117,7 +118,7 @@ class Candle(Struct, frozen=True, gc=False, kw_only=True):
     taker_buy_volume: Decimal | None  # base units bought by takers
     taker_buy_quote_volume: Decimal | None  # quote units paid by takers who bought
     closed: bool  # no further update follows
-    complete: bool  # false: its last updates may be missing
+    complete: bool  # false: trades or its last updates may be missing
 
 
 class Funding(Struct, frozen=True, gc=False, kw_only=True):
@@ -303,10 +304,17 @@ class Gap(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Quality(Struct, frozen=True, gc=False, kw_only=True):
-    """Comparison of the exchange's BBO with the rebuilt book's top at the same update id.
+    """Comparison of what we make of an exchange's messages with what it says itself. `check`: what is compared.
 
-    `report`: counts since the last report. `difference`: one disagreement, with both tops as `[bid price, bid amount,
-    ask price, ask amount]`.
+    `book`: its BBO with the rebuilt book's top at the same update id. A difference has both tops as `[bid price, bid
+    amount, ask price, ask amount]`. `candle`: its own closed candle with the one that we made of the trades, by
+    `interval` and `start`. A difference has the `fields` that differ, with both values.
+
+    `report`: counts since the last report, of candles by interval. Only candles of which no trade is known to be
+    missing are counted. `difference`: one disagreement. Of candles the `cause`, if it is known: `gap` (trades are
+    missing), `late` (trades that came after the close), `not_on_book` (trades that candles leave out), `aggregated`
+    (the exchange merged trades before it sent them: only their number differs), `both_sides` (it counts the buyer's and
+    the seller's side).
     """
 
     topic_name: ClassVar[str] = "market.quality"
@@ -317,12 +325,20 @@ class Quality(Struct, frozen=True, gc=False, kw_only=True):
     timestamp: int  # exchange time; receipt time where the exchange sends none
     local_timestamp: int  # receipt by ingest
     type: Literal["report", "difference"]  # report: counts since the last; difference: a disagreement
-    compared: int  # pairs of tops, in a report since the last
+    check: Literal["book", "candle"] = "book"  # book: the top at an update id; candle: a closed candle
+    compared: int  # pairs of tops or candles, in a report since the last
     agreed: int  # of those compared
     differed: int  # of those compared
-    sequence: int  # update id at which both were compared; of a report the book's
+    sequence: int  # update id at which both were compared; of a report the book's; 0: candles
     bbo: list[str]  # bid price, bid amount, ask price, ask amount; NULL: empty side
     book: list[str]  # the same of the rebuilt book
+    interval: str = ""  # of the candles: 1m, 1h, …; empty: books
+    start: int | None = None  # of the candle that differs; null: books and reports
+    late: int = 0  # trades since the last report that came after their candle was closed
+    cause: str = ""  # of a candle's difference: gap, late, not_on_book, aggregated, both_sides; empty: unknown
+    fields: list[str] = []  # columns of the candle that differ
+    theirs: list[str] = []  # values of `fields` in the exchange's candle
+    ours: list[str] = []  # the same in the candle of trades; NULL: no trades
 
 
 class Status(Struct, frozen=True, gc=False, kw_only=True):

@@ -55,7 +55,7 @@ def _class(model: type[BaseModel]) -> Iterator[str]:
 def _attribute(name: str, field: FieldInfo) -> Iterator[str]:
     line = f"    {name}: {_type(Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation)}"
     if not field.is_required():
-        line += f' = "{field.default}"'
+        line += f' = "{field.default}"' if isinstance(field.default, str) else f" = {field.default}"
     comment = f"  # {field.description}" if field.description not in {None, *_OF_TYPES} else ""
     if len(line) > _WIDTH:
         line = line.replace("[", "[\n        ", 1).replace(", ", ",\n        ").removesuffix("]") + ",\n    ]"

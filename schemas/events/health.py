@@ -38,23 +38,36 @@ class Gap(MarketEvent):
 
 
 class Quality(MarketEvent):
-    """Comparison of the exchange's BBO with the rebuilt book's top at the same update id.
+    """Comparison of what we make of an exchange's messages with what it says itself. `check`: what is compared.
 
-    `report`: counts since the last report. `difference`: one disagreement, with both tops as `[bid price, bid amount,
-    ask price, ask amount]`.
+    `book`: its BBO with the rebuilt book's top at the same update id. A difference has both tops as `[bid price, bid
+    amount, ask price, ask amount]`. `candle`: its own closed candle with the one that we made of the trades, by
+    `interval` and `start`. A difference has the `fields` that differ, with both values.
+
+    `report`: counts since the last report, of candles by interval. Only candles of which no trade is known to be
+    missing are counted. `difference`: one disagreement. Of candles the `cause`, if it is known: `gap` (trades are
+    missing), `late` (trades that came after the close), `not_on_book` (trades that candles leave out), `aggregated`
+    (the exchange merged trades before it sent them: only their number differs), `both_sides` (it counts the buyer's and
+    the seller's side).
     """
 
     topic_name = "market.quality"
     table_name = "quality"
-    meaning = "the exchange's BBO against the rebuilt book at the same update id"
+    meaning = "rebuilt books and candles of trades against the exchange's own BBO and candles"
 
     type: Annotated[
         Literal["report", "difference"], Field(description="report: counts since the last; difference: a disagreement")
     ]
-    compared: Annotated[int, Field(description="pairs of tops, in a report since the last")]
+    # Events of earlier versions lack the fields with defaults.
+    check: Annotated[
+        Literal["book", "candle"], Field(description="book: the top at an update id; candle: a closed candle")
+    ] = "book"
+    compared: Annotated[int, Field(description="pairs of tops or candles, in a report since the last")]
     agreed: Annotated[int, Field(description="of those compared")]
     differed: Annotated[int, Field(description="of those compared")]
-    sequence: Annotated[int, Field(description="update id at which both were compared; of a report the book's")]
+    sequence: Annotated[
+        int, Field(description="update id at which both were compared; of a report the book's; 0: candles")
+    ]
     bbo: Annotated[
         list[DecimalOrEmpty],
         Field(description="bid price, bid amount, ask price, ask amount; NULL: empty side"),
@@ -63,6 +76,20 @@ class Quality(MarketEvent):
         list[DecimalOrEmpty],
         Field(description="the same of the rebuilt book"),
     ]
+    interval: Annotated[Label, Field(description="of the candles: 1m, 1h, …; empty: books")] = ""
+    start: Annotated[Micros | None, Field(description="of the candle that differs; null: books and reports")] = None
+    late: Annotated[int, Field(description="trades since the last report that came after their candle was closed")] = 0
+    cause: Annotated[
+        Label,
+        Field(description="of a candle's difference: gap, late, not_on_book, aggregated, both_sides; empty: unknown"),
+    ] = ""
+    fields: Annotated[list[Label], Field(description="columns of the candle that differ")] = Field([])
+    theirs: Annotated[list[DecimalOrEmpty], Field(description="values of `fields` in the exchange's candle")] = Field(
+        []
+    )
+    ours: Annotated[list[DecimalOrEmpty], Field(description="the same in the candle of trades; NULL: no trades")] = (
+        Field([])
+    )
 
 
 StatusType = Literal[

@@ -92,17 +92,20 @@ class Ticker(MarketEvent):
 
 
 class Candle(MarketEvent):
-    """A candle: the trades of one interval, from the exchange's own klines. The open one is repeated as it changes.
+    """A candle: the trades of one interval. The open one is repeated as it changes, the closed one is final.
 
-    Exchanges that do not mark the last update of a candle (HTX, Deribit) close it by beginning the next.
+    `exchange`: from its own klines. Exchanges that do not mark the last update of a candle (HTX, Deribit) close it by
+    beginning the next. `trades`: made of its trades on the book, in base and quote units; it closes by stream time.
     """
 
     topic_name = "market.candles"
     table_name = "candles"
     is_kind = True
-    meaning = "the exchanges' own candles of every interval, open and closed"
+    meaning = "candles of every interval, open and closed: the exchanges' own, and those made of the trades"
 
-    origin: Annotated[Literal["exchange", "trades"], Field(description="exchange: its own klines")]
+    origin: Annotated[
+        Literal["exchange", "trades"], Field(description="exchange: its own klines; trades: made of its trades")
+    ]
     contract: Annotated[
         Label, Field(description="continuous contract of the pair (current_quarter); empty: the instrument itself")
     ]
@@ -119,4 +122,4 @@ class Candle(MarketEvent):
     taker_buy_volume: Annotated[PlainDecimal | None, Field(description="base units bought by takers")]
     taker_buy_quote_volume: Annotated[PlainDecimal | None, Field(description="quote units paid by takers who bought")]
     closed: Annotated[bool, Field(description="no further update follows")]
-    complete: Annotated[bool, Field(description="false: its last updates may be missing")]
+    complete: Annotated[bool, Field(description="false: trades or its last updates may be missing")]

@@ -10,13 +10,13 @@ from orjson import Fragment
 
 from streams.levels import Levels
 from streams.output import Output
+from streams.quality import publish_quality
 from streams.subject import Subject
 
 WAIT = 10_000_000  # µs
 _MOST = 4_096  # BBOs that wait
 
 _NONE = b'","'
-_TOPIC = "market.quality"
 
 # Both best levels: bid price, bid amount, ask price, ask amount as JSON strings, without the outer quotes. Those of an
 # empty side are empty.
@@ -85,8 +85,8 @@ class TruthCheck:
         agreed, differed = self.agreed, self.differed
         self.agreed = self.differed = 0
         if agreed + differed:
-            body = _body("report", sequence, agreed + differed, agreed, differed)
-            out.event(_TOPIC, subject.key, out.head(subject, out.now) | body)
+            counts = {"compared": agreed + differed, "agreed": agreed, "differed": differed}
+            publish_quality(out, subject, "book", "report", sequence=sequence, **counts)
 
     def _compare(self, sequence: int, bbo: Top, book: Top) -> Difference | None:
         if bbo == book or _values(bbo) == _values(book):
@@ -119,21 +119,8 @@ class TruthCheck:
 
 def publish_difference(out: Output, subject: Subject, difference: Difference) -> None:
     """Publish one disagreement."""
-    body = _body("difference", difference.sequence)
-    body |= {"bbo": json_of_top(difference.bbo), "book": json_of_top(difference.book)}
-    out.event(_TOPIC, subject.key, out.head(subject, out.now) | body)
-
-
-def _body(kind: str, sequence: int, compared: int = 0, agreed: int = 0, differed: int = 0) -> dict[str, Any]:
-    return {
-        "type": kind,
-        "compared": compared,
-        "agreed": agreed,
-        "differed": differed,
-        "sequence": sequence,
-        "bbo": [],
-        "book": [],
-    }
+    tops = {"bbo": json_of_top(difference.bbo), "book": json_of_top(difference.book)}
+    publish_quality(out, subject, "book", "difference", sequence=difference.sequence, **tops)
 
 
 def _values(top: Top) -> list[float]:

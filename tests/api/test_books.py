@@ -114,7 +114,8 @@ async def test_cost(with_book: Served) -> None:
 
 async def test_health(with_book: Served) -> None:
     """A book's health has its open gaps and the truth check."""
-    apply(with_book.market, "market.quality", type="report", compared=10, agreed=9, differed=1)
+    apply(with_book.market, "market.quality", type="report", check="book", compared=10, agreed=9, differed=1)
+    apply(with_book.market, "market.quality", type="report", check="candle", compared=3, agreed=1, differed=2)
     apply(with_book.market, "market.gaps", type="opened", id="g1", cause="sequence", channel="books")
     found = await with_book.get(f"{ONE}/health")
     assert (found["state"], found["open_gaps"]) == ("stale", ["sequence"])

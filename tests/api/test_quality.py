@@ -35,10 +35,12 @@ def made_events(seed: int) -> dict[str, list[Row]]:
         add("status", at, type=kind, channels=channels, messages=chance.randrange(99), age=chance.randrange(10**7))
     for _ in range(80):
         kind, differed = chance.choice(["report", "report", "difference"]), chance.choice([0, 0, 2])
+        check = chance.choice(["book", "book", "candle"])
         add(
             "quality",
             NOW - chance.randrange(120 * MINUTE),
             type=kind,
+            check=check,
             compared=9,
             agreed=9 - differed,
             differed=differed,
@@ -92,7 +94,7 @@ def expected(start: int, columns: int, step: int) -> dict[tuple[str, str], list[
                 found["max_age"] = max(found["max_age"], row["age"])
             found["silent"] += row["type"] == "silent"
     for row in DATA["quality"]:
-        if row["local_timestamp"] >= start and row["type"] == "report" and row["differed"]:
+        if row["local_timestamp"] >= start and is_report_of_books(row) and row["differed"]:
             cell(row, "books", row["local_timestamp"])["differed"] += row["differed"]
     for events in by_id(DATA["gaps"]):
         since = events[0]["since"]
@@ -104,6 +106,10 @@ def expected(start: int, columns: int, step: int) -> dict[tuple[str, str], list[
                 found["gaps"] += begin <= since < end
                 found["gap_time"] += max(0, min(closed, end) - max(since, begin))
     return rows
+
+
+def is_report_of_books(row: Row) -> bool:
+    return bool(row["type"] == "report" and row["check"] == "book")
 
 
 def by_id(gaps: list[Row]) -> list[list[Row]]:
@@ -130,7 +136,7 @@ async def test_the_truth_check(stored: Prism) -> None:
     """Comparisons of each instrument in the span, those that differ most first."""
     found = (await stored.get("quality/map", hours=1))["truth"]
     reports = [
-        row for row in DATA["quality"] if row["type"] == "report" and row["local_timestamp"] >= NOW - 60 * MINUTE
+        row for row in DATA["quality"] if is_report_of_books(row) and row["local_timestamp"] >= NOW - 60 * MINUTE
     ]
     for each in found:
         rows = [row for row in reports if (row["exchange"], row["symbol"]) == (each["exchange"], each["symbol"])]

@@ -205,7 +205,7 @@ class Accounts:
             self._last_at[key, topic] = body["local_timestamp"]
             if topic == "market.liquidations":
                 self._liquidations.add((key, body["timestamp"], body["side"], body["price"]))
-            if topic == "market.candles":
+            if topic == "market.candles" and body["origin"] == "exchange":
                 self._candles[key] = body["end"] if body["closed"] else body["start"]
             if topic == "market.books":
                 self._books[key].live = self._books[key].live or not self._books[key].opened

@@ -342,3 +342,12 @@ def test_joined_symbols(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in settings.environment().items():
         monkeypatch.setenv(name, value)
     assert load_settings() == settings
+
+
+def test_intervals_of_candles() -> None:
+    """They are sorted, and all are multiples of the shortest."""
+    assert load_settings(candle_intervals="1h, 1m,5m").candle_intervals == ("1m", "5m", "1h")
+    assert load_settings(candle_intervals="").candle_intervals == ()
+    for names, reason in (("2h,3h", "3h is not a multiple of 2h"), ("1M", "1M"), ("7m", "7m")):
+        with pytest.raises(SettingsError, match=reason):
+            load_settings(candle_intervals=names)

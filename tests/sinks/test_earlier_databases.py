@@ -15,7 +15,7 @@ from sinks.tables import render
 from tests.sinks.events import trade
 from tests.sinks.helpers import DyingStorage, Killed
 
-MODELS = [EVENTS[f"market.{name}"] for name in ("trades", "books", "quotes", "candles", "funding", "gaps")]
+MODELS = [EVENTS[f"market.{name}"] for name in ("trades", "books", "quotes", "candles", "funding", "gaps", "quality")]
 EARLIER = load()[:2]
 BOOKKEEPING = (
     "CREATE TABLE IF NOT EXISTS prism.migrations (name String, checksum String, "

@@ -187,6 +187,24 @@ def test_the_view_of_candles_makes_way_for_their_table(bare: DyingStorage, engin
     bare.close()
 
 
+def test_comparisons_that_were_stored_before_are_of_books(bare: DyingStorage, engine_settings: Settings) -> None:
+    """A table of the version before gets the columns, and events of that version are still stored."""
+    *before, _ = load()
+    added = ("check", "interval", "start", "late", "cause", "fields", "theirs", "ours")
+    migrate(bare, engine_settings, before)
+    bare.execute(f"ALTER TABLE prism.quality {', '.join(f'DROP COLUMN `{name}`' for name in added)}")
+    bare.execute("INSERT INTO prism.quality (exchange, symbol, agreed) VALUES ('okx', 'BTC-USDT', 5)")
+
+    assert migrate(bare, engine_settings) == ["0004_candle_quality.sql"]
+    old = {name: value for name, value in event("market.quality").items() if name not in added}
+    assert bare.insert("prism.quality", Block(0, [orjson.dumps(old)], [1]), "old") is None
+    query = "SELECT check, interval, start, late, cause, fields, theirs, ours FROM prism.quality"
+    assert bare.query(query) == [["book", "", None, 0, "", [], [], []]] * 2
+    for odd in ({"check": None}, {"start": "soon"}, {"late": "x"}, {"fields": "high"}, {"ours": None}):
+        assert bare.insert("prism.quality", Block(0, [orjson.dumps(old | odd)], [2]), str(odd)) is not None, odd
+    bare.close()
+
+
 def test_changed_parsing_takes_effect_and_loses_nothing(storage: EmbeddedStorage, engine_settings: Settings) -> None:
     """A view with another query is changed while other sinks insert, and every event is stored."""
     inserted, done = [0, 0], threading.Event()

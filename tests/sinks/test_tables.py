@@ -47,9 +47,9 @@ def columns_of(body: dict[str, Any], prefix: str = "") -> dict[str, Any]:
             columns[f"{name}.amount"] = [Decimal(amount) for _, amount in value]
         elif name in DECIMALS:
             columns[prefix + name] = None if value is None else Decimal(value)
-        elif name == "channels":
+        elif name in ("channels", "fields"):
             columns[f"arrayStringConcat({name}, ',')"] = ",".join(value)
-        elif name in ("bbo", "book") and isinstance(value, list):
+        elif name in ("bbo", "book", "theirs", "ours") and isinstance(value, list):
             columns[name] = [Decimal(text) if text else None for text in value]
         else:
             columns[prefix + name] = value

@@ -14,6 +14,7 @@ from streams.normalize.messages import Candle
 from streams.output import Output
 from streams.status import FeedStatus
 from streams.subject import Subject
+from streams.trade_candles.reconciliation import Reconciliation
 from tests.frames.binance import SPOT
 
 MINUTE, SECOND = 60_000_000, 1_000_000
@@ -30,7 +31,7 @@ class Rig:
     def __init__(self) -> None:
         self.subject = Subject(SPOT)
         self.status = FeedStatus(self.subject, 10**6)
-        self.handler = CandleHandler(self.subject, self.status)
+        self.handler = CandleHandler(self.subject, self.status, Reconciliation(self.subject, ()))
 
     def take(self, seconds: float, *candles: Candle) -> list[tuple[Any, ...]]:
         out = self._out(seconds)
@@ -45,7 +46,7 @@ class Rig:
 
     def restart(self) -> None:
         dump = orjson.loads(orjson.dumps(self.handler.dump()))
-        self.handler = CandleHandler(self.subject, self.status)
+        self.handler = CandleHandler(self.subject, self.status, Reconciliation(self.subject, ()))
         self.handler.load(dump)
 
     def _out(self, seconds: float) -> Output:

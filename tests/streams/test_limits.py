@@ -76,11 +76,11 @@ def test_a_large_book_and_a_full_buffer_are_one_entry() -> None:
 
 def test_a_book_too_large_for_an_entry_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A book that is too large starts over, which is reported, and the pipeline goes on."""
-    monkeypatch.setattr("streams.instrument_processor.MAX_CHECKPOINT_ENTRY", 2_000)
+    monkeypatch.setattr("streams.instrument_processor.MAX_CHECKPOINT_ENTRY", 3_000)
     book = okx.book(-1, 1, side(90_000, -1, 5_000), side(90_001, 1, 5_000), "snapshot")
     state = partition("okx", line(OKX, book))
     processor = state.entries[OKX]
-    assert len(processor.dump()) < 2_000
+    assert len(processor.dump()) < 3_000
     assert processor.books.order_book.state == "stale"
     out = state.process(1, tick("okx", 1_000))
     topics = [topic for topic, _, _ in out.records]

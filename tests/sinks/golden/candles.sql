@@ -4,7 +4,7 @@ CREATE TABLE IF NOT EXISTS marketprism.candles
     `symbol` LowCardinality(String) COMMENT 'our name: BTC-USDT, BTC-USDT-PERP, BTC-USDT-261225, BTC-USD-261225-76000-C',
     `timestamp` DateTime64(6, 'UTC') CODEC(Delta, ZSTD) COMMENT 'exchange time; receipt time where the exchange sends none',
     `local_timestamp` DateTime64(6, 'UTC') CODEC(Delta, ZSTD) COMMENT 'receipt by ingest',
-    `origin` LowCardinality(String) COMMENT 'exchange: its own klines',
+    `origin` LowCardinality(String) COMMENT 'exchange: its own klines; trades: made of its trades',
     `contract` LowCardinality(String) COMMENT 'continuous contract of the pair (current_quarter); empty: the instrument itself',
     `interval` LowCardinality(String) COMMENT '1m, 1h, 1d, 1M, …',
     `start` DateTime64(6, 'UTC') CODEC(Delta, ZSTD) COMMENT 'the first instant of the interval',
@@ -19,7 +19,7 @@ CREATE TABLE IF NOT EXISTS marketprism.candles
     `taker_buy_volume` Nullable(Decimal(76, 18)) CODEC(ZSTD) COMMENT 'base units bought by takers',
     `taker_buy_quote_volume` Nullable(Decimal(76, 18)) CODEC(ZSTD) COMMENT 'quote units paid by takers who bought',
     `closed` Bool CODEC(ZSTD) COMMENT 'no further update follows',
-    `complete` Bool CODEC(ZSTD) COMMENT 'false: its last updates may be missing',
+    `complete` Bool CODEC(ZSTD) COMMENT 'false: trades or its last updates may be missing',
     `source` String CODEC(ZSTD) COMMENT 'the line that caused the event',
     `_partition` UInt16 CODEC(ZSTD) COMMENT 'of the event\'s topic',
     `_offset` UInt64 CODEC(Delta, ZSTD) COMMENT 'in the partition of the event\'s topic',
@@ -34,7 +34,7 @@ ENGINE = MergeTree
 PARTITION BY toYYYYMMDD(local_timestamp)
 ORDER BY (exchange, symbol, local_timestamp, _offset)
 SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1
-COMMENT 'the exchanges\' own candles of every interval, open and closed';
+COMMENT 'candles of every interval, open and closed: the exchanges\' own, and those made of the trades';
 
 CREATE TABLE IF NOT EXISTS marketprism_internal.candles_entry (value String, _partition UInt16, _offset UInt64) ENGINE = Null;
 

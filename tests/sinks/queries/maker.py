@@ -83,6 +83,7 @@ def _candles(chance: random.Random, trades: list[Row]) -> Iterator[Row]:
         yield body | {"closed": False, "close": "1"}
         yield body | {"interval": "5m", "close": "2"}
         yield body | {"contract": "current_quarter", "close": "3"}
+        yield body | {"origin": "trades", "close": "5"}
         yield body | {"exchange": "okx", "close": "4"}
 
 

@@ -87,6 +87,7 @@ def candles(data: Data, now: int) -> Answer:
     ours, found = minutes_of(data, *SPOT), Answer()
     for _, row in recent(data["candles"], now):
         final = row["closed"] and row["complete"] and row["interval"] == "1m" and not row["contract"]
+        final = final and row["origin"] == "exchange"
         trades = ours.get(row["start"])
         if final and of(row, *SPOT) and trades:
             paid = prices(trades)

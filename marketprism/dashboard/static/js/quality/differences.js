@@ -43,7 +43,7 @@ export function start() {
   events = [];
   paint(draw);
   return subscribe(["quality"], ({ data }) => {
-    const found = data.filter((event) => event.type === "difference");
+    const found = data.filter((event) => event.type === "difference" && event.check !== "candle");
     if (!found.length) return;
     const fresh = found.filter(
       (event) => !events.some((each) => each.source === event.source && each.sequence === event.sequence),
