@@ -159,7 +159,8 @@ FAULTS: dict[str, Fault] = {
         isolated=False,
     ),
     "too many requests": Fault(
-        lambda f, s: on_subscribing(RateLimit(feed=f, where="ws"), f),
+        # Of two, one may strike a request that is still under way, whose answer is lost with its socket.
+        lambda f, s: on_subscribing(RateLimit(feed=f, where="ws", count=2), f),
         lambda r: r.reconnected() and (r.status("refused") or r.status("disconnected", reason="1008")),
         isolated=False,
     ),
