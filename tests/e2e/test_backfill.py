@@ -123,7 +123,7 @@ async def test_beside_ingest(settings: Settings, tmp_path: Path) -> None:
             rows, unique = await counts(pipeline, feed, "trades", "id", span)
             assert rows == unique, feed
             assert abs(rows - expected) <= 2, feed  # at the very ends times differ by a ms
-            rows, unique = await counts(pipeline, feed, "candles", "start", "closed")
+            rows, unique = await counts(pipeline, feed, "candles", "start", "complete AND closed AND origin = 'exchange'")
             assert rows == unique >= 9, feed
         assert "rate limit" not in (tmp_path / "logs" / "ingest.log").read_text()
         assert await pipeline.query("SELECT * FROM dead_letters") == []
