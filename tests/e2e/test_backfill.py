@@ -104,8 +104,8 @@ async def test_beside_ingest(settings: Settings, tmp_path: Path) -> None:
     """What is ingested meanwhile is not filled in again, whatever was missing before is, and no request is rejected."""
     feeds = ("binance-spot", "okx", "deribit")
     wanted = {"feeds": feeds, "kinds": ("trades", "candles"), "channels": ("candles_1m",)}
-    own = settings.model_dump() | wanted | {"symbols": tuple({SYMBOLS[feed] for feed in feeds})}
-    async with running(Settings(**own), tmp_path) as (pipeline, simulators):
+    made = settings.model_dump() | wanted | {"symbols": tuple({SYMBOLS[feed] for feed in feeds})}
+    async with running(Settings(**made), tmp_path) as (pipeline, simulators):
         await pipeline.ingest()
         await asyncio.sleep(20)
         end = time.time_ns() // 1000 - 5_000_000
@@ -123,7 +123,8 @@ async def test_beside_ingest(settings: Settings, tmp_path: Path) -> None:
             rows, unique = await counts(pipeline, feed, "trades", "id", span)
             assert rows == unique, feed
             assert abs(rows - expected) <= 2, feed  # at the very ends times differ by a ms
-            rows, unique = await counts(pipeline, feed, "candles", "start", "complete AND closed AND origin = 'exchange'")
+            own = "origin = 'exchange' AND closed AND complete"
+            rows, unique = await counts(pipeline, feed, "candles", "start", own)
             assert rows == unique >= 9, feed
         assert "rate limit" not in (tmp_path / "logs" / "ingest.log").read_text()
         assert await pipeline.query("SELECT * FROM dead_letters") == []
