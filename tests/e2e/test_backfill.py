@@ -123,7 +123,7 @@ async def test_beside_ingest(settings: Settings, tmp_path: Path) -> None:
             rows, unique = await counts(pipeline, feed, "trades", "id", span)
             assert rows == unique, feed
             assert abs(rows - expected) <= 2, feed  # at the very ends times differ by a ms
-            own = "origin = 'exchange' AND closed AND complete"
+            own = "origin = 'exchange' AND interval = '1m' AND closed AND complete"
             rows, unique = await counts(pipeline, feed, "candles", "start", own)
             assert rows == unique >= 9, feed
         assert "rate limit" not in (tmp_path / "logs" / "ingest.log").read_text()
