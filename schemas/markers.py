@@ -183,6 +183,19 @@ class History(Marker, tag="history", kw_only=True):
     body: Raw
 
 
+class Filled(Marker, tag="filled", kw_only=True):
+    """The tables hold what a gap of trades lacked, as far as the exchange offers it (`marketprism gaps --fill`).
+
+    `id`, `cause`, `since`, `first_missing`, `last_missing`: of the gap, as in its events.
+    """
+
+    id: _Text
+    cause: _Text
+    since: _Micros
+    first_missing: _Text = ""
+    last_missing: _Text = ""
+
+
 class Definition(Struct, frozen=True):
     """An instrument's definition, before its first frame and at each connection.
 
@@ -196,7 +209,7 @@ class Definition(Struct, frozen=True):
 Markers = (
     Connected | Disconnected | Stopped | Renewing | Renewed | Subscribed | Refused | Silent | Resumed | Clock
     | RateLimited | RestDown | RestUp | Notice | Listed | Delisted | Lost | Tick | Wrapped | Oversized | Answer
-    | History | Definition
+    | History | Filled | Definition
 )  # fmt: skip
 
 _DEFINITION = "instrument"

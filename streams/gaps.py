@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+from schemas.markers import Filled
 from streams.output import Output
 from streams.subject import Subject
 
@@ -27,6 +28,12 @@ def open_gap(out: Output, subject: Subject, gap: Gap, expected: int = 0, receive
 def close_gap(out: Output, subject: Subject, gap: Gap) -> None:
     """Publish the event that closes a gap."""
     _publish(out, subject, gap, "closed", 0, 0, max(out.now - gap.since, 0))
+
+
+def publish_filled(out: Output, subject: Subject, filled: Filled) -> None:
+    """Publish that the tables hold what a gap lacked."""
+    gap = Gap(filled.id, filled.cause, 0, filled.since, "trades", filled.first_missing, filled.last_missing)
+    _publish(out, subject, gap, "filled", 0, 0, max(out.now - gap.since, 0))
 
 
 def _publish(out: Output, subject: Subject, gap: Gap, kind: str, expected: int, received: int, duration: int) -> None:

@@ -14,6 +14,7 @@ from schemas.topics import raw_topic
 from streams.books.handler import BookHandler
 from streams.candles import CandleHandler
 from streams.definitions import DefinitionHandler
+from streams.gaps import publish_filled
 from streams.liquidations import LiquidationHandler
 from streams.normalize import parse, parse_answer
 from streams.normalize.messages import (
@@ -143,6 +144,8 @@ class InstrumentProcessor:
                 self.books.on_delisted(out)
                 self.trade_candles.on_outage(out, ["trades"])
                 self.trade_candles.close_all(out)
+            case markers.Filled():
+                publish_filled(out, self.subject, marker)
             case markers.Notice() | markers.Listed() | markers.RestDown() | markers.RestUp():
                 self.status.publish(out, marker.type, reason=marker.reason)
             case markers.Lost():

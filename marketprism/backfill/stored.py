@@ -28,7 +28,9 @@ class _Selected(NamedTuple):
 
 
 _SELECTED: Mapping[str, _Selected] = {
-    "candles": _Selected("start", "origin = 'exchange' AND contract = '' AND interval = {interval:String} AND closed"),
+    "candles": _Selected(
+        "start", "origin = 'exchange' AND contract = '' AND interval = {interval:String} AND closed AND complete"
+    ),
     "trades": _Selected("timestamp"),
     "funding": _Selected("timestamp", "type = 'settled'"),
     "mark_prices": _Selected("timestamp", sampled=True),

@@ -10,6 +10,7 @@ import typer
 from marketprism.cli.backfill import backfill
 from marketprism.cli.data import export, record, replay
 from marketprism.cli.feeds import feeds_app
+from marketprism.cli.gaps import gaps
 from marketprism.cli.parts import api, broker, dashboard, ingest, simulate, sink, worker
 from marketprism.cli.questions import doctor, sql, status, trace
 from marketprism.cli.run import demo, live
@@ -20,7 +21,7 @@ _COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Run everything": (demo, live),
     "Run one part": (broker, ingest, worker, sink, api, dashboard),
     "Ask": (status, doctor, sql, trace, topics, schemas),
-    "Keep and repeat": (record, replay, export, backfill),
+    "Keep and repeat": (record, replay, export, backfill, gaps),
 }
 
 

@@ -13,7 +13,7 @@ from schemas.feeds import FEEDS, feed_named
 from schemas.logs import configure_logs
 from schemas.times import FORMS, parse_span
 
-_SHARE = 0.25
+SHARE = 0.25
 
 
 def backfill(
@@ -31,7 +31,7 @@ def backfill(
     interval: Annotated[str, typer.Option(help="Interval of candles, such as 1m, 1h or 1d.")] = "1m",
     share: Annotated[
         float, typer.Option(min=0.01, max=1.0, help="Share of the exchange's limits to use; ingest uses half of them.")
-    ] = _SHARE,
+    ] = SHARE,
     source: Annotated[
         Literal["rest", "files"],
         typer.Option(help="rest: ask the exchange; files: read Binance's public data files, of candles and trades."),
@@ -47,7 +47,7 @@ def backfill(
     from marketprism.backfill.run import Wanted, run
     from marketprism.captures.stopping import unless_stopped
 
-    with report_errors(), _Bar() as bar:
+    with report_errors(), Bar() as bar:
         span = parse_span(start, end)
         wanted = Wanted(feed_named(feed).name, [each.upper() for each in symbol], kind or ["candles"], interval, *span)
         settings = stack_settings(data)
@@ -60,7 +60,7 @@ def backfill(
             raise SettingsError("stopped: what was received is kept; run the same command again to continue")
 
 
-class _Bar(Progress):
+class Bar(Progress):
     """Progress bar that appears with the first report."""
 
     def __init__(self) -> None:
@@ -69,7 +69,7 @@ class _Bar(Progress):
         self._name = ""
         self._task: Any = None
 
-    def __enter__(self) -> "_Bar":
+    def __enter__(self) -> "Bar":
         return self
 
     def __exit__(self, *_: object) -> None:

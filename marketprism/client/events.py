@@ -274,14 +274,15 @@ class InstrumentChange(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Gap(Struct, frozen=True, gc=False, kw_only=True):
-    """Missing data: `opened` when something was missed, `closed` when that is over.
+    """Missing data: `opened` when something was missed, `closed` when that is over, `filled` after the past was asked.
 
     A gap closes when the book is live again, when trades arrive again after an outage, or when the last missing trade
-    has arrived. `cause`: `sequence` (ids did not follow), `disconnected`, `absent` (nobody ingested the feed),
-    `stopped` (ingest was stopped; the gap opens when it runs again), `lost` (ingest had to drop frames), `skipped` (a
-    record that could not be processed), `restarted` (the exchange's ids started over), `checksum`, `crossed` (the book
-    contradicted itself), `quality` (the exchange's BBO contradicted it), `depth` (the price left the levels that the
-    snapshot held), `changed` (its contract size changed).
+    has arrived. It is filled when the tables hold what the exchange offers of the missing trades. `cause`: `sequence`
+    (ids did not follow), `disconnected`, `absent` (nobody ingested the feed), `stopped` (ingest was stopped; the gap
+    opens when it runs again), `lost` (ingest had to drop frames), `skipped` (a record that could not be processed),
+    `restarted` (the exchange's ids started over), `checksum`, `crossed` (the book contradicted itself), `quality` (the
+    exchange's BBO contradicted it), `depth` (the price left the levels that the snapshot held), `changed` (its contract
+    size changed).
     """
 
     topic_name: ClassVar[str] = "market.gaps"
@@ -291,8 +292,8 @@ class Gap(Struct, frozen=True, gc=False, kw_only=True):
     symbol: str  # our name: BTC-USDT, BTC-USDT-PERP, BTC-USDT-261225, BTC-USD-261225-76000-C
     timestamp: int  # exchange time; receipt time where the exchange sends none
     local_timestamp: int  # receipt by ingest
-    type: Literal["opened", "closed"]  # opened or closed
-    id: str  # the same in opened and closed
+    type: Literal["opened", "closed", "filled"]  # opened, closed or filled
+    id: str  # the same in opened, closed and filled
     cause: str  # why data is missing: sequence, disconnected, absent, lost, …
     channel: Literal["books", "trades"]  # the channel with the gap
     since: int  # receipt of the last frame before the gap
@@ -300,7 +301,7 @@ class Gap(Struct, frozen=True, gc=False, kw_only=True):
     last_missing: str  # id of the last missing trade; empty: unknown
     expected: int  # id expected at a sequence gap of a book, else 0
     received: int  # id received at a sequence gap of a book, else 0
-    duration: int  # microseconds since `since`, at closed
+    duration: int  # microseconds since `since`, at closed and filled
 
 
 class Quality(Struct, frozen=True, gc=False, kw_only=True):

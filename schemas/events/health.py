@@ -9,22 +9,23 @@ from schemas.fields import DecimalOrEmpty, Label, Micros
 
 
 class Gap(MarketEvent):
-    """Missing data: `opened` when something was missed, `closed` when that is over.
+    """Missing data: `opened` when something was missed, `closed` when that is over, `filled` after the past was asked.
 
     A gap closes when the book is live again, when trades arrive again after an outage, or when the last missing trade
-    has arrived. `cause`: `sequence` (ids did not follow), `disconnected`, `absent` (nobody ingested the feed),
-    `stopped` (ingest was stopped; the gap opens when it runs again), `lost` (ingest had to drop frames), `skipped` (a
-    record that could not be processed), `restarted` (the exchange's ids started over), `checksum`, `crossed` (the book
-    contradicted itself), `quality` (the exchange's BBO contradicted it), `depth` (the price left the levels that the
-    snapshot held), `changed` (its contract size changed).
+    has arrived. It is filled when the tables hold what the exchange offers of the missing trades. `cause`: `sequence`
+    (ids did not follow), `disconnected`, `absent` (nobody ingested the feed), `stopped` (ingest was stopped; the gap
+    opens when it runs again), `lost` (ingest had to drop frames), `skipped` (a record that could not be processed),
+    `restarted` (the exchange's ids started over), `checksum`, `crossed` (the book contradicted itself), `quality` (the
+    exchange's BBO contradicted it), `depth` (the price left the levels that the snapshot held), `changed` (its contract
+    size changed).
     """
 
     topic_name = "market.gaps"
     table_name = "gaps"
-    meaning = "missing books and trades: opened with the cause, closed with the duration"
+    meaning = "missing books and trades: opened with the cause, closed with the duration, filled from the past"
 
-    type: Annotated[Literal["opened", "closed"], Field(description="opened or closed")]
-    id: Annotated[str, Field(description="the same in opened and closed")]
+    type: Annotated[Literal["opened", "closed", "filled"], Field(description="opened, closed or filled")]
+    id: Annotated[str, Field(description="the same in opened, closed and filled")]
     cause: Annotated[Label, Field(description="why data is missing: sequence, disconnected, absent, lost, …")]
     channel: Annotated[Literal["books", "trades"], Field(description="the channel with the gap")]
     since: Annotated[Micros, Field(description="receipt of the last frame before the gap")]
@@ -34,7 +35,7 @@ class Gap(MarketEvent):
     last_missing: Annotated[str, Field(description="id of the last missing trade; empty: unknown")]
     expected: Annotated[int, Field(description="id expected at a sequence gap of a book, else 0")]
     received: Annotated[int, Field(description="id received at a sequence gap of a book, else 0")]
-    duration: Annotated[int, Field(description="microseconds since `since`, at closed")]
+    duration: Annotated[int, Field(description="microseconds since `since`, at closed and filled")]
 
 
 class Quality(MarketEvent):

@@ -20,10 +20,19 @@ MINUTE = 60_000_000  # µs
 HOUR = 60 * MINUTE
 SPAN = Span(DAY, DAY + HOUR)
 EVENTS: list[tuple[str, dict[str, Any]]] = [
-    *(("market.candles", {"interval": "1m", "start": DAY + n * MINUTE, "closed": n != 5}) for n in (0, 1, 1, 5, 60)),
-    ("market.candles", {"interval": "5m", "start": DAY + 2 * MINUTE, "closed": True}),
-    ("market.candles", {"interval": "1m", "start": DAY + 3 * MINUTE, "closed": True, "contract": "perpetual"}),
-    ("market.candles", {"interval": "1m", "start": DAY + 4 * MINUTE, "closed": True, "symbol": "ETH-USDT"}),
+    *(
+        ("market.candles", {"interval": "1m", "start": DAY + n * MINUTE, "closed": n != 5, "complete": n != 6})
+        for n in (0, 1, 1, 5, 6, 60)
+    ),
+    ("market.candles", {"interval": "5m", "start": DAY + 2 * MINUTE, "closed": True, "complete": True}),
+    (
+        "market.candles",
+        {"interval": "1m", "start": DAY + 3 * MINUTE, "closed": True, "complete": True, "contract": "perpetual"},
+    ),
+    (
+        "market.candles",
+        {"interval": "1m", "start": DAY + 4 * MINUTE, "closed": True, "complete": True, "symbol": "ETH-USDT"},
+    ),
     *(("market.trades", {"id": str(n), "timestamp": DAY - 2 + n}) for n in (1, 2, 3, 4, 5, 7)),
     ("market.funding", {"type": "settled", "timestamp": DAY}),
     ("market.funding", {"type": "estimated", "timestamp": DAY + 1}),
@@ -55,7 +64,7 @@ def stored(settings: Settings, kind: str, span: Span = SPAN) -> Stored:
 
 
 async def test_candles(settings: Settings) -> None:
-    """Closed candles of the interval and the instrument itself count, each once."""
+    """Closed, complete candles of the interval and the instrument itself count, each once."""
     candles = stored(settings, "candles")
     assert await candles.times(SPAN, MINUTE) == [DAY, DAY + MINUTE]
     assert await candles.count() == 2

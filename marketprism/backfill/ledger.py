@@ -1,0 +1,122 @@
+"""List what the tables lack: trades and books by the gaps that the workers reported, candles by their times."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, NamedTuple
+
+import orjson
+
+from marketprism.backfill.holes import Span
+from schemas.feeds import feed_of
+from schemas.settings import Settings
+from sinks.sql.client import run_query
+
+State = Literal["missing", "filled", "arrived", "lost"]
+
+# A gap belongs to the range if it had opened before its end and closed after its begin.
+_GAPS = """
+SELECT
+    exchange, symbol, channel, id,
+    any(cause), any(first_missing), any(last_missing),
+    toUnixTimestamp64Micro(min(since)) AS begin,
+    toUnixTimestamp64Micro(minIf(local_timestamp, type = 'opened')) AS opened,
+    if(countIf(type = 'closed') > 0, toUnixTimestamp64Micro(maxIf(local_timestamp, type = 'closed')), 0) AS closed,
+    countIf(type = 'filled') > 0 AS filled
+FROM gaps
+WHERE local_timestamp >= fromUnixTimestamp64Micro({begin:Int64}) AND since < fromUnixTimestamp64Micro({end:Int64})
+GROUP BY exchange, symbol, channel, id
+HAVING opened > 0
+ORDER BY begin, exchange, symbol, channel
+"""
+_CANDLES = """
+SELECT exchange, symbol, interval, toUnixTimestamp64Micro(before) AS begin, toUnixTimestamp64Micro(start) AS end
+FROM
+(
+    SELECT
+        exchange, symbol, interval, start,
+        lagInFrame(`end`) OVER (
+            PARTITION BY exchange, symbol, interval ORDER BY start ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS before
+    FROM
+    (
+        SELECT DISTINCT exchange, symbol, interval, start, `end` FROM candles
+        WHERE origin = 'exchange' AND contract = '' AND closed AND complete
+            AND start >= fromUnixTimestamp64Micro({begin:Int64}) AND start < fromUnixTimestamp64Micro({end:Int64})
+    )
+)
+WHERE toUnixTimestamp64Micro(before) > 0 AND start > before
+ORDER BY begin, exchange, symbol, interval
+"""
+
+
+class Entry(NamedTuple):
+    """One hole. `what`: trades, books or candles; `interval`: of candles; `gap_id`: of a reported gap.
+
+    `begin`, `end`: µs, of trades and books by receipt and of candles by their starts; `end` is 0 while it is open.
+    `detail`: the cause, or what is missing.
+    """
+
+    exchange: str
+    symbol: str
+    what: Literal["trades", "books", "candles"]
+    begin: int
+    end: int
+    state: State
+    detail: str
+    interval: str = ""
+    gap_id: str = ""
+    first_missing: str = ""
+    last_missing: str = ""
+
+    @property
+    def feed(self) -> str:
+        """The name of the instrument's feed."""
+        return feed_of(self.exchange, self.symbol).name
+
+    @property
+    def can_be_filled(self) -> bool:
+        """Whether it is worth asking the exchange's past for it: nobody has the past of a book."""
+        return self.state == "missing" and self.what != "books" and self.end > 0
+
+
+async def ledger(settings: Settings, span: Span, feeds: Iterable[str] = (), symbols: Iterable[str] = ()) -> list[Entry]:
+    """Return the holes in a span, oldest first; of all feeds and symbols if none are named."""
+    gaps, candles = await asyncio.gather(_rows(settings, _GAPS, span), _rows(settings, _CANDLES, span))
+    found = [*map(_gap, gaps), *map(_candles, candles)]
+    wanted_feeds, wanted_symbols = set(feeds), set(symbols)
+    return sorted(
+        (
+            entry
+            for entry in found
+            if (not wanted_feeds or entry.feed in wanted_feeds)
+            and (not wanted_symbols or entry.symbol in wanted_symbols)
+        ),
+        key=lambda entry: (entry.begin, entry.exchange, entry.symbol, entry.what),
+    )
+
+
+async def _rows(settings: Settings, query: str, span: Span) -> list[list[Any]]:
+    given: Mapping[str, str] = {"begin": str(span.begin), "end": str(span.end)}
+    answer = await asyncio.to_thread(run_query, settings, query, "JSONCompactEachRow", given)
+    return [orjson.loads(line) for line in answer.splitlines()]
+
+
+def _gap(row: list[Any]) -> Entry:
+    exchange, symbol, channel, gap_id, cause, first, last, begin, opened, closed, filled = row
+    begin, opened, closed = int(begin), int(opened), int(closed)
+    if channel == "books":
+        return Entry(exchange, symbol, "books", begin, closed, "lost", cause, gap_id=gap_id)
+    detail = f"{cause}: {_numbers(first, last)}" if first else cause
+    # A gap with numbers closes when they have arrived, one without when trades arrive again.
+    state: State = "filled" if filled else "arrived" if first and closed else "missing"
+    end = opened if first else closed
+    return Entry(exchange, symbol, "trades", begin, end, state, detail, "", gap_id, first, last)
+
+
+def _numbers(first: str, last: str) -> str:
+    count = int(last) - int(first) + 1
+    return f"{count:,} trades, {first} to {last}" if count > 1 else f"1 trade, {first}"
+
+
+def _candles(row: list[Any]) -> Entry:
+    exchange, symbol, interval, begin, end = row
+    return Entry(exchange, symbol, "candles", int(begin), int(end), "missing", f"no {interval} candles", interval)

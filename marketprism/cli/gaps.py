@@ -1,0 +1,89 @@
+"""The command that lists what the tables lack, and fills it."""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import orjson
+import typer
+from rich.table import Table
+
+from marketprism.cli.backfill import SHARE, Bar
+from marketprism.cli.common import StackOption, console, quiet_libraries, report_errors, say, stack_settings
+from schemas.feeds import feed_named
+from schemas.times import FORMS, parse_span
+
+if TYPE_CHECKING:
+    from marketprism.backfill.ledger import Entry
+
+_STATES = {
+    "missing": ("missing", "yellow"),
+    "filled": ("filled", "green"),
+    "arrived": ("arrived late", "green"),
+    "lost": ("lost: no exchange offers past books", "dim"),
+}
+
+
+def gaps(
+    start: Annotated[str, typer.Option("--from", metavar="TIME", help=f"Begin: {FORMS}.")] = "24h ago",
+    end: Annotated[str, typer.Option("--to", metavar="TIME", help="End.")] = "now",
+    feed: Annotated[list[str] | None, typer.Option(help="Feed to list; repeatable.")] = None,
+    symbol: Annotated[list[str] | None, typer.Option(help="Instrument to list; repeatable.")] = None,
+    fill: Annotated[bool, typer.Option("--fill", help="Fill what the exchanges' REST history offers.")] = False,
+    share: Annotated[
+        float, typer.Option(min=0.01, max=1.0, help="Share of the exchanges' limits that filling uses.")
+    ] = SHARE,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    data: StackOption = None,
+) -> None:
+    """List holes in trades, candles and books, and fill those that can be filled.
+
+    The exit status is 1 if something is missing at the end.
+    """
+    from marketprism.backfill.fill import fill as fill_entries
+    from marketprism.backfill.holes import Span
+    from marketprism.backfill.ledger import ledger
+
+    with report_errors():
+        quiet_libraries()
+        settings, span = stack_settings(data), Span(*parse_span(start, end))
+        feeds = {feed_named(name).name for name in feed or ()}
+        symbols = {name.upper() for name in symbol or ()}
+        found = asyncio.run(ledger(settings, span, feeds, symbols))
+        if fill and any(entry.can_be_filled for entry in found):
+            with Bar() as bar:
+                asyncio.run(fill_entries(settings, found, share, bar.show, say))
+            found = asyncio.run(ledger(settings, span, feeds, symbols))
+        _print(found, as_json)
+    if any(entry.state == "missing" for entry in found):
+        raise typer.Exit(1)
+
+
+def _print(found: "list[Entry]", as_json: bool) -> None:
+    if as_json:
+        console.print_json(orjson.dumps([entry._asdict() for entry in found]).decode())
+        return
+    if not found:
+        say("Nothing is missing in this time.")
+        return
+    console.print(_table(found))
+    counts = {state: sum(entry.state == state for entry in found) for state in _STATES}
+    say(", ".join(f"{count:,} {state}" for state, count in counts.items() if count) + ".")
+    if any(entry.can_be_filled for entry in found):
+        say("Run it with --fill to ask the exchanges for what is missing.")
+
+
+def _table(found: "list[Entry]") -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("from", "to", "exchange", "symbol", "of", "what", "state"):
+        table.add_column(name, no_wrap=name in ("from", "to", "symbol"))
+    for entry in found:
+        text, style = _STATES[entry.state]
+        what = f"{entry.what} {entry.interval}".strip()
+        end = _time(entry.end) if entry.end else "still open"
+        table.add_row(_time(entry.begin), end, entry.exchange, entry.symbol, what, entry.detail, f"[{style}]{text}[/]")
+    return table
+
+
+def _time(micros: int) -> str:
+    return datetime.fromtimestamp(micros / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S")

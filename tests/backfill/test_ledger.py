@@ -1,0 +1,112 @@
+"""The ledger of holes, from a real ClickHouse, and what of it is filled together."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from marketprism.backfill.fill import parts
+from marketprism.backfill.holes import Span
+from marketprism.backfill.ledger import Entry, ledger
+from schemas.events import TABLES
+from schemas.settings import Settings, load_settings
+from sinks.migrations import migrate
+from sinks.storage.base import Block
+from sinks.storage.embedded import EmbeddedStorage
+from tests.sinks.events import DAY, encoded
+
+SECOND = 1_000_000  # µs
+MINUTE = 60 * SECOND
+SPAN = Span(DAY, DAY + 60 * MINUTE)
+
+
+def gap(
+    name: str, kind: str, at: int, channel: str = "trades", first: str = "", last: str = "", since: int = 0
+) -> tuple[str, dict[str, Any]]:
+    """Return an event of a gap, received `at` µs after the begin of the day."""
+    fields = {"id": name, "type": kind, "channel": channel, "cause": "sequence" if first else "disconnected"}
+    fields |= {"first_missing": first, "last_missing": last}
+    times = {"timestamp": DAY + at, "local_timestamp": DAY + at, "since": DAY + (since or at - SECOND)}
+    return "market.gaps", fields | times
+
+
+def candle(minute: int, **fields: Any) -> tuple[str, dict[str, Any]]:
+    """Return the closed candle of a minute."""
+    start = DAY + minute * MINUTE
+    made = {"interval": "1m", "start": start, "end": start + MINUTE, "closed": True, "complete": True, "contract": ""}
+    return "market.candles", made | {"origin": "exchange"} | fields
+
+
+EVENTS = [
+    gap("arrived", "opened", 5 * SECOND, first="7", last="9"),
+    gap("arrived", "closed", 6 * SECOND, first="7", last="9"),
+    gap("outage", "opened", 10 * SECOND),
+    gap("outage", "closed", 20 * SECOND, since=9 * SECOND),
+    gap("numbers", "opened", 21 * SECOND, first="17", last="17"),
+    gap("filled", "opened", 30 * SECOND, first="27", last="28"),
+    gap("filled", "filled", 200 * SECOND, first="27", last="28", since=29 * SECOND),
+    gap("book", "opened", 40 * SECOND, "books"),
+    gap("open", "opened", 50 * SECOND),
+    *(candle(minute) for minute in (0, 1, 2, 5, 6)),
+    candle(3, complete=False),
+    candle(4, origin="trades"),
+]
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Return the settings of a database with these events."""
+    directory: Path = tmp_path_factory.mktemp("ledger")
+    made = load_settings(clickhouse=f"chdb://{directory}/clickhouse", sql_address="127.0.0.1:1")
+    storage = EmbeddedStorage(made)
+    migrate(storage, made)
+    for number, (topic, fields) in enumerate(EVENTS):
+        value = encoded(topic, f"binance:0:{number}:0:0", **fields)
+        table = f"{made.database}.{TABLES[topic]}"
+        assert storage.insert(table, Block(0, [value], [number]), f"{number}") is None
+    storage.close()
+    return made
+
+
+async def test_ledger(settings: Settings) -> None:
+    """Each hole is listed with its state: what arrived, was filled, is missing, still open, or lost."""
+    found = {each.gap_id or each.what: each for each in await ledger(settings, SPAN)}
+    states = {name: (each.what, each.state, each.detail) for name, each in found.items()}
+    assert states == {
+        "arrived": ("trades", "arrived", "sequence: 3 trades, 7 to 9"),
+        "outage": ("trades", "missing", "disconnected"),
+        "numbers": ("trades", "missing", "sequence: 1 trade, 17"),
+        "filled": ("trades", "filled", "sequence: 2 trades, 27 to 28"),
+        "book": ("books", "lost", "disconnected"),
+        "open": ("trades", "missing", "disconnected"),
+        "candles": ("candles", "missing", "no 1m candles"),
+    }
+    assert (found["candles"].begin, found["candles"].end) == (DAY + 3 * MINUTE, DAY + 5 * MINUTE)
+    assert {name for name, each in found.items() if each.can_be_filled} == {"outage", "numbers", "candles"}
+
+
+async def test_selection(settings: Settings) -> None:
+    """Feeds, symbols and times select; outside of them nothing is listed."""
+    assert await ledger(settings, SPAN, ["okx"]) == []
+    assert await ledger(settings, SPAN, [], ["ABC-USDT"]) == []
+    assert await ledger(settings, Span(DAY + 30 * MINUTE, DAY + 40 * MINUTE)) == []
+    assert len(await ledger(settings, SPAN, ["binance-spot"], ["BTC-USDT"])) == 7
+
+
+def entry(begin: int, what: str = "trades", exchange: str = "okx", interval: str = "", state: str = "missing") -> Entry:
+    """Return a hole of ten seconds."""
+    return Entry(exchange, "BTC-USDT", what, begin, begin + 10 * SECOND, state, "", interval)  # type: ignore[arg-type]
+
+
+def test_parts() -> None:
+    """Holes of one series that are near one another are filled by one run, with a margin for trades."""
+    near, far = entry(DAY + 60 * SECOND), entry(DAY + 60 * MINUTE)
+    others = [entry(DAY, "candles", interval="1m"), entry(DAY, "books"), entry(DAY, state="filled")]
+    made = parts([far, near, entry(DAY), *others])
+    assert [(part.kind, part.interval, len(part.entries)) for part in made] == [
+        ("candles", "1m", 1),
+        ("trades", "", 2),
+        ("trades", "", 1),
+    ]
+    assert made[0].wanted.begin == DAY
+    assert (made[1].wanted.begin, made[1].wanted.end) == (DAY - 5 * SECOND, DAY + 75 * SECOND)
