@@ -4,8 +4,8 @@ CREATE TABLE IF NOT EXISTS marketprism.gaps
     `symbol` LowCardinality(String) COMMENT 'our name: BTC-USDT, BTC-USDT-PERP, BTC-USDT-261225, BTC-USD-261225-76000-C',
     `timestamp` DateTime64(6, 'UTC') CODEC(Delta, ZSTD) COMMENT 'exchange time; receipt time where the exchange sends none',
     `local_timestamp` DateTime64(6, 'UTC') CODEC(Delta, ZSTD) COMMENT 'receipt by ingest',
-    `type` LowCardinality(String) COMMENT 'opened or closed',
-    `id` String CODEC(ZSTD) COMMENT 'the same in opened and closed',
+    `type` LowCardinality(String) COMMENT 'opened, closed or filled',
+    `id` String CODEC(ZSTD) COMMENT 'the same in opened, closed and filled',
     `cause` LowCardinality(String) COMMENT 'why data is missing: sequence, disconnected, absent, lost, …',
     `channel` LowCardinality(String) COMMENT 'the channel with the gap',
     `since` DateTime64(6, 'UTC') CODEC(Delta, ZSTD) COMMENT 'receipt of the last frame before the gap',
@@ -13,7 +13,7 @@ CREATE TABLE IF NOT EXISTS marketprism.gaps
     `last_missing` String CODEC(ZSTD) COMMENT 'id of the last missing trade; empty: unknown',
     `expected` Int64 CODEC(ZSTD) COMMENT 'id expected at a sequence gap of a book, else 0',
     `received` Int64 CODEC(ZSTD) COMMENT 'id received at a sequence gap of a book, else 0',
-    `duration` Int64 CODEC(ZSTD) COMMENT 'microseconds since `since`, at closed',
+    `duration` Int64 CODEC(ZSTD) COMMENT 'microseconds since `since`, at closed and filled',
     `source` String CODEC(ZSTD) COMMENT 'the line that caused the event',
     `_partition` UInt16 CODEC(ZSTD) COMMENT 'of the event\'s topic',
     `_offset` UInt64 CODEC(Delta, ZSTD) COMMENT 'in the partition of the event\'s topic',
@@ -28,7 +28,7 @@ ENGINE = MergeTree
 PARTITION BY toYYYYMMDD(local_timestamp)
 ORDER BY (exchange, symbol, local_timestamp, _offset)
 SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1
-COMMENT 'missing books and trades: opened with the cause, closed with the duration';
+COMMENT 'missing books and trades: opened with the cause, closed with the duration, filled from the past';
 
 CREATE TABLE IF NOT EXISTS marketprism_internal.gaps_entry (value String, _partition UInt16, _offset UInt64) ENGINE = Null;
 
