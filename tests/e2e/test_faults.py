@@ -94,8 +94,11 @@ class Fault(NamedTuple):
 
 
 def on_subscribing(plan: Plan, feed: str) -> list[Plan]:
-    """Return the plan, and a disconnect that makes ingest subscribe again."""
-    return [plan, Disconnect(feed=feed)]
+    """Return a disconnect that makes ingest subscribe again, and the plan.
+
+    The connection is cut first: a request that is still under way must not take the plan, as its answer would be lost.
+    """
+    return [Disconnect(feed=feed, close_frame=False), plan]
 
 
 FAULTS: dict[str, Fault] = {
@@ -159,8 +162,7 @@ FAULTS: dict[str, Fault] = {
         isolated=False,
     ),
     "too many requests": Fault(
-        # Of two, one may strike a request that is still under way, whose answer is lost with its socket.
-        lambda f, s: on_subscribing(RateLimit(feed=f, where="ws", count=2), f),
+        lambda f, s: on_subscribing(RateLimit(feed=f, where="ws"), f),
         lambda r: r.reconnected() and (r.status("refused") or r.status("disconnected", reason="1008")),
         isolated=False,
     ),
