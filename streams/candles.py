@@ -17,6 +17,15 @@ MIN_INTERVAL = 900_000  # µs between two events of an open candle
 _FIELDS = tuple(name for name in Candle.__struct_fields__ if name not in ("channel", "timestamp", "closed"))
 
 
+def publish_exchange_candle(
+    out: Output, subject: Subject, candle: Candle, timestamp: int, is_closed: bool, is_complete: bool
+) -> None:
+    """Publish a candle of the exchange. `timestamp`: of the event, µs."""
+    fields = {name: getattr(candle, name) for name in _FIELDS}
+    body = out.head(subject, timestamp) | {"origin": "exchange"} | fields
+    out.event("market.candles", subject.key, body | {"closed": is_closed, "complete": is_complete})
+
+
 class _Series:
     """The latest candle of one channel. `pending`: it was not published since it changed.
 
@@ -86,9 +95,7 @@ class CandleHandler:
 
     def _publish(self, out: Output, series: _Series, candle: Candle, is_closed: bool, is_complete: bool) -> None:
         series.published_at, series.pending = out.now, False
-        fields = {name: getattr(candle, name) for name in _FIELDS}
-        body = out.head(self._subject, candle.timestamp) | {"origin": "exchange"} | fields
-        out.event("market.candles", self._subject.key, body | {"closed": is_closed, "complete": is_complete})
+        publish_exchange_candle(out, self._subject, candle, candle.timestamp, is_closed, is_complete)
 
     def on_outage(self, channels: Any) -> None:
         """Note that nobody delivers these channels: the last updates of their open candles may be missing."""

@@ -12,14 +12,13 @@ from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from schemas.markers import History
 from schemas.topics import raw_topic
+from streams.candles import publish_exchange_candle
 from streams.normalize import parse_history
 from streams.normalize.messages import Candle, Normalized, Reading, Rejected, SeriesRow, Trade
 from streams.output import Output
 from streams.readings import event_fields
 from streams.subject import Subject
 from streams.trades import publish_trade
-
-_CANDLE_FIELDS = tuple(name for name in Candle.__struct_fields__ if name not in ("channel", "timestamp", "closed"))
 
 
 def publish_history(out: Output, key: str, history: History) -> None:
@@ -65,9 +64,8 @@ def _name_of(message: Normalized) -> str:
 
 
 def _publish_candle(out: Output, subject: Subject, candle: Candle) -> None:
-    fields = {name: getattr(candle, name) for name in _CANDLE_FIELDS}
-    body = out.head(subject, candle.end) | {"origin": "exchange"} | fields  # answers do not say when it was closed
-    out.event("market.candles", subject.key, body | {"closed": True, "complete": True})
+    # Answers do not say when it was closed.
+    publish_exchange_candle(out, subject, candle, candle.end, is_closed=True, is_complete=True)
 
 
 def _publish_row(out: Output, subject: Subject, row: SeriesRow) -> None:

@@ -14,8 +14,8 @@ from marketprism.backfill.stored import Stored
 from marketprism.captures.replay_sender import ReplaySender
 from marketprism.ops.lag import until_stored
 from schemas.errors import ExchangeError
-from schemas.keys import input_partition_of
-from schemas.markers import History, one_line
+from schemas.keys import input_partition_of, split_key
+from schemas.markers import History, Markers, one_line
 from schemas.raw import encode_marker
 from schemas.settings import Settings
 
@@ -83,9 +83,8 @@ class Backfill:
         self.summary.note = source.note
 
     async def _write(self, source: Source, page: Page) -> None:
-        key, exchange, now = self._job.instrument.key, self._job.instrument.exchange, time.time_ns()
-        line = encode_marker(now, key, marker_of(self._job, source.channel, page))
-        self._sender.add((exchange, input_partition_of(key, self._settings.partitions), now, line))
+        marker = marker_of(self._job, source.channel, page)
+        add_marker(self._sender, self._settings, self._job.instrument.key, marker)
         self._sender.close_batches()
         await self._sender.send_records()
         self.summary.requests += 1
@@ -94,6 +93,12 @@ class Backfill:
     def _tell(self, what: str, done: float) -> None:
         self.summary.seconds = time.monotonic() - self._began
         self._report(self.summary, what, done)
+
+
+def add_marker(sender: ReplaySender, settings: Settings, key: str, marker: Markers) -> None:
+    """Add a marker about an instrument to what is sent to the raw topic."""
+    exchange, now = split_key(key)[0], time.time_ns()
+    sender.add((exchange, input_partition_of(key, settings.partitions), now, encode_marker(now, key, marker)))
 
 
 def marker_of(job: Job, channel: str, page: Page) -> History:

@@ -1,20 +1,18 @@
 """Fill the holes of the ledger from the exchanges' REST history, and say what cannot be filled."""
 
-import time
 from collections.abc import Callable, Iterable
 from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple
 
-from marketprism.backfill.backfill import Summary
+from marketprism.backfill.backfill import Summary, add_marker
 from marketprism.backfill.job import MARGIN
 from marketprism.backfill.ledger import Entry
 from marketprism.backfill.run import Show, Wanted, run
 from marketprism.captures.replay_sender import ReplaySender
 from schemas.errors import MarketPrismError
-from schemas.keys import input_partition_of, key_of
+from schemas.keys import key_of
 from schemas.markers import Filled
-from schemas.raw import encode_marker
 from schemas.settings import Settings
 
 _MARGIN = 5_000_000  # µs by which receipt and exchange time may differ
@@ -43,25 +41,21 @@ class Part(NamedTuple):
 
 async def fill(
     settings: Settings, entries: Iterable[Entry], share: float, show: Show, say: Say, margin: int = MARGIN
-) -> int:
-    """Fill what can be filled. Return how many holes could not be; for each, the reason is said.
+) -> None:
+    """Fill what can be filled. For what could not be, the reason is said.
 
     `margin`: µs before now until which live data is not raced.
     """
-    failed = 0
     for part in parts(entries):
         try:
             [summary] = await run(settings, part.wanted, share, "", show, say, margin)
         except MarketPrismError as error:
-            failed += len(part.entries)
             say(f"cannot fill {part.feed} {part.symbol} {part.kind}: {error}")
             continue
         if part.kind == "trades" and not summary.note:
             await _mark(settings, part.entries)
         elif summary.note:
-            failed += len(part.entries)
             say(_incomplete(part, summary))
-    return failed
 
 
 def _incomplete(part: Part, summary: Summary) -> str:
@@ -89,7 +83,6 @@ async def _mark(settings: Settings, entries: list[Entry]) -> None:
     """Write to the raw topic that these gaps are filled."""
     async with ReplaySender(settings, [entries[0].exchange]) as sender:
         for entry in entries:
-            key, now = key_of(entry.exchange, entry.symbol), time.time_ns()
             filled = Filled(
                 id=entry.gap_id,
                 cause=entry.detail.partition(":")[0],
@@ -97,8 +90,5 @@ async def _mark(settings: Settings, entries: list[Entry]) -> None:
                 first_missing=entry.first_missing,
                 last_missing=entry.last_missing,
             )
-            line = encode_marker(now, key, filled)
-            sender.add((entry.exchange, input_partition_of(key, settings.partitions), now, line))
-        sender.close_batches()
-        await sender.send_records()
+            add_marker(sender, settings, key_of(entry.exchange, entry.symbol), filled)
         await sender.flush()

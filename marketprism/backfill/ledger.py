@@ -1,15 +1,13 @@
 """List what the tables lack: trades and books by the gaps that the workers reported, candles by their times."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple
 
-import orjson
-
 from marketprism.backfill.holes import Span
+from marketprism.backfill.stored import rows_of
 from schemas.feeds import feed_of
 from schemas.settings import Settings
-from sinks.sql.client import run_query
 
 State = Literal["missing", "filled", "arrived", "lost"]
 
@@ -80,7 +78,8 @@ class Entry(NamedTuple):
 
 async def ledger(settings: Settings, span: Span, feeds: Iterable[str] = (), symbols: Iterable[str] = ()) -> list[Entry]:
     """Return the holes in a span, oldest first; of all feeds and symbols if none are named."""
-    gaps, candles = await asyncio.gather(_rows(settings, _GAPS, span), _rows(settings, _CANDLES, span))
+    given = {"begin": str(span.begin), "end": str(span.end)}
+    gaps, candles = await asyncio.gather(*(rows_of(settings, query, given) for query in (_GAPS, _CANDLES)))
     found = [*map(_gap, gaps), *map(_candles, candles)]
     wanted_feeds, wanted_symbols = set(feeds), set(symbols)
     return sorted(
@@ -92,12 +91,6 @@ async def ledger(settings: Settings, span: Span, feeds: Iterable[str] = (), symb
         ),
         key=lambda entry: (entry.begin, entry.exchange, entry.symbol, entry.what),
     )
-
-
-async def _rows(settings: Settings, query: str, span: Span) -> list[list[Any]]:
-    given: Mapping[str, str] = {"begin": str(span.begin), "end": str(span.end)}
-    answer = await asyncio.to_thread(run_query, settings, query, "JSONCompactEachRow", given)
-    return [orjson.loads(line) for line in answer.splitlines()]
 
 
 def _gap(row: list[Any]) -> Entry:

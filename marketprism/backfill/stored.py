@@ -101,5 +101,10 @@ class Stored:
             **more,
         }
         parameters = {name: str(value) for name, value in given.items() if f"{{{name}:" in query}
-        answer = await asyncio.to_thread(run_query, self._settings, query, "JSONCompactEachRow", parameters)
-        return [orjson.loads(row) for row in answer.splitlines()]
+        return await rows_of(self._settings, query, parameters)
+
+
+async def rows_of(settings: Settings, query: str, parameters: Mapping[str, str]) -> list[list[Any]]:
+    """Return the rows of a query as lists of their cells."""
+    answer = await asyncio.to_thread(run_query, settings, query, "JSONCompactEachRow", parameters)
+    return [orjson.loads(row) for row in answer.splitlines()]

@@ -1,6 +1,5 @@
 """The ledger of holes, from a real ClickHouse, and what of it is filled together."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,12 +7,9 @@ import pytest
 from marketprism.backfill.fill import parts
 from marketprism.backfill.holes import Span
 from marketprism.backfill.ledger import Entry, ledger
-from schemas.events import TABLES
-from schemas.settings import Settings, load_settings
-from sinks.migrations import migrate
-from sinks.storage.base import Block
-from sinks.storage.embedded import EmbeddedStorage
-from tests.sinks.events import DAY, encoded
+from schemas.settings import Settings
+from tests.backfill.database import database_with
+from tests.sinks.events import DAY
 
 SECOND = 1_000_000  # µs
 MINUTE = 60 * SECOND
@@ -56,16 +52,7 @@ EVENTS = [
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Return the settings of a database with these events."""
-    directory: Path = tmp_path_factory.mktemp("ledger")
-    made = load_settings(clickhouse=f"chdb://{directory}/clickhouse", sql_address="127.0.0.1:1")
-    storage = EmbeddedStorage(made)
-    migrate(storage, made)
-    for number, (topic, fields) in enumerate(EVENTS):
-        value = encoded(topic, f"binance:0:{number}:0:0", **fields)
-        table = f"{made.database}.{TABLES[topic]}"
-        assert storage.insert(table, Block(0, [value], [number]), f"{number}") is None
-    storage.close()
-    return made
+    return database_with(tmp_path_factory.mktemp("ledger"), EVENTS)
 
 
 async def test_ledger(settings: Settings) -> None:

@@ -1,6 +1,5 @@
 """What is stored is found in a real ClickHouse."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,13 +7,10 @@ import pytest
 from marketprism.backfill.holes import Span
 from marketprism.backfill.job import Job
 from marketprism.backfill.stored import Stored
-from schemas.events import TABLES
 from schemas.instruments import instrument_of_key
-from schemas.settings import Settings, load_settings
-from sinks.migrations import migrate
-from sinks.storage.base import Block
-from sinks.storage.embedded import EmbeddedStorage
-from tests.sinks.events import DAY, encoded
+from schemas.settings import Settings
+from tests.backfill.database import database_with
+from tests.sinks.events import DAY
 
 MINUTE = 60_000_000  # µs
 HOUR = 60 * MINUTE
@@ -47,16 +43,7 @@ EVENTS: list[tuple[str, dict[str, Any]]] = [
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Return the settings of a database with these events."""
-    directory: Path = tmp_path_factory.mktemp("stored")
-    made = load_settings(clickhouse=f"chdb://{directory}/clickhouse", sql_address="127.0.0.1:1")
-    storage = EmbeddedStorage(made)
-    migrate(storage, made)
-    for number, (topic, fields) in enumerate(EVENTS):
-        value = encoded(topic, f"binance:0:{number}:0:0", **fields)
-        table = f"{made.database}.{TABLES[topic]}"
-        assert storage.insert(table, Block(0, [value], [number]), f"{number}") is None
-    storage.close()
-    return made
+    return database_with(tmp_path_factory.mktemp("stored"), EVENTS)
 
 
 def stored(settings: Settings, kind: str, span: Span = SPAN) -> Stored:
