@@ -35,7 +35,7 @@ class Place(NamedTuple):
 class Book:
     """One instrument's book, in base units, as a consumer of `market.books` builds it.
 
-    `live`: according to `market.gaps`. `opened`: number of gaps so far.
+    `live`: according to `market.gaps`. `opened` and `snapshots`: numbers of gaps and snapshots so far.
     """
 
     def __init__(self) -> None:
@@ -43,10 +43,12 @@ class Book:
         self.asks: Side = {}
         self.live = False
         self.opened = 0
+        self.snapshots = 0
 
     def on_book(self, body: Body) -> None:
         if body["type"] == "snapshot":
             self.bids, self.asks = {}, {}
+            self.snapshots += 1
             self.live = self.live or not self.opened
         for side, levels in ((self.bids, body["bids"]), (self.asks, body["asks"])):
             for price, amount in levels:

@@ -157,19 +157,22 @@ class HostileRun:
     async def _resynchronise(self) -> None:
         """Give a gap, and so a new snapshot, to books that applied a mutated message.
 
-        Until then, a wrong amount deep in a book cannot be distinguished from a correct one.
+        Until then, a wrong amount deep in a book cannot be distinguished from a correct one. A late worker may not
+        have applied all mutated messages yet, and a book that already waits for a snapshot opens no second gap.
         """
+        await self._pipeline.wait_until_passed()
+        await self._follower.catch_up()
         digests = {sent["sha256"] for each in self._mutations for sent in each["sent"]}
         affected = Accounts(self._follower, self._mutations).books_that_applied(digests)
-        opened = {key: self._follower.books[key].opened for key in affected if key in self._follower.books}
+        books = self._follower.books
+        snapshots = {key: books[key].snapshots for key in affected if key in books}
         for listing in (*LISTINGS, *OPTIONS):
-            if key_of(listing) in opened:
+            if key_of(listing) in snapshots:
                 await self._simulators.plant(Gap(feed=listing.feed, symbol=listing.symbol, count=2))
-        self.report.counts["books that applied a mutation"] = len(opened)
+        self.report.counts["books that applied a mutation"] = len(snapshots)
 
         def waiting() -> list[str]:
-            books = self._follower.books
-            return [key for key, before in opened.items() if books[key].opened == before or not books[key].live]
+            return [key for key, before in snapshots.items() if books[key].snapshots == before or not books[key].live]
 
         await self._reached(lambda: not waiting(), LIVE_TIMEOUT, lambda: f"not live after a gap: {waiting()}")
 

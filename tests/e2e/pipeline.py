@@ -12,9 +12,10 @@ import orjson
 
 from marketprism.local.processes import Child, Supervisor, says
 from marketprism.local.roles import INGEST, SINK, WORKER
-from marketprism.ops.lag import until_drained
+from marketprism.ops.lag import LagReader, until_drained
+from schemas.feeds import EXCHANGES
 from schemas.settings import Settings
-from schemas.topics import WORKER_GROUP
+from schemas.topics import WORKER_GROUP, raw_topic
 from sinks.sql.client import run_query
 
 
@@ -54,6 +55,12 @@ class Pipeline:
     async def wait_until_processed(self) -> None:
         """Wait until the workers do not lag; for tests without a sink."""
         await until_drained(self.settings, WORKER_GROUP)
+
+    async def wait_until_passed(self) -> None:
+        """Wait until the workers have processed everything that is in the raw topics now. More may come meanwhile."""
+        async with LagReader(self.settings) as reader:
+            for exchange in EXCHANGES:
+                await reader.until_passed(WORKER_GROUP, raw_topic(exchange), stalled_after=60)
 
     async def query(self, sql: str) -> list[dict[str, Any]]:
         """Return the rows of a query to ClickHouse."""
