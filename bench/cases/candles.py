@@ -4,14 +4,20 @@ Every second of the recording has its tick, so that candles close and running on
 memory is that of the objects that a thousand instruments' open candles consist of.
 """
 
+import asyncio
+import tempfile
 import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
+from itertools import count
+from pathlib import Path
 
 import orjson
 
 from bench.harness import Result, compare, from_pairs, per_second
 from bench.rigs.frames import Frame
 from bench.rigs.many_instruments import bases
+from bench.rigs.raw_topics import fill, worker_cpu
+from marketprism.local.broker import Broker, free_port
 from marketprism.simulator.exchanges.binance.frames import combined, spot_trade
 from schemas.keys import EVERY, key_of
 from schemas.markers import Tick
@@ -23,6 +29,8 @@ _TRADE = b'@trade"'
 _HEAD = 60  # bytes of a frame that hold its stream's name
 _SECOND = 1_000_000_000  # ns
 _INSTRUMENTS = 1_000
+_LINES = 20  # of a record
+_WITHOUT = "without candles"
 _OPEN_S = 6  # seconds of trades, so that candles of every length are open
 _BEGIN = 1_790_000_000 * _SECOND
 
@@ -33,10 +41,26 @@ def measure(frames: Sequence[Frame], rounds: int = 5) -> list[Result]:
     trades = sum(_TRADE in line[: 2 * _HEAD] for line in lines)
     ours = per_second(trades, _process(lines, load_settings()))
     bare = per_second(trades, _process(lines, load_settings(candle_intervals=())))
-    speed = compare("trades with candles", "trades/s", ours, "without candles", bare, rounds)
+    speed = compare("trades with candles", "trades/s", ours, _WITHOUT, bare, rounds)
     sizes = [_megabytes(load_settings(**setting)) for setting in ({}, {"candle_intervals": ()})]
     name = f"memory: {_INSTRUMENTS:,} instruments with open candles"
-    return [speed, from_pairs(name, "MB", "without candles", sizes[:1], sizes[1:])]
+    return [speed, _in_workers(lines, trades, rounds), from_pairs(name, "MB", _WITHOUT, sizes[:1], sizes[1:])]
+
+
+def _in_workers(lines: Sequence[bytes], trades: int, rounds: int) -> Result:
+    """Measure trades per second of a worker's CPU time, from the raw topic to published events."""
+    numbers = count()
+    records = [(0, b"".join(lines[at : at + _LINES])) for at in range(0, len(lines), _LINES)]
+    with tempfile.TemporaryDirectory() as folder, Broker(Path(folder) / "kafka", free_port()) as broker:
+
+        def run(**changes: object) -> float:
+            base = {"kafka": broker.bootstrap, "topic_prefix": f"b{next(numbers)}.", "partitions": 1}
+            settings = load_settings(**base | changes)
+            asyncio.run(fill(settings, records))
+            return trades / worker_cpu(settings, Path(folder) / f"{next(numbers)}.log")
+
+        name = "worker: trades with candles"
+        return compare(name, "trades/s", run, _WITHOUT, lambda: run(candle_intervals=()), rounds)
 
 
 def _lines(frames: Sequence[Frame]) -> list[bytes]:

@@ -15,9 +15,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from bench.harness import Result, compare, per_second
 from bench.rigs.frames import Frame
-from bench.rigs.raw_topics import cpu_seconds, raw_records, send, until_workers_drained, worker
+from bench.rigs.raw_topics import fill, raw_records, worker_cpu
 from marketprism.local.broker import Broker, free_port
-from marketprism.ops.topics import create_topics
 from schemas.settings import Settings, load_settings
 from schemas.topics import raw_topic
 from streams.arbitrage.join import JoinProcessor
@@ -34,11 +33,11 @@ def measure(frames: list[Frame], rounds: int = 3) -> list[Result]:
         def filled_topics() -> Settings:
             prefix = f"b{next(numbers)}."
             settings = load_settings(kafka=broker.bootstrap, topic_prefix=prefix, partitions=_PARTITIONS)
-            asyncio.run(_fill(settings, frames))
+            asyncio.run(fill(settings, raw_records(frames, settings.partitions)))
             return settings
 
         def ours() -> float:
-            return len(frames) / _worker_cpu(filled_topics(), Path(folder) / f"{next(numbers)}.log")
+            return len(frames) / worker_cpu(filled_topics(), Path(folder) / f"{next(numbers)}.log")
 
         def floor() -> float:
             settings = filled_topics()
@@ -65,19 +64,6 @@ def _in_process(frames: list[Frame]) -> Callable[[], None]:
                 joins[number].process(offset, b"\n".join(lines))
 
     return run
-
-
-async def _fill(settings: Settings, frames: list[Frame]) -> None:
-    await create_topics(settings)
-    await send(settings, raw_records(frames, settings.partitions))
-
-
-def _worker_cpu(settings: Settings, log: Path) -> float:
-    """Return the CPU seconds that a worker uses for all records, from when it is ready until its lag is 0."""
-    with worker(settings, log) as child:
-        before = cpu_seconds(child)
-        asyncio.run(until_workers_drained(settings))
-        return cpu_seconds(child) - before
 
 
 async def _consume(settings: Settings) -> None:

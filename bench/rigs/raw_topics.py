@@ -1,5 +1,6 @@
 """Fill raw topics with frames, and run a real worker on them."""
 
+import asyncio
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from bench.rigs.frames import Frame
 from marketprism.local.processes import Child
 from marketprism.local.roles import WORKER
 from marketprism.ops.lag import until_drained
+from marketprism.ops.topics import create_topics
 from schemas.keys import input_partition_of
 from schemas.raw import encode_line
 from schemas.settings import Settings
@@ -36,6 +38,12 @@ def raw_records(
     return records + [(partition, b"".join(rest)) for partition, rest in lines.items() if rest]
 
 
+async def fill(settings: Settings, records: Iterable[tuple[int, bytes]]) -> None:
+    """Create all topics, and send records to Binance's raw topic."""
+    await create_topics(settings)
+    await send(settings, records)
+
+
 async def send(settings: Settings, records: Iterable[tuple[int, bytes]]) -> None:
     """Send records to Binance's raw topic."""
     topic = settings.topic(raw_topic("binance"))
@@ -54,6 +62,14 @@ def cpu_seconds(child: Child) -> float:
     """Return the CPU seconds that the process has used so far."""
     times = psutil.Process(child.pid).cpu_times()
     return float(times.user + times.system)
+
+
+def worker_cpu(settings: Settings, log: Path) -> float:
+    """Return the CPU seconds that a worker uses for all records, from when it is ready until its lag is 0."""
+    with worker(settings, log) as child:
+        before = cpu_seconds(child)
+        asyncio.run(until_workers_drained(settings))
+        return cpu_seconds(child) - before
 
 
 async def until_workers_drained(settings: Settings) -> None:

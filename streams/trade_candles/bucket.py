@@ -67,7 +67,10 @@ class Bucket:
             self.first, self.open = other.first, other.open
         if other.last >= self.last:
             self.last, self.close = other.last, other.close
-        self.high, self.low = max(self.high, other.high), min(self.low, other.low)
+        if other.high > self.high:
+            self.high = other.high
+        if other.low < self.low:
+            self.low = other.low
         self.trades += other.trades
         self.bought += other.bought
         self.bought_value += other.bought_value
@@ -76,8 +79,11 @@ class Bucket:
 
     def copy(self) -> "Bucket":
         """Return a copy."""
-        copy = Bucket(self.open, self.first)
-        copy.merge(self)
+        copy = Bucket.__new__(Bucket)
+        copy.trades, copy.first, copy.last = self.trades, self.first, self.last
+        copy.open, copy.high, copy.low, copy.close = self.open, self.high, self.low, self.close
+        copy.bought, copy.bought_value = self.bought, self.bought_value
+        copy.sold, copy.sold_value = self.sold, self.sold_value
         return copy
 
     def doubled(self) -> "Bucket":
@@ -141,6 +147,7 @@ def place_of(trade: Trade) -> Place:
     return trade.timestamp, int(unique) if is_number else -1
 
 
+@lru_cache(maxsize=8_192)  # the candles of all intervals have prices in common
 def text_of(value: int) -> str | None:
     """Return a number of units as plain decimal without needless zeros; None if it fits no column."""
     if value >= _LIMIT:

@@ -32,9 +32,9 @@ class TradeCandle:
         self.is_whole = True
 
     def add(self, bucket: Bucket) -> None:
-        """Add trades. The bucket is the candle's own from now on."""
+        """Add trades."""
         if self.bucket is None:
-            self.bucket = bucket
+            self.bucket = bucket.copy()
         else:
             self.bucket.merge(bucket)
 
@@ -50,7 +50,7 @@ class TradeCandle:
     def take(self, part: "TradeCandle") -> None:
         """Add a closed candle of a part of the time."""
         if part.bucket is not None and part.bucket.trades:
-            self.add(part.bucket.copy())
+            self.add(part.bucket)
         for label, bucket in part.left_out.items():
             self.leave_out(label, bucket)
         self.is_whole = self.is_whole and part.is_whole
@@ -77,12 +77,23 @@ class Series:
     closed candle. `published_at`: of the last open one, by receipt; `published`: which change of the trades it had.
     """
 
-    __slots__ = ("_origin", "closed_to", "current", "interval", "length", "parts", "published", "published_at")
+    __slots__ = (
+        "_every",
+        "_origin",
+        "closed_to",
+        "current",
+        "interval",
+        "length",
+        "parts",
+        "published",
+        "published_at",
+    )
 
     def __init__(self, interval: str, shorter: Sequence["Series"]) -> None:
         self.interval = interval
         self.length = length_of(interval)
         self._origin = origin_of(interval)
+        self._every = min(max(_SHARE * self.length, _MIN_INTERVAL), _MAX_INTERVAL)
         self.parts = max(
             (each for each in shorter if self._is_sum_of(each)), key=lambda each: each.length, default=None
         )
@@ -95,7 +106,7 @@ class Series:
 
     def is_due(self, now: int) -> bool:
         """Return whether the running candle may be published again; `now`: µs of receipt."""
-        return now - self.published_at >= min(max(_SHARE * self.length, _MIN_INTERVAL), _MAX_INTERVAL)
+        return now - self.published_at >= self._every
 
     def start_of(self, at: int) -> int:
         """Return the start of the interval that contains a time."""
