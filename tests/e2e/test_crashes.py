@@ -19,6 +19,7 @@ from streams.raw_processor import RawProcessor
 from tests.e2e.pipeline import Pipeline, kill
 
 FRAMES = 60_000
+CANDLES = "market.candles"
 SPEED = 8.0  # a minute of frames in some seconds: long enough to kill processes meanwhile
 
 
@@ -30,16 +31,26 @@ def capture(path: Path) -> Path:
     return path
 
 
-async def expected_sources(settings: Settings) -> dict[str, list[str]]:
-    """Process the raw topic in this process. Return the sources of all events, by table."""
-    expected: dict[str, list[str]] = {table: [] for table in TABLES.values()}
+async def expected_events(settings: Settings) -> dict[str, list[bytes]]:
+    """Process the raw topic in this process, undisturbed. Return all events, by topic."""
+    expected: dict[str, list[bytes]] = {topic: [] for topic in TABLES}
     for number, records in (await read_all(settings, raw_topic("binance"))).items():
         state = RawProcessor("binance", number, settings)
         for record in records:
             for topic, _, body in state.process(record.offset, record.value).records:
                 if topic in TABLES:
-                    expected[TABLES[topic]].append(orjson.loads(body)["source"])
-    return {table: sorted(sources) for table, sources in expected.items()}
+                    expected[topic].append(body)
+    return expected
+
+
+async def expected_sources(settings: Settings) -> dict[str, list[str]]:
+    """Return the sources of all events of an undisturbed run, by table."""
+    return {TABLES[topic]: sources_of(events) for topic, events in (await expected_events(settings)).items()}
+
+
+def sources_of(events: list[bytes]) -> list[str]:
+    """Return the sources of events, sorted."""
+    return sorted(orjson.loads(event)["source"] for event in events)
 
 
 async def replayed_and_stored(pipeline: Pipeline, tmp_path: Path, *faults: Callable[[], None]) -> None:
@@ -54,12 +65,16 @@ async def replayed_and_stored(pipeline: Pipeline, tmp_path: Path, *faults: Calla
 
 
 async def check(pipeline: Pipeline) -> None:
-    """Check that every expected source is in its table once, even without FINAL."""
-    expected = await expected_sources(pipeline.settings)
-    assert len(expected["trades"]) > FRAMES // 10
-    for table, sources in expected.items():
-        rows = await pipeline.query(f"SELECT source FROM {table}")
-        assert sorted(row["source"] for row in rows) == sources, table
+    """Check that every expected source is in its table once, even without FINAL, and that candles are the same."""
+    expected = await expected_events(pipeline.settings)
+    assert len(expected["market.trades"]) > FRAMES // 10
+    for topic, events in expected.items():
+        rows = await pipeline.query(f"SELECT source FROM {TABLES[topic]}")
+        assert sorted(row["source"] for row in rows) == sources_of(events), topic
+    published = await read_all(pipeline.settings, CANDLES)
+    candles = {record.value for records in published.values() for record in records}  # repeated after a crash
+    assert sorted(candles) == sorted(expected[CANDLES])
+    assert any(orjson.loads(candle)["interval"] == "1m" and orjson.loads(candle)["closed"] for candle in candles)
 
 
 @pytest.mark.e2e
