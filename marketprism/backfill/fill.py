@@ -85,7 +85,7 @@ async def _mark(settings: Settings, entries: list[Entry]) -> None:
         for entry in entries:
             filled = Filled(
                 id=entry.gap_id,
-                cause=entry.detail.partition(":")[0],
+                cause=entry.cause,
                 since=entry.begin,
                 first_missing=entry.first_missing,
                 last_missing=entry.last_missing,

@@ -50,7 +50,7 @@ class Entry(NamedTuple):
     """One hole. `what`: trades, books or candles; `interval`: of candles; `gap_id`: of a reported gap.
 
     `begin`, `end`: µs, of trades and books by receipt and of candles by their starts; `end` is 0 while it is open.
-    `detail`: the cause, or what is missing.
+    `cause`: of a reported gap. `first_missing`, `last_missing`: numbers of trades, where they are consecutive.
     """
 
     exchange: str
@@ -59,7 +59,7 @@ class Entry(NamedTuple):
     begin: int
     end: int
     state: State
-    detail: str
+    cause: str = ""
     interval: str = ""
     gap_id: str = ""
     first_missing: str = ""
@@ -69,6 +69,13 @@ class Entry(NamedTuple):
     def feed(self) -> str:
         """The name of the instrument's feed."""
         return feed_of(self.exchange, self.symbol).name
+
+    @property
+    def detail(self) -> str:
+        """The cause, or what is missing."""
+        if self.what == "candles":
+            return f"no {self.interval} candles"
+        return f"{self.cause}: {_numbers(self.first_missing, self.last_missing)}" if self.first_missing else self.cause
 
     @property
     def can_be_filled(self) -> bool:
@@ -98,11 +105,10 @@ def _gap(row: list[Any]) -> Entry:
     begin, opened, closed = int(begin), int(opened), int(closed)
     if channel == "books":
         return Entry(exchange, symbol, "books", begin, closed, "lost", cause, gap_id=gap_id)
-    detail = f"{cause}: {_numbers(first, last)}" if first else cause
     # A gap with numbers closes when they have arrived, one without when trades arrive again.
     state: State = "filled" if filled else "arrived" if first and closed else "missing"
     end = opened if first else closed
-    return Entry(exchange, symbol, "trades", begin, end, state, detail, "", gap_id, first, last)
+    return Entry(exchange, symbol, "trades", begin, end, state, cause, "", gap_id, first, last)
 
 
 def _numbers(first: str, last: str) -> str:
@@ -112,4 +118,4 @@ def _numbers(first: str, last: str) -> str:
 
 def _candles(row: list[Any]) -> Entry:
     exchange, symbol, interval, begin, end = row
-    return Entry(exchange, symbol, "candles", int(begin), int(end), "missing", f"no {interval} candles", interval)
+    return Entry(exchange, symbol, "candles", int(begin), int(end), "missing", interval=interval)

@@ -1,5 +1,6 @@
 """An instrument whose trades become candles, driven by seconds of its own time."""
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -34,6 +35,13 @@ def kline(start: float, seconds: int, interval: str, **fields: Any) -> Candle:
     prices = {"open": "10", "high": "10", "low": "10", "close": "10"}
     end = begin + seconds * SECOND
     return Candle(f"candles_{interval}", end, interval, begin, end, **(prices | fields), closed=True)
+
+
+def bodies(found: Iterable[tuple[str, Body]], topic: str, **fields: Any) -> list[Body]:
+    """Return the events of a topic that have these values."""
+    return [
+        body for name, body in found if name == topic and all(body[field] == value for field, value in fields.items())
+    ]
 
 
 class Rig:
@@ -97,11 +105,7 @@ class Rig:
 
     def bodies(self, topic: str, **fields: Any) -> list[Body]:
         """Return the events of a topic that have these values."""
-        return [
-            body
-            for name, body in self.found
-            if name == topic and all(body[field] == value for field, value in fields.items())
-        ]
+        return bodies(self.found, topic, **fields)
 
     def candles(self, interval: str, closed: bool = True) -> list[Body]:
         """Return the candles of trades of one interval."""

@@ -23,6 +23,7 @@ from schemas.settings import load_settings
 from streams.raw_processor import RawProcessor
 from streams.trade_candles.causes import FIELDS as FIGURES
 from tests.frames import marker
+from tests.streams.trade_candles.rig import Body, bodies
 
 BEGIN = 1_790_000_020_000  # ms: 20 s before a minute
 SECONDS = 165
@@ -36,7 +37,6 @@ FEEDS = {
     "htx-linear": ("BTC-USDT-PERP", ["market.BTC-USDT.trade.detail"], ["market.BTC-USDT.kline.1min"]),
     "deribit": ("BTC-USD-PERP", ["trades.BTC-PERPETUAL.100ms"], ["chart.trades.BTC-PERPETUAL.1"]),
 }
-Body = dict[str, Any]
 
 
 class Received(NamedTuple):
@@ -118,11 +118,7 @@ class Run:
                 self.values.append(value)
 
     def bodies(self, topic: str, **fields: Any) -> list[Body]:
-        return [
-            body
-            for name, body in self.found
-            if name == topic and all(body[field] == value for field, value in fields.items())
-        ]
+        return bodies(self.found, topic, **fields)
 
     def counts(self, interval: str) -> tuple[int, int]:
         reports = self.bodies("market.quality", type="report", check="candle", interval=interval)
