@@ -152,6 +152,10 @@ async def _watch(window: Browser, address: str, simulators: Simulators) -> dict[
     await seen(lambda: "86," in window.text("#comparison"), "prices are shown")
     await asyncio.to_thread(window.run, _CHOOSE, "ETH-USDT")
     times["symbol is switched"] = await seen(lambda: _shows_ether(window.text("#comparison")), "ETH-USDT is shown")
+    await seen(lambda: "’s own candles" in window.text("#candles-note"), "the exchange's candles are shown")
+    await asyncio.to_thread(window.run, _CHOOSE_TRADES)
+    await seen(lambda: "’s trades" in window.text("#candles-note"), "candles of the trades are shown")
+    await seen(lambda: "O 3," in window.text("#candles-legend"), "the candle has prices")
     return times
 
 
@@ -169,6 +173,12 @@ def _state(window: Browser, feed: str) -> str:
     )
     return next((state for state in ("starting", "live", "degraded", "stale", "down") if state in chip), "")
 
+
+_CHOOSE_TRADES = """
+const origin = document.querySelector("#candles-origin");
+origin.value = "trades";
+origin.dispatchEvent(new Event("change", { bubbles: true }));
+"""
 
 _CHOOSE = """
 const input = document.querySelector("#symbol");

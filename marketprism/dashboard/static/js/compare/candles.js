@@ -1,4 +1,4 @@
-/** Candles with volume of one exchange: history by REST, the latest candle as it changes. */
+/** Candles with volume of one exchange, its own or made of its trades: history by REST, the latest as it changes. */
 
 import { chartLibrary, createChart, look } from "../charts/library.js";
 import { get, tolerate } from "../core/api.js";
@@ -37,6 +37,7 @@ const press = choice(
   (interval) => refine({ interval }),
 );
 byId("candles-exchange").addEventListener("change", (event) => refine({ exchange: event.target.value }));
+byId("candles-origin").addEventListener("change", (event) => refine({ origin: event.target.value }));
 byId("candles-latest").addEventListener("click", () => series?.follow());
 byId("candles-in").addEventListener("click", () => series?.zoom(0.7));
 byId("candles-out").addEventListener("click", () => series?.zoom(1 / 0.7));
@@ -49,7 +50,8 @@ export function open() {
 export async function show(next) {
   press(next.interval);
   offerExchanges(next);
-  const key = `${next.symbol}:${next.exchange}:${next.interval}`;
+  byId("candles-origin").value = originAsked(next);
+  const key = keyOf(next);
   if (key === asked) return;
   asked = key;
   latest = pointed = null;
@@ -64,6 +66,20 @@ export function close() {
   for (const end of ends) end();
   asked = "";
 }
+
+/** `trades`, or empty: the exchange's own, or those of the trades where it has none. */
+const originAsked = ({ query }) => (query.get("origin") === "trades" ? "trades" : "");
+
+/** What is shown, as the channel of its latest candle is named. */
+const keyOf = (place) =>
+  [`${place.symbol}:${place.exchange}:${place.interval}`, originAsked(place)].filter(Boolean).join(".");
+
+/** Fetch candles of a place. */
+const fetchCandles = (place, more) => {
+  const asked = originAsked(place) ? { origin: originAsked(place) } : {};
+  const parameters = { interval: place.interval, ...asked, ...more };
+  return get(`candles/${place.exchange}/${place.symbol}`, parameters, request.signal);
+};
 
 function offerExchanges({ symbol, exchange }) {
   const select = byId("candles-exchange");
@@ -81,13 +97,14 @@ async function ensureSeries() {
 }
 
 /** Fetch the history of what is shown, and show it instead of what was. */
-async function load({ symbol, exchange, interval }) {
+async function load(wanted) {
+  const { symbol, exchange } = wanted;
   request.abort();
   if (!exchangesOf(symbol).includes(exchange)) return showNone(`${exchange} does not list ${symbol}.`);
   request = new AbortController();
   loadedAt = Date.now();
   try {
-    const found = await get(`candles/${exchange}/${symbol}`, { interval, limit: FIRST }, request.signal);
+    const found = await fetchCandles(wanted, { limit: FIRST });
     series.format(decimals(tickOf(symbol, exchange)));
     series.replace(found.items);
     note(found.items.length ? originOf(found) : "No candles yet.");
@@ -109,13 +126,9 @@ const note = (text) => say(byId("candles-note"), `${text} Times in ${shortZone()
 
 /** Older candles, when the reader scrolls to the left end. */
 async function older(before) {
-  const { symbol, exchange, interval } = place;
-  const found = await get(
-    `candles/${exchange}/${symbol}`,
-    { interval, limit: FIRST, to: before },
-    request.signal,
-  ).catch(tolerate);
-  return found && `${symbol}:${exchange}:${interval}` === asked ? found.items : [];
+  const key = asked;
+  const found = await fetchCandles(place, { limit: FIRST, to: before }).catch(tolerate);
+  return found && key === asked ? found.items : [];
 }
 
 function receive(candle) {
@@ -129,8 +142,7 @@ function receive(candle) {
 async function poll() {
   if (!isWatched() || !asked || !series || Date.now() - changedAt < QUIET) return;
   const key = asked;
-  const { symbol, exchange, interval } = place;
-  const found = await get(`candles/${exchange}/${symbol}`, { interval, limit: 2 }, request.signal).catch(tolerate);
+  const found = await fetchCandles(place, { limit: 2 }).catch(tolerate);
   if (!found || key !== asked) return;
   for (const candle of found.items) series.update(candle);
   latest = found.items.at(-1) ?? latest;

@@ -17,6 +17,7 @@ const VIEWS = {
   sql: { title: "SQL", load: () => import("../sql/view.js"), path: () => "/sql" },
 };
 export const VIEW_NAMES = Object.keys(VIEWS);
+const KEPT = ["exchange", "interval", "origin"]; // choices that another symbol keeps
 const NAMING = ["compare", "derivatives"]; // views whose path names a symbol
 
 const watchers = new Set();
@@ -38,8 +39,7 @@ export const goToView = (view) => go(VIEWS[view].path(remembered.symbol));
 export function goToSymbol(symbol) {
   const view = NAMING.includes(place.view) ? place.view : "compare";
   if (place.view === "arbitrage") go(`/arbitrage?symbol=${symbol}`);
-  else
-    go(`/${view}/${symbol}${search({ exchange: place.query.get("exchange"), interval: place.query.get("interval") })}`);
+  else go(`/${view}/${symbol}${search(Object.fromEntries(KEPT.map((name) => [name, place.query.get(name)])))}`);
 }
 
 /** Change parts of the address's query, such as the exchange: `refine({ exchange: "okx" })`. */
