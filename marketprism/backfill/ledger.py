@@ -26,22 +26,29 @@ GROUP BY exchange, symbol, channel, id
 HAVING opened > 0
 ORDER BY begin, exchange, symbol, channel
 """
+# The first candle of all counts although it may be incomplete: from its start on, candles were received.
 _CANDLES = """
 SELECT exchange, symbol, interval, toUnixTimestamp64Micro(before) AS begin, toUnixTimestamp64Micro(start) AS end
 FROM
 (
     SELECT
-        exchange, symbol, interval, start,
-        lagInFrame(`end`) OVER (
+        exchange, symbol, interval, start, whole,
+        lagInFrame(if(whole, `end`, start)) OVER (
             PARTITION BY exchange, symbol, interval ORDER BY start ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS before
     FROM
     (
-        SELECT DISTINCT exchange, symbol, interval, start, `end` FROM candles
-        WHERE origin = 'exchange' AND contract = '' AND closed AND complete
-            AND start >= fromUnixTimestamp64Micro({begin:Int64}) AND start < fromUnixTimestamp64Micro({end:Int64})
+        SELECT *, min(start) OVER (PARTITION BY exchange, symbol, interval) AS first
+        FROM
+        (
+            SELECT exchange, symbol, interval, start, `end`, max(closed AND complete) AS whole FROM candles
+            WHERE origin = 'exchange' AND contract = ''
+                AND start >= fromUnixTimestamp64Micro({begin:Int64}) AND start < fromUnixTimestamp64Micro({end:Int64})
+            GROUP BY exchange, symbol, interval, start, `end`
+        )
     )
+    WHERE whole OR start = first
 )
-WHERE toUnixTimestamp64Micro(before) > 0 AND start > before
+WHERE whole AND toUnixTimestamp64Micro(before) > 0 AND start > before
 ORDER BY begin, exchange, symbol, interval
 """
 

@@ -45,6 +45,8 @@ EVENTS = [
     gap("open", "opened", 50 * SECOND),
     *(candle(minute) for minute in (0, 1, 2, 5, 6)),
     candle(3, complete=False),
+    candle(7, interval="5m", end=DAY + 12 * MINUTE, closed=False),
+    candle(12, interval="5m", end=DAY + 17 * MINUTE),
     candle(4, origin="trades"),
 ]
 
@@ -57,7 +59,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 async def test_ledger(settings: Settings) -> None:
     """Each hole is listed with its state: what arrived, was filled, is missing, still open, or lost."""
-    found = {each.gap_id or each.what: each for each in await ledger(settings, SPAN)}
+    found = {each.gap_id or f"candles {each.interval}": each for each in await ledger(settings, SPAN)}
     states = {name: (each.what, each.state, each.detail) for name, each in found.items()}
     assert states == {
         "arrived": ("trades", "arrived", "sequence: 3 trades, 7 to 9"),
@@ -66,10 +68,17 @@ async def test_ledger(settings: Settings) -> None:
         "filled": ("trades", "filled", "sequence: 2 trades, 27 to 28"),
         "book": ("books", "lost", "disconnected"),
         "open": ("trades", "missing", "disconnected"),
-        "candles": ("candles", "missing", "no 1m candles"),
+        "candles 1m": ("candles", "missing", "no 1m candles"),
+        "candles 5m": ("candles", "missing", "no 5m candles"),
     }
-    assert (found["candles"].begin, found["candles"].end) == (DAY + 3 * MINUTE, DAY + 5 * MINUTE)
-    assert {name for name, each in found.items() if each.can_be_filled} == {"outage", "numbers", "candles"}
+    candles = [each for each in await ledger(settings, SPAN) if each.what == "candles"]
+    assert [(each.interval, each.begin, each.end) for each in candles] == [
+        ("1m", DAY + 3 * MINUTE, DAY + 5 * MINUTE),
+        ("5m", DAY + 7 * MINUTE, DAY + 12 * MINUTE),  # the first was never closed
+    ]
+    assert {name for name, each in found.items() if each.can_be_filled} == {
+        "outage", "numbers", "candles 1m", "candles 5m",
+    }  # fmt: skip
 
 
 async def test_selection(settings: Settings) -> None:
@@ -77,7 +86,7 @@ async def test_selection(settings: Settings) -> None:
     assert await ledger(settings, SPAN, ["okx"]) == []
     assert await ledger(settings, SPAN, [], ["ABC-USDT"]) == []
     assert await ledger(settings, Span(DAY + 30 * MINUTE, DAY + 40 * MINUTE)) == []
-    assert len(await ledger(settings, SPAN, ["binance-spot"], ["BTC-USDT"])) == 7
+    assert len(await ledger(settings, SPAN, ["binance-spot"], ["BTC-USDT"])) == 8
 
 
 def entry(begin: int, what: str = "trades", exchange: str = "okx", interval: str = "", state: str = "missing") -> Entry:
