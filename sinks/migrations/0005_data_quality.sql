@@ -40,7 +40,7 @@ AS WITH
             min(opening.2) AS start,
             min(opening.1) AS found,
             any(opening.3) AS first, any(opening.4) AS last,
-            first != '' AS has_numbers,
+            channel = 'trades' AND first != '' AS has_numbers,
             max(filled) >= found AS is_filled,
             -- A gap with numbers closes when they have arrived. What lacks them ends when they were found to be missing.
             channel = 'trades' AND (is_filled OR (has_numbers AND closed > never)) AS is_mended,
