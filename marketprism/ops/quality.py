@@ -27,20 +27,16 @@ class Score(BaseModel):
     reason: str = Field(description="column that the lowest part is made of; empty: all parts are 1")
     expected_seconds: float = Field(description="time of the hour in which it was to be delivered, seconds")
     trades_coverage: float | None = Field(
-        description="share of this time in which no trades are missing, 0 to 1; NULL: not ingested"
+        description="share of this time without missing trades, 0 to 1; NULL: not ingested"
     )
     books_coverage: float | None = Field(
-        description="share of this time in which no book is missing, 0 to 1; NULL: not ingested"
+        description="share of this time without a missing book, 0 to 1; NULL: not ingested"
     )
     gaps: int = Field(description="gaps of trades and books that were open in the hour, filled ones too")
     gaps_filled: int = Field(description="of these gaps, those that were filled from the past")
-    gap_seconds: float = Field(
-        description="time of the hour within gaps, filled ones too, of trades plus of books, seconds"
-    )
+    gap_seconds: float = Field(description="time within gaps, filled ones too, of trades plus of books, seconds")
     trades: int = Field(description="trades received live")
-    trades_lost: int | None = Field(
-        description="trades that are still missing, by their numbers; NULL: a gap without numbers may lack some"
-    )
+    trades_lost: int | None = Field(description="trades still missing, by their numbers; NULL: a gap has no numbers")
     trades_late: int = Field(description="trades that came after their candle was closed")
     book_compared: int = Field(description="truth checks of the book")
     book_differed: int = Field(description="of these, those in which the exchange's BBO differed")

@@ -1,7 +1,7 @@
 -- The quality of each instrument's data by hour of receipt, from the hour of `since` until `until`, at most until now:
 -- SELECT * FROM data_quality(since = '2026-01-31', until = '2026-02-01') WHERE …
--- docs/quality.md explains it. The columns are named here for their comments, which SHOW CREATE TABLE prints: a view with
--- parameters has none in system.columns, and its types are those of the query.
+-- docs/quality.md explains it. The columns are named for their comments, which SHOW CREATE TABLE prints: a view with
+-- parameters has no columns in system.columns, and their types are those of its query.
 CREATE VIEW IF NOT EXISTS {database}.data_quality
 (
     exchange LowCardinality(String) COMMENT 'binance, okx, htx or deribit',
@@ -10,13 +10,13 @@ CREATE VIEW IF NOT EXISTS {database}.data_quality
     score Float64 COMMENT 'the lowest part times 100, from 0 to 100',
     reason String COMMENT 'column that the lowest part is made of; empty: all parts are 1',
     expected_seconds Decimal(18, 6) COMMENT 'time of the hour in which it was to be delivered, seconds',
-    trades_coverage Nullable(Float64) COMMENT 'share of this time in which no trades are missing, 0 to 1; NULL: not ingested',
-    books_coverage Nullable(Float64) COMMENT 'share of this time in which no book is missing, 0 to 1; NULL: not ingested',
+    trades_coverage Nullable(Float64) COMMENT 'share of this time without missing trades, 0 to 1; NULL: not ingested',
+    books_coverage Nullable(Float64) COMMENT 'share of this time without a missing book, 0 to 1; NULL: not ingested',
     gaps UInt64 COMMENT 'gaps of trades and books that were open in the hour, filled ones too',
     gaps_filled UInt64 COMMENT 'of these gaps, those that were filled from the past',
-    gap_seconds Decimal(18, 6) COMMENT 'time of the hour within gaps, filled ones too, of trades plus of books, seconds',
+    gap_seconds Decimal(18, 6) COMMENT 'time within gaps, filled ones too, of trades plus of books, seconds',
     trades UInt64 COMMENT 'trades received live',
-    trades_lost Nullable(UInt64) COMMENT 'trades that are still missing, by their numbers; NULL: a gap without numbers may lack some',
+    trades_lost Nullable(UInt64) COMMENT 'trades still missing, by their numbers; NULL: a gap has no numbers',
     trades_late UInt64 COMMENT 'trades that came after their candle was closed',
     book_compared UInt64 COMMENT 'truth checks of the book',
     book_differed UInt64 COMMENT 'of these, those in which the exchange''s BBO differed',
@@ -42,9 +42,9 @@ AS WITH
             any(opening.3) AS first, any(opening.4) AS last,
             channel = 'trades' AND first != '' AS has_numbers,
             max(filled) >= found AS is_filled,
-            -- A gap with numbers closes when they have arrived. What lacks them ends when they were found to be missing.
+            -- A gap with numbers closes when they have arrived; the time without them ended when that was found.
             channel = 'trades' AND (is_filled OR (has_numbers AND closed > never)) AS is_mended,
-            least(multiIf(has_numbers, found, closed > never, closed, finish), finish) AS stop
+            greatest(start, least(multiIf(has_numbers, found, closed > never, closed, finish), finish)) AS stop
         FROM
         (
             SELECT
@@ -66,7 +66,7 @@ AS WITH
         GROUP BY exchange, symbol, channel, id, closed
     ),
 
-    -- What is known of a channel: whether it is to be delivered, and whether it is silent. Reports come every 10 s; they
+    -- Signs of a channel's life: whether it is to be delivered, and whether it is silent. Reports, which come every 10 s,
     -- are taken by the minute.
     sign AS
     (
@@ -99,8 +99,8 @@ AS WITH
         WINDOW series AS (PARTITION BY exchange, symbol, channel ORDER BY first, number)
     ),
 
-    -- The times at which something changes, and the begins of hours: until the next one all stays the same.
-    -- `in_gap` and `missing` are added up, of the others the last one counts. `is_reported`: there was a report.
+    -- The times at which something may change, and the begins of hours; until the next one all stays the same. `in_gap`
+    -- and `missing` add up, the others last until they are given again. `is_reported`: there has been a report.
     change AS
     (
         SELECT
@@ -114,7 +114,8 @@ AS WITH
         ARRAY JOIN arrayConcat(
             [(first, number, 0, is_expected, is_silent, is_expected IS NULL)],
             if(heard > never, [(heard, 0, 0, NULL, 0, 1)], []),
-            if(next > latest + toIntervalMinute(1), [(latest, 0, 1, NULL, NULL, 0), (next, 0, -1, NULL, NULL, 0)], []),
+            if(next > latest + toIntervalMinute(1),
+                [(latest, 0, 1, NULL, NULL, 0), (next, 0, -1, NULL, NULL, 0)], []),
             if(place = 1, arrayMap(
                 n -> (least(begin + toIntervalHour(n), finish), 0, 0, NULL, NULL, 0),
                 range(toUInt64(greatest(dateDiff('hour', begin, finish), 0)) + 2)), [])) AS edge
@@ -123,8 +124,8 @@ AS WITH
     (
         SELECT
             exchange, symbol, channel, at,
-            dateDiff('microsecond', at, leadInFrame(at, 1, at) OVER (series ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING))
-                AS length,
+            leadInFrame(at, 1, at) OVER (series ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS next,
+            dateDiff('microsecond', at, next) AS length,
             ifNull(anyLast(is_expected) OVER past, max(is_reported) OVER past) > 0 AS is_expected,
             sum(in_gap) OVER past > 0 AS in_gap,
             sum(missing) OVER past > 0 OR ifNull(anyLast(is_silent) OVER past, 0) > 0 AS is_missing
@@ -159,9 +160,9 @@ AS WITH
         FROM gap
         ARRAY JOIN arrayMap(
             n -> toStartOfHour(greatest(start, begin)) + toIntervalHour(n),
-            range(toUInt64(dateDiff('hour', greatest(start, begin), greatest(start, stop - toIntervalMicrosecond(1)))) + 1)
-        ) AS hour
-        WHERE stop >= begin
+            range(toUInt64(greatest(
+                dateDiff('hour', greatest(start, begin), stop - toIntervalMicrosecond(1)), 0)) + 1)) AS hour
+        WHERE stop > begin OR start >= begin
         GROUP BY exchange, symbol, hour
     ),
     compared AS
@@ -199,6 +200,7 @@ AS WITH
         WHERE local_timestamp >= begin AND local_timestamp < finish
         GROUP BY exchange, symbol, hour
     ),
+    -- Only of hours in which no trade has a time.
     delayed AS
     (
         SELECT
@@ -229,16 +231,17 @@ AS WITH
             ifNull(counted.filled, 0) AS gaps_filled,
             toDecimal64(gap_time, 6) / 1000000 AS gap_seconds,
             ifNull(traded.trades, 0) AS trades,
-            if(ifNull(counted.lost, 0) = 0 AND ifNull(counted.unnumbered, 0) > 0, NULL, toUInt64(ifNull(counted.lost, 0)))
-                AS trades_lost,
+            toUInt64(ifNull(counted.lost, 0)) AS lost,
+            if(lost = 0 AND ifNull(counted.unnumbered, 0) > 0, NULL, lost) AS trades_lost,
             toUInt64(ifNull(compared.late, 0)) AS trades_late,
             toUInt64(ifNull(compared.book_compared, 0)) AS book_compared,
             toUInt64(ifNull(compared.book_differed, 0)) AS book_differed,
             toUInt64(ifNull(compared.candle_compared, 0)) AS candle_compared,
             toUInt64(ifNull(compared.candle_differed, 0)) AS candle_differed,
             toUInt64(greatest(candle_differed - toInt64(ifNull(compared.candle_unknown, 0)), 0)) AS candle_explained,
-            multiIf(ifNull(traded.timed, 0) > 0, 'trades', ifNull(delayed.timed, 0) > 0, 'books', '') AS latency_channel,
-            multiIf(latency_channel = 'trades', traded.latency, latency_channel = 'books', delayed.latency, []) AS latency,
+            multiIf(ifNull(traded.timed, 0) > 0, 'trades', ifNull(delayed.timed, 0) > 0, 'books', '')
+                AS latency_channel,
+            if(latency_channel = 'trades', traded.latency, delayed.latency) AS latency,
             if(latency_channel = '', NULL, latency[1] + ifNull(clock.offset, 0)) AS latency_p50,
             if(latency_channel = '', NULL, latency[2] + ifNull(clock.offset, 0)) AS latency_p99,
             -- A live book publishes a snapshot a minute.
@@ -256,7 +259,7 @@ AS WITH
     )
 SELECT
     exchange, symbol, hour,
-    part.1 * 100 AS score, if(part.1 < 1, part.2, '') AS reason,
+    assumeNotNull(part.1) * 100 AS score, if(part.1 < 1, part.2, '') AS reason,
     expected_seconds, trades_coverage, books_coverage, gaps, gaps_filled, gap_seconds, trades, trades_lost, trades_late,
     book_compared, book_differed, candle_compared, candle_differed, candle_explained,
     latency_channel, latency_p50, latency_p99
@@ -264,13 +267,15 @@ FROM
 (
     SELECT
         *,
-        arraySort(each -> each.1, arrayMap(each -> (assumeNotNull(each.1), each.2), arrayFilter(each -> isNotNull(each.1), [
+        [
             (trades_coverage, 'trades_coverage'),
             (books_coverage, 'books_coverage'),
             (trades / nullIf(trades + trades_lost, 0), 'trades_lost'),
             (1 - trades_late / nullIf(greatest(trades, trades_late), 0), 'trades_late'),
             (1 - book_differed / nullIf(book_compared, 0), 'book_differed'),
-            (1 - (candle_differed - candle_explained) / nullIf(candle_compared, 0), 'candle_differed')])))[1] AS part
+            (1 - (candle_differed - candle_explained) / nullIf(candle_compared, 0), 'candle_differed')
+        ] AS parts,
+        arraySort(each -> each.1, arrayFilter(each -> isNotNull(each.1), parts))[1] AS part
     FROM figures
 )
 COMMENT 'quality of the data by instrument and hour, with a score: data_quality(since = …, until = …)'
