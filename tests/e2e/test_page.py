@@ -84,6 +84,8 @@ def _check_views(window: Browser, address: str, screenshots: Path) -> None:
         window.wait(lambda: window.text("#connection") == "live", "the page connects")
         if name in MOVING:
             window.wait(partial(_has_moved, window, MOVING[name]), f"{name} moves")
+        if name == "quality":
+            window.wait(partial(_says_a_score, window), "the hour in progress has a score")
         for size, width in ((WIDE, "wide"), (NARROW, "narrow")):
             for theme in ("dark", "light"):
                 window.look(size, theme == "dark")
@@ -106,6 +108,11 @@ def _shows(window: Browser, selector: str, text: str) -> bool:
 def _has_moved(window: Browser, selector: str) -> bool:
     before: str = window.run("const seen = window.seen; window.seen = arguments[0]; return seen", window.text(selector))
     return bool(before) and before != window.text(selector)
+
+
+def _says_a_score(window: Browser) -> bool:
+    window.run("document.querySelector('#scores').dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowRight'}))")
+    return "score" in window.text("#scores-cell")
 
 
 def _check_accessibility(window: Browser, name: str) -> None:

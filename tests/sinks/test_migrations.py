@@ -189,13 +189,13 @@ def test_the_view_of_candles_makes_way_for_their_table(bare: DyingStorage, engin
 
 def test_comparisons_that_were_stored_before_are_of_books(bare: DyingStorage, engine_settings: Settings) -> None:
     """A table of the version before gets the columns, and events of that version are still stored."""
-    *before, _ = load()
+    before = load()[:3]
     added = ("check", "interval", "start", "late", "cause", "fields", "theirs", "ours")
     migrate(bare, engine_settings, before)
     bare.execute(f"ALTER TABLE prism.quality {', '.join(f'DROP COLUMN `{name}`' for name in added)}")
     bare.execute("INSERT INTO prism.quality (exchange, symbol, agreed) VALUES ('okx', 'BTC-USDT', 5)")
 
-    assert migrate(bare, engine_settings) == ["0004_candle_quality.sql"]
+    assert "0004_candle_quality.sql" in migrate(bare, engine_settings)
     old = {name: value for name, value in event("market.quality").items() if name not in added}
     assert bare.insert("prism.quality", Block(0, [orjson.dumps(old)], [1]), "old") is None
     query = "SELECT check, interval, start, late, cause, fields, theirs, ours FROM prism.quality"

@@ -11,7 +11,9 @@ from marketprism.api.answers import json_answer
 from marketprism.api.context import Context, Service
 from marketprism.api.quality_map import quality_map
 from marketprism.api.routes.parameters import Hours
+from marketprism.api.scores import hourly_scores
 from marketprism.api.spans import Span, last_hours
+from marketprism.ops.quality import Score
 from schemas.events.health import Gap
 
 router = APIRouter(prefix="/api", tags=["quality"])
@@ -65,6 +67,14 @@ class QualityMap(BaseModel):
     truth: list[InstrumentTruth] = Field(description="in the span, those that differ most first")
 
 
+class Scores(BaseModel):
+    """The quality of each instrument's data by hour of receipt."""
+
+    start: int = Field(description="begin of the first hour, microseconds")
+    end: int = Field(description="microseconds; the last hour is measured until then")
+    rows: list[Score] = Field(description="by hour, exchange and symbol; null: not known or not ingested")
+
+
 @router.get("/quality/map", response_model=QualityMap, summary="Quality map")
 async def heat_map(
     service: Service,
@@ -75,6 +85,14 @@ async def heat_map(
     start, end = last_hours(hours)
     found = await quality_map(service.queries, Span(start + (end - start) % columns, end), columns)
     return json_answer({**found, "gaps": _open_gaps(service), "silent": _silent(service)})
+
+
+@router.get("/quality/scores", response_model=Scores, summary="Scores by hour")
+async def scores(
+    service: Service, hours: Annotated[int, Query(ge=1, le=48, description="this one and those before")] = 24
+) -> Response:
+    """Return how good the data of each instrument was in the last hours, from ClickHouse (docs/quality.md)."""
+    return json_answer(await hourly_scores(service.queries, hours))
 
 
 def _open_gaps(service: Context) -> list[msgspec.Raw]:

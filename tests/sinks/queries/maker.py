@@ -14,8 +14,8 @@ SECOND = 1_000_000
 _TOPICS = {
     "trades": "market.trades", "quotes": "market.quotes", "candles": "market.candles", "books": "market.books",
     "liquidations": "market.liquidations", "funding": "market.funding", "open_interest": "market.open_interest",
-    "options": "market.options", "gaps": "market.gaps", "status": "market.status", "signals": "signals.arbitrage",
-    "dead_letters": "dead_letters",
+    "options": "market.options", "gaps": "market.gaps", "quality": "market.quality", "status": "market.status",
+    "signals": "signals.arbitrage", "dead_letters": "dead_letters",
 }  # fmt: skip
 
 
@@ -24,7 +24,8 @@ def made(seed: int) -> Data:
     chance = random.Random(seed)
     data: Data = {"trades": _sorted("trades", _trades(chance)), "quotes": _sorted("quotes", _quotes(chance))}
     data["candles"] = _sorted("candles", _candles(chance, data["trades"]))
-    makers = (_books, _liquidations, _funding, _open_interest, _options, _gaps, _status, _signals, _dead_letters)
+    market = (_books, _liquidations, _funding, _open_interest, _options, _gaps, _quality, _status)
+    makers = (*market, _signals, _dead_letters)
     for maker in makers:
         table = maker.__name__[1:]
         data[table] = _sorted(table, maker(chance))
@@ -156,12 +157,23 @@ def _gaps(chance: random.Random) -> Iterator[Row]:
         yield head | {"channel": "trades", "id": "t", "type": "opened", "since": BEGIN, "local_timestamp": BEGIN}
 
 
+def _quality(chance: random.Random) -> Iterator[Row]:
+    for head in _stamps(chance, 100):
+        compared, differed = chance.randrange(9, 40), chance.choice([0, 0, 1, 2])
+        kind, check = chance.choice(["report", "report", "difference"]), chance.choice(["book", "candle"])
+        counts = {"compared": compared, "differed": differed, "late": chance.choice([0, 5])}
+        yield head | counts | {"type": kind, "check": check, "cause": chance.choice(["", "late"])}
+
+
 def _status(chance: random.Random) -> Iterator[Row]:
+    """Health of three instruments, whose ingest is stopped at the end."""
     for head in _stamps(chance, 300):
         figures = {name: chance.randrange(10**6) for name in ("age", "latency_median", "latency_max")}
-        kind = chance.choice(["report", "report", "silent", "stopped"])
+        kind = chance.choice(["report", "report", "silent", "stopped", "resumed"])
         channels = chance.choice([["books"], ["trades"], ["trades", "books"], []])
         yield head | figures | {"type": kind, "channels": channels, "messages": chance.randrange(3)}
+    for exchange, symbol in INSTRUMENTS:
+        yield {"exchange": exchange, "symbol": symbol, "type": "stopped", "channels": [], "local_timestamp": NOW}
 
 
 def _signals(chance: random.Random) -> Iterator[Row]:

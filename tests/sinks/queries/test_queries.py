@@ -6,19 +6,19 @@ Only the results of `sqrt` and `log` are compared within a tolerance: both are i
 import pytest
 
 from sinks.sql.read_only import ReadOnlyConnection
-from tests.sinks.queries import books, markets, trading
+from tests.sinks.queries import books, markets, quality, trading
 from tests.sinks.queries.exact import Data
 from tests.sinks.queries.maker import NOW
 from tests.sinks.queries.page import ask, at, compare, queries
 from tests.sinks.queries.registry import ANSWERS
 
 QUERIES = queries()
-_ANSWERING = (books, markets, trading)  # importing them registers their answers
+_ANSWERING = (books, markets, quality, trading)  # importing them registers their answers
 
 
-def test_there_are_twenty_queries_with_answers() -> None:
+def test_there_are_twenty_one_queries_with_answers() -> None:
     """Every query of the page has an independent computation."""
-    assert len(QUERIES) == 20
+    assert len(QUERIES) == 21
     assert set(QUERIES) == set(ANSWERS)
 
 

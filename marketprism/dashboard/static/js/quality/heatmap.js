@@ -1,22 +1,27 @@
-/** The heat map of feeds and channels over time, for pointer, finger and keyboard. */
+/** A heat map over time, of rows in groups, for pointer, finger and keyboard. */
 
 import { AXIS_FONT } from "../core/canvas.js";
-import { byId, element } from "../core/dom.js";
+import { element } from "../core/dom.js";
 import { minute, shortZone } from "../core/format.js";
 import { paint, paintSoon } from "../core/paint.js";
 import { colour, watchTheme } from "../core/theme.js";
-import { describe, SEVERITIES, severities } from "./severity.js";
 
 const ROW = 16; // px
 const AXIS = 20;
-const NAMES = 210; // px for feed and channel; on a phone the feed stands above its channels
+const NAMES = 210; // px for group and name; on a phone the group stands above its rows
 const PHONE_NAMES = 110;
 const STEPS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 
 export class HeatMap {
-  /** @param {HTMLCanvasElement} canvas @param {(text: string) => void} say gets the pointed cell in words */
-  constructor(canvas, say) {
+  /**
+   * @param {HTMLCanvasElement} canvas
+   * @param {HTMLElement} key gets the names of the levels
+   * @param {{LEVELS: any[], levels: (cells: any[]) => number[], describe: (cell: any) => string}} scale
+   * @param {(text: string) => void} say gets the pointed cell in words
+   */
+  constructor(canvas, key, scale, say) {
     this.canvas = canvas;
+    this.scale = scale;
     this.say = say;
     this.found = null;
     this.cell = null;
@@ -27,10 +32,10 @@ export class HeatMap {
     canvas.addEventListener("keydown", (event) => this.#step(event));
     new ResizeObserver(redraw).observe(canvas.parentElement);
     watchTheme(redraw);
-    showKey();
+    showKey(key, scale);
   }
 
-  /** Show an answer of /api/quality/map. */
+  /** @param {{start: number, step: number, rows: {group: string, name: string, cells: any[]}[]}} found times: µs */
   show(found) {
     this.found = found;
     paint(this.#draw);
@@ -53,9 +58,9 @@ export class HeatMap {
     const { rows } = this.found;
     const narrow = innerWidth < 720;
     this.lines = rows.flatMap((row, i) =>
-      narrow && row.feed !== rows[i - 1]?.feed
-        ? [{ title: row.feed }, { row }]
-        : [{ row, first: row.feed !== rows[i - 1]?.feed }],
+      narrow && row.group !== rows[i - 1]?.group
+        ? [{ title: row.group }, { row }]
+        : [{ row, first: row.group !== rows[i - 1]?.group }],
     );
     this.names = narrow ? PHONE_NAMES : NAMES;
     this.width = this.canvas.parentElement.clientWidth;
@@ -72,11 +77,11 @@ export class HeatMap {
   #drawNames(context, { title, row, first }, top) {
     context.textAlign = "left";
     context.fillStyle = colour("text");
-    if (title ?? first) context.fillText(title ?? row.feed, 12, top + 12);
+    if (title ?? first) context.fillText(title ?? row.group, 12, top + 12);
     if (!row) return;
     context.fillStyle = colour("soft");
     context.fillText(
-      row.channel,
+      row.name,
       this.names === NAMES ? 104 : 20,
       top + 12,
       this.names - (this.names === NAMES ? 108 : 24),
@@ -85,10 +90,11 @@ export class HeatMap {
 
   /** All cells of one severity at once: thousands of changes of the colour would take long. */
   #drawCells(context) {
+    const { LEVELS, levels } = this.scale;
     const cells = this.lines.flatMap(({ row }, i) =>
-      severities(row?.cells ?? []).map((level, n) => ({ level, left: this.names + n * this.step, top: i * ROW })),
+      levels(row?.cells ?? []).map((level, n) => ({ level, left: this.names + n * this.step, top: i * ROW })),
     );
-    for (let level = -1; level < SEVERITIES.length; level++) {
+    for (let level = -1; level < LEVELS.length; level++) {
       const same = cells.filter((cell) => cell.level === level);
       context.fillStyle = level < 0 ? colour("line") : colour(`heat-${level}`);
       context.beginPath();
@@ -97,7 +103,7 @@ export class HeatMap {
         else context.rect(left + 0.5, top + 0.5, this.step - 1, ROW - 1);
       }
       context.fill();
-      if (level > 0) this.#drawLetters(context, same, SEVERITIES[level].letter);
+      if (level > 0) this.#drawLetters(context, same, LEVELS[level].letter);
     }
   }
 
@@ -135,7 +141,7 @@ export class HeatMap {
     if (!move) return;
     event.preventDefault();
     let line = (this.cell?.line ?? -1) + move[0];
-    if (this.lines[line]?.title) line += move[0] || 1; // names of feeds have no cells
+    if (this.lines[line]?.title) line += move[0] || 1; // names of groups have no cells
     if (!this.cell) line = this.lines.findIndex((each) => each.row);
     this.#choose(line, (this.cell?.column ?? -1) + move[1]);
   }
@@ -145,18 +151,17 @@ export class HeatMap {
     if (!row || column < 0 || column >= row.cells.length) return;
     this.cell = { line, column };
     const from = this.found.start + column * this.found.step;
-    this.say(
-      `${row.feed} ${row.channel}, ${minute(from)} to ${minute(from + this.found.step)}: ${describe(row.cells[column])}`,
-    );
+    const times = `${minute(from)} to ${minute(from + this.found.step)}`;
+    this.say(`${row.group} ${row.name}, ${times}: ${this.scale.describe(row.cells[column])}`);
     paintSoon(this.#draw);
   }
 }
 
-function showKey() {
-  const entries = SEVERITIES.map(({ name, letter }, i) =>
+function showKey(key, { LEVELS }) {
+  const entries = LEVELS.map(({ name, letter }, i) =>
     element("span", {}, element("i", { className: `heat-${i}` }, letter), name),
   );
-  byId("map-key").replaceChildren(
+  key.replaceChildren(
     ...entries,
     element("span", {}, element("i", { className: "heat-none" }, "·"), "no data"),
   );

@@ -6,7 +6,7 @@ const SLOW = 10e6; // µs between two messages, below which no cell is marked
 const UNUSUAL = 3; // times the row's usual pause: what is polled once a minute always pauses
 
 /** From good to bad. `letter` is drawn too: colour must not be the only sign. */
-export const SEVERITIES = [
+export const LEVELS = [
   { name: "fine", letter: "" },
   { name: "unusual pause", letter: "P" },
   { name: "silent", letter: "S" },
@@ -14,8 +14,8 @@ export const SEVERITIES = [
   { name: "gap", letter: "G" },
 ];
 
-/** The indices in SEVERITIES of a row's cells, or -1 for no data. @param {any[]} cells */
-export function severities(cells) {
+/** The indices in LEVELS of a row's cells, or -1 for no data. @param {any[]} cells */
+export function levels(cells) {
   const pauses = cells
     .filter(Boolean)
     .map((cell) => cell.max_age)

@@ -9,15 +9,18 @@ import { watchFeeds } from "../header/feeds.js";
 import * as differences from "./differences.js";
 import { redrawGaps, showGaps, startGaps } from "./gaps.js";
 import { HeatMap } from "./heatmap.js";
+import * as scores from "./scores.js";
+import * as severity from "./severity.js";
 import { showSilent } from "./silent.js";
 import { showTruth } from "./truth.js";
 
 const HOURS = ["1", "6", "24"];
 const COLUMNS = 60;
+const SCORES = 24; // hours
 const PHONE_COLUMNS = 18; // cells of a phone keep a finger's width
 const REFRESH = 5000; // ms
 
-const map = new HeatMap(byId("map"), (text) => say(byId("map-cell"), text));
+const map = new HeatMap(byId("map"), byId("map-key"), severity, (text) => say(byId("map-cell"), text));
 const press = choice(
   byId("map-hours"),
   HOURS,
@@ -36,6 +39,7 @@ export function open() {
     startGaps(),
     paintEvery(1000, redrawGaps),
     differences.start(),
+    scores.start(() => (isPhone() ? PHONE_COLUMNS : SCORES)),
   ];
 }
 
@@ -52,10 +56,13 @@ export function close() {
 
 async function load() {
   const asked = hours;
-  const columns = innerWidth < 720 ? PHONE_COLUMNS : COLUMNS;
+  const columns = isPhone() ? PHONE_COLUMNS : COLUMNS;
   const found = await get("quality/map", { hours, columns }).catch(tolerate);
   if (!found || asked !== hours) return;
-  map.show(found);
+  const rows = found.rows.map(({ feed, channel, cells }) => ({ group: feed, name: channel, cells }));
+  map.show({ start: found.start, step: found.step, rows });
   showGaps(found.gaps);
   showTruth(found.truth);
 }
+
+const isPhone = () => innerWidth < 720;
