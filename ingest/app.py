@@ -14,7 +14,7 @@ from ingest.raw_writer import RawWriter
 from ingest.rest import RestPool
 from ingest.supervision import supervise
 from ingest.timings import DEFAULT_TIMINGS, Timings
-from schemas.control import Request, SnapshotRequest
+from schemas.control import ReconnectRequest, Request, SnapshotRequest
 from schemas.errors import SettingsError
 from schemas.keys import key_of
 from schemas.settings import Settings
@@ -47,8 +47,12 @@ async def ingest(settings: Settings, feeds: Iterable[str] | None = None, timings
             for manager in managers:
                 if isinstance(request, SnapshotRequest):
                     manager.request_snapshot(key_of(request.exchange, request.symbol), request.timestamp)
-                elif manager.name in request.feeds:
+                elif manager.name not in request.feeds:
+                    continue
+                elif isinstance(request, ReconnectRequest):
                     manager.reconnect()
+                else:
+                    manager.refresh()
 
         tasks.create_task(_require_instruments(managers, settings))
         tasks.create_task(supervise("control", lambda: consume_requests(settings, on_request), log))

@@ -37,7 +37,7 @@ _GATHER = 1.0  # s for which announcements are collected before the definitions 
 
 
 class FeedManager:
-    """Manager of one feed. The control topic's requests arrive as `request_snapshot` and `reconnect`."""
+    """Manager of one feed. The control topic's requests arrive as methods."""
 
     def __init__(
         self,
@@ -116,6 +116,10 @@ class FeedManager:
         """Move every connection to a new socket, without a gap."""
         for supervisor in self._pool or ():
             supervisor.renew("requested by the operator")
+
+    def refresh(self) -> None:
+        """Read the exchange's listing soon, as if it had announced something."""
+        self._announced.set()
 
     def _make_pool(self, tasks: asyncio.TaskGroup) -> ConnectionPool:
         connector = self._connector

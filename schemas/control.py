@@ -25,7 +25,14 @@ class ReconnectRequest(Struct, tag_field="request", tag="reconnect", frozen=True
     timestamp: int
 
 
-Request = SnapshotRequest | ReconnectRequest
+class RefreshRequest(Struct, tag_field="request", tag="refresh", frozen=True):
+    """Read the listings of these feeds' exchanges again."""
+
+    feeds: list[str]
+    timestamp: int
+
+
+Request = SnapshotRequest | ReconnectRequest | RefreshRequest
 
 encode_request = msgspec.json.Encoder().encode
 _decoder = msgspec.json.Decoder(Request)

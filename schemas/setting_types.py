@@ -3,6 +3,7 @@
 import fnmatch
 import re
 from collections.abc import Callable, Collection
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeVar
 
 import orjson
@@ -14,6 +15,7 @@ from schemas.errors import SymbolError
 from schemas.events import KINDS
 from schemas.feeds import EXCHANGES, FEEDS, feed_named, feed_of
 from schemas.intervals import FIXED_INTERVALS, length_of
+from schemas.jobs import OFF, SCHEDULES, times_of
 from schemas.keys import key_of, split_key
 from schemas.passwords import masked
 from schemas.spellings import respelt
@@ -125,6 +127,21 @@ def _every_channel(seconds: dict[str, float]) -> dict[str, float]:
     return CHANNEL_TIMEOUT_S | seconds
 
 
+def _every_job(schedules: dict[str, str]) -> dict[str, str]:
+    _require("job", schedules, SCHEDULES)
+    for job, schedule in schedules.items():
+        if schedule != OFF and schedule != SCHEDULES[job]:
+            _check_schedule(job, schedule)
+    return SCHEDULES | schedules
+
+
+def _check_schedule(job: str, schedule: str) -> None:
+    try:
+        times_of(schedule, datetime.now(UTC))
+    except ValueError as error:
+        raise ValueError(f"{job}: {error}") from None
+
+
 def _known_endpoints(endpoints: dict[str, Endpoint]) -> dict[str, Endpoint]:
     return {_checked(feed_named, name).name: endpoint for name, endpoint in endpoints.items()}
 
@@ -214,6 +231,7 @@ Variants = Annotated[dict[str, str], NoDecode, Json, AfterValidator(_known_varia
 Endpoints = Annotated[dict[str, Endpoint], NoDecode, Json, AfterValidator(_known_endpoints)]
 Timeouts = Annotated[dict[str, Annotated[float, Field(gt=0)]], NoDecode, Json, AfterValidator(_every_channel)]
 Periods = Annotated[dict[str, Annotated[float, Field(ge=1, le=86_400)]], NoDecode, Json, AfterValidator(_every_poll)]
+Schedules = Annotated[dict[str, str], NoDecode, Json, AfterValidator(_every_job)]
 Fees = Annotated[dict[str, Annotated[float, Field(gt=-10_000, lt=10_000)]], NoDecode, Json, AfterValidator(_known_fees)]
 Keys = Annotated[Names, AfterValidator(_known_keys)]
 Aliases = Annotated[dict[str, str], NoDecode, Json, AfterValidator(_known_aliases)]

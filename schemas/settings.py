@@ -21,6 +21,7 @@ from schemas.errors import SettingsError
 from schemas.events import DEFAULT_KINDS, KINDS
 from schemas.feeds import FEEDS, feed_of
 from schemas.intervals import FIXED_INTERVALS
+from schemas.jobs import JOBS, SCHEDULES
 from schemas.keys import key_of, split_key
 from schemas.setting_errors import FILE, PREFIX, as_variable, explain, missing_file, unknown_variables
 from schemas.setting_types import (
@@ -38,6 +39,7 @@ from schemas.setting_types import (
     Level,
     Names,
     Periods,
+    Schedules,
     Servers,
     Symbols,
     Timeouts,
@@ -215,6 +217,13 @@ class Settings(BaseSettings):
         default_factory=dict,
         examples=[{"okx": 4, "binance-spot:spot": 7.5}],
         description="taker fees by feed or feed:kind, if they are not the public retail rates, basis points",
+    )
+
+    jobs: Schedules = Field(
+        default_factory=lambda: dict(SCHEDULES),
+        examples=[{"gaps": "*/10 * * * *", "quality": "off"}],
+        description="schedules of the jobs, as cron expressions in UTC, or off; jobs: "
+        f"{', '.join(JOBS)} (docs/jobs.md)",
     )
 
     log_level: Level = Field("INFO", description="lowest level logged: DEBUG, INFO, WARNING or ERROR")

@@ -16,6 +16,7 @@ _DAY = 24 * _HOUR
 SIGNALS = Signal.topic_name
 DEAD_LETTERS = DeadLetter.topic_name
 CONTROL = "control.ingest"
+JOB_RUNS = "control.jobs"
 JOIN = "join.quotes"
 STORED_TOPICS = tuple(EVENTS)
 
@@ -63,11 +64,12 @@ TOPICS: dict[str, Topic] = {
         Topic(JOIN, "none (partition by symbol)", "quotes by symbol, in batches", 6 * _HOUR, is_internal=True),
         Topic(
             CONTROL,
-            "exchange:symbol, or reconnect",
-            "requests to ingest: fetch a snapshot, renew connections",
+            "exchange:symbol, reconnect or refresh",
+            "requests to ingest: fetch a snapshot, renew connections, read the listings",
             _HOUR,
             partitions=1,
             is_internal=True,
         ),
+        Topic(JOB_RUNS, "job", "runs of the scheduled jobs", 30 * _DAY, partitions=1, is_internal=True),
     )
 }

@@ -174,7 +174,13 @@ def test_errors_are_not_markup(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("topics", "--create"), ("topics", "--discard-checkpoints"), ("trace", "okx:0:0:0:0"), ("feeds", "reconnect")],
+    [
+        ("topics", "--create"),
+        ("topics", "--discard-checkpoints"),
+        ("trace", "okx:0:0:0:0"),
+        ("feeds", "reconnect"),
+        ("jobs",),
+    ],
 )
 def test_no_broker(monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]) -> None:
     """Without a broker, the error is one line, and no log or unclosed client comes with it."""

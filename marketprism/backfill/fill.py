@@ -10,7 +10,9 @@ from marketprism.backfill.job import MARGIN
 from marketprism.backfill.ledger import Entry
 from marketprism.backfill.run import Show, Wanted, run
 from marketprism.captures.replay_sender import ReplaySender
+from marketprism.ops.lag import until_stored
 from schemas.errors import MarketPrismError
+from schemas.events import Gap
 from schemas.keys import key_of
 from schemas.markers import Filled
 from schemas.settings import Settings
@@ -42,10 +44,11 @@ class Part(NamedTuple):
 async def fill(
     settings: Settings, entries: Iterable[Entry], share: float, show: Show, say: Say, margin: int = MARGIN
 ) -> None:
-    """Fill what can be filled. For what could not be, the reason is said.
+    """Fill what can be filled, and wait until the tables say so. For what could not be, the reason is said.
 
     `margin`: µs before now until which live data is not raced.
     """
+    marked = set[str]()
     for part in parts(entries):
         try:
             [summary] = await run(settings, part.wanted, share, "", show, say, margin)
@@ -54,8 +57,11 @@ async def fill(
             continue
         if part.kind == "trades" and not summary.note:
             await _mark(settings, part.entries)
+            marked.add(part.entries[0].exchange)
         elif summary.note:
             say(_incomplete(part, summary))
+    for exchange in sorted(marked):
+        await until_stored(settings, exchange, Gap.topic_name)
 
 
 def _incomplete(part: Part, summary: Summary) -> str:

@@ -11,6 +11,7 @@ from marketprism.cli.backfill import backfill
 from marketprism.cli.data import export, record, replay
 from marketprism.cli.feeds import feeds_app
 from marketprism.cli.gaps import gaps
+from marketprism.cli.jobs import jobs_app
 from marketprism.cli.parts import api, broker, dashboard, ingest, simulate, sink, worker
 from marketprism.cli.questions import doctor, sql, status, trace
 from marketprism.cli.run import demo, live
@@ -52,3 +53,4 @@ app.command(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
 )(simulate)
 app.add_typer(feeds_app, name="feeds", rich_help_panel="Run one part")
+app.add_typer(jobs_app, name="jobs", rich_help_panel="Keep and repeat")

@@ -1,19 +1,19 @@
 """The command that fills the tables with the past."""
 
 import asyncio
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from marketprism.backfill import SHARE
 from marketprism.backfill.file_names import HOST
 from marketprism.cli.common import StackOption, console, report_errors, say, stack_settings
 from schemas.errors import SettingsError
 from schemas.feeds import FEEDS, feed_named
 from schemas.logs import configure_logs
 from schemas.times import FORMS, parse_span
-
-SHARE = 0.25
 
 
 def backfill(
@@ -46,15 +46,15 @@ def backfill(
     """
     from marketprism.backfill.run import Wanted, run
     from marketprism.captures.stopping import unless_stopped
+    from marketprism.jobs.execution import execute_as
 
     with report_errors(), Bar() as bar:
         span = parse_span(start, end)
         wanted = Wanted(feed_named(feed).name, [each.upper() for each in symbol], kind or ["candles"], interval, *span)
         settings = stack_settings(data)
         configure_logs(settings)
-        is_finished = asyncio.run(
-            unless_stopped(run(settings, wanted, share, host if source == "files" else "", bar.show, say))
-        )
+        filling = partial(run, settings, wanted, share, host if source == "files" else "", bar.show, say)
+        is_finished = asyncio.run(unless_stopped(execute_as(settings, "gaps", "marketprism backfill", filling)))
         bar.stop()
         if not is_finished:
             raise SettingsError("stopped: what was received is kept; run the same command again to continue")

@@ -2,13 +2,15 @@
 
 import asyncio
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import orjson
 import typer
 from rich.table import Table
 
-from marketprism.cli.backfill import SHARE, Bar
+from marketprism.backfill import SHARE
+from marketprism.cli.backfill import Bar
 from marketprism.cli.common import StackOption, console, quiet_libraries, report_errors, say, stack_settings
 from schemas.feeds import feed_named
 from schemas.times import FORMS, parse_span
@@ -43,6 +45,7 @@ def gaps(
     from marketprism.backfill.fill import fill as fill_entries
     from marketprism.backfill.holes import Span
     from marketprism.backfill.ledger import ledger
+    from marketprism.jobs.execution import execute_as
 
     with report_errors():
         quiet_libraries()
@@ -52,7 +55,8 @@ def gaps(
         found = asyncio.run(ledger(settings, span, feeds, symbols))
         if fill and any(entry.can_be_filled for entry in found):
             with Bar() as bar:
-                asyncio.run(fill_entries(settings, found, share, bar.show, say))
+                filling = partial(fill_entries, settings, found, share, bar.show, say)
+                asyncio.run(execute_as(settings, "gaps", "marketprism gaps --fill", filling))
             found = asyncio.run(ledger(settings, span, feeds, symbols))
         _print(found, as_json)
     if any(entry.state == "missing" for entry in found):

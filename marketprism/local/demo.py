@@ -118,6 +118,8 @@ async def _start(stack: Stack, run: RunOptions) -> None:
         await stack.start_simulators(run.seed, arbitrage_every=5.0)
     if not run.sources:
         await stack.start_ingest()
+        if not run.simulate:  # a demo's data is not kept
+            await stack.start_jobs()
 
 
 class _Session:

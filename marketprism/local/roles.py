@@ -23,5 +23,6 @@ class Role(NamedTuple):
 SINK = Role("sink", ("-m", "sinks"), "partitions assigned")
 WORKER = Role("worker", ("-m", "faust", "-A", "streams.app", "worker"), "books recovered")
 INGEST = Role("ingest", ("-m", "ingest"), "connected")
+JOBS = Role("jobs", ("-m", "marketprism.jobs"), "jobs scheduled")
 DASHBOARD = Role("dashboard", ("-m", "marketprism.dashboard"), "serving the page")
 SIMULATOR = Role("simulator", ("-m", "marketprism.simulator"), '"ws"')

@@ -17,7 +17,7 @@ from marketprism.local.broker import Broker, PortTakenError, free_port
 from marketprism.local.data_lock import DataLock
 from marketprism.local.disk import DiskMonitor
 from marketprism.local.processes import STOP_WITHIN, Child, Supervisor
-from marketprism.local.roles import DASHBOARD, INGEST, SIMULATOR, SINK, WORKER, Role
+from marketprism.local.roles import DASHBOARD, INGEST, JOBS, SIMULATOR, SINK, WORKER, Role
 from marketprism.local.stack_state import Process, announced, describe
 from marketprism.local.steps import Watch, unwatched
 from marketprism.ops.topics import create_topics, topic_ends
@@ -99,6 +99,10 @@ class Stack:
     async def start_ingest(self) -> None:
         """Start ingest. It is ready once it has connected."""
         await self._start(INGEST)
+
+    async def start_jobs(self) -> None:
+        """Start the scheduled jobs."""
+        await self._start(JOBS)
 
     async def start_simulators(self, seed: int, arbitrage_every: float) -> None:
         """Start simulated exchanges with an arbitrage opportunity every `arbitrage_every` s.

@@ -1,4 +1,4 @@
-"""Send the operator's requests to ingest (`marketprism feeds`)."""
+"""Send requests to ingest: those of the operator (`marketprism feeds`) and of the scheduled jobs."""
 
 import time
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from ingest.producer import partition_counts
-from schemas.control import ReconnectRequest, encode_request
+from schemas.control import ReconnectRequest, RefreshRequest, encode_request
 from schemas.errors import StackError
 from schemas.settings import Settings
 from schemas.topics import CONTROL
@@ -15,14 +15,22 @@ from schemas.topics import CONTROL
 
 async def ask_to_reconnect(settings: Settings, feeds: Iterable[str]) -> None:
     """Send a request to move all connections of these feeds to new sockets. Raise `StackError` without a broker."""
-    request = ReconnectRequest(list(feeds), time.time_ns() // 1000)
+    await _send(settings, ReconnectRequest(list(feeds), time.time_ns() // 1000), b"reconnect")
+
+
+async def ask_to_refresh(settings: Settings, feeds: Iterable[str]) -> None:
+    """Send a request to read the listings of these feeds again. Raise `StackError` without a broker."""
+    await _send(settings, RefreshRequest(list(feeds), time.time_ns() // 1000), b"refresh")
+
+
+async def _send(settings: Settings, request: ReconnectRequest | RefreshRequest, key: bytes) -> None:
     topic = settings.topic(CONTROL)
     producer = AIOKafkaProducer(bootstrap_servers=settings.kafka)
     try:
         await producer.start()
         if not (await partition_counts(producer, [topic]))[topic]:  # a send would wait for it
             raise StackError(f"there is no topic {topic} at {settings.kafka}: run `marketprism topics --create`")
-        await producer.send_and_wait(topic, encode_request(request), key=b"reconnect")
+        await producer.send_and_wait(topic, encode_request(request), key=key)
     except (KafkaError, OSError) as error:
         raise StackError(f"cannot send the request to the broker at {settings.kafka}: {error}") from None
     finally:

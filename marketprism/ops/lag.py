@@ -12,7 +12,7 @@ from schemas.errors import StackError
 from schemas.feeds import EXCHANGES
 from schemas.limits import KIB
 from schemas.settings import Settings
-from schemas.topics import CONTROL, JOIN, SINK_GROUP, STORED_TOPICS, TOPICS, WORKER_GROUP, raw_topic
+from schemas.topics import JOIN, SINK_GROUP, STORED_TOPICS, TOPICS, WORKER_GROUP, raw_topic
 
 _GROUPS = {
     WORKER_GROUP: (*(raw_topic(exchange) for exchange in EXCHANGES), JOIN),
@@ -171,7 +171,7 @@ class LagReader:
         return {TopicPartition(place.topic, place.partition): entry.offset for place, entry in found.items()}
 
     async def _ends(self, name: str) -> Offsets:
-        partitions = 1 if name == CONTROL else self._settings.partitions
+        partitions = TOPICS[name].partitions or self._settings.partitions
         wanted = [TopicPartition(self._settings.topic(name), number) for number in range(partitions)]
         ends: Offsets = await self._consumer.end_offsets(wanted)
         return ends

@@ -48,7 +48,7 @@ def run_query(
         )
     deadline = time.monotonic() + _START_TIMEOUT
     while True:
-        answer = _query_owner(directory, query, options)
+        answer = ask_owner(directory, _path(options), query)
         if answer is not None:
             return answer
         if not is_in_use(directory.parent):
@@ -70,14 +70,14 @@ def _open(directory: Path, database: str) -> "ReadOnlyConnection":
     return ReadOnlyConnection(directory, database)
 
 
-def _query_owner(directory: Path, query: str, options: dict[str, str]) -> bytes | None:
-    """Query the process that owns the directory. Return None if there is none."""
+def ask_owner(directory: Path, path: str, body: str) -> bytes | None:
+    """Send a request to the process that owns the directory. Return its answer, or None if there is no such process."""
     address = running_address(directory)
     if not address:
         return None
     connection = http.client.HTTPConnection(address, timeout=_TIMEOUT)
     try:
-        return _post(connection, options, query, {DATA_HEADER: str(directory.resolve())})
+        return _post(connection, path, body, {DATA_HEADER: str(directory.resolve())})
     except (ConnectionError, _Misdirected):  # a killed owner left the address file
         return None
     except (OSError, http.client.HTTPException) as error:  # timeouts included
@@ -94,7 +94,8 @@ def _query_server(settings: Settings, query: str, options: dict[str, str]) -> by
         DATA_HEADER: "none",  # a sink with an embedded ClickHouse that has this port refuses the query
     }
     try:
-        return _post(connection, options | {"database": settings.database, "readonly": "1"}, query, headers)
+        path = _path(options | {"database": settings.database, "readonly": "1"})
+        return _post(connection, path, query, headers)
     except _Misdirected:
         raise StorageError(
             f"{connection.host}:{connection.port} is not the server of the setting `clickhouse`: a sink with an "
@@ -105,15 +106,17 @@ def _query_server(settings: Settings, query: str, options: dict[str, str]) -> by
         raise StorageError(f"cannot query ClickHouse's HTTP interface at {address}: {_text(error)}") from None
 
 
+def _path(options: dict[str, str]) -> str:
+    return "/?" + urlencode(options)
+
+
 def _text(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _post(
-    connection: http.client.HTTPConnection, options: dict[str, str], query: str, headers: dict[str, str]
-) -> bytes:
+def _post(connection: http.client.HTTPConnection, path: str, body: str, headers: dict[str, str]) -> bytes:
     try:
-        connection.request("POST", "/?" + urlencode(options), query.encode(), headers)
+        connection.request("POST", path, body.encode(), headers)
         response = connection.getresponse()
         answer = response.read()
     finally:

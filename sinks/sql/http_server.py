@@ -3,6 +3,9 @@
 Supported: `POST /` with the query as the body, `GET /?query=…`, `?default_format=`, `FORMAT` in the query,
 `?param_name=` for `{name:Type}`, and `/ping`. An error is text that begins with `Code: N.`, or that says what is wrong
 with the request.
+
+`POST /retention` drops what is past the retention, which only this process may do. It needs the header of
+`sinks/directory.py`, which no page of another site can send.
 """
 
 import asyncio
@@ -10,6 +13,7 @@ import re
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
+import msgspec
 import structlog
 from aiohttp import web
 
@@ -17,6 +21,7 @@ from schemas.errors import StorageError
 from schemas.origins import own_hosts_only
 from schemas.settings import Settings
 from sinks.directory import ADDRESS_FILE, DATA_HEADER, directory_of
+from sinks.retention import drop_expired
 from sinks.sql.query_pool import BusyError, QueryPool
 from sinks.storage.base import Storage
 
@@ -55,6 +60,7 @@ class SqlServer:
     def __init__(self, settings: Settings, storage: Storage) -> None:
         self._settings = settings
         self._directory = directory_of(settings)
+        self._storage = storage
         self._pool = QueryPool(self._directory, settings.database, storage)
         self._runner: web.AppRunner | None = None
         self.address = ""
@@ -68,6 +74,7 @@ class SqlServer:
         app.router.add_post("/ping", self._ping)
         app.router.add_get("/", self._query, allow_head=False)
         app.router.add_post("/", self._query)
+        app.router.add_post("/retention", self._retention)
         # When a client disconnects, its handler and therefore its query are cancelled.
         self._runner = web.AppRunner(
             app, access_log=None, shutdown_timeout=2.0, handler_cancellation=True, keepalive_timeout=_IDLE_S
@@ -100,9 +107,8 @@ class SqlServer:
         return web.Response(text="Ok.\n")
 
     async def _query(self, request: web.Request) -> web.StreamResponse:
-        expected = request.headers.get(DATA_HEADER)
-        if expected and expected != str(self._directory.resolve()):
-            return web.Response(status=421, text=f"this server owns {self._directory.resolve()}\n")
+        if not self._is_meant(request.headers.get(DATA_HEADER) or str(self._directory.resolve())):
+            return self._misdirected()
         query = await _read_query(request)
         if not query.text.strip():
             return web.Response(text="Ok.\n")
@@ -113,6 +119,21 @@ class SqlServer:
             return web.Response(status=503, text=f"{error}\n", headers={"Retry-After": "1"})
         except StorageError as error:
             return _error_response(str(error))
+
+    async def _retention(self, request: web.Request) -> web.Response:
+        if not self._is_meant(request.headers.get(DATA_HEADER)):
+            return self._misdirected()
+        try:
+            tables = await asyncio.to_thread(drop_expired, self._storage, self._settings)
+        except StorageError as error:
+            return _error_response(str(error))
+        return web.Response(body=msgspec.json.encode(tables), content_type="application/json")
+
+    def _is_meant(self, directory: str | None) -> bool:
+        return directory == str(self._directory.resolve())
+
+    def _misdirected(self) -> web.Response:
+        return web.Response(status=421, text=f"this server owns {self._directory.resolve()}\n")
 
 
 async def _read_query(request: web.Request) -> _Query:

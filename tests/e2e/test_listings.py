@@ -10,7 +10,7 @@ import pytest
 
 from ingest.exchanges import CONNECTORS
 from ingest.timings import Timings
-from marketprism.ops.control import ask_to_reconnect
+from marketprism.ops.control import ask_to_reconnect, ask_to_refresh
 from marketprism.simulator import Definition, Refuse, Simulators
 from marketprism.simulator.market.listings import LISTINGS
 from schemas.feeds import FEEDS
@@ -178,6 +178,18 @@ async def test_announced(settings: Settings, simulators: Simulators, feed: str) 
         opened = await tested.change("back")
         await tested.until(lambda found: "listed" in found and is_flowing(found), opened)
         await tested.check_other()
+
+
+async def test_requested(settings: Settings, simulators: Simulators) -> None:
+    """A request makes ingest read the listings of its feeds at once, long before the next refresh is due."""
+    tested = FeedUnderTest(settings, simulators, "htx-spot", 3600.0)
+    await tested.change("gone")
+    async with ingesting(tested.settings, "htx-spot", timings=Timings(min_refresh_interval_s=0.5)):
+        await asyncio.sleep(2)
+        opened = await tested.change("back")
+        await ask_to_refresh(tested.settings, ["okx"])
+        await ask_to_refresh(tested.settings, ["htx-spot"])
+        await tested.until(lambda found: "listed" in found and is_flowing(found), opened)
 
 
 @pytest.mark.parametrize("feed", SYMBOLS)

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 
 from ingest.control import MAX_AGE, parse_request
 from ingest.feed_manager import FeedManager
-from schemas.control import ReconnectRequest, SnapshotRequest
+from schemas.control import ReconnectRequest, RefreshRequest, SnapshotRequest
 from schemas.settings import Settings
 from schemas.topics import CONTROL
 from tests.ingest.reading import ingesting, is_flowing, kinds, read_lines, until
@@ -35,6 +35,12 @@ def test_reconnect() -> None:
     """The operator's request names the feeds."""
     body = orjson.dumps({"request": "reconnect", "feeds": ["okx", "deribit"], "timestamp": NOW})
     assert parse_request(body, NOW - 1, NOW) == ReconnectRequest(["okx", "deribit"], NOW)
+
+
+def test_refresh() -> None:
+    """The request for the listings names the feeds."""
+    body = orjson.dumps({"request": "refresh", "feeds": ["okx"], "timestamp": NOW})
+    assert parse_request(body, NOW - 1, NOW) == RefreshRequest(["okx"], NOW)
 
 
 @pytest.mark.parametrize("timestamp", [NOW - MAX_AGE - 1, NOW - 60_000_001])

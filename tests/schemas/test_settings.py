@@ -6,6 +6,7 @@ import pytest
 
 from schemas.channels import CHANNELS, POLLS
 from schemas.errors import SettingsError
+from schemas.jobs import SCHEDULES
 from schemas.passwords import masked
 from schemas.setting_errors import as_toml, as_variable, example_of
 from schemas.settings import Settings, load_settings
@@ -83,6 +84,12 @@ def test_poll_period_by_channel(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load_settings().poll_s == POLLS | {"open_interest": 10.0}
 
 
+def test_schedule_by_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Setting one job's schedule leaves the others at their defaults."""
+    monkeypatch.setenv("MARKETPRISM_JOBS", '{"gaps": "*/10 * * * *", "quality": "off"}')
+    assert load_settings().jobs == SCHEDULES | {"gaps": "*/10 * * * *", "quality": "off"}
+
+
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
@@ -103,6 +110,12 @@ def test_poll_period_by_channel(monkeypatch: pytest.MonkeyPatch) -> None:
         ("POLL_S", '{"open_interest": 0}', "greater than or equal to 1"),
         ("CHANNEL_TIMEOUT_S", '{"klines": 3}', "unknown channel 'klines': docs/coverage.md"),
         ("CHANNEL_TIMEOUT_S", '{"books": 0}', "greater than 0"),
+        ("JOBS", '{"gap": "off"}', "unknown job 'gap': did you mean gaps?"),
+        ("JOBS", '{"gaps": "61 * * * *"}', "gaps: '61 * * * *' has a bad minute: write minute, hour, day, month and"),
+        ("JOBS", '{"quality": "5 * * * * *"}', "quality: '5 * * * * *' does not have five fields: write minute,"),
+        ("JOBS", '{"retention": "0 0 30 2 *"}', "retention: '0 0 30 2 *' has a bad day-of-month: write minute,"),
+        ("JOBS", '{"gaps": 5}', "gaps: 5 should be a valid string"),
+        ("JOBS", "gaps=off", "'gaps=off' is not JSON. Example: {\"gaps\":"),
         ("DEPTH", "0", "'0' should be greater than or equal to 1. Example: 400"),
         ("LOG_LEVEL", "LOUD", "'LOUD' should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'. Example: INFO"),
         ("DISK_LOW_MB", "-1", "'-1' should be greater than or equal to 0"),
