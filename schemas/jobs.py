@@ -56,7 +56,7 @@ RunState = Literal["running", "ok", "failed", "interrupted", "skipped"]
 class JobRun(Struct, frozen=True, kw_only=True):
     """State of one run: `running` at its start and every few seconds from then on, at last how it ended.
 
-    `started_at`, `finished_at`: µs since the epoch; the latter is 0 while it runs. `process`: where it runs.
+    `started_at`, `finished_at`: µs since the epoch; the latter is 0 while it runs. `pid`, `host`: where it runs.
     `skipped`: the job was running already. `interrupted`: its process was stopped.
     """
 
@@ -65,7 +65,8 @@ class JobRun(Struct, frozen=True, kw_only=True):
     state: RunState
     started_at: int
     finished_at: int = 0
-    process: str = ""
+    pid: int = 0
+    host: str = ""
     summary: str = ""
     figures: dict[str, Any] = {}
 

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
@@ -14,7 +13,7 @@ import msgspec
 import structlog
 
 from marketprism.jobs.outcome import SILENT, Outcome, Reporter, Work
-from marketprism.jobs.run_log import BEAT_S, RunLog
+from marketprism.jobs.run_log import BEAT_S, HOST, RunLog
 from schemas.errors import MarketPrismError, StackError
 from schemas.jobs import JobRun, RunState
 from schemas.settings import Settings
@@ -32,11 +31,11 @@ async def execute(
 
     Raise `StackError` if the broker is away. If cancelled, the result says so.
     """
-    run = JobRun(id=uuid4().hex, job=job, state="running", started_at=_now(), process=_process())
+    run = JobRun(id=uuid4().hex, job=job, state="running", started_at=_now(), pid=os.getpid(), host=HOST)
     async with RunLog(settings) as runs:
         place = await runs.write(run)
         if rival := await runs.rival_of(run, place):
-            ended = _ended(run, "skipped", f"{job} is running already ({rival.process})")
+            ended = _ended(run, "skipped", f"{job} is running already (process {rival.pid} on {rival.host})")
         else:
             ended = await _until_ended(settings, run, work, reporter, limit_s, runs)
         await runs.write(ended)
@@ -92,10 +91,6 @@ async def _beat(runs: RunLog, run: JobRun) -> None:
 
 def _ended(run: JobRun, state: RunState, summary: str, figures: Mapping[str, Any] = MappingProxyType({})) -> JobRun:
     return msgspec.structs.replace(run, state=state, finished_at=_now(), summary=summary, figures=dict(figures))
-
-
-def _process() -> str:
-    return f"process {os.getpid()} on {socket.gethostname()}"
 
 
 def _now() -> int:

@@ -5,11 +5,13 @@ repeats it every few seconds. It goes on only if no other run of the job wrote t
 has one partition and the broker's times, so all agree on the order and on what is recent.
 """
 
+import socket
 import time
 from types import TracebackType
 from typing import NamedTuple, Self
 
 import msgspec
+import psutil
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
@@ -20,6 +22,7 @@ from schemas.jobs import JobRun, decode_run, encode_run
 from schemas.settings import Settings
 from schemas.topics import JOB_RUNS
 
+HOST = socket.gethostname()
 BEAT_S = 5.0  # between two records of a run that goes on
 _SILENT_MS = 30_000  # after which it has ended without saying so
 _KILLED = "it ended without a result: its process was killed, or lost the broker"
@@ -76,7 +79,7 @@ class RunLog:
         except (KafkaError, OSError) as error:
             raise _no_broker(self._settings, error) from None
         others = {other.id: other for other in before if other.job == run.job and other.id != run.id}
-        return next((other for other in others.values() if other.state == "running"), None)
+        return next((other for other in others.values() if _goes_on(other)), None)
 
     async def _before(self, place: Place) -> list[JobRun]:
         """Return the recent records before a place, in order."""
@@ -92,6 +95,11 @@ class RunLog:
         finally:
             await consumer.stop()
         return [run for record in found if record.offset < place.offset and (run := decode_run(record.value))]
+
+
+def _goes_on(run: JobRun) -> bool:
+    """Return whether a recent run has not ended. One that was killed on this machine has: nobody waits for its beat."""
+    return run.state == "running" and (run.host != HOST or psutil.pid_exists(run.pid))
 
 
 async def past_runs(settings: Settings) -> list[JobRun]:
@@ -111,7 +119,7 @@ async def past_runs(settings: Settings) -> list[JobRun]:
 
 def _unless_silent(run: JobRun, age_ms: float) -> JobRun:
     """Return the run, as interrupted if it has stopped saying that it goes on."""
-    if run.state != "running" or age_ms < _SILENT_MS:
+    if run.state != "running" or (_goes_on(run) and age_ms < _SILENT_MS):
         return run
     return msgspec.structs.replace(run, state="interrupted", summary=_KILLED)
 

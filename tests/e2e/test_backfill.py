@@ -64,6 +64,13 @@ async def fill(settings: Settings, feed: str, *arguments: str) -> str:
     return said.decode()
 
 
+async def fill_here(settings: Settings, feed: str, kinds: list[str], begin: int, end: int) -> dict[str, int]:
+    """Do the same in this process, which starts faster. Return the number of requests by kind."""
+    wanted = Wanted(feed, [SYMBOLS[feed]], kinds, "1m", begin, end)
+    summaries = await run(settings, wanted, 1.0, "", lambda *_: None, lambda text: None)
+    return {kind: summary.requests for kind, summary in zip(kinds, summaries, strict=True)}
+
+
 async def counts(pipeline: Pipeline, feed: str, table: str, name: str, where: str = "1") -> tuple[int, int]:
     """Return the number of rows and of different ones."""
     exchange, symbol = FEEDS[feed].exchange, SYMBOLS[feed]
@@ -80,20 +87,19 @@ async def test_candles_and_trades(settings: Settings, tmp_path: Path) -> None:
     """Each exchange's candles of a range are complete, and so are its trades, which are those of the candles."""
     end = time.time_ns() // 1000 // MINUTE * MINUTE - 5 * MINUTE
     begin = end - 30 * MINUTE
-    span = ["--from", str(begin), "--to", str(end)]
+    kinds = ["candles", "trades"]
     async with running(settings, tmp_path) as (pipeline, simulators):
         for feed in SYMBOLS:
-            await fill(pipeline.settings, feed, "--kind", "candles", "--kind", "trades", *span)
+            await fill_here(pipeline.settings, feed, kinds, begin, end)
             assert await counts(pipeline, feed, "candles", "start", "closed") == (30, 30), feed
             rows, unique = await counts(pipeline, feed, "trades", "id")
             tape = simulators.instrument(feed, SYMBOLS[feed]).tape
             expected = tape.first_at(end // 1000) - tape.first_at(begin // 1000)
             assert rows == unique, feed
             assert rows == expected or (feed.startswith("htx") and 0 < rows < 2000), feed  # which has only the latest
-            again = await fill(pipeline.settings, feed, "--kind", "candles", "--kind", "trades", *span)
-            assert "candles: 0 requests" in again.replace("\n", " "), again
-            if not feed.startswith("htx"):
-                assert "trades: 0 requests" in again.replace("\n", " "), again
+            again = await fill_here(pipeline.settings, feed, kinds, begin, end)
+            assert not again["candles"], feed
+            assert not again["trades"] or feed.startswith("htx"), feed
             assert (await counts(pipeline, feed, "trades", "id"))[0] == rows
         assert await pipeline.query("SELECT * FROM dead_letters") == []
 
@@ -107,7 +113,7 @@ async def test_beside_ingest(settings: Settings, tmp_path: Path) -> None:
     made = settings.model_dump() | wanted | {"symbols": tuple({SYMBOLS[feed] for feed in feeds})}
     async with running(Settings(**made), tmp_path) as (pipeline, simulators):
         await pipeline.ingest()
-        await asyncio.sleep(20)
+        await asyncio.sleep(8)
         end = time.time_ns() // 1000 - 5_000_000
         begin = end - 10 * MINUTE
         for feed in feeds:

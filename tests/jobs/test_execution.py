@@ -8,9 +8,9 @@ from aiokafka import AIOKafkaProducer
 
 from marketprism.jobs.execution import execute, execute_as
 from marketprism.jobs.outcome import SILENT, Outcome, Reporter, Work
-from marketprism.jobs.run_log import past_runs
+from marketprism.jobs.run_log import HOST, past_runs
 from schemas.errors import StackError, StorageError
-from schemas.jobs import JobRun
+from schemas.jobs import JobRun, encode_run
 from schemas.settings import Settings, load_settings
 from schemas.topics import JOB_RUNS
 
@@ -73,7 +73,8 @@ async def test_a_job_does_not_run_twice_at_a_time(settings: Settings) -> None:
     first = asyncio.create_task(run(settings, waiting))
     await waiting.started.wait()
     second = await run(settings, succeeds)
-    assert (second.state, second.summary) == ("skipped", f"gaps is running already ({second.process})")
+    running = f"gaps is running already (process {second.pid} on {second.host})"
+    assert (second.state, second.summary) == ("skipped", running)
     with pytest.raises(StackError, match="gaps is running already"):
         await execute_as(settings, "gaps", "marketprism backfill", lambda: asyncio.sleep(0))
     assert (await run(settings, succeeds, "quality")).state == "ok"
@@ -125,6 +126,17 @@ async def test_a_killed_run(settings: Settings, monkeypatch: pytest.MonkeyPatch)
     found = (await past_runs(settings))[0]
     assert (found.state, found.id) == ("interrupted", "a")
     assert "its process was killed" in found.summary
+
+
+async def test_killed_on_this_machine(settings: Settings) -> None:
+    """A run whose process is gone stands in nobody's way: a backfill that was killed can be continued at once."""
+    gone = await asyncio.create_subprocess_exec("true")
+    await gone.wait()
+    killed = JobRun(id="a", job="gaps", state="running", started_at=1, pid=gone.pid, host=HOST)
+    async with AIOKafkaProducer(bootstrap_servers=settings.kafka) as producer:
+        await producer.send_and_wait(settings.topic(JOB_RUNS), encode_run(killed))
+    assert [each.state for each in await past_runs(settings)] == ["interrupted"]
+    assert (await run(settings, succeeds)).state == "ok"
 
 
 async def test_a_run_goes_on_saying_so(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
