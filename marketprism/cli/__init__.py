@@ -13,6 +13,7 @@ from marketprism.cli.feeds import feeds_app
 from marketprism.cli.gaps import gaps
 from marketprism.cli.jobs import jobs_app
 from marketprism.cli.parts import api, broker, dashboard, ingest, simulate, sink, worker
+from marketprism.cli.probe import probe
 from marketprism.cli.questions import doctor, sql, status, trace
 from marketprism.cli.run import demo, live
 from marketprism.cli.topics import schemas, topics
@@ -21,7 +22,7 @@ from marketprism.cli.topics import schemas, topics
 _COMMANDS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Run everything": (demo, live),
     "Run one part": (broker, ingest, worker, sink, api, dashboard),
-    "Ask": (status, doctor, sql, trace, topics, schemas),
+    "Ask": (status, doctor, probe, sql, trace, topics, schemas),
     "Keep and repeat": (record, replay, export, backfill, gaps),
 }
 

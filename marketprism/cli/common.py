@@ -43,13 +43,13 @@ SpeedOption = Annotated[str, typer.Option(help="`max`, or a multiple of the reco
 
 
 @contextlib.contextmanager
-def report_errors() -> Iterator[None]:
-    """Print expected errors on one line, without a traceback."""
+def report_errors(status: int = 1) -> Iterator[None]:
+    """Print expected errors on one line, without a traceback, and exit with a status."""
     try:
         yield
     except MarketPrismError as error:
         errors.print(Text.assemble(("error:", "bold red"), f" {error}"), soft_wrap=True)
-        raise typer.Exit(1) from None
+        raise typer.Exit(status) from None
 
 
 def say(text: str, style: str = "") -> None:
@@ -57,11 +57,11 @@ def say(text: str, style: str = "") -> None:
     console.print(Text(text, style), soft_wrap=True)
 
 
-def quiet_libraries() -> None:
-    """Log nothing below an error of ours: what a command cannot reach is in its answer."""
+def quiet_libraries(ours: int = logging.ERROR) -> None:
+    """Log nothing below an error, or another level, of `ours`: what a command cannot reach is in its answer."""
     logging.basicConfig(level=logging.ERROR)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(ours))
 
 
 def settings_with(feeds: list[str] | None = None, **overrides: Any) -> Settings:

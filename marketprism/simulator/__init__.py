@@ -2,6 +2,7 @@
 
 from marketprism.simulator.plans import (
     Arbitrage,
+    Change,
     Crossed,
     Definition,
     Disconnect,
@@ -10,6 +11,7 @@ from marketprism.simulator.plans import (
     Heartbeat,
     Maintenance,
     Malformed,
+    Move,
     Mutate,
     Mute,
     Planted,
@@ -28,6 +30,7 @@ from marketprism.simulator.simulators import BookView, FundingView, Simulators
 __all__ = [
     "Arbitrage",
     "BookView",
+    "Change",
     "Crossed",
     "Definition",
     "Disconnect",
@@ -38,6 +41,7 @@ __all__ = [
     "Limits",
     "Maintenance",
     "Malformed",
+    "Move",
     "Mutate",
     "Mute",
     "Planted",

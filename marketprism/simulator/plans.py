@@ -212,6 +212,26 @@ class Mutate(_Plan):
     seconds: Annotated[float, Field(gt=0)]
 
 
+class Change(_InstrumentFault):
+    """For `seconds`, the field `field` of a channel's messages has another `name`, another `value`, or both."""
+
+    kind: Literal["change"] = "change"
+    channel: Channel
+    field: str
+    name: str = ""
+    value: str | int | None = None
+    seconds: Annotated[float, Field(gt=0)]
+
+
+class Move(_Plan):
+    """For `seconds`, a path, of WebSockets or of REST, is answered with HTTP 404. Open connections stay."""
+
+    kind: Literal["move"] = "move"
+    feed: str
+    path: str
+    seconds: Annotated[float, Field(gt=0)]
+
+
 class Arbitrage(_Plan):
     """One exchange's book is moved until its gross spread to another's is `bps`, and back after `seconds`.
 
@@ -233,7 +253,11 @@ BookFault = Gap | Duplicate | Reorder | Malformed | Crossed
 SubscriptionFault = Silent | Refuse
 ConnectionFault = Disconnect | Heartbeat | Mute | Shutdown | Maintenance
 TimedFault = Stall | WrongClock
-Fault = BookFault | Restart | SubscriptionFault | Definition | RateLimit | ConnectionFault | TimedFault | Mutate
+ProtocolChange = Change | Move
+Fault = (
+    BookFault | Restart | SubscriptionFault | Definition | RateLimit | ConnectionFault | TimedFault | Mutate
+    | ProtocolChange
+)  # fmt: skip
 Plan = Fault | Arbitrage
 PLANS: TypeAdapter[Plan] = TypeAdapter(Annotated[Plan, Field(discriminator="kind")])
 

@@ -14,6 +14,7 @@ PLANS: list[dict[str, object]] = [
     {"kind": "refuse", "channel": "quotes", "count": 2},
     {"kind": "heartbeat"},
     {"kind": "mute"},
+    {"kind": "change", "channel": "trades", "field": "px", "name": "price", "seconds": 1},
 ]
 
 
@@ -22,6 +23,7 @@ FEED_PLANS: list[dict[str, object]] = [
     {"kind": "rate_limit", "where": "ws"},
     {"kind": "wrong_clock", "offset_ms": 3000, "seconds": 1},
     {"kind": "maintenance", "seconds": 0.1},
+    {"kind": "move", "path": "/ws/v5/business", "seconds": 1},
 ]
 
 

@@ -18,6 +18,7 @@ from marketprism.simulator.plans import (
     Fault,
     Mutate,
     Planted,
+    ProtocolChange,
     RateLimit,
     Restart,
     SubscriptionFault,
@@ -27,6 +28,7 @@ from marketprism.simulator.server.book_faults import BookFaults, Dialect
 from marketprism.simulator.server.connection import Connection, Limits, Stream, now_ms
 from marketprism.simulator.server.connection_faults import ConnectionFaults
 from marketprism.simulator.server.mutation_faults import MutationFaults
+from marketprism.simulator.server.protocol_changes import ProtocolChanges
 from marketprism.simulator.server.rate_limits import RateLimits
 from marketprism.simulator.server.subscription_faults import SubscriptionFaults
 from marketprism.simulator.server.tasks import Tasks
@@ -65,6 +67,7 @@ class ExchangeServer(Dialect):
         self._rate_limits = RateLimits(self._tasks)
         self._timed = TimedFaults(self._tasks)
         self._mutations = MutationFaults(self._tasks)
+        self._changes = ProtocolChanges(self._tasks)
         self._runner: web.AppRunner | None = None
 
     # The protocol
@@ -178,6 +181,8 @@ class ExchangeServer(Dialect):
 
     @web.middleware
     async def _admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        if self._changes.is_gone(request.path):
+            raise web.HTTPNotFound
         if request.headers.get(hdrs.UPGRADE, "").lower() == "websocket":
             if self._connections.rejects_handshake():
                 raise web.HTTPServiceUnavailable
@@ -234,9 +239,9 @@ class ExchangeServer(Dialect):
         if not stream.subscribers or self.withholds(stream):
             return
         if stream.channel != "books":
-            self._send(stream, orjson.dumps(payload()), False)
+            self._send(stream, orjson.dumps(self._changes.apply(stream, payload())), False)
             return
-        for outgoing in self._books.apply(stream.name, stream.symbol, payload()):
+        for outgoing in self._books.apply(stream.name, stream.symbol, self._changes.apply(stream, payload())):
             if outgoing.raw is None:
                 self._send(stream, orjson.dumps(outgoing.payload), outgoing.cut)
                 continue
@@ -245,7 +250,7 @@ class ExchangeServer(Dialect):
 
     def send_to(self, connections: Iterable[Connection], stream: Stream, payload: dict[str, Any]) -> None:
         """Send some of a stream's subscribers a payload of their own: their first snapshot."""
-        body = orjson.dumps(payload)
+        body = orjson.dumps(self._changes.apply(stream, payload))
         for connection in connections:
             connection.send(self.wrap(connection, stream, body), kind="snapshot")
 
@@ -274,6 +279,8 @@ class ExchangeServer(Dialect):
             self._rate_limits.plant(planted, plan)
         elif isinstance(plan, Mutate):
             self._mutations.plant(planted, plan)
+        elif isinstance(plan, ProtocolChange):
+            self._changes.plant(planted, plan)
         elif isinstance(plan, TimedFault):
             self._timed.plant(planted, plan)
         else:
