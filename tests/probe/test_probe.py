@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ import pytest
 
 from marketprism.local.broker import free_port
 from marketprism.probe.cell import Cell
+from marketprism.probe.feed import FeedProbe
 from marketprism.probe.run import Probe
 from marketprism.probe.shape import Shape, compare
 from marketprism.probe.summary import rows_of
@@ -44,11 +46,22 @@ class Unchanged(NamedTuple):
     samples: list[Sample]
 
 
-async def probed(endpoints: dict[str, Any], seconds: float = SECONDS, **settings: Any) -> Probe:
-    """Probe all feeds, or those of the settings."""
-    probe = Probe(load_settings(endpoints=endpoints, **settings), seconds)
-    await probe.run()
+async def probed(endpoints: dict[str, Any]) -> Probe:
+    """Probe all feeds for some seconds: as many as a busy machine takes to send all requests."""
+    probe = Probe(load_settings(endpoints=endpoints), 60.0)
+    running = asyncio.create_task(probe.run())
+    await asyncio.sleep(SECONDS)
+    while not running.done() and any("unknown" in verdicts(feed) for feed in probe.feeds):
+        await asyncio.sleep(0.1)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
     return probe
+
+
+def verdicts(feed: FeedProbe) -> set[str]:
+    """Return the verdicts so far."""
+    return {feed.verdict_of(cell).result for cell in feed.cells}
 
 
 def changes(probe: Probe) -> dict[Place, str]:
@@ -221,7 +234,8 @@ async def test_unreachable() -> None:
     async with Simulators(("htx-spot",)) as simulators:
         away = f"127.0.0.1:{free_port()}"
         endpoints = simulators.endpoints | {"okx": {"ws": f"ws://{away}", "rest": f"http://{away}"}}
-        probe = await probed(endpoints, 3.0, feeds=("okx", "htx-spot"))
+        probe = Probe(load_settings(endpoints=endpoints, feeds=("okx", "htx-spot")), 3.0)
+        await probe.run()
     okx, htx = probe.feeds
     listing = okx.cells[0]
     assert okx.verdict_of(listing).result == "unknown"
