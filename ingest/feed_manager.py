@@ -53,13 +53,13 @@ class FeedManager:
         self.name = connector.name
         self._connector = connector
         self._timings = timings
-        self._address = (endpoint.ws or connector.ws).rstrip("/")
+        self._address = (endpoint.ws or (connector.ws,))[0].rstrip("/")
         self._selection = settings.selection_of(connector.name)
         self._channel_timeout_s = settings.channel_timeout_s
         self._refresh_s = settings.instruments_refresh_s
         self._writer = writer
         self._on_clock = on_clock
-        base = endpoint.rest or connector.rest
+        base = (endpoint.rest or (connector.rest,))[0]
         self._rest = Rest(connector.name, base, connector.limits, pool, self._mark_all)
         self._connects = AsyncLimiter(*connector.connect_rate)
         self._gate = Gate()

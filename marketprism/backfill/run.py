@@ -56,7 +56,7 @@ async def run(
     for kind in wanted.kinds:
         check_kind(kind, wanted.interval)
     connector = CONNECTORS[wanted.feed](wanted.kinds, variants=settings.variants_of(wanted.feed))
-    base = settings.endpoints.get(wanted.feed, Endpoint()).rest or connector.rest
+    base = (settings.endpoints.get(wanted.feed, Endpoint()).rest or (connector.rest,))[0]
     summaries = []
     async with RestPool(settings.rest_connections, share) as pool, Downloads(files) as downloads:
         rest = Rest(wanted.feed, base, connector.limits, pool)

@@ -37,7 +37,7 @@ async def _jars(settings: Settings) -> list[Finding]:
 async def _clock(settings: Settings) -> list[Finding]:
     """Compare this machine's clock with an exchange's."""
     exchange = CONNECTORS[settings.feeds[0]]()
-    base = settings.endpoints.get(exchange.name, Endpoint()).rest or exchange.rest
+    base = (settings.endpoints.get(exchange.name, Endpoint()).rest or (exchange.rest,))[0]
     try:
         async with asyncio.timeout(_CLOCK_TIMEOUT), RestPool() as pool:
             rest = Rest(exchange.name, base, exchange.limits, pool)
