@@ -10,6 +10,7 @@ from ingest.uplinks import Uplinks, uplinks_of
 from marketprism.local.broker import java, java_version
 from marketprism.local.findings import Check, Finding
 from marketprism.local.jars import missing_jars
+from marketprism.local.reachability import check_hosts
 from schemas.errors import ExchangeError
 from schemas.settings import Settings
 
@@ -56,5 +57,6 @@ CHECKS: Sequence[Check] = (
     ("settings", _settings),
     ("java", _java),
     ("kafka jars", _jars),
+    ("hosts", check_hosts),
     ("clock", _clock),
 )
