@@ -6,17 +6,19 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import structlog
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from ingest.exchanges.base import Connector
-from ingest.retry_after import Gate, handshake_wait
+from ingest.retry_after import Gate
+from ingest.sockets import socket_to
 from ingest.supervision import backoff_delay
+from ingest.uplink_failures import failure_of
+from ingest.uplinks import Uplink, Uplinks
 from schemas.symbols import Selection
 
 log = structlog.get_logger(__name__)
 
-_MAX_SIZE = 4 << 20  # bytes of one frame
 _EXTRA_FAILURES = 2  # added to the back-off's count: reconnecting is not urgent here
 
 
@@ -27,10 +29,15 @@ class Announcements:
     """
 
     def __init__(
-        self, connector: Connector, address: str, selection: Selection, gate: Gate, on_announcement: Callable[[], None]
+        self,
+        connector: Connector,
+        uplinks: Uplinks,
+        selection: Selection,
+        gate: Gate,
+        on_announcement: Callable[[], None],
     ) -> None:
         self._connector = connector
-        self._address = address + connector.announcement_path
+        self._uplinks = uplinks
         self._selection = selection
         self._gate = gate
         self._on_announcement = on_announcement
@@ -41,42 +48,44 @@ class Announcements:
         """Listen until cancelled, reconnecting with back-off."""
         for number in itertools.count():
             await self._gate.wait_until_open()
+            uplink = self._uplinks.choose()
             try:
-                await self._connect(first=not number)
-            except InvalidStatus as error:
-                self._gate.close(handshake_wait(error))
-                self._report_failure(error)
-            except (OSError, WebSocketException, TimeoutError) as error:
-                self._report_failure(error)
+                await self._connect(uplink, first=not number)
+            except (OSError, WebSocketException) as error:
+                self._on_unreachable(uplink, error)
             await asyncio.sleep(backoff_delay(self._failures + _EXTRA_FAILURES))
             self._failures += 1
 
-    def _report_failure(self, error: Exception) -> None:
+    def _on_unreachable(self, uplink: Uplink, error: Exception) -> None:
+        failure = failure_of(error, uplink.proxy is not None)
+        if failure.is_limit or not self._uplinks.on_failed(uplink, failure):
+            self._gate.close(failure.wait)
         report = self._log.debug if self._failures else self._log.warning
-        report("no instrument announcements: definitions are only refreshed periodically", error=str(error))
+        report("no instrument announcements: definitions are only refreshed periodically", error=failure.text)
 
-    async def _connect(self, first: bool) -> None:
-        async with connect(
-            self._address, max_size=_MAX_SIZE, compression=self._connector.compression, close_timeout=1
-        ) as socket:
-            for message in self._connector.announcement_requests(self._selection):
-                await socket.send(message)
-            if not first:
-                self._on_announcement()
-            self._failures = 0
-            await self._listen(socket)
+    async def _connect(self, uplink: Uplink, first: bool) -> None:
+        path, timeout_s = self._connector.announcement_path, self._uplinks.connect_timeout_s
+        async with socket_to(self._connector, uplink, path, timeout_s) as socket:
+            self._uplinks.on_connected(uplink)
+            with suppress(ConnectionClosed):
+                for message in self._connector.announcement_requests(self._selection):
+                    await socket.send(message)
+                if not first:
+                    self._on_announcement()
+                self._failures = 0
+                await self._listen(socket, uplink)
 
-    async def _listen(self, socket: ClientConnection) -> None:
-        with suppress(ConnectionClosed):
-            while True:
-                try:
-                    async with asyncio.timeout(self._connector.ping_after_s):
-                        received = await socket.recv(decode=False)
-                except TimeoutError:
-                    if self._connector.ping:
-                        await socket.send(self._connector.ping)
-                    continue
-                await self._on_frame(socket, self._connector.decode(received))
+    async def _listen(self, socket: ClientConnection, uplink: Uplink) -> None:
+        """Listen until a better uplink works again."""
+        while not self._uplinks.has_better(uplink):
+            try:
+                async with asyncio.timeout(self._connector.ping_after_s):
+                    received = await socket.recv(decode=False)
+            except TimeoutError:
+                if self._connector.ping:
+                    await socket.send(self._connector.ping)
+                continue
+            await self._on_frame(socket, self._connector.decode(received))
 
     async def _on_frame(self, socket: ClientConnection, frame: bytes) -> None:
         route = self._connector.route(frame)

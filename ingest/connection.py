@@ -6,19 +6,21 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import structlog
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from ingest.exchanges.base import LONGEST_NAME, UNKNOWN_FRAME, Connector, Control, Route
 from ingest.handover import Handover
 from ingest.keepalive import Keepalive
 from ingest.raw_writer import RawWriter
-from ingest.retry_after import handshake_wait
 from ingest.skips import Skips
+from ingest.sockets import socket_to
 from ingest.subscription import Subscription
 from ingest.subscriptions import Subscriptions
 from ingest.supervision import describe_error
 from ingest.timings import Timings
+from ingest.uplink_failures import failure_of
+from ingest.uplinks import Uplink, Uplinks
 from ingest.watchdog import Watchdog
 from schemas.errors import SymbolError
 from schemas.feeds import from_exchange
@@ -30,8 +32,6 @@ log = structlog.get_logger(__name__)
 
 MarkerOf = Callable[[list[str]], Markers]  # of an instrument's channels on this connection
 
-MAX_SIZE = 32 << 20  # bytes of one frame
-_PING = 20.0  # s between WebSocket pings, and for their answer
 _CHECK_EVERY = 0.25  # s between two rounds of periodic work
 _CLOCK_STEP = 1_000_000_000  # ns by which our clock must jump to count as set
 
@@ -45,12 +45,13 @@ class Connection:
     the exchange accepts is flowing and, if there is a `predecessor`, has been handed over from it.
     `successor` is the connection that takes over from this one, if any.
     `wait`: seconds that the exchange asked us to wait when it rejected the handshake.
+    `uplink`: the one that it uses. `has_alternative`: it could not connect, and another uplink is to be tried at once.
     """
 
     def __init__(
         self,
         connector: Connector,
-        address: str,
+        uplinks: Uplinks,
         path: str,
         instruments: dict[str, Instrument],
         timings: Timings,
@@ -63,11 +64,14 @@ class Connection:
         self.instruments = instruments
         self.frames = 0
         self.wait = 0.0
+        self.uplink: Uplink | None = None
+        self.has_alternative = False
         self.renewal: asyncio.Future[str] = loop.create_future()
         self.flowing: asyncio.Future[None] = loop.create_future()
         self.successor: Connection | None = None
         self._connector = connector
-        self._address = address + path
+        self._uplinks = uplinks
+        self._path = path
         self._writer = writer
         self._on_snapshot_needed = on_snapshot_needed
         self._predecessor = predecessor
@@ -101,24 +105,22 @@ class Connection:
 
     async def run(self) -> str:
         """Connect, subscribe, and read until the socket closes. Return the reason."""
+        uplink = self.uplink = self._uplinks.choose()
         try:
-            async with connect(
-                self._address,
-                max_size=MAX_SIZE,
-                compression=self._connector.compression,
-                ping_interval=_PING,
-                ping_timeout=_PING,
-                close_timeout=1,
-            ) as socket:
-                return await self._serve(socket)
-        except InvalidStatus as error:
-            self.wait = handshake_wait(error)
-            return f"cannot connect to {self._address}: {error}"
-        except (OSError, WebSocketException, TimeoutError) as error:
-            return f"cannot connect to {self._address}: {error or type(error).__name__}"
+            async with socket_to(self._connector, uplink, self._path, self._uplinks.connect_timeout_s) as socket:
+                self._uplinks.on_connected(uplink)
+                return await self._serve(socket, uplink)
+        except (OSError, WebSocketException) as error:
+            return self._on_unreachable(uplink, error)
         except Exception as error:  # noqa: BLE001 - an error of one connection must not end the others
             self._log.exception("internal error in the connection")
             return f"internal error: {describe_error(error)[:300]}"
+
+    def _on_unreachable(self, uplink: Uplink, error: Exception) -> str:
+        failure = failure_of(error, uplink.proxy is not None)
+        self.has_alternative = not failure.is_limit and self._uplinks.on_failed(uplink, failure)
+        self.wait = 0.0 if self.has_alternative else failure.wait
+        return f"cannot connect to {uplink}: {failure.text}"
 
     async def close(self, reason: str) -> None:
         """Close the socket. `run` then returns this reason."""
@@ -174,11 +176,12 @@ class Connection:
         if channels := self.subscriptions.channels_of(instrument):
             self._writer.write_marker(now, instrument.key, marker_of(channels))
 
-    async def _serve(self, socket: ClientConnection) -> str:
+    async def _serve(self, socket: ClientConnection, uplink: Uplink) -> str:
         self._socket = socket
         self._mark_opened()
         self.subscriptions.subscribe()
-        self._log.info("connected", address=self._address, instruments=len(self.instruments))
+        address = str(uplink._replace(host=uplink.host + self._path))
+        self._log.info("connected", address=address, instruments=len(self.instruments))
         try:
             async with asyncio.TaskGroup() as tasks:
                 helpers = [tasks.create_task(self.subscriptions.run()), tasks.create_task(self._maintain())]
@@ -341,8 +344,14 @@ class Connection:
             self.subscriptions.maintain()
             if not self.flowing.done() and self.subscriptions.all_flowing():
                 self.flowing.set_result(None)
-            if not self._in_handover() and (reason := self.subscriptions.recover_silent()):
+            if not self._in_handover() and (reason := self.subscriptions.recover_silent() or self._better_uplink()):
                 self.renew(reason)
+
+    def _better_uplink(self) -> str:
+        """Return the reason to move to a better uplink, which works again; empty if there is none."""
+        if self.uplink is None or not self._uplinks.has_better(self.uplink):
+            return ""
+        return f"{self._uplinks.choose()} works again"
 
 
 def _clock_offset() -> int:

@@ -15,6 +15,7 @@ from ingest.raw_writer import RawWriter
 from ingest.retry_after import Gate
 from ingest.supervision import backoff_delay
 from ingest.timings import Timings
+from ingest.uplinks import Uplinks
 from ingest.watchdog import Watchdog
 from schemas.instruments import Instrument
 from schemas.markers import Renewed
@@ -36,7 +37,7 @@ class ConnectionSupervisor:
     def __init__(
         self,
         connector: Connector,
-        address: str,
+        uplinks: Uplinks,
         path: str,
         instruments: dict[str, Instrument],
         timings: Timings,
@@ -48,7 +49,7 @@ class ConnectionSupervisor:
     ) -> None:
         self.connection: Connection | None = None
         self._make_connection = partial(
-            Connection, connector, address, path, instruments, timings, writer, watchdog, on_snapshot_needed
+            Connection, connector, uplinks, path, instruments, timings, writer, watchdog, on_snapshot_needed
         )
         self._channels_of = partial(connector.channels_of, path=path)
         self._instruments = instruments
@@ -87,10 +88,10 @@ class ConnectionSupervisor:
                 await self._wait_until_needed()
                 began = time.monotonic()
                 connection, task = await self._connect(tasks, None)
-                frames, reason = await self._until_lost(tasks, connection, task)
+                connection, reason = await self._until_lost(tasks, connection, task)
                 lived = time.monotonic() - began
-                failures = 0 if frames and lived > self._timings.quick_reconnect_after_s else failures + 1
-                delay = backoff_delay(failures - 1) if failures else 0.0
+                failures = 0 if connection.frames and lived > self._timings.quick_reconnect_after_s else failures + 1
+                delay = backoff_delay(failures - 1) if failures and not connection.has_alternative else 0.0
                 retry = round(max(delay, self._gate.remaining), 2)
                 self._log.warning("disconnected", reason=reason, lived_s=round(lived, 1), retry_in_s=retry)
                 await asyncio.sleep(delay)
@@ -117,13 +118,13 @@ class ConnectionSupervisor:
 
     async def _until_lost(
         self, tasks: asyncio.TaskGroup, connection: Connection, task: "asyncio.Task[str]"
-    ) -> tuple[int, str]:
-        """Renew the connection on request until the active one is lost. Return its frame count and the reason."""
+    ) -> tuple[Connection, str]:
+        """Renew the connection on request until the active one is lost. Return that one, and the reason."""
         failures = 0
         while True:
             await _first_of(task, connection.renewal)
             if task.done():
-                return connection.frames, task.result()
+                return connection, task.result()
             reason = connection.renewal.result()
             connection, task, renewed = await self._renew(tasks, connection, task, reason)
             failures = 0 if renewed else failures + 1

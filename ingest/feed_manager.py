@@ -17,6 +17,7 @@ from ingest.connection_supervisor import ConnectionSupervisor
 from ingest.definitions import Changes, Definitions
 from ingest.exchanges.base import Connector
 from ingest.exchanges.listing import Listing
+from ingest.hosts import Hosts
 from ingest.polls import Polls
 from ingest.raw_writer import RawWriter
 from ingest.rest import Rest, RestPool
@@ -28,7 +29,7 @@ from ingest.watchdog import Watchdog
 from schemas.errors import ExchangeError
 from schemas.instruments import Instrument, differences
 from schemas.markers import Clock, Definition, Delisted, Listed, Markers
-from schemas.settings import Endpoint, Settings
+from schemas.settings import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -49,18 +50,16 @@ class FeedManager:
         on_clock: Callable[[str, int], None] = lambda feed, offset: None,
     ) -> None:
         """`on_clock(feed, offset)` receives by how many µs the exchange's clock is ahead of ours."""
-        endpoint = settings.endpoints.get(connector.name, Endpoint())
         self.name = connector.name
         self._connector = connector
         self._timings = timings
-        self._address = (endpoint.ws or connector.ws).rstrip("/")
+        self._hosts = Hosts(connector, settings, timings, self._mark_all)
         self._selection = settings.selection_of(connector.name)
         self._channel_timeout_s = settings.channel_timeout_s
         self._refresh_s = settings.instruments_refresh_s
         self._writer = writer
         self._on_clock = on_clock
-        base = endpoint.rest or connector.rest
-        self._rest = Rest(connector.name, base, connector.limits, pool, self._mark_all)
+        self._rest = Rest(connector.name, self._hosts.rest, connector.limits, pool, self._mark_all)
         self._connects = AsyncLimiter(*connector.connect_rate)
         self._gate = Gate()
         self._announced = asyncio.Event()
@@ -94,9 +93,10 @@ class FeedManager:
             tasks.create_task(supervise("polls", self._polls.run, self._log))
             tasks.create_task(supervise("statistics", self._rest.statistics.run, self._log))
             tasks.create_task(supervise("definitions", self._refresh_definitions, self._log))
+            tasks.create_task(self._hosts.run(self._rest, self._connects, self._gate, self._log))
             if self._connector.announcement_path:
                 announcements = Announcements(
-                    self._connector, self._address, self._selection, self._gate, self._announced.set
+                    self._connector, self._hosts.sockets, self._selection, self._gate, self._announced.set
                 )
                 tasks.create_task(supervise("announcements", announcements.run, self._log))
 
@@ -131,7 +131,7 @@ class FeedManager:
     def _make_supervisor(self, path: str, instruments: dict[str, Instrument]) -> ConnectionSupervisor:
         return ConnectionSupervisor(
             self._connector,
-            self._address,
+            self._hosts.sockets,
             path,
             instruments,
             self._timings,
@@ -178,6 +178,8 @@ class FeedManager:
     def _add_first(self, listing: Listing) -> None:
         found = self._definitions.compare(listing).listed
         self._instruments.update((instrument.key, instrument) for instrument in found)
+        for marker in self._hosts.changes:  # those from before there was an instrument to report them of
+            self._mark_all(marker)
         if self._pool is not None and self._polls is not None:
             self._pool.add(found)
             self._polls.add(found)

@@ -106,6 +106,17 @@ class RestUp(Marker, tag="rest_up"):
     reason: _Text = ""
 
 
+class HostChanged(Marker, tag="host_changed"):
+    """Another of the exchange's hosts, or another proxy, is used from now on, at `where`: `ws` or `rest`.
+
+    `uplink`: the host's address, and the proxy without its password. `reason`: what is wrong with those before it.
+    """
+
+    where: _Text
+    uplink: _Text
+    reason: _Text = ""
+
+
 class Notice(Marker, tag="notice"):
     """The exchange announces something."""
 
@@ -208,8 +219,8 @@ class Definition(Struct, frozen=True):
 
 Markers = (
     Connected | Disconnected | Stopped | Renewing | Renewed | Subscribed | Refused | Silent | Resumed | Clock
-    | RateLimited | RestDown | RestUp | Notice | Listed | Delisted | Lost | Tick | Wrapped | Oversized | Answer
-    | History | Filled | Definition
+    | RateLimited | RestDown | RestUp | HostChanged | Notice | Listed | Delisted | Lost | Tick | Wrapped | Oversized
+    | Answer | History | Filled | Definition
 )  # fmt: skip
 
 _DEFINITION = "instrument"

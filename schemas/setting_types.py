@@ -18,6 +18,7 @@ from schemas.intervals import FIXED_INTERVALS, length_of
 from schemas.jobs import OFF, SCHEDULES, times_of
 from schemas.keys import key_of, split_key
 from schemas.passwords import masked
+from schemas.proxies import DIRECT, Proxy
 from schemas.spellings import respelt
 from schemas.suggestions import unknown
 from schemas.symbols import is_pattern, parse_symbol
@@ -27,20 +28,26 @@ _ALL_CHANNELS = "docs/coverage.md lists all"
 _SERVER = re.compile(r"(\[[\da-fA-F:.]+\]|[^\s:/@\[\]]+)(:\d{1,5})?")
 _CLICKHOUSE = re.compile(r"chdb://.+|clickhouses?://([^/?#]*@)?(\[[^@\]]+\]|[^@:/?#]+)(:\d+)?([/?#][^@]*)?")
 _LAST_PORT = 65_535
+EVERY = "*"
+"""Name under which proxies are for all feeds."""
 R = TypeVar("R")
-
-
-class Endpoint(BaseModel):
-    """Addresses of a feed; empty means the exchange's own."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    ws: str = ""
-    rest: str = ""
 
 
 def _split(value: Any) -> Any:
     return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+
+# In the environment, several names are written `a,b`, and values by name as JSON.
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+
+
+class Endpoint(BaseModel):
+    """Addresses of a feed, the preferred ones first; none means the exchange's own."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ws: Names = ()
+    rest: Names = ()
 
 
 def _json(value: Any) -> Any:
@@ -146,6 +153,36 @@ def _known_endpoints(endpoints: dict[str, Endpoint]) -> dict[str, Endpoint]:
     return {_checked(feed_named, name).name: endpoint for name, endpoint in endpoints.items()}
 
 
+def _by_feed(value: Any) -> Any:
+    """Return proxies by feed: those that are written without a feed are for all."""
+    if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
+        try:
+            value = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            raise ValueError("what begins with { or [ is not JSON") from None  # it is not shown: it has passwords
+    if isinstance(value, dict):
+        return {name: _split(proxies) for name, proxies in value.items()}
+    return {EVERY: _split(value)} if value else {}
+
+
+def _known_proxies(proxies: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    _require("feed or exchange", proxies, (EVERY, *dict.fromkeys((*FEEDS, *EXCHANGES))))
+    for name, listed in proxies.items():
+        if not listed:
+            raise ValueError(f"{name}: the list is empty: write {DIRECT} to use none")
+        for text in listed:
+            if text != DIRECT:
+                _check_proxy(name, text)
+    return proxies
+
+
+def _check_proxy(name: str, text: str) -> None:
+    try:
+        Proxy.parse(text)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
 def _known_fees(fees: dict[str, float]) -> dict[str, float]:
     known = [name for feed in FEEDS.values() for name in (feed.name, *(f"{feed.name}:{kind}" for kind in feed.kinds))]
     _require("feed or feed:kind", fees, known)
@@ -218,8 +255,6 @@ Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(
 Servers = Annotated[str, AfterValidator(_servers)]
 Address = Annotated[str, AfterValidator(_address)]
 ClickHouse = Annotated[str, AfterValidator(_clickhouse)]
-# In the environment, several names are written `a,b`, and values by name as JSON.
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 SomeNames = Annotated[Names, AfterValidator(_some)]
 Json = BeforeValidator(_json)
 FeedNames = Annotated[SomeNames, AfterValidator(_known_feeds)]
@@ -229,6 +264,7 @@ ChannelNames = Annotated[Names, AfterValidator(_known_channels)]
 FixedIntervals = Annotated[Names, AfterValidator(_fixed_intervals)]
 Variants = Annotated[dict[str, str], NoDecode, Json, AfterValidator(_known_variants)]
 Endpoints = Annotated[dict[str, Endpoint], NoDecode, Json, AfterValidator(_known_endpoints)]
+Proxies = Annotated[dict[str, tuple[str, ...]], NoDecode, BeforeValidator(_by_feed), AfterValidator(_known_proxies)]
 Timeouts = Annotated[dict[str, Annotated[float, Field(gt=0)]], NoDecode, Json, AfterValidator(_every_channel)]
 Periods = Annotated[dict[str, Annotated[float, Field(ge=1, le=86_400)]], NoDecode, Json, AfterValidator(_every_poll)]
 Schedules = Annotated[dict[str, str], NoDecode, Json, AfterValidator(_every_job)]

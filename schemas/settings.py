@@ -26,6 +26,7 @@ from schemas.keys import key_of, split_key
 from schemas.setting_errors import FILE, PREFIX, as_variable, explain, missing_file, unknown_variables
 from schemas.setting_types import (
     CHANNEL_TIMEOUT_S,
+    EVERY,
     Address,
     Aliases,
     ChannelNames,
@@ -39,6 +40,7 @@ from schemas.setting_types import (
     Level,
     Names,
     Periods,
+    Proxies,
     Schedules,
     Servers,
     Symbols,
@@ -131,8 +133,14 @@ class Settings(BaseSettings):
     )
     endpoints: Endpoints = Field(
         default_factory=dict,
-        examples=[{"okx": {"ws": "ws://127.0.0.1:8080", "rest": "http://127.0.0.1:8080"}}],
-        description="addresses to use instead of the exchange's own, by feed",
+        examples=[{"okx": {"ws": "ws://127.0.0.1:8080", "rest": ["http://127.0.0.1:8080", "http://127.0.0.1:8081"]}}],
+        description="addresses to use instead of the exchange's own, by feed; of several, the first that works",
+    )
+    proxies: Proxies = Field(
+        default_factory=dict,
+        examples=[{"okx": ["socks5h://user:password@host:1080", "direct"], "*": ["http://user:password@host:3128"]}],
+        description="proxies to the exchanges, by feed, exchange or `*` for all others; of several, the first that "
+        "works; `direct`: none; comma-separated for all feeds; if not set, HTTPS_PROXY, ALL_PROXY and NO_PROXY count",
     )
     linger_ms: Annotated[float, Field(ge=0, le=1000)] = Field(
         5.0, description="maximum time a frame waits to be batched, ms"
@@ -251,6 +259,10 @@ class Settings(BaseSettings):
         """Return the configured symbols that a feed can serve, and all patterns."""
         carries = FEEDS[feed].carries
         return Selection(text for text in self.symbols if is_pattern(text) or carries(parse_symbol(text)))
+
+    def proxies_of(self, feed: str) -> tuple[str, ...]:
+        """Return the proxies of a feed, the preferred one first, or `direct`; empty: what the environment names."""
+        return self.proxies.get(feed) or self.proxies.get(FEEDS[feed].exchange) or self.proxies.get(EVERY, ())
 
     def variants_of(self, feed: str) -> dict[str, str]:
         """Return the selected variants of a feed's channels, by channel."""

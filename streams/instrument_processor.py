@@ -137,6 +137,9 @@ class InstrumentProcessor:
             case markers.RateLimited():
                 reason = f"{marker.where} {marker.status}: wait {marker.seconds:g} s"
                 self.status.publish(out, marker.type, reason=reason)
+            case markers.HostChanged():
+                reason = f"{marker.where} {marker.uplink}: {marker.reason}"
+                self.status.publish(out, marker.type, reason=reason)
             case markers.Delisted():
                 self.status.on_disconnected(self.status.up.copy())
                 self.status.publish(out, marker.type, reason=marker.reason)

@@ -6,7 +6,7 @@ import sys
 from websockets.asyncio.client import connect
 
 from bench.rigs.loopback_exchange import BINANCE, SUBSCRIBE
-from ingest.connection import MAX_SIZE
+from ingest.sockets import MAX_SIZE
 
 
 async def _read(port: int, frames: int) -> None:

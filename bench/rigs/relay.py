@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from websockets.asyncio.client import connect
 
 from bench.rigs.loopback_exchange import BINANCE, OKX, SUBSCRIBE
-from ingest.connection import MAX_SIZE
+from ingest.sockets import MAX_SIZE
 
 TOPICS = ("relay.a", "relay.b", "relay.c")
 _PATHS = (BINANCE, OKX)  # each has its own partition

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from websockets.asyncio.client import connect
 
 from bench.rigs.frames import Frame
-from ingest.connection import MAX_SIZE
 from ingest.exchanges import CONNECTORS
 from ingest.exchanges.base import Connector, Route
+from ingest.sockets import MAX_SIZE
 from marketprism.simulator import Simulators
 from marketprism.simulator.market.listings import listings_of
 from schemas.events import KINDS

@@ -14,6 +14,7 @@ from ingest.exchanges.polls import PollRow
 from ingest.rest import Limit, Limits, Meaning, Rest
 from ingest.skips import Skips
 from ingest.supervision import describe_error
+from ingest.uplinks import Where
 from schemas.errors import ExchangeError, SettingsError, SymbolError
 from schemas.events import DEFAULT_KINDS
 from schemas.feeds import FEEDS, Feed
@@ -126,8 +127,8 @@ class Connector(ABC):
     """
 
     name: ClassVar[str]
-    ws: ClassVar[str]
-    rest: ClassVar[str]
+    ws: ClassVar[tuple[str, ...]]  # hosts that serve all that is subscribed to, the main one first
+    rest: ClassVar[tuple[str, ...]]  # hosts that answer all that is asked, the main one first
     channels: ClassVar[Mapping[str, ChannelRow]]  # by our name
     polls: ClassVar[Mapping[str, PollRow]] = {}  # by our name
     history: ClassVar[History] = {}  # what REST offers of the past, by kind
@@ -185,6 +186,11 @@ class Connector(ABC):
     @property
     def feed(self) -> Feed:
         return FEEDS[self.name]
+
+    @property
+    def hosts(self) -> dict[Where, tuple[str, ...]]:
+        """The exchange's hosts, of sockets and of REST."""
+        return {"ws": self.ws, "rest": self.rest}
 
     @property
     def limits(self) -> Limits:

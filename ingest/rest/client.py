@@ -1,6 +1,7 @@
 """REST client of one feed: it keeps to the limits, waits out rate limits and bans, and retries failures."""
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Callable
 
 import aiohttp
@@ -12,13 +13,16 @@ from ingest.rest.limits import Limits
 from ingest.rest.pool import RestPool
 from ingest.rest.statistics import Statistics
 from ingest.retry_after import Gate, requested_wait
+from ingest.uplink_failures import REST_ERRORS, Failure, cannot_connect, failure_of, is_blocked
+from ingest.uplinks import Uplink, Uplinks
 from schemas.errors import ExchangeError, RejectedError
 from schemas.markers import Markers, RateLimited, RestDown, RestUp
 
 log = structlog.get_logger(__name__)
 
-_TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5, sock_read=10)
+_TOTAL_TIMEOUT = 30.0  # s of one request
 _ATTEMPTS = 6
+_ERRORS = 5  # requests in a row that a host accepts without answering them, until the next host is asked
 _MAX_BODY = 64 << 20  # bytes; the longest listing has about 10 MB
 
 
@@ -30,33 +34,52 @@ class _Rejection(ExchangeError):
         self.seconds = seconds
 
 
+class _BlockedError(ExchangeError):
+    """A host does not serve our network; another one may."""
+
+
 def _backoff(error: Exception) -> bool | dt.timedelta:
     """Retry failures to connect and to answer, and what was too early. No other rejection gets better by repetition."""
     if isinstance(error, _Rejection):
         return dt.timedelta(seconds=error.seconds)
-    return isinstance(error, aiohttp.ClientError | TimeoutError)
+    return isinstance(error, REST_ERRORS)
 
 
 class Rest:
-    """Client for GET requests to one base address. All its callers share budgets, bans and the circuit breaker."""
+    """Client for GET requests to one exchange. All its callers share budgets, bans and the circuit breaker."""
 
     def __init__(
         self,
         feed: str,
-        base: str,
+        uplinks: Uplinks,
         limits: Limits,
         pool: RestPool,
         mark: Callable[[Markers], None] = lambda marker: None,
+        attempts: int = _ATTEMPTS,
     ) -> None:
-        """`mark(marker)` is called when the exchange requests a wait, and when its host is down or up again."""
+        """`mark(marker)` is called when the exchange requests a wait, and when all hosts are down or one is up again.
+
+        `attempts`: of one request, if it is not answered.
+        """
         self.statistics = Statistics(feed)
         self._feed = feed
-        self._base = base.rstrip("/")
+        self._uplinks = uplinks
+        self._limits = limits
+        self._pool = pool
         self._mark = mark
-        self._session = pool.session
+        self._attempts = attempts
         self._budgets = pool.budgets(limits)
         self._gate = Gate()
-        self._breaker = Breaker(self._base, self._on_changed)
+        self._breaker = Breaker(f"REST of {feed}", self._on_changed)
+        self._errors = Counter[Uplink]()  # in a row
+        seconds = uplinks.connect_timeout_s
+        self._timeout = aiohttp.ClientTimeout(_TOTAL_TIMEOUT, sock_connect=seconds, sock_read=2 * seconds)
+
+    def probe(self, uplink: Uplink) -> "Rest":
+        """Return a client that asks only over this uplink, and only once. It shares the budgets."""
+        probe = Rest(self._feed, self._uplinks.alone(uplink), self._limits, self._pool, attempts=1)
+        probe._budgets = self._budgets
+        return probe
 
     def set_budget(self, weight_per_minute: float) -> None:
         """Set the budget of weight to what the exchange itself states."""
@@ -69,13 +92,13 @@ class Rest:
         down.
         """
         try:
-            async for attempt in stamina.retry_context(_backoff, attempts=_ATTEMPTS, timeout=None, wait_max=10.0):
+            async for attempt in stamina.retry_context(_backoff, attempts=self._attempts, timeout=None, wait_max=10.0):
                 with attempt:
                     await self._acquire(path, weight, params)
-                    with self._breaker.attempt(), self.statistics.measure(path):
-                        return await self._get(path, params)
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise ExchangeError(f"{self._feed}: cannot read {self._base}{path}: {error or 'timeout'}") from error
+                    with self._breaker.attempt():
+                        return await self._ask(path, weight, params)
+        except REST_ERRORS as error:
+            raise ExchangeError(f"{self._feed}: cannot read {path}: {error or 'timeout'}") from error
         raise AssertionError("unreachable")
 
     async def _acquire(self, path: str, weight: float, params: dict[str, str]) -> None:
@@ -87,11 +110,50 @@ class Rest:
             if not self._gate.closed:
                 return
 
-    async def _get(self, path: str, params: dict[str, str]) -> bytes:
-        async with self._session.get(self._base + path, params=params, timeout=_TIMEOUT) as response:
+    async def _ask(self, path: str, weight: float, params: dict[str, str]) -> bytes:
+        """Ask the host in use; if it cannot be reached, the next one at once."""
+        for left in reversed(range(len(self._uplinks))):
+            uplink = self._uplinks.choose()
+            try:
+                with self.statistics.measure(path):
+                    body = await self._get(uplink, path, params)
+            except (*REST_ERRORS, _BlockedError) as error:
+                if not (self._has_alternative(uplink, error) and left):
+                    raise
+                await self._budgets.acquire(path, weight, params)
+            except ExchangeError:
+                self._on_answered(uplink)
+                raise
+            else:
+                self._on_answered(uplink)
+                return body
+        raise AssertionError("unreachable")
+
+    def _on_answered(self, uplink: Uplink) -> None:
+        self._errors.pop(uplink, None)
+        self._uplinks.on_connected(uplink)
+
+    def _has_alternative(self, uplink: Uplink, error: Exception) -> bool:
+        """Note an error, and return whether another uplink is to be tried at once."""
+        if isinstance(error, _BlockedError):
+            return True
+        self._errors[uplink] += 1
+        if not cannot_connect(error) and self._errors[uplink] < _ERRORS:
+            return False
+        del self._errors[uplink]
+        return self._uplinks.on_failed(uplink, failure_of(error, uplink.proxy is not None))
+
+    async def _get(self, uplink: Uplink, path: str, params: dict[str, str]) -> bytes:
+        session = self._pool.session(uplink.proxy)
+        async with session.get(uplink.host + path, params=params, timeout=self._timeout) as response:
             body = await self._body(response)
             self._budgets.on_answer(path, params, response.headers)
-            if (seconds := requested_wait(response.status, response.headers, body)) is not None:
+            seconds = requested_wait(response.status, response.headers, body)
+            if is_blocked(response.status):
+                failure = Failure(f"HTTP {response.status}", wait=seconds or 0.0)
+                if self._uplinks.on_failed(uplink, failure):
+                    raise _BlockedError(f"{self._feed}: {uplink} returned {response.status}")
+            if seconds is not None:
                 raise self._rejected(response.status, seconds)
             if response.status >= 500:
                 response.raise_for_status()
@@ -117,5 +179,5 @@ class Rest:
         return _Rejection(seconds)
 
     def _on_changed(self, up: bool, reason: str) -> None:
-        log.warning("REST is up again" if up else "REST is down", feed=self._feed, address=self._base, reason=reason)
+        log.warning("REST is up again" if up else "REST is down", feed=self._feed, reason=reason)
         self._mark(RestUp(reason=reason) if up else RestDown(reason=reason))

@@ -1,12 +1,15 @@
 """What all REST clients of a process share: connections, and the budgets that several feeds have in common."""
 
+import ssl
 from types import TracebackType
 from typing import Self
 
 import aiohttp
+from aiohttp_socks import ProxyConnector, ProxyType
 
 from ingest.rest.budgets import SHARE, Budget, Budgets
 from ingest.rest.limits import Limits
+from schemas.proxies import Proxy
 
 _MINUTE = 60.0
 
@@ -27,17 +30,24 @@ class RestPool:
         self._connections = connections
         self._share = share
         self._weights: dict[str, Budget] = {}
+        self._sessions: dict[Proxy | None, aiohttp.ClientSession] = {}
 
     async def __aenter__(self) -> Self:
-        # The proxy of the environment is used, as by the WebSocket connections.
-        connector = aiohttp.TCPConnector(limit=0, limit_per_host=self._connections)
-        self.session = aiohttp.ClientSession(connector=connector, trust_env=True, middlewares=(_send_once,))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
-        await self.session.close()
+        for session in self._sessions.values():
+            await session.close()
+
+    def session(self, proxy: Proxy | None = None) -> aiohttp.ClientSession:
+        """Return the session of a proxy, or without one of direct connections."""
+        if proxy not in self._sessions:
+            connector = _connector(proxy, self._connections)
+            # The environment's proxies are known (`ingest/uplinks.py`): aiohttp must not use them by itself.
+            self._sessions[proxy] = aiohttp.ClientSession(connector=connector, middlewares=(_send_once,))
+        return self._sessions[proxy]
 
     def budgets(self, limits: Limits) -> Budgets:
         """Return the budgets of a feed. Those of weight are the same object for all feeds of a pool."""
@@ -47,3 +57,19 @@ class RestPool:
         if weight is None:
             weight = self._weights[limits.pool] = Budget(limits.weight_per_minute, _MINUTE, self._share)
         return Budgets(limits, weight, self._share)
+
+
+def _connector(proxy: Proxy | None, per_host: int) -> aiohttp.TCPConnector:
+    if proxy is None:
+        return aiohttp.TCPConnector(limit=0, limit_per_host=per_host)
+    return ProxyConnector(
+        proxy.host,
+        proxy.port,
+        ProxyType.SOCKS5 if proxy.scheme.startswith("socks") else ProxyType.HTTP,
+        proxy.user or None,
+        proxy.password or None,
+        rdns=proxy.scheme == "socks5h",
+        proxy_ssl=ssl.create_default_context() if proxy.scheme == "https" else None,
+        limit=0,
+        limit_per_host=per_host,
+    )

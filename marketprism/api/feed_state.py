@@ -47,6 +47,7 @@ class Instrument:
     down: set[str] = field(default_factory=set)
     silent: set[str] = field(default_factory=set)
     failures: dict[str, str] = field(default_factory=dict)  # type of status → reason
+    hosts: dict[str, str] = field(default_factory=dict)  # `ws`, `rest` → the last change of host or proxy
     reason: str = ""  # of the last loss
     reported: dict[str, Reported] = field(default_factory=dict)
 
@@ -86,6 +87,8 @@ class Instrument:
             self.silent |= channels
         elif event.type == "resumed":
             self.silent -= channels
+        elif event.type == "host_changed":
+            self.hosts[event.reason.partition(" ")[0]] = event.reason
         self._on_failure(event)
 
     def _on_report(self, event: Status) -> None:
@@ -110,7 +113,10 @@ class Instrument:
 
 @dataclass(frozen=True, slots=True)
 class FeedState:
-    """State of one feed. `age`: µs since its last event; `latency`: µs, the median of its channels' medians."""
+    """State of one feed. `age`: µs since its last event; `latency`: µs, the median of its channels' medians.
+
+    `hosts`: the last changes of its host or proxy, of sockets and of REST.
+    """
 
     feed: str
     exchange: str
@@ -123,6 +129,7 @@ class FeedState:
     instruments: int
     instruments_down: int
     silent: list[str]
+    hosts: list[str]
 
 
 def state_of(feed: Feed, instruments: list[Instrument], now: int) -> FeedState:
@@ -147,6 +154,7 @@ def state_of(feed: Feed, instruments: list[Instrument], now: int) -> FeedState:
         len(known),
         len(down),
         sorted(f"{channel}:{each.symbol}" for each in known for channel in each.silent),
+        sorted({change for each in known for change in each.hosts.values()}),
     )
 
 

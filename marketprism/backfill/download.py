@@ -6,14 +6,17 @@ import re
 import tempfile
 import zipfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import islice
 from typing import IO
 
 import aiohttp
 import structlog
 
+from ingest.rest import RestPool
 from ingest.supervision import backoff_delay
+from ingest.uplink_failures import REST_ERRORS, cannot_connect, failure_of
+from ingest.uplinks import Uplink, Uplinks
 from schemas.errors import ExchangeError
 
 log = structlog.get_logger(__name__)
@@ -27,17 +30,11 @@ _HASH = re.compile(rb"\s*([0-9a-fA-F]{64})\b")
 
 
 class Downloads:
-    """Downloads from one host: `async with Downloads(host)`."""
+    """Downloads from one host, directly or through proxies."""
 
-    def __init__(self, host: str) -> None:
-        self._host = host.rstrip("/")
-
-    async def __aenter__(self) -> "Downloads":
-        self._session = aiohttp.ClientSession(timeout=_TIMEOUT, trust_env=True)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._session.close()
+    def __init__(self, uplinks: Uplinks, pool: RestPool) -> None:
+        self._uplinks = uplinks
+        self._pool = pool
 
     @asynccontextmanager
     async def file(self, path: str) -> AsyncIterator[IO[bytes] | None]:
@@ -50,23 +47,26 @@ class Downloads:
 
     async def _fetch(self, path: str, target: IO[bytes]) -> bool:
         for attempt in range(_ATTEMPTS):
+            uplink = self._uplinks.choose()
             try:
-                return await self._fetch_once(path, target)
-            except (aiohttp.ClientError, TimeoutError, _WrongHashError) as error:
+                return await self._fetch_once(uplink, path, target)
+            except (*REST_ERRORS, _WrongHashError) as error:
+                if cannot_connect(error):
+                    self._uplinks.on_failed(uplink, failure_of(error, uplink.proxy is not None))
                 if attempt == _ATTEMPTS - 1:
-                    raise ExchangeError(f"cannot read {self._host}{path}: {error or 'timeout'}") from None
+                    raise ExchangeError(f"cannot read {uplink.host}{path}: {error or 'timeout'}") from None
                 log.warning("download failed: trying again", path=path, reason=str(error) or "timeout")
                 await asyncio.sleep(min(backoff_delay(attempt), _LONGEST_WAIT))
         raise AssertionError("unreachable")
 
-    async def _fetch_once(self, path: str, target: IO[bytes]) -> bool:
-        published = await self._published_hash(path)
+    async def _fetch_once(self, uplink: Uplink, path: str, target: IO[bytes]) -> bool:
+        published = await self._published_hash(uplink, path)
         if published is None:
             return False
         found = hashlib.sha256()
         target.seek(0)
         target.truncate()
-        async with self._session.get(self._host + path) as response:
+        async with self._get(uplink, path) as response:
             if response.status == 404:
                 return False
             response.raise_for_status()
@@ -77,8 +77,8 @@ class Downloads:
             raise _WrongHashError(f"its SHA-256 is {found.hexdigest()}, and {published} was published")
         return True
 
-    async def _published_hash(self, path: str) -> str | None:
-        async with self._session.get(f"{self._host}{path}.CHECKSUM") as response:
+    async def _published_hash(self, uplink: Uplink, path: str) -> str | None:
+        async with self._get(uplink, f"{path}.CHECKSUM") as response:
             if response.status == 404:
                 return None
             response.raise_for_status()
@@ -87,6 +87,9 @@ class Downloads:
         if found is None:
             raise _WrongHashError(f"its .CHECKSUM holds no SHA-256: {text[:80]!r}")
         return found[1].decode().lower()
+
+    def _get(self, uplink: Uplink, path: str) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        return self._pool.session(uplink.proxy).get(uplink.host + path, timeout=_TIMEOUT)
 
 
 class _WrongHashError(Exception):

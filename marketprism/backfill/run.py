@@ -8,6 +8,7 @@ from typing import NamedTuple
 from ingest.exchanges import CONNECTORS
 from ingest.exchanges.base import Connector
 from ingest.rest import Rest, RestPool
+from ingest.uplinks import Uplinks, through_proxies, uplinks_of
 from marketprism.backfill.backfill import Backfill, Summary
 from marketprism.backfill.download import Downloads
 from marketprism.backfill.job import MARGIN, Job, check_kind
@@ -16,7 +17,7 @@ from marketprism.backfill.sources import file_sources, find_instrument, rest_sou
 from marketprism.backfill.stored import Stored
 from marketprism.captures.replay_sender import ReplaySender
 from schemas.errors import SettingsError
-from schemas.settings import Endpoint, Settings
+from schemas.settings import Settings
 
 
 class Wanted(NamedTuple):
@@ -56,15 +57,16 @@ async def run(
     for kind in wanted.kinds:
         check_kind(kind, wanted.interval)
     connector = CONNECTORS[wanted.feed](wanted.kinds, variants=settings.variants_of(wanted.feed))
-    base = settings.endpoints.get(wanted.feed, Endpoint()).rest or connector.rest
+    uplinks = Uplinks(wanted.feed, "rest", uplinks_of(settings, wanted.feed, "rest", connector.rest))
+    hosts = Uplinks(wanted.feed, "rest", through_proxies(settings, wanted.feed, [files]))
     summaries = []
-    async with RestPool(settings.rest_connections, share) as pool, Downloads(files) as downloads:
-        rest = Rest(wanted.feed, base, connector.limits, pool)
+    async with RestPool(settings.rest_connections, share) as pool:
+        rest = Rest(wanted.feed, uplinks, connector.limits, pool)
 
         def prepare(job: Job) -> tuple[Stored, list[Source]]:
             stored = Stored(settings, job)
             if files:
-                return stored, file_sources(connector, downloads, job, stored)
+                return stored, file_sources(connector, Downloads(hosts, pool), job, stored)
             return stored, rest_sources(connector, rest, job, stored)
 
         jobs = [(job, *prepare(job)) for job in await _jobs(connector, rest, wanted, end)]

@@ -4,9 +4,22 @@ import asyncio
 
 import typer
 
-from marketprism.cli.common import FeedOption, quiet_libraries, report_errors, say, stack_settings
+from marketprism.cli.common import FeedOption, StackOption, quiet_libraries, report_errors, say, stack_settings
 
-feeds_app = typer.Typer(no_args_is_help=True, help="Control the feeds of a running ingest.")
+feeds_app = typer.Typer(invoke_without_command=True)
+
+
+@feeds_app.callback()
+def feeds(context: typer.Context, data: StackOption = None) -> None:
+    """Show which host and proxy each feed uses and why, or control the feeds of a running ingest."""
+    from marketprism.ops.hosts import hosts_in_use
+
+    if context.invoked_subcommand:
+        return
+    quiet_libraries()
+    with report_errors():
+        for each in hosts_in_use(stack_settings(data)):
+            say(f"{each.feed:<13} {each.where:<5} {each.uplink}: {each.reason}")
 
 
 @feeds_app.command()

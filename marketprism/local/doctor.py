@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from ingest.clock import compare_clock
 from ingest.exchanges import CONNECTORS, carried_by_none, connectors_of
 from ingest.rest import Rest, RestPool
+from ingest.uplinks import Uplinks, uplinks_of
 from marketprism.local.broker import java, java_version
 from marketprism.local.findings import Check, Finding
 from marketprism.local.jars import missing_jars
+from marketprism.local.reachability import check_hosts
 from schemas.errors import ExchangeError
-from schemas.settings import Endpoint, Settings
+from schemas.settings import Settings
 
 _CLOCK_TIMEOUT = 5.0  # s
 _MAX_CLOCK_OFFSET = 1.0  # s; beyond this, the times in events are misleading
@@ -37,10 +39,10 @@ async def _jars(settings: Settings) -> list[Finding]:
 async def _clock(settings: Settings) -> list[Finding]:
     """Compare this machine's clock with an exchange's."""
     exchange = CONNECTORS[settings.feeds[0]]()
-    base = settings.endpoints.get(exchange.name, Endpoint()).rest or exchange.rest
+    uplinks = Uplinks(exchange.name, "rest", uplinks_of(settings, exchange.name, "rest", exchange.rest))
     try:
         async with asyncio.timeout(_CLOCK_TIMEOUT), RestPool() as pool:
-            rest = Rest(exchange.name, base, exchange.limits, pool)
+            rest = Rest(exchange.name, uplinks, exchange.limits, pool)
             offset = (await compare_clock(exchange, rest)).offset / 1e6
     except (ExchangeError, TimeoutError) as error:
         reason = str(error) or f"no answer within {_CLOCK_TIMEOUT:.0f} s"
@@ -55,5 +57,6 @@ CHECKS: Sequence[Check] = (
     ("settings", _settings),
     ("java", _java),
     ("kafka jars", _jars),
+    ("hosts", check_hosts),
     ("clock", _clock),
 )

@@ -107,14 +107,14 @@ class Stack:
     async def start_simulators(self, seed: int, arbitrage_every: float) -> None:
         """Start simulated exchanges with an arbitrage opportunity every `arbitrage_every` s.
 
-        The endpoints in the settings become theirs.
+        The endpoints in the settings become theirs, which are reached directly.
         """
         feeds = [part for feed in self.settings.feeds for part in ("--feed", feed)]
         child = await self._start(SIMULATOR, "--seed", str(seed), "--arbitrage-every", str(arbitrage_every), *feeds)
         found = [line for line in child.output().splitlines() if line.startswith("{") and SIMULATOR.ready in line]
         if not found:
             raise StackError(f"the simulator reported no endpoints: see its log {child.log}")
-        self._set(endpoints=json.loads(found[-1])["endpoints"])
+        self._set(endpoints=json.loads(found[-1])["endpoints"], proxies={})
 
     async def _start_broker(self) -> None:
         broker = Broker(self.data / "kafka")

@@ -2,8 +2,7 @@
 
 import re
 
-import aiohttp
-
+from ingest.uplink_failures import REST_ERRORS
 from marketprism.probe.cell import Failure
 from schemas.errors import ExchangeError, RejectedError
 from schemas.markers import Markers, RateLimited, RestDown, RestUp
@@ -31,7 +30,7 @@ class RestHealth:
         """Return the failure of a request that raised an error."""
         if isinstance(error, RejectedError):  # the host has answered
             return Failure(str(error), not _is_refused(str(error)))
-        is_unreachable = bool(self._trouble) or isinstance(error.__cause__, aiohttp.ClientError | TimeoutError)
+        is_unreachable = bool(self._trouble) or isinstance(error.__cause__, REST_ERRORS)
         return Failure(self._trouble or str(error), not is_unreachable and not _is_refused(str(error)))
 
     def timeout(self, seconds: float) -> Failure:

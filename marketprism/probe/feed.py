@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 from ingest.clock import compare_clock
 from ingest.exchanges import CONNECTORS
 from ingest.exchanges.base import Connector
+from ingest.hosts import Hosts
 from ingest.rest import Rest, RestPool
 from ingest.supervision import describe_error
+from ingest.timings import DEFAULT_TIMINGS
 from marketprism.probe.book_check import BookCheck
 from marketprism.probe.cell import CLOCK, LISTING, SNAPSHOT, WORST, Cell, Failure, Result, Verdict, as_dict
 from marketprism.probe.choice import choose, to_be_listed
@@ -21,7 +23,7 @@ from marketprism.probe.recorder import Recorder
 from marketprism.probe.sockets import Sockets
 from schemas.errors import ExchangeError
 from schemas.instruments import Instrument
-from schemas.settings import Endpoint, Settings
+from schemas.settings import Settings
 
 _ANSWERED_WITHIN = 30.0  # s
 _TICK = 1.0  # s of stream time
@@ -41,10 +43,8 @@ class FeedProbe:
         self._settings = settings
         self._seconds = seconds
         self._health = RestHealth()
-        endpoint = settings.endpoints.get(name, Endpoint())
-        self._address = (endpoint.ws or self._connector.ws).rstrip("/")
-        base = endpoint.rest or self._connector.rest
-        self._rest = Rest(name, base, self._connector.limits, pool, self._health.mark)
+        self._hosts = Hosts(self._connector, settings, DEFAULT_TIMINGS, lambda marker: None)
+        self._rest = Rest(name, self._hosts.rest, self._connector.limits, pool, self._health.mark)
         self._listing, self._clock = (Cell(name, channel, is_request=True) for channel in (LISTING, CLOCK))
         self._ended_at = 0.0
         self._polls: list[PollOnce] = []
@@ -130,7 +130,7 @@ class FeedProbe:
         self._polls = [*polls_of(self._connector, self.instruments)]
         self._recorder = recorder = Recorder(self._connector, self._settings, self._channel_cells())
         sockets = Sockets(
-            self._connector, self._address, self.instruments, self._rest, self._health, recorder, self._settings
+            self._connector, self._hosts.sockets, self.instruments, self._rest, self._health, recorder, self._settings
         )
         recorder.on_snapshot_needed = sockets.request_snapshot
         self.state = "listening"

@@ -13,6 +13,7 @@ from ingest.rest import Rest
 from ingest.snapshots import Snapshots
 from ingest.supervision import backoff_delay
 from ingest.timings import DEFAULT_TIMINGS
+from ingest.uplinks import Uplinks
 from ingest.watchdog import Watchdog
 from marketprism.probe.cell import SNAPSHOT, Cell
 from marketprism.probe.failures import RestHealth, socket_failure
@@ -29,7 +30,7 @@ class Sockets:
     def __init__(
         self,
         connector: Connector,
-        address: str,
+        uplinks: Uplinks,
         instruments: Iterable[Instrument],
         rest: Rest,
         health: RestHealth,
@@ -37,7 +38,7 @@ class Sockets:
         settings: Settings,
     ) -> None:
         self._connector = connector
-        self._address = address
+        self._uplinks = uplinks
         self._instruments = {instrument.exchange_symbol: instrument for instrument in instruments}
         self._by_key = {instrument.key: instrument for instrument in self._instruments.values()}
         self._rest = rest
@@ -69,7 +70,7 @@ class Sockets:
             await self._connects.acquire()
             self._connections[path] = connection = Connection(
                 self._connector,
-                self._address,
+                self._uplinks,
                 path,
                 self._instruments,
                 DEFAULT_TIMINGS,

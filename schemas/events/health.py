@@ -96,7 +96,8 @@ class Quality(MarketEvent):
 StatusType = Literal[
     "connected", "disconnected", "stopped", "subscribed", "refused", "renewing", "renewed", "silent", "resumed",
     "absent", "returned", "wrong_clock", "clock_right", "clock_stepped", "rate_limited", "rest_down", "rest_up",
-    "notice", "listed", "changed", "delisted", "skipped", "not_tradable", "limited", "implausible", "report",
+    "host_changed", "notice", "listed", "changed", "delisted", "skipped", "not_tradable", "limited", "implausible",
+    "report",
 ]  # fmt: skip
 STATUS_TYPES: frozenset[str] = frozenset(get_args(StatusType))
 
@@ -106,8 +107,9 @@ class Status(MarketEvent):
 
     `connected`, `disconnected`, `stopped` (ingest itself), `subscribed`, `refused`; `notice`: an announcement of the
     exchange; `rate_limited`; `rest_down`, `rest_up`: requests to the exchange fail repeatedly (`reason`: the last
-    failure), succeed again; `renewing`, `renewed`: the connection is being replaced without a break; `silent` (`age`:
-    for how long; `reason`: what is done: `resubscribe`, `reconnect`, `retry` a poll), `resumed`; `wrong_clock`,
+    failure), succeed again; `host_changed`: another host or proxy is used for sockets or REST (`reason`: `ws` or
+    `rest`, which one, and why); `renewing`, `renewed`: the connection is being replaced without a break; `silent`
+    (`age`: for how long; `reason`: what is done: `resubscribe`, `reconnect`, `retry` a poll), `resumed`; `wrong_clock`,
     `clock_right`: the exchange's times; `absent` (`age`: for how long), `returned`: nobody ingests the feed, somebody
     does again; `clock_stepped`: our own clock was set back; `listed`, `changed`, `delisted`: its definition;
     `not_tradable`: its book is crossed, as before an opening; `limited`: a size bound was reached; `skipped`: a record

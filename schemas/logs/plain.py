@@ -45,7 +45,7 @@ def error_text(error: BaseException) -> str:
     if isinstance(error, BaseExceptionGroup):
         return "; ".join(map(error_text, error.exceptions))
     if isinstance(error, OSError) and error.errno and error.filename is None:
-        return os.strerror(error.errno)
+        return os.strerror(error.errno) if error.errno > 0 else str(error.strerror)  # of a name that does not resolve
     return tidy(str(error)) or type(error).__name__
 
 

@@ -72,6 +72,16 @@ def test_a_failing_rest_address() -> None:
     assert okx(market).state == "live"
 
 
+def test_a_changed_host() -> None:
+    """The last change of host or proxy is told, of sockets and of REST; the feed is as live as before."""
+    market = Market()
+    quote(market, "100", "101")
+    for reason in ("ws wss://a: first choice", "rest https://a: first choice", "ws wss://b: wss://a: refused"):
+        status(market, "host_changed", reason=reason)
+    assert okx(market).hosts == ["rest https://a: first choice", "ws wss://b: wss://a: refused"]
+    assert okx(market).state == "live"
+
+
 def test_an_old_feed() -> None:
     """A feed without events for long is stale, then down; one without any is starting."""
     market = Market()

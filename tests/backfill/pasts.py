@@ -19,6 +19,7 @@ from schemas.events import EVENTS
 from schemas.raw import encode_marker
 from schemas.settings import load_settings
 from streams.raw_processor import RawProcessor
+from tests.ingest.rigs import uplinks_to
 
 HOUR = 3_600_000_000  # µs
 
@@ -90,7 +91,7 @@ class PastReader:
     ) -> list[HistoryRow]:
         """Fill the tables with a kind. Stop after some pages, as if killed."""
         connector = CONNECTORS[self.feed]([kind], variants=variants)
-        rest = Rest(self.feed, self.simulators.endpoints[self.feed]["rest"], connector.limits, self._pool)
+        rest = Rest(self.feed, uplinks_to(self.simulators.endpoints[self.feed]["rest"]), connector.limits, self._pool)
         instrument = await find_instrument(connector, rest, symbol)
         job, self.pages = Job(instrument, kind, interval, *span), []
         rows = rows_for(connector, instrument, kind, interval)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 from aiohttp import web
 
+from ingest.rest import RestPool
 from marketprism.backfill import download
 from marketprism.backfill.download import Downloads
 from marketprism.backfill.file_names import data_files
@@ -18,6 +19,7 @@ from marketprism.backfill.job import Job
 from schemas.errors import ExchangeError
 from schemas.instruments import instrument_of_key
 from tests.backfill.pasts import HOUR, MemoryTables, events_of
+from tests.ingest.rigs import uplinks_to
 
 DAY = 24 * HOUR
 BEGIN = 1_767_225_600_000_000  # µs: 2026-01-01
@@ -65,7 +67,8 @@ async def host(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Host]:
 
 async def read(host: Host, job: Job, data: str, tables: MemoryTables, stop_after: int = 1 << 30) -> FilePages:
     """Fill the tables from the files. Stop after some pages, as if killed."""
-    async with Downloads(host.address) as downloads:
+    async with RestPool() as pool:
+        downloads = Downloads(uplinks_to(host.address.rstrip("/")), pool)
         files = FilePages(downloads, job, data, tables)
         count = 0
         async for page in files.pages(Span(job.begin, job.end)):

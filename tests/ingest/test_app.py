@@ -70,7 +70,8 @@ async def test_raw_topics_are_complete(here: Settings) -> None:
             await until(here, exchange, key, lambda found: found.count("frame") > 60)
     for exchange, key in (("binance", SPOT), ("binance", PERP), ("okx", OKX_PERP)):
         found = kinds((await read_lines(here, exchange))[key])
-        first = list(dict.fromkeys(found))  # a feed with several paths announces itself on each
+        # A feed with several paths announces itself on each, and its clock is compared meanwhile.
+        first = list(dict.fromkeys(kind for kind in found if kind != "clock"))
         assert first[:3] == ["instrument", "connected", "subscribed"]
         assert found[-1] == "stopped"
         if exchange == "binance":
@@ -240,7 +241,7 @@ async def use_weight(settings: Settings, weight: int) -> None:
         for limit, each in ((5000, 250), (1000, 50)):
             for _ in range(weight // each):
                 query = f"/api/v3/depth?symbol=ETHUSDT&limit={limit}"
-                async with http.get(settings.endpoints["binance-spot"].rest + query) as answer:
+                async with http.get(settings.endpoints["binance-spot"].rest[0] + query) as answer:
                     assert answer.status == 200
             weight %= each
 
@@ -316,7 +317,7 @@ async def test_nothing_listed(here: Settings) -> None:
 
 async def test_one_listed(here: Settings) -> None:
     """As long as one exchange lists one of the symbols, or has not answered, ingest goes on."""
-    endpoints = here.endpoints | {"htx-spot": Endpoint(rest="http://127.0.0.1:9")}
+    endpoints = here.endpoints | {"htx-spot": Endpoint(rest=("http://127.0.0.1:9",))}
     some = {"symbols": ("BTC-USTD", "BTC-USDT-PERP"), "endpoints": endpoints}
     async with ingesting(here.model_copy(update=some), "binance-spot", "okx"):
         await until(here, "okx", OKX_PERP, lambda found: "frame" in found)

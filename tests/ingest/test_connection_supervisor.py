@@ -24,7 +24,7 @@ async def test_a_rejected_handshake(here: Settings) -> None:
     async with serve(lambda connection: connection.wait_closed(), "127.0.0.1", 0, process_request=reject) as server:
         port = server.sockets[0].getsockname()[1]
         rest = here.endpoints["binance-spot"].rest
-        endpoints = {"binance-spot": Endpoint(ws=f"ws://127.0.0.1:{port}", rest=rest)}
+        endpoints = {"binance-spot": Endpoint(ws=(f"ws://127.0.0.1:{port}",), rest=rest)}
         rejecting = load_settings(**here.model_dump() | {"endpoints": endpoints})
         async with ingesting(rejecting, "binance-spot"):
             await asyncio.sleep(6)

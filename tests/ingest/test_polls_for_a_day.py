@@ -12,9 +12,11 @@ import pytest
 from ingest.clock import compare_clock
 from ingest.polls import Polls
 from ingest.rest import Limit, Limits, Rest, RestPool
+from ingest.uplinks import Uplink
 from schemas.markers import Disconnected, RestDown, RestUp, Silent, Stopped
 from tests.ingest.polled_exchange import AHEAD, Fault, PolledExchange, published_after
 from tests.ingest.polling import PERIODS, START, Markings, Polled, perp, rows_of
+from tests.ingest.rigs import uplinks_to
 from tests.ingest.virtual_time import VirtualTime
 
 DAY = 86_400.0
@@ -60,10 +62,10 @@ class CountedRest(Rest):
 
     under_way = 0
 
-    async def _get(self, path: str, params: dict[str, str]) -> bytes:
+    async def _get(self, uplink: Uplink, path: str, params: dict[str, str]) -> bytes:
         self.under_way += 1
         try:
-            return await super()._get(path, params)
+            return await super()._get(uplink, path, params)
         finally:
             self.under_way -= 1
 
@@ -86,7 +88,7 @@ async def poll(exchange: PolledExchange, written: Markings, clock: VirtualTime, 
             if isinstance(marker, RestDown | RestUp):
                 written.write_marker(time.time_ns(), "binance:*", marker)
 
-        rest = CountedRest("binance-usdm", address, connector.limits, pool, mark)
+        rest = CountedRest("binance-usdm", uplinks_to(address), connector.limits, pool, mark)
         clock.awaits_data = lambda: rest.under_way > exchange.holding
 
         async def compare() -> None:

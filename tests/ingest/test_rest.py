@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from email.utils import formatdate
 
 import pytest
@@ -15,17 +16,22 @@ from ingest.exchanges import CONNECTORS
 from ingest.rest import Limit, Limits, Meaning, Rest, RestPool, breaker
 from ingest.rest.budgets import Budget
 from ingest.rest.limits import Told
+from ingest.timings import DEFAULT_TIMINGS
+from ingest.uplinks import Uplink, Uplinks
 from schemas.errors import ExchangeError
 from schemas.markers import Markers, RateLimited, RestDown, RestUp
+from tests.ingest.rigs import uplinks_to
 
 BANNED = b'{"code":-1003,"msg":"Way too many requests; IP banned until %d."}'
 LIMITS = CONNECTORS["binance-spot"]().limits
+FAST = replace(DEFAULT_TIMINGS, connect_timeout_s=0.3)
 
 
 class Server:
     """Server that gives these answers, then 200s. `requested`: the time and path of each request."""
 
     def __init__(self, *answers: web.Response) -> None:
+        self.address = ""
         self.answers = list(answers)
         self.requested: list[tuple[float, str]] = []
         self.busy = self.busiest = 0
@@ -60,7 +66,8 @@ async def served(
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     async with RestPool(connections) as pool:
-        yield Rest("a-feed", f"http://127.0.0.1:{runner.addresses[0][1]}", limits, pool, marked.append), server, marked
+        server.address = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        yield Rest("a-feed", uplinks_to(server.address), limits, pool, marked.append), server, marked
     await runner.cleanup()
 
 
@@ -282,6 +289,63 @@ async def test_breaker_survives_a_clock_step(monkeypatch: pytest.MonkeyPatch) ->
         await asyncio.sleep(0.35)
         assert await rest.get("/a") == b"{}"
     assert isinstance(marked[-1], RestUp)
+
+
+# Several hosts
+
+
+@asynccontextmanager
+async def served_by_two(*answers: web.Response) -> AsyncIterator[tuple[Rest, Server, Server, list[Markers]]]:
+    """Yield a client of two servers, of which the first gives these answers."""
+    async with served(*answers) as (_, first, _), served() as (_, second, marked), RestPool() as pool:
+        uplinks = Uplinks("a-feed", "rest", [Uplink(first.address), Uplink(second.address)], FAST)
+        yield Rest("a-feed", uplinks, LIMITS, pool, marked.append), first, second, marked
+
+
+@pytest.mark.parametrize("status", [403, 451])
+async def test_a_host_that_blocks_us(status: int) -> None:
+    """The next host is asked at once, and nobody waits for the first."""
+    async with served_by_two(web.Response(status=status)) as (rest, first, second, marked):
+        async with asyncio.timeout(1):
+            assert await rest.get("/a") == b"{}"
+            await rest.get("/b")
+    assert (len(first.requested), len(second.requested), marked) == (1, 2, [])
+
+
+@pytest.mark.usefixtures("no_backoff")
+async def test_a_host_that_fails() -> None:
+    """After five failures in a row the next host is asked: the broken one does not stop anybody."""
+    async with served_by_two(*(web.Response(status=503) for _ in range(9))) as (rest, first, second, marked):
+        assert await rest.get("/a") == b"{}"
+        await rest.get("/b")
+    assert (len(first.requested), len(second.requested), marked) == (5, 2, [])
+
+
+async def test_a_host_that_does_not_answer() -> None:
+    """The next host is asked once the first has not answered in time."""
+    async with served_by_two() as (rest, first, second, _):
+        first.takes_s = 5
+        async with asyncio.timeout(2):
+            assert await rest.get("/a") == b"{}"
+            await rest.get("/b")
+        assert (len(first.requested), len(second.requested)) == (1, 2)
+        first.takes_s = 0
+
+
+@pytest.mark.usefixtures("no_backoff")
+async def test_all_hosts_are_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only then is REST reported as down, and both are tried in turn until one is up."""
+    monkeypatch.setattr(breaker, "_FIRST_PAUSE", 0.1)
+    async with served_by_two(*(web.Response(status=451) for _ in range(9))) as (rest, first, second, marked):
+        second.answers = [web.Response(status=503) for _ in range(5)]
+        with pytest.raises(ExchangeError, match="down"):
+            await rest.get("/a")
+        assert [type(marker) for marker in marked] == [RestDown]
+        first.answers.clear()
+        await asyncio.sleep(0.2)
+        assert await rest.get("/b") == b"{}"
+        assert [type(marker) for marker in marked] == [RestDown, RestUp]
+        assert first.requested[-1][1] == "/b"
 
 
 # Statistics

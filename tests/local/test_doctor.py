@@ -8,9 +8,12 @@ from schemas.settings import Settings, load_settings
 
 async def test_doctor() -> None:
     """The doctor confirms what works. What it cannot check without a network is a note."""
-    unreachable = {"binance-spot": {"rest": "http://127.0.0.1:9"}}
-    found = {each.name: each for each in await examine(load_settings(endpoints=unreachable), doctor.CHECKS)}
-    assert list(found) == ["settings", "java", "kafka jars", "clock"]
+    unreachable = {"binance-spot": {"ws": "ws://127.0.0.1:9", "rest": "http://127.0.0.1:9"}}
+    settings = load_settings(feeds="binance-spot", endpoints=unreachable)
+    found = {each.name: each for each in await examine(settings, doctor.CHECKS)}
+    hosts = ["binance-spot sockets", "binance-spot REST"]
+    assert list(found) == ["settings", "java", "kafka jars", *hosts, "clock"]
+    assert [found[name].ok for name in hosts] == [None, None]
     assert found["java"].ok
     assert found["kafka jars"].ok
     assert found["clock"].ok is None

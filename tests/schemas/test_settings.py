@@ -117,6 +117,10 @@ def test_schedule_by_job(monkeypatch: pytest.MonkeyPatch) -> None:
         ("JOBS", '{"gaps": 5}', "gaps: 5 should be a valid string"),
         ("JOBS", "gaps=off", "'gaps=off' is not JSON. Example: {\"gaps\":"),
         ("DEPTH", "0", "'0' should be greater than or equal to 1. Example: 400"),
+        ("PROXIES", '{"mtgox": "direct"}', "unknown feed or exchange 'mtgox': known are *, binance-spot"),
+        ("PROXIES", '{"okx": []}', "okx: the list is empty: write direct to use none"),
+        ("PROXIES", '{"okx": [5]}', "okx: 0: 5 should be a valid string"),
+        ("PROXIES", "h:3128", "a proxy is direct or begins with http://, https://, socks5://, socks5h://. Example: {"),
         ("LOG_LEVEL", "LOUD", "'LOUD' should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'. Example: INFO"),
         ("DISK_LOW_MB", "-1", "'-1' should be greater than or equal to 0"),
         ("PARTITIONS", "four", "'four' should be a valid integer"),
@@ -221,7 +225,7 @@ def test_lists_and_mappings_have_examples() -> None:
         ("CLICKHOUSE", "user:secret@host"),
         ("ENDPOINTS", "ws://user:secret@host"),
         ("ENDPOINTS", '{"okx": "ws://user:secret@host"}'),
-        ("ENDPOINTS", '{"okx": {"ws": ["ws://user:secret@host"]}}'),
+        ("ENDPOINTS", '{"okx": {"ws": {"a": "ws://user:secret@host"}}}'),
     ],
 )
 def test_passwords_are_never_shown(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -322,8 +326,13 @@ def test_masked() -> None:
 def test_environment_round_trip(monkeypatch: pytest.MonkeyPatch) -> None:
     """A child process that gets `environment()` has the same settings."""
     settings = load_settings(
-        feeds=("okx",), endpoints={"okx": {"ws": "ws://127.0.0.1:1"}}, partitions=3, sql_hosts="prism.example, proxy:80"
+        feeds=("okx",),
+        endpoints={"okx": {"ws": "ws://127.0.0.1:1", "rest": ["http://127.0.0.1:1", "http://127.0.0.1:2"]}},
+        proxies={"okx": ["http://user:secret@host:3128", "direct"]},
+        partitions=3,
+        sql_hosts="prism.example, proxy:80",
     )
+    assert settings.endpoints["okx"].ws == ("ws://127.0.0.1:1",)
     assert settings.sql_hosts == ("prism.example", "proxy:80")
     for name, value in settings.environment().items():
         monkeypatch.setenv(name, value)

@@ -28,8 +28,12 @@ class BinanceSpot(BinanceConnector):
     """Connector for Binance spot."""
 
     name: ClassVar[str] = "binance-spot"
-    ws: ClassVar[str] = "wss://stream.binance.com:9443"
-    rest: ClassVar[str] = "https://api.binance.com"
+    ws: ClassVar[tuple[str, ...]] = ("wss://stream.binance.com:9443", "wss://data-stream.binance.vision")
+    rest: ClassVar[tuple[str, ...]] = (
+        "https://api.binance.com",
+        "https://api-gcp.binance.com",
+        "https://data-api.binance.vision",  # all that is ingested, but no historicalTrades, which a backfill asks for
+    )
     channels: ClassVar[Mapping[str, ChannelRow]] = SPOT
     history: ClassVar[History] = SPOT_HISTORY
     without: ClassVar[Mapping[str, str]] = dict.fromkeys(_DERIVATIVE, "spot has none")
@@ -57,8 +61,8 @@ class BinanceUsdm(BinanceConnector):
     """Connector for Binance USD-M futures."""
 
     name: ClassVar[str] = "binance-usdm"
-    ws: ClassVar[str] = "wss://fstream.binance.com"
-    rest: ClassVar[str] = "https://fapi.binance.com"
+    ws: ClassVar[tuple[str, ...]] = ("wss://fstream.binance.com",)
+    rest: ClassVar[tuple[str, ...]] = ("https://fapi.binance.com",)
     channels: ClassVar[Mapping[str, ChannelRow]] = USDM
     polls: ClassVar[Mapping[str, PollRow]] = USDM_POLLS
     history: ClassVar[History] = USDM_HISTORY
@@ -95,8 +99,8 @@ class BinanceCoinm(BinanceUsdm):
     """Connector for Binance COIN-M futures: perpetual and dated contracts of 10 or 100 dollars, margined in coins."""
 
     name: ClassVar[str] = "binance-coinm"
-    ws: ClassVar[str] = "wss://dstream.binance.com"
-    rest: ClassVar[str] = "https://dapi.binance.com"
+    ws: ClassVar[tuple[str, ...]] = ("wss://dstream.binance.com",)
+    rest: ClassVar[tuple[str, ...]] = ("https://dapi.binance.com",)
     channels: ClassVar[Mapping[str, ChannelRow]] = COINM
     polls: ClassVar[Mapping[str, PollRow]] = COINM_POLLS
     history: ClassVar[History] = COINM_HISTORY

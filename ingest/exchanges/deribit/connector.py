@@ -43,8 +43,9 @@ class Deribit(Connector):
 
     name: ClassVar[str] = "deribit"
     name_field: ClassVar[str] = "instrument_name"
-    ws: ClassVar[str] = "wss://www.deribit.com"
-    rest: ClassVar[str] = "https://www.deribit.com"
+    # streams.deribit.com is not documented, and drb.coinbase.com not for REST.
+    ws: ClassVar[tuple[str, ...]] = ("wss://www.deribit.com",)
+    rest: ClassVar[tuple[str, ...]] = ("https://www.deribit.com",)
     channels: ClassVar[Mapping[str, ChannelRow]] = CHANNELS
     polls: ClassVar[Mapping[str, PollRow]] = POLLS
     history: ClassVar[History] = HISTORY

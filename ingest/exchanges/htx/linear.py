@@ -27,8 +27,8 @@ class HtxLinear(HtxConnector):
 
     name: ClassVar[str] = "htx-linear"
     name_field: ClassVar[str] = "contract_code"
-    ws: ClassVar[str] = "wss://api.hbdm.com"
-    rest: ClassVar[str] = "https://api.hbdm.com"
+    ws: ClassVar[tuple[str, ...]] = ("wss://api.hbdm.com", "wss://api.hbdm.vn")
+    rest: ClassVar[tuple[str, ...]] = ("https://api.hbdm.com", "https://api.hbdm.vn")
     channels: ClassVar[Mapping[str, ChannelRow]] = LINEAR
     polls: ClassVar[Mapping[str, PollRow]] = LINEAR_POLLS
     history: ClassVar[History] = LINEAR_HISTORY

@@ -24,8 +24,8 @@ class HtxSpot(HtxConnector):
 
     name: ClassVar[str] = "htx-spot"
     name_field: ClassVar[str] = "symbol"
-    ws: ClassVar[str] = "wss://api.huobi.pro"
-    rest: ClassVar[str] = "https://api.huobi.pro"
+    ws: ClassVar[tuple[str, ...]] = ("wss://api.huobi.pro", "wss://api-aws.huobi.pro")
+    rest: ClassVar[tuple[str, ...]] = ("https://api.huobi.pro", "https://api-aws.huobi.pro")
     channels: ClassVar[Mapping[str, ChannelRow]] = SPOT
     history: ClassVar[History] = SPOT_HISTORY
     without: ClassVar[Mapping[str, str]] = dict.fromkeys(

@@ -62,8 +62,10 @@ class Okx(Connector):
 
     name: ClassVar[str] = "okx"
     name_field: ClassVar[str] = "instId"
-    ws: ClassVar[str] = "wss://ws.okx.com:8443"
-    rest: ClassVar[str] = "https://www.okx.com"
+    # Those of the entities of the EEA and the USA reject what they do not list. Their REST hosts (eea.okx.com,
+    # us.okx.com) are not here: their shorter listings would make instruments seem delisted.
+    ws: ClassVar[tuple[str, ...]] = ("wss://ws.okx.com:8443", "wss://wseea.okx.com:8443", "wss://wsus.okx.com:8443")
+    rest: ClassVar[tuple[str, ...]] = ("https://www.okx.com", "https://openapi.okx.com")
     channels: ClassVar[Mapping[str, ChannelRow]] = CHANNELS
     polls: ClassVar[Mapping[str, PollRow]] = POLLS
     history: ClassVar[History] = HISTORY

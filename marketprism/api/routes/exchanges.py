@@ -36,6 +36,9 @@ class FeedModel(BaseModel):
     instruments: int
     instruments_down: int
     silent: list[str] = Field(description="channels without messages, as channel:symbol")
+    hosts: list[str] = Field(
+        description="last changes of its host or proxy: `ws` or `rest`, which one, and why; empty: it has only one"
+    )
 
 
 class ExchangeModel(BaseModel):
