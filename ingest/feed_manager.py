@@ -92,6 +92,7 @@ class FeedManager:
                 self._log.info("connected by polls alone", polls=list(self._connector.polled))
             tasks.create_task(supervise("clock", self._compare_clock, self._log))
             tasks.create_task(supervise("polls", self._polls.run, self._log))
+            tasks.create_task(supervise("balance", self._balance, self._log))
             tasks.create_task(supervise("statistics", self._rest.statistics.run, self._log))
             tasks.create_task(supervise("definitions", self._refresh_definitions, self._log))
             if self._connector.announcement_path:
@@ -147,6 +148,15 @@ class FeedManager:
             self._writer,
             lambda: self._clock_offset,
         )
+
+    async def _balance(self) -> None:
+        """Move instruments from busy connections to idle ones, by what each received since the last time."""
+        assert self._pool is not None
+        self._pool.loads(1.0)
+        while True:
+            began = time.monotonic()
+            await asyncio.sleep(self._timings.balance_interval_s)
+            await self._pool.balance(self._pool.loads(time.monotonic() - began))
 
     # Definitions
 
