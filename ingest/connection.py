@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 import structlog
@@ -75,10 +75,7 @@ class Connection:
         self._writer = writer
         self._on_snapshot_needed = on_snapshot_needed
         self._predecessor = predecessor
-        chained = connector.snapshots != "stream"
-        self._handover = (
-            Handover(predecessor.subscriptions.by_route, chained, writer.write_frame) if predecessor else None
-        )
+        handover = self._handover_of(predecessor.subscriptions.by_route) if predecessor else None
         self.subscriptions: Subscriptions = Subscriptions(
             connector,
             self.instruments,
@@ -86,7 +83,7 @@ class Connection:
             timings,
             writer,
             watchdog,
-            self._handover,
+            handover,
             self._send,
             self._on_book_flowing,
         )
@@ -102,6 +99,11 @@ class Connection:
     @property
     def open(self) -> bool:
         return self._socket is not None
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether it is open, and is neither replacing nor being replaced."""
+        return self.open and not self.renewal.done() and self.successor is None and not self._predecessor_is_open()
 
     async def run(self) -> str:
         """Connect, subscribe, and read until the socket closes. Return the reason."""
@@ -146,10 +148,23 @@ class Connection:
         if not self.open:
             return  # once open, they are subscribed with all others
         if not self._predecessor_is_open():
-            now = time.time_ns()
-            for symbol in symbols:
-                self._mark(now, self.instruments[symbol], lambda channels: Connected(channels=channels))
+            self.mark(symbols, lambda channels: Connected(channels=channels))
         self.subscriptions.subscribe(symbols)
+
+    def take_over(self, symbols: Sequence[str], other: "Connection") -> None:
+        """Subscribe to new `instruments` that another connection serves, and take them over from it.
+
+        A subscription that others share there goes on there, too.
+        """
+        keys = {self.instruments[symbol].key for symbol in symbols}
+        theirs = {route: each for route, each in other.subscriptions.by_route.items() if keys.issuperset(each.keys)}
+        self.subscriptions.handover = self._handover_of(theirs)
+        self._removed.difference_update(symbols)
+        self.mark(symbols, lambda channels: Renewing(channels=channels))
+        self.subscriptions.subscribe(symbols)
+
+    def _handover_of(self, theirs: dict[Route, Subscription]) -> Handover:
+        return Handover(theirs, self._connector.snapshots != "stream", self._writer.write_frame)
 
     def remove(self, symbol: str) -> None:
         """Unsubscribe from an instrument that was removed from `instruments`."""
@@ -157,20 +172,24 @@ class Connection:
         self.subscriptions.unsubscribe(symbol)
 
     def finish_handover(self) -> None:
-        """Take over what is left: the predecessor has closed."""
-        if self._handover is not None:
-            self._handover.finish(self.subscriptions.by_route)
+        """Take over what is left: the other connection has closed, or has given it up."""
+        if self.subscriptions.handover is not None:
+            self.subscriptions.handover.finish(self.subscriptions.by_route)
 
     def abort_handover(self) -> None:
-        """Return everything to the predecessor, which stays after all."""
-        if self._handover is not None:
-            self._handover.abort()
+        """Return everything to the other connection, which keeps it after all."""
+        if self.subscriptions.handover is not None:
+            self.subscriptions.handover.abort()
 
     def mark_all(self, marker_of: MarkerOf) -> None:
         """Write a marker for each instrument that has channels here."""
+        self.mark(self.instruments, marker_of)
+
+    def mark(self, symbols: Iterable[str], marker_of: MarkerOf) -> None:
+        """Write a marker for each of these instruments that has channels here."""
         now = time.time_ns()
-        for instrument in self.instruments.values():
-            self._mark(now, instrument, marker_of)
+        for symbol in symbols:
+            self._mark(now, self.instruments[symbol], marker_of)
 
     def _mark(self, now: int, instrument: Instrument, marker_of: MarkerOf) -> None:
         if channels := self.subscriptions.channels_of(instrument):
@@ -214,9 +233,6 @@ class Connection:
                 if self.successor is not None and self.successor.open:
                     self._writer.write_marker(now, instrument.key, Connected(channels=lost))
 
-    def _in_handover(self) -> bool:
-        return self._handover is not None and not self._handover.finished
-
     def _predecessor_is_open(self) -> bool:
         return self._predecessor is not None and self._predecessor.open
 
@@ -251,6 +267,7 @@ class Connection:
                     frame, route = received, UNKNOWN_FRAME
                 subscription = subscriptions.get(route)
                 if subscription is not None:
+                    subscription.frames += 1
                     if subscription.in_rows:
                         self._write_rows(subscription, stamp, frame)
                     else:
@@ -292,8 +309,9 @@ class Connection:
             return key_of(exchange, UNKNOWN)
 
     def _on_book_flowing(self, subscription: Subscription) -> None:
-        """Request the book's snapshot, unless the stream brings one or the book continues the predecessor's."""
-        if self._connector.snapshots != "stream" and not self._in_handover():
+        """Request the book's snapshot, unless the stream brings one or the book continues another connection's."""
+        handover = self.subscriptions.handover
+        if self._connector.snapshots != "stream" and not (handover and handover.covers(subscription.route)):
             for key in subscription.keys:
                 self._on_snapshot_needed(key)
 
@@ -336,7 +354,7 @@ class Connection:
             if abs(step := _clock_offset() - offset) > _CLOCK_STEP:
                 offset += step
                 self.subscriptions.shift_times(step)
-                if not self._in_handover():  # else the predecessor does it
+                if not self._predecessor_is_open():  # else that does it
                     self._watchdog.shift_times(step)
             if dead := await keepalive.check(self.frames):
                 await self.close(dead)
@@ -344,7 +362,9 @@ class Connection:
             self.subscriptions.maintain()
             if not self.flowing.done() and self.subscriptions.all_flowing():
                 self.flowing.set_result(None)
-            if not self._in_handover() and (reason := self.subscriptions.recover_silent() or self._better_uplink()):
+            if self._predecessor_is_open():  # which does this
+                continue
+            if reason := self.subscriptions.recover_silent() or self._better_uplink():
                 self.renew(reason)
 
     def _better_uplink(self) -> str:

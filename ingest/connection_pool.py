@@ -1,13 +1,17 @@
 """All connections of one feed: groups of instruments, each with one supervisor per path."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import structlog
 
+from ingest.balance import Loads, balance
 from ingest.connection_supervisor import ConnectionSupervisor
+from ingest.move import Pair, move
 from ingest.supervision import supervise
 from schemas.instruments import Instrument
+
+_NAMED = 5  # instruments that are named in the log
 
 # Takes a path, and the instruments by the exchange's name.
 MakeSupervisor = Callable[[str, dict[str, Instrument]], ConnectionSupervisor]
@@ -20,6 +24,26 @@ class _Group:
         self.instruments: dict[str, Instrument] = {}
         self.supervisors = {path: make_supervisor(path, self.instruments) for path in paths}
         self.tasks: list[asyncio.Task[None]] = []
+
+    def load(self, seconds: float) -> dict[str, float]:
+        """Return the frames/s of each instrument since the last call, `seconds` ago."""
+        load = dict.fromkeys(self.instruments, 0.0)
+        for supervisor in self.supervisors.values():
+            for symbol, frames in supervisor.take_frames():
+                if symbol in load:
+                    load[symbol] += frames / seconds
+        return load
+
+    def remove(self, symbol: str) -> None:
+        """Unsubscribe from an instrument."""
+        del self.instruments[symbol]
+        for supervisor in self.supervisors.values():
+            supervisor.remove(symbol)
+
+    def close(self) -> None:
+        """Close the connections."""
+        for task in self.tasks:
+            task.cancel()
 
 
 class ConnectionPool:
@@ -81,11 +105,55 @@ class ConnectionPool:
 
     def remove(self, instrument: Instrument) -> None:
         """Unsubscribe from an instrument. The connections of a group that is now empty are closed."""
-        group = self._group_of.pop(instrument.key)
-        del group.instruments[instrument.exchange_symbol]
-        for supervisor in group.supervisors.values():
-            supervisor.remove(instrument.exchange_symbol)
-        if not group.instruments:
+        self._group_of.pop(instrument.key).remove(instrument.exchange_symbol)
+        self._close_empty()
+
+    def _close_empty(self) -> None:
+        for group in [group for group in self._groups if not group.instruments]:
             self._groups.remove(group)
-            for task in group.tasks:
-                task.cancel()
+            group.close()
+
+    # Balancing
+
+    def loads(self, seconds: float) -> list[Loads]:
+        """Return the frames/s of each instrument since the last call, `seconds` ago, for each group."""
+        return [group.load(seconds) for group in self._groups]
+
+    async def balance(self, loads: Sequence[Loads]) -> None:
+        """Move instruments until all groups carry about the same. `loads`: what they carry now."""
+        groups, places = list(self._groups), balance(loads, self._group_size)
+        for number, source in enumerate(groups):
+            for place in sorted({places[name] for name in loads[number].keys() & places.keys()}):
+                names = [name for name in loads[number] if places.get(name) == place]
+                await self._move(source, groups[place], names)
+        self._close_empty()
+
+    async def _move(self, source: _Group, target: _Group, names: Iterable[str]) -> None:
+        """Move instruments from one group to another without a gap. If that fails, they stay."""
+        names = [name for name in names if name in source.instruments]
+        pairs = self._pairs(source, target)
+        if not names or not pairs or target not in self._groups:
+            return
+        target.instruments.update((name, source.instruments[name]) for name in names)
+        failure = await move(names, pairs)
+        for name in names:
+            instrument = source.instruments.get(name)  # perhaps changed meanwhile; None: delisted
+            if instrument is None or failure:
+                target.remove(name)
+            else:
+                target.instruments[name], self._group_of[instrument.key] = instrument, target
+                source.remove(name)
+        log = self._log.bind(instruments=len(names), symbols=names[:_NAMED])
+        log.warning("not moved", reason=failure) if failure else log.info("moved to another connection")
+
+    def _pairs(self, source: _Group, target: _Group) -> list[Pair]:
+        """Return the connections between which instruments can move now, of every path; empty if they cannot."""
+        pairs: list[Pair] = []
+        for path in self._paths:
+            old, new = source.supervisors[path].connection, target.supervisors[path].connection
+            if old is None and new is None:  # the path has no channel for such instruments
+                continue
+            if old is None or new is None or not (old.is_steady and new.is_steady):
+                return []
+            pairs.append((old, new))
+        return pairs

@@ -73,6 +73,13 @@ class ConnectionSupervisor:
         for connection in self._connections():
             connection.remove(symbol)
 
+    def take_frames(self) -> list[tuple[str, float]]:
+        """Return how many frames came since the last call, by the exchange's names of the instruments.
+
+        What several instruments share is divided among them.
+        """
+        return self.connection.subscriptions.take_frames() if self.connection is not None else []
+
     def _connections(self) -> Iterator[Connection]:
         """Yield the active connection, and its successor during a handover."""
         connection = self.connection

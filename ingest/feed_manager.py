@@ -91,6 +91,7 @@ class FeedManager:
                 self._log.info("connected by polls alone", polls=list(self._connector.polled))
             tasks.create_task(supervise("clock", self._compare_clock, self._log))
             tasks.create_task(supervise("polls", self._polls.run, self._log))
+            tasks.create_task(supervise("balance", self._balance, self._log))
             tasks.create_task(supervise("statistics", self._rest.statistics.run, self._log))
             tasks.create_task(supervise("definitions", self._refresh_definitions, self._log))
             tasks.create_task(self._hosts.run(self._rest, self._connects, self._gate, self._log))
@@ -151,6 +152,15 @@ class FeedManager:
             self._writer,
             lambda: self._clock_offset,
         )
+
+    async def _balance(self) -> None:
+        """Move instruments from busy connections to idle ones, by what each received since the last time."""
+        assert self._pool is not None
+        self._pool.loads(1.0)
+        while True:
+            began = time.monotonic()
+            await asyncio.sleep(self._timings.balance_interval_s)
+            await self._pool.balance(self._pool.loads(time.monotonic() - began))
 
     # Definitions
 

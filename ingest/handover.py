@@ -29,6 +29,10 @@ class Handover:
         self._waiting: set[Route] = set()
         self.finished = False
 
+    def covers(self, route: Route) -> bool:
+        """Return whether a subscription is still to be handed over, or has just been."""
+        return not self.finished and route in self._old
+
     def prepare(self, subscription: Subscription) -> None:
         """Set up a subscription of the new connection, before it is requested."""
         route = subscription.route
@@ -73,6 +77,7 @@ class Handover:
 
     def abort(self) -> None:
         """Give everything back to the old connection: the new one has failed."""
+        self.finished = True
         for subscription in self._old.values():
             subscription.write = self._write
 

@@ -13,17 +13,19 @@ class Subscription:
     """State of one subscription. `write` takes its frames, once for each of the `keys` of its instruments.
 
     Times are ns since the epoch, 0 if not yet. `seed_requested`: its snapshot has been requested since it was
-    acknowledged. `in_rows`: a frame has rows of several instruments, perhaps of none of ours.
+    acknowledged. `in_rows`: a frame has rows of several instruments, perhaps of none of ours. `frames`: those received
+    since the load was last measured.
     """
 
     __slots__ = (
-        "_members", "acknowledged_at", "in_rows", "keys", "last_message_at", "rejections", "retry_at", "route",
-        "seed_requested", "write",
+        "_members", "acknowledged_at", "frames", "in_rows", "keys", "last_message_at", "rejections", "retry_at",
+        "route", "seed_requested", "write",
     )  # fmt: skip
 
     def __init__(self, route: Route, write: Write, in_rows: bool = False) -> None:
         self.route, self.write, self.in_rows = route, write, in_rows
         self.keys: tuple[str, ...] = ()
+        self.frames = 0
         self.acknowledged_at = 0
         self.last_message_at = 0
         self.rejections = 0
@@ -44,6 +46,11 @@ class Subscription:
     def key_of(self, symbol: str) -> str | None:
         """Return the key of one of its instruments, given the exchange's name; None if it is none."""
         return self._members.get(symbol)
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The exchange's names of its instruments."""
+        return tuple(self._members)
 
     @property
     def rejected(self) -> bool:

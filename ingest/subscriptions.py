@@ -27,7 +27,7 @@ class Subscriptions:
     """All subscriptions of one connection, `by_route`. Nothing here waits for the exchange's limits: `run` does.
 
     `send(text)` sends to the socket. `on_book_flowing(subscription)` is called when a book is acknowledged and its
-    first frame has arrived, or is late: its snapshot can be requested.
+    first frame has arrived, or is late: its snapshot can be requested. `handover`: from another connection, if any.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Subscriptions:
         self._first_retry_s = timings.first_rejection_retry_s
         self._writer = writer
         self._watchdog = watchdog
-        self._handover = handover
+        self.handover = handover
         self._send = send
         self._on_book_flowing = on_book_flowing
         self._pending = PendingRequests()
@@ -82,8 +82,8 @@ class Subscriptions:
             if subscription is None:
                 in_rows = self._connector.channels[channel].in_rows
                 subscription = self.by_route[route] = Subscription(route, self._writer.write_frame, in_rows)
-                if self._handover is not None:
-                    self._handover.prepare(subscription)
+                if self.handover is not None:
+                    self.handover.prepare(subscription)
                 yield route
             elif subscription.acknowledged_at:
                 self._writer.write_marker(time.time_ns(), instrument.key, Subscribed(channels=[channel]))
@@ -110,8 +110,8 @@ class Subscriptions:
         self._pending.forget(route)
         self._outbox.forget(route)
         self._watchdog.forget(route)
-        if self._handover is not None:
-            self._handover.forget(route)
+        if self.handover is not None:
+            self.handover.forget(route)
 
     def request_snapshot(self, symbol: str) -> None:
         """Have the exchange send a fresh book snapshot over this connection, as soon as its limits allow."""
@@ -201,6 +201,14 @@ class Subscriptions:
 
     # Periodic work
 
+    def take_frames(self) -> list[tuple[str, float]]:
+        """Return how many frames came since the last call, by instrument. What several share is divided among them."""
+        taken = []
+        for subscription in self.by_route.values():
+            frames, subscription.frames = subscription.frames, 0
+            taken += [(symbol, frames / len(subscription.symbols)) for symbol in subscription.symbols]
+        return taken
+
     def maintain(self) -> None:
         """Expire pending requests, retry rejected subscriptions, and seed books that receive no updates."""
         self._mark_rejected(self._pending.pop_rejected(time.monotonic()))
@@ -246,8 +254,8 @@ class Subscriptions:
     def all_flowing(self) -> bool:
         """Whether every accepted subscription flows, and none is still to be handed over."""
         now = time.time_ns()
-        if self._handover is not None:
-            return self._handover.advance(self.by_route, now)
+        if self.handover is not None:
+            return self.handover.advance(self.by_route, now)
         return bool(self.by_route) and all(subscription.flows(now) for subscription in self.by_route.values())
 
     def _log_subscribed(self) -> None:

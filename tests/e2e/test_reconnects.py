@@ -2,9 +2,15 @@
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
+import pytest
+
+from ingest import connection_pool
+from ingest.balance import Loads
+from ingest.exchanges import CONNECTORS
 from ingest.timings import Timings
 from marketprism.ops.control import ask_to_reconnect
 from marketprism.simulator import Disconnect, Simulators
@@ -49,6 +55,19 @@ async def until_live(pipeline: InProcessPipeline) -> None:
     await pipeline.until(lambda: all(map(pipeline.is_live, _KEYS)), "every book is live")
 
 
+async def check_unbroken(pipeline: InProcessPipeline) -> None:
+    """Check that nothing was missed, lost or published twice, and that all books are true."""
+    await check_books(pipeline, _BOOKS)
+    assert [event for topic, event in pipeline.events if topic in ("market.gaps", "dead_letters")] == []
+    assert not any(pipeline.markers[key, "disconnected"] for key in _KEYS)
+    for key in _KEYS:
+        ids = [trade["id"] for trade in pipeline.events_of("market.trades", key)]
+        assert ids
+        assert max(Counter(ids).values()) == 1
+        numbers = sorted(int(each.rpartition("-")[2]) for each in ids)
+        assert numbers == list(range(numbers[0], numbers[-1] + 1))
+
+
 async def test_planned(settings: Settings) -> None:
     """Requested by the operator while data flows: no gap, no trade lost or duplicated, and true books afterwards."""
     async with (
@@ -63,15 +82,7 @@ async def test_planned(settings: Settings) -> None:
                 "all have moved",
                 30,
             )
-        await check_books(pipeline, _BOOKS)
-        assert [event for topic, event in pipeline.events if topic in ("market.gaps", "dead_letters")] == []
-        assert not any(pipeline.markers[key, "disconnected"] for key in _KEYS)
-        for key in _KEYS:
-            ids = [trade["id"] for trade in pipeline.events_of("market.trades", key)]
-            assert ids
-            assert max(Counter(ids).values()) == 1
-            numbers = sorted(int(each.rpartition("-")[2]) for each in ids)
-            assert numbers == list(range(numbers[0], numbers[-1] + 1))
+        await check_unbroken(pipeline)
 
 
 async def test_unplanned(settings: Settings) -> None:
@@ -105,3 +116,29 @@ async def test_unplanned(settings: Settings) -> None:
         )
         assert [event for topic, event in pipeline.events if topic == "dead_letters"] == []
     assert median(outage_seconds) < 3.0
+
+
+async def test_moved(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Instruments move between connections while data flows: no gap, no trade lost or twice, and true books."""
+    rounds = 0
+
+    def rotate(loads: Sequence[Loads], size: int) -> dict[str, int]:
+        """Move every instrument to the next connection, in some rounds."""
+        nonlocal rounds
+        rounds += 1
+        assert any(rate for load in loads for rate in load.values())
+        return {name: (number + 1) % len(loads) for number, load in enumerate(loads) for name in load}
+
+    monkeypatch.setattr(connection_pool, "balance", rotate)
+    for connector in CONNECTORS.values():
+        monkeypatch.setattr(connector, "instruments_per_connection", 1)
+    async with (
+        Simulators(rate=3.0) as simulators,
+        InProcessPipeline(
+            with_endpoints(settings, simulators), simulators, Timings(balance_interval_s=2.0)
+        ) as pipeline,
+    ):
+        await until_live(pipeline)
+        moved = [key for key, feed in _KEYS.items() if len(_BOOKS[feed]) > 1]
+        await pipeline.until(lambda: all(pipeline.markers[key, "renewed"] for key in moved), "all have moved", 60)
+        await check_unbroken(pipeline)

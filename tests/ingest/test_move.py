@@ -1,0 +1,59 @@
+"""A move between two connections ends well, or leaves everything where it was."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from ingest import move as moving
+from ingest.connection import Connection
+from ingest.move import move
+
+
+def connection(**changes: Any) -> Any:
+    """Return a connection that notes what it is told in `calls`."""
+    calls: list[str] = []
+    made = SimpleNamespace(
+        calls=calls,
+        is_steady=True,
+        subscriptions=SimpleNamespace(all_flowing=lambda: True),
+        take_over=lambda symbols, other: calls.append("take over"),
+        finish_handover=lambda: calls.append("finish"),
+        abort_handover=lambda: calls.append("abort"),
+        mark=lambda symbols, marker_of: calls.append(marker_of(["books"]).type),
+    )
+    made.__dict__.update(changes)
+    return made
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten all waits."""
+    for name, seconds in (("TIMEOUT", 0.05), ("_OVERLAP", 0.0), ("_CHECK_EVERY", 0.001)):
+        monkeypatch.setattr(moving, name, seconds)
+
+
+async def moved(old: Any, new: Any) -> str:
+    return await move(["BTCUSDT"], [(cast(Connection, old), cast(Connection, new))])
+
+
+async def test_moved() -> None:
+    """The new connection takes over, and is marked to have done so."""
+    new = connection()
+    assert await moved(connection(), new) == ""
+    assert new.calls == ["take over", "finish", "renewed"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ({}, {"subscriptions": SimpleNamespace(all_flowing=lambda: False)}, "not everything flows"),
+        ({"is_steady": False}, {}, "a connection is lost or replaced"),
+        ({}, {"is_steady": False}, "a connection is lost or replaced"),
+    ],
+)
+async def test_aborted(old: dict[str, Any], new: dict[str, Any], reason: str) -> None:
+    """Without data, or if a socket is lost or replaced meanwhile, the old connection keeps everything."""
+    target = connection(**new)
+    assert await moved(connection(**old), target) == reason
+    assert target.calls == ["take over", "abort"]
