@@ -30,12 +30,14 @@ setup: .venv/ready  ## install the environment (.venv) and the broker's jars
 demo: setup  ## run the whole system on this machine with simulated exchanges; DURATION=60 stops it after a minute
 	@$(BIN)/marketprism demo --duration $(DURATION)
 
-test: setup  ## run all tests, with a real broker and a real ClickHouse engine
-	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not e2e"
+test: setup  ## run the tests, with a real broker and a real ClickHouse engine
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not e2e and not long"
 	@# These run whole systems, whose signals depend on timely data: three at a time would starve one another.
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m e2e
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "e2e and not long"
 
-test-long: test hostile  ## run all tests, then the hostile run, which takes about 35 minutes more
+test-long: test  ## run all tests, also the long ones and the hostile run, which takes about 35 minutes more
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m long
+	@$(MAKE) hostile
 
 hostile: setup  ## run the whole pipeline on mutated messages, SEEDS=20 times SECONDS=60; writes bench/out/hostile.json
 	$(BIN)/python -m tests.e2e.hostile --seeds 1-$(SEEDS) --seconds $(SECONDS)

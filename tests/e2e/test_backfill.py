@@ -104,6 +104,7 @@ async def test_candles_and_trades(settings: Settings, tmp_path: Path) -> None:
         assert await pipeline.query("SELECT * FROM dead_letters") == []
 
 
+@pytest.mark.long
 @pytest.mark.e2e
 @pytest.mark.timeout(300)
 async def test_beside_ingest(settings: Settings, tmp_path: Path) -> None:

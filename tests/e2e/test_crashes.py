@@ -88,6 +88,7 @@ async def test_worker_and_sink_killed(settings: Settings, tmp_path: Path) -> Non
         await check(pipeline)
 
 
+@pytest.mark.long
 @pytest.mark.e2e
 async def test_one_of_two_workers_killed(settings: Settings, tmp_path: Path) -> None:
     """The killed worker's partitions move to the other one, and back once it has been restarted."""

@@ -64,6 +64,7 @@ def events(text: str) -> list[str]:
     return [json.loads(line)["event"] for line in text.splitlines() if not line.startswith("Recorded ")]
 
 
+@pytest.mark.long
 @pytest.mark.e2e
 @pytest.mark.timeout(300)
 async def test_an_outage(mortal: Broker, settings: Settings, tmp_path: Path) -> None:

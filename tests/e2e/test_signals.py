@@ -70,6 +70,7 @@ def _plant(symbol: str, buy: str, sell: str, failing: list[str], random: Random)
     return symbol, buy, sell, round(fees + random.uniform(3.0, 70.0), 1), seconds
 
 
+@pytest.mark.long
 @pytest.mark.e2e
 @pytest.mark.timeout(300)
 async def test_while_feeds_fail(settings: Settings, tmp_path: Path) -> None:
@@ -126,6 +127,7 @@ async def fail(simulators: Simulators, feeds: list[str], random: Random) -> None
         await simulators.plant(random.choice(plans))
 
 
+@pytest.mark.long
 @pytest.mark.e2e
 async def test_malformed_frames(settings: Settings, tmp_path: Path) -> None:
     """One arbitrage of each instrument is found; two below the fees are not; malformed frames change nothing."""

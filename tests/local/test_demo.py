@@ -91,7 +91,6 @@ def test_a_run_and_what_it_leaves(run: Run) -> None:
     data = ("--data", str(run.data))
     assert run.command("sql", "SELECT count() FROM gaps", *data) == (0, "0\n")
     assert run.command("trace", source, *data)[1].strip() == raw
-    assert run.command("trace", id_, *data)[1].strip() == sides
     code, text = run.command("trace", "okx:0:999999999:0:0", *data)
     assert code == 1
     assert "not written yet" in text
