@@ -61,7 +61,7 @@ def test_only_what_users_read_is_listed(earlier: DyingStorage, engine_settings: 
     """Entry tables, parsing views and the table of migrations move to a database of their own."""
     assert {"trades_entry", "trades_parse", "migrations"} < names(earlier)
     assert migrate(earlier, engine_settings, models=MODELS) == [each.name for each in load()[2:]]
-    views = {"book_at", "candles_of_trades", "candles_of_all_trades", "migrations", "spreads", "vwap"}
+    views = {"book_at", "candles_of_trades", "candles_of_all_trades", "data_quality", "migrations", "spreads", "vwap"}
     assert names(earlier) == {model.table_name for model in MODELS} | views
     moved = {row[0] for row in earlier.query("SHOW TABLES FROM prism_internal")}
     assert moved == {f"{model.table_name}_{part}" for model in MODELS for part in ("entry", "parse")} | {"migrations"}
