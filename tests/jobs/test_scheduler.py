@@ -131,7 +131,6 @@ async def test_the_process(broker: Broker, tmp_path: Path) -> None:
             while child.alive():
                 await asyncio.sleep(0.05)
         assert child.exit_code == 0
-        assert "stopped" in child.output()
         assert "Traceback" not in child.output()
     finally:
         child.kill()
