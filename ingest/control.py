@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 import structlog
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from schemas.control import Request, SnapshotRequest, decode_request
@@ -23,15 +23,24 @@ _RETRY = 2.0  # s
 
 
 async def consume_requests(settings: Settings, on_request: Callable[[Request], None]) -> None:
-    """Pass every recent request to `on_request` until cancelled. The consumer is restarted after an error."""
-    started = time.time_ns() // 1000
+    """Pass every recent request to `on_request` until cancelled, also those that came before the consumer was ready.
+
+    The consumer is restarted after an error.
+    """
+    started, place = time.time_ns() // 1000, TopicPartition(settings.topic(CONTROL), 0)
+    position = None
     while True:
-        consumer = AIOKafkaConsumer(
-            settings.topic(CONTROL), bootstrap_servers=settings.kafka, auto_offset_reset="latest"
-        )
+        consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka, auto_offset_reset="latest")
         try:
             await consumer.start()
+            consumer.assign([place])
+            if position is None:
+                found = await consumer.offsets_for_times({place: (started - MAX_AGE) // 1000})
+                position = found[place] and found[place].offset
+            if position is not None:  # else nothing has come since
+                consumer.seek(place, position)
             async for record in consumer:
+                position = record.offset + 1
                 if request := parse_request(record.value, started, time.time_ns() // 1000):
                     _log(request)
                     _pass_on(request, on_request)

@@ -194,6 +194,7 @@ async def test_leaving_and_cancelling_close_the_connections(settings: Settings) 
     assert asyncio.all_tasks() == before
 
 
+@pytest.mark.long
 async def test_an_outage_of_the_broker(broker: Broker, settings: Settings) -> None:
     """A reader goes on after the broker was killed and started again, without a loss or a duplicate."""
     stream = trades("BTC-USDT", exchange="okx", start=START)

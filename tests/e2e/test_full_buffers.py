@@ -46,6 +46,7 @@ async def _snapshots(settings: Settings) -> set[str]:
     }
 
 
+@pytest.mark.long
 @pytest.mark.e2e
 async def test_full_buffers(settings: Settings, tmp_path: Path) -> None:
     """50 instruments' buffered updates survive a restart, which takes seconds. After their snapshots all are live."""

@@ -14,7 +14,7 @@ from schemas.settings import Settings
 from tests.e2e.pipeline import Pipeline
 
 SECOND = 1_000_000  # µs
-SYMBOLS = {"binance-spot": "BTC-USDT", "okx": "BTC-USDT", "deribit": "BTC-USD-PERP", "htx-spot": "BTC-USDT"}
+SYMBOLS = {"binance-spot": "BTC-USDT", "okx": "BTC-USDT", "htx-spot": "BTC-USDT"}
 
 
 def ignore(*_: object) -> None:

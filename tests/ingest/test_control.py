@@ -6,11 +6,12 @@ from typing import Any
 
 import orjson
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from ingest.control import MAX_AGE, parse_request
+from ingest.control import MAX_AGE, consume_requests, parse_request
 from ingest.feed_manager import FeedManager
-from schemas.control import ReconnectRequest, RefreshRequest, SnapshotRequest
+from marketprism.ops.control import ask_to_refresh
+from schemas.control import ReconnectRequest, RefreshRequest, Request, SnapshotRequest
 from schemas.settings import Settings
 from schemas.topics import CONTROL
 from tests.ingest.reading import ingesting, is_flowing, kinds, read_lines, until
@@ -79,3 +80,24 @@ async def test_a_failing_request(here: Settings, monkeypatch: pytest.MonkeyPatch
         await asyncio.sleep(2)
     assert requested == [OKX, OKX]
     assert "disconnected" not in kinds((await read_lines(here, "okx"))[OKX])
+
+
+async def test_before_the_consumer_is_ready(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that comes while the consumer starts is processed, once."""
+    start = AIOKafkaConsumer.start
+
+    async def slow_start(consumer: AIOKafkaConsumer) -> None:
+        await ask_to_refresh(settings, ["okx"])
+        await start(consumer)
+
+    monkeypatch.setattr(AIOKafkaConsumer, "start", slow_start)
+    found: list[Request] = []
+    consuming = asyncio.create_task(consume_requests(settings, found.append))
+    try:
+        async with asyncio.timeout(20):
+            while not found:
+                await asyncio.sleep(0.05)
+        await asyncio.sleep(0.5)
+    finally:
+        consuming.cancel()
+    assert [type(each) for each in found] == [RefreshRequest]

@@ -88,6 +88,7 @@ async def test_short_outage(mortal: Broker, own: Settings, monkeypatch: pytest.M
     assert not logs
 
 
+@pytest.mark.long
 async def test_long_outage(mortal: Broker, own: Settings) -> None:
     """Beyond the limit frames are dropped, and each instrument's loss is marked in place, with its count."""
     async with RawWriter(own, [FEEDS["okx"]]) as writer:

@@ -73,6 +73,7 @@ def test_a_broker_that_exits_at_startup_reports_why(tmp_path: Path) -> None:
     assert not broker.alive()
 
 
+@pytest.mark.long
 def test_any_directory_holds_the_data(tmp_path: Path) -> None:
     """The data is in the directory that was named, whatever its characters, and a second start finds it."""
     data = tmp_path / "d ü\\t€😀 =:#" / "1"
@@ -89,6 +90,7 @@ def test_a_comma_is_refused(tmp_path: Path) -> None:
         Broker(tmp_path / "a,b", free_port()).start()
 
 
+@pytest.mark.long
 async def test_a_port_taken_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If another process takes the port after it was chosen, the stack starts its broker on another one."""
     with socket.socket() as taker:

@@ -205,6 +205,7 @@ def test_comparisons_that_were_stored_before_are_of_books(bare: DyingStorage, en
     bare.close()
 
 
+@pytest.mark.long
 def test_changed_parsing_takes_effect_and_loses_nothing(storage: EmbeddedStorage, engine_settings: Settings) -> None:
     """A view with another query is changed while other sinks insert, and every event is stored."""
     inserted, done = [0, 0], threading.Event()
