@@ -203,11 +203,16 @@ class FaultRig:
         try:
             await self._pipeline.until(lambda: fault.reported(reports), "the fault is reported", _WITHIN)
             await self._pipeline.until(
-                lambda: all(map(self._pipeline.is_live, [reports.key, *others])), "every book is live"
+                lambda: all(map(self._is_settled, [reports.key, *others])), "every book is live, and trades arrive"
             )
         except AssertionError as error:
             return [str(error), *self._disturbances(reports.key, since)]
         return [text for other in others for text in self._disturbances(other, since)] if fault.isolated else []
+
+    def _is_settled(self, key: str) -> bool:
+        """Whether nothing of this fault can be taken for a disturbance by the next one."""
+        processor = self._pipeline.processor_of(key)
+        return self._pipeline.is_live(key) and processor is not None and processor.trades.outage is None
 
     async def _check_books(self, problems: dict[str, list[str]]) -> None:
         """Add a problem for each feed with a book that does not equal the true one, level by level."""
