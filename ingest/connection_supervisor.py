@@ -11,6 +11,7 @@ from aiolimiter import AsyncLimiter
 
 from ingest.connection import Connection
 from ingest.exchanges.base import Connector
+from ingest.handover import OVERLAP, TIMEOUT
 from ingest.raw_writer import RawWriter
 from ingest.retry_after import Gate
 from ingest.supervision import backoff_delay
@@ -23,9 +24,6 @@ from schemas.markers import Renewed
 log = structlog.get_logger(__name__)
 
 _CHECK_EVERY = 1.0  # s
-
-_HANDOVER_TIMEOUT = 30.0  # s in which everything must flow over a new connection
-_OVERLAP = 1.0  # s that the old connection stays open after that: the most that it may lag behind the new one
 
 
 class ConnectionSupervisor:
@@ -147,9 +145,9 @@ class ConnectionSupervisor:
         self._log.info("moving to a new connection", reason=reason)
         new, task = await self._connect(tasks, old)
         old.successor = new
-        await _first_of(old_task, task, new.flowing, timeout=_HANDOVER_TIMEOUT)
+        await _first_of(old_task, task, new.flowing, timeout=TIMEOUT)
         if new.flowing.done() and not task.done():
-            await _first_of(old_task, task, timeout=_OVERLAP)
+            await _first_of(old_task, task, timeout=OVERLAP)
         if task.done() or not (new.flowing.done() or old_task.done()):
             return await self._keep_old(old, old_task, new, task)
         self.connection = new

@@ -5,6 +5,8 @@ from functools import partial
 from ingest.exchanges.base import Route
 from ingest.subscription import Subscription, Write, discard
 
+TIMEOUT = 30.0  # s in which everything must flow over the new connection
+OVERLAP = 1.0  # s for which both deliver after that: the most that one may lag behind the other
 _HOLD = 1_000_000_000  # ns: the most that one socket may lag behind the other
 _EVENTS = frozenset({"trades", "liquidations"})  # channels whose every frame counts: others repeat a state
 _MAX_REJECTIONS = 2  # of a subscription that the old connection has, after which the handover no longer waits for it

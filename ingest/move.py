@@ -4,10 +4,9 @@ import asyncio
 from collections.abc import Sequence
 
 from ingest.connection import Connection
+from ingest.handover import OVERLAP, TIMEOUT
 from schemas.markers import Renewed
 
-TIMEOUT = 30.0  # s in which everything must flow over the new connections
-_OVERLAP = 1.0  # s for which both serve an instrument after that: the most that one may lag behind the other
 _CHECK_EVERY = 0.25  # s
 
 Pair = tuple[Connection, Connection]  # old and new
@@ -31,7 +30,7 @@ async def move(symbols: Sequence[str], pairs: Sequence[Pair]) -> str:
                 await asyncio.sleep(_CHECK_EVERY)
     except TimeoutError:
         return _abort(pairs, "not everything flows")
-    await asyncio.sleep(_OVERLAP)
+    await asyncio.sleep(OVERLAP)
     if failure := _failure(pairs):
         return _abort(pairs, failure)
     for _, new in pairs:

@@ -29,7 +29,7 @@ def connection(**changes: Any) -> Any:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten all waits."""
-    for name, seconds in (("TIMEOUT", 0.05), ("_OVERLAP", 0.0), ("_CHECK_EVERY", 0.001)):
+    for name, seconds in (("TIMEOUT", 0.05), ("OVERLAP", 0.0), ("_CHECK_EVERY", 0.001)):
         monkeypatch.setattr(moving, name, seconds)
 
 
