@@ -13,7 +13,6 @@ from ingest.exchanges.base import Connector
 from ingest.retry_after import Gate
 from ingest.sockets import socket_to
 from ingest.supervision import backoff_delay
-from ingest.uplink_failures import failure_of
 from ingest.uplinks import Uplink, Uplinks
 from schemas.symbols import Selection
 
@@ -57,7 +56,7 @@ class Announcements:
             self._failures += 1
 
     def _on_unreachable(self, uplink: Uplink, error: Exception) -> None:
-        failure = failure_of(error, uplink.proxy is not None)
+        failure = uplink.failure_of(error)
         if failure.is_limit or not self._uplinks.on_failed(uplink, failure):
             self._gate.close(failure.wait)
         report = self._log.debug if self._failures else self._log.warning

@@ -19,7 +19,6 @@ from ingest.subscription import Subscription
 from ingest.subscriptions import Subscriptions
 from ingest.supervision import describe_error
 from ingest.timings import Timings
-from ingest.uplink_failures import failure_of
 from ingest.uplinks import Uplink, Uplinks
 from ingest.watchdog import Watchdog
 from schemas.errors import SymbolError
@@ -119,7 +118,7 @@ class Connection:
             return f"internal error: {describe_error(error)[:300]}"
 
     def _on_unreachable(self, uplink: Uplink, error: Exception) -> str:
-        failure = failure_of(error, uplink.proxy is not None)
+        failure = uplink.failure_of(error)
         self.has_alternative = not failure.is_limit and self._uplinks.on_failed(uplink, failure)
         self.wait = 0.0 if self.has_alternative else failure.wait
         return f"cannot connect to {uplink}: {failure.text}"

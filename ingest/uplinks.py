@@ -31,6 +31,10 @@ class Uplink(NamedTuple):
     def __str__(self) -> str:
         return masked(self.host) + (f" through {self.proxy}" if self.proxy else "")
 
+    def failure_of(self, error: BaseException) -> Failure:
+        """Return why nothing could be reached over it."""
+        return failure_of(error, self.proxy is not None)
+
 
 @dataclass
 class _State:
@@ -122,7 +126,7 @@ class Uplinks:
                 try:
                     await probe(uplink)
                 except Exception as error:  # noqa: BLE001 - whatever it is, the uplink cannot be used
-                    self.on_failed(uplink, failure_of(error, uplink.proxy is not None))
+                    self.on_failed(uplink, uplink.failure_of(error))
                 else:
                     self.on_connected(uplink)
             await asyncio.sleep(_CHECK_EVERY)

@@ -13,7 +13,7 @@ from ingest.rest.limits import Limits
 from ingest.rest.pool import RestPool
 from ingest.rest.statistics import Statistics
 from ingest.retry_after import Gate, requested_wait
-from ingest.uplink_failures import REST_ERRORS, Failure, cannot_connect, failure_of, is_blocked
+from ingest.uplink_failures import REST_ERRORS, Failure, cannot_connect, is_blocked
 from ingest.uplinks import Uplink, Uplinks
 from schemas.errors import ExchangeError, RejectedError
 from schemas.markers import Markers, RateLimited, RestDown, RestUp
@@ -141,7 +141,7 @@ class Rest:
         if not cannot_connect(error) and self._errors[uplink] < _ERRORS:
             return False
         del self._errors[uplink]
-        return self._uplinks.on_failed(uplink, failure_of(error, uplink.proxy is not None))
+        return self._uplinks.on_failed(uplink, uplink.failure_of(error))
 
     async def _get(self, uplink: Uplink, path: str, params: dict[str, str]) -> bytes:
         session = self._pool.session(uplink.proxy)

@@ -15,7 +15,7 @@ import structlog
 
 from ingest.rest import RestPool
 from ingest.supervision import backoff_delay
-from ingest.uplink_failures import REST_ERRORS, cannot_connect, failure_of
+from ingest.uplink_failures import REST_ERRORS, cannot_connect
 from ingest.uplinks import Uplink, Uplinks
 from schemas.errors import ExchangeError
 
@@ -52,7 +52,7 @@ class Downloads:
                 return await self._fetch_once(uplink, path, target)
             except (*REST_ERRORS, _WrongHashError) as error:
                 if cannot_connect(error):
-                    self._uplinks.on_failed(uplink, failure_of(error, uplink.proxy is not None))
+                    self._uplinks.on_failed(uplink, uplink.failure_of(error))
                 if attempt == _ATTEMPTS - 1:
                     raise ExchangeError(f"cannot read {uplink.host}{path}: {error or 'timeout'}") from None
                 log.warning("download failed: trying again", path=path, reason=str(error) or "timeout")
