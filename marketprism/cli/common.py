@@ -4,12 +4,14 @@ import contextlib
 import logging
 import math
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import structlog
 import typer
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from marketprism.local.stack_state import StackState, find_stack
@@ -50,6 +52,16 @@ def report_errors(status: int = 1) -> Iterator[None]:
     except MarketPrismError as error:
         errors.print(Text.assemble(("error:", "bold red"), f" {error}"), soft_wrap=True)
         raise typer.Exit(status) from None
+
+
+def plain_table() -> Table:
+    """Return a table without lines, whose columns are to be added."""
+    return Table(box=None, pad_edge=False, header_style="dim")
+
+
+def time_text(micros: int) -> str:
+    """Return a time, µs since the epoch, to the second in UTC."""
+    return datetime.fromtimestamp(micros / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def say(text: str, style: str = "") -> None:

@@ -1,7 +1,6 @@
 """The command that lists what the tables lack, and fills it."""
 
 import asyncio
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +10,16 @@ from rich.table import Table
 
 from marketprism.backfill import SHARE
 from marketprism.cli.backfill import Bar
-from marketprism.cli.common import StackOption, console, quiet_libraries, report_errors, say, stack_settings
+from marketprism.cli.common import (
+    StackOption,
+    console,
+    plain_table,
+    quiet_libraries,
+    report_errors,
+    say,
+    stack_settings,
+    time_text,
+)
 from schemas.feeds import feed_named
 from schemas.times import FORMS, parse_span
 
@@ -78,16 +86,14 @@ def _print(found: "list[Entry]", as_json: bool) -> None:
 
 
 def _table(found: "list[Entry]") -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
+    table = plain_table()
     for name in ("from", "to", "exchange", "symbol", "of", "what", "state"):
         table.add_column(name, no_wrap=name in ("from", "to", "symbol"))
     for entry in found:
         text, style = _STATES[entry.state]
         what = f"{entry.what} {entry.interval}".strip()
-        end = _time(entry.end) if entry.end else "still open"
-        table.add_row(_time(entry.begin), end, entry.exchange, entry.symbol, what, entry.detail, f"[{style}]{text}[/]")
+        end = time_text(entry.end) if entry.end else "still open"
+        table.add_row(
+            time_text(entry.begin), end, entry.exchange, entry.symbol, what, entry.detail, f"[{style}]{text}[/]"
+        )
     return table
-
-
-def _time(micros: int) -> str:
-    return datetime.fromtimestamp(micros / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -12,7 +12,16 @@ from rich.table import Table
 from rich.text import Text
 
 from marketprism.cli.backfill import Bar
-from marketprism.cli.common import StackOption, console, quiet_libraries, report_errors, say, stack_settings
+from marketprism.cli.common import (
+    StackOption,
+    console,
+    plain_table,
+    quiet_libraries,
+    report_errors,
+    say,
+    stack_settings,
+    time_text,
+)
 from schemas.errors import SettingsError
 from schemas.jobs import JOBS, OFF, JobRun, times_of
 from schemas.settings import Settings
@@ -128,14 +137,14 @@ def _history(found: Iterable[JobRun]) -> Table:
 
 
 def _table(*names: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="dim")
+    table = plain_table()
     for name in names:
         table.add_column(name, no_wrap=name != "summary")
     return table
 
 
 def _cells(run: JobRun) -> list[str | Text]:
-    return [_time(run.started_at), _took(run), Text(run.state, _STYLES[run.state]), Text(run.summary)]
+    return [time_text(run.started_at), _took(run), Text(run.state, _STYLES[run.state]), Text(run.summary)]
 
 
 def _as_dict(settings: Settings, job: str, last: JobRun | None) -> dict[str, Any]:
@@ -150,10 +159,6 @@ def _next(settings: Settings, job: str) -> str:
 
 def _took(run: JobRun) -> str:
     return f"{(run.finished_at - run.started_at) / 1e6:,.1f} s" if run.finished_at else ""
-
-
-def _time(micros: int) -> str:
-    return datetime.fromtimestamp(micros / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def _print_json(value: object) -> None:

@@ -16,6 +16,7 @@ from marketprism.cli.common import (
     StackOption,
     console,
     errors,
+    plain_table,
     quiet_libraries,
     report_errors,
     say,
@@ -98,7 +99,7 @@ def _print_feed(feed: "FeedProbe") -> None:
     clock = "" if feed.clock_offset is None else f"; its clock is {feed.clock_offset / 1000:+,.0f} ms off ours"
     symbols = ", ".join(instrument.symbol for instrument in feed.instruments) or "no instruments"
     console.print(Text.assemble((feed.name, "bold"), f": {symbols}{clock}"), soft_wrap=True)
-    table = Table(box=None, pad_edge=False, header_style="dim")
+    table = plain_table()
     for name in ("channel", "acknowledged", "first frame", "frames", "fields", "sequence", "checksum", "verdict"):
         table.add_column(name, no_wrap=True, justify="right" if name in ("first frame", "frames") else "left")
     table.add_column("reason")

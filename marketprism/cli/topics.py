@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.table import Table
 
-from marketprism.cli.common import console, quiet_libraries, report_errors, say, stack_settings
+from marketprism.cli.common import console, plain_table, quiet_libraries, report_errors, say, stack_settings
 from schemas.errors import SettingsError
 from schemas.events import TABLES
 from schemas.settings import Settings
@@ -49,7 +48,7 @@ def _print_list(settings: Settings) -> None:
 
     groups = topic_groups()
     for is_internal in (False, True):
-        table = Table(box=None, pad_edge=False, header_style="dim")
+        table = plain_table()
         table.add_column("topic", no_wrap=True)
         table.add_column("key", width=len("exchange:currency"))
         table.add_column("kept", no_wrap=True)
