@@ -88,14 +88,15 @@ async def run_stack(settings: Settings, run: RunOptions, console: Console) -> No
     with contextlib.ExitStack() as temporary:
         data = run.data or Path(temporary.enter_context(tempfile.TemporaryDirectory(prefix="marketprism-")))
         async with Stack(settings, data, run.title, shown_on(console)) as stack:
-            say = partial(console.print, highlight=False, markup=False, emoji=False, soft_wrap=True)
+            plainly = partial(console.print, highlight=False, markup=False, emoji=False)
+            say = partial(plainly, soft_wrap=not console.is_terminal)
             say(_introduction(stack))
             async with _watching(stack.settings, run, say) as reach:
                 if await _started(stack, run, stop):
                     text = await _Session(stack, run, console, stop, reach).run()
                 else:
                     text = "Stopped while starting: nothing was ingested."
-        say(text)
+        plainly(text, soft_wrap=True)  # it is wrapped, except for a command to be copied
 
 
 def _introduction(stack: Stack) -> str:

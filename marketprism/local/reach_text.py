@@ -25,7 +25,8 @@ def shortly(reach: Reach) -> str:
     if not reach.missing:
         return ""
     first = reach.missing[0]
-    return f"{NAMES[first.where]}: {first.failure}" if reach.used else first.failure
+    problem, _, _ = first.failure.partition(" (")  # what to check, which is said when the run starts
+    return f"{NAMES[first.where]}: {problem}" if reach.used else problem
 
 
 def verdict(problems: Mapping[str, str]) -> str:
@@ -47,5 +48,5 @@ def _reasons(attempts: list[Attempt]) -> str:
     for failure in dict.fromkeys(each.failure for each in attempts):
         first, *others = [each.uplink for each in attempts if each.failure == failure]
         more = f" and {len(others)} other{'s' if others[1:] else ''}" if others else ""
-        parts.append(f"{failure} ({first}{more})")
+        parts.append(f"{failure}: {first}{more}")
     return "; ".join(parts)

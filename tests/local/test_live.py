@@ -78,7 +78,7 @@ async def test_feeds_that_can_be_reached_and_one_that_cannot(tmp_path: Path) -> 
         assert not any(line.startswith("Starting ClickHouse") for line in run.lines)
         said = dict(line.split(None, 1) for line in run.lines if "reached: " in line)
         assert said["okx"].startswith(f"can be reached: {simulators.endpoints['okx']['ws']} (")
-        assert said["htx-spot"] == "cannot be reached: Connection refused (ws://127.0.0.1:9 and 1 other)"
+        assert said["htx-spot"] == "cannot be reached: Connection refused: ws://127.0.0.1:9 and 1 other"
         await run.until(r"feeds 2/3 .* htx-spot down \(Connection refused\)")
         await run.until(r"feeds 2/3 .* books live 2 ")
         code, seconds = await run.stop(signal.SIGINT)

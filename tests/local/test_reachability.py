@@ -69,11 +69,11 @@ async def test_each_feed_is_said_as_soon_as_it_is_known() -> None:
         )
         async with Watching(settings) as watching:
             lines = [await watching.line() for _ in range(5)]
-    assert lines[3] == "deribit        cannot be reached: no answer in time (" + f"{silent['ws']} and 1 other)"
+    assert lines[3] == "deribit        cannot be reached: no answer in time: " + f"{silent['ws']} and 1 other"
     okx, htx, binance = (next(line for line in lines if line.startswith(name)) for name in ("okx", "htx", "binance"))
     assert okx.startswith(f"okx            can be reached: {simulators.endpoints['okx']['ws']} (")
-    assert htx == "htx-spot       cannot be reached: Connection refused (ws://127.0.0.1:9 and 1 other)"
-    assert "cannot be reached: the proxy answers HTTP 401 (check user and password) (ws://127.0.0.1:9 " in binance
+    assert htx == "htx-spot       cannot be reached: Connection refused: ws://127.0.0.1:9 and 1 other"
+    assert "cannot be reached: the proxy answers HTTP 401 (check user and password): ws://127.0.0.1:9 " in binance
     assert lines[4].startswith("1 of 4 feeds can be reached.")
     assert "wrong-word" not in " ".join(lines)
     assert {feed for feed, problem in watching.watch.problems.items() if problem} == set(endpoints) - {"okx"}
@@ -125,8 +125,10 @@ def test_a_feed_needs_sockets_and_rest() -> None:
     assert shortly(reach(works, other, rest)) == ""
     failed = [Attempt("rest", f"https://{name}", 0.1, "HTTP 451") for name in "cde"]
     text = describe(reach(works, *failed, Attempt("rest", "https://f", 4, "no answer in time")))
-    assert text.endswith("cannot be reached: HTTP 451 (https://c and 2 others); no answer in time (https://f)")
+    assert text.endswith("cannot be reached: HTTP 451: https://c and 2 others; no answer in time: https://f")
     assert shortly(reach(works, *failed)) == "REST: HTTP 451"
+    denied = Attempt("ws", "wss://a", 0.1, "the proxy answers HTTP 407 (check user and password)")
+    assert shortly(reach(denied, *failed)) == "the proxy answers HTTP 407"
 
 
 def test_verdicts() -> None:
