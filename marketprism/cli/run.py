@@ -47,10 +47,9 @@ def demo(
 def live(duration: DurationOption = 0.0, data: DataOption = Path("data"), feed: FeedOption = None) -> None:
     """Run the whole system on this machine with the real exchanges and a live view.
 
-    It says within seconds which feeds can be reached and why others cannot. It goes on with those that can, and keeps
-    trying the others.
+    It says within seconds which feeds can be reached and why others cannot, goes on, and keeps trying the others.
 
-    Proxies and other hosts: MARKETPRISM_PROXIES and MARKETPRISM_ENDPOINTS; `marketprism doctor` tries each.
+    MARKETPRISM_PROXIES names a proxy, MARKETPRISM_ENDPOINTS other hosts; `marketprism doctor` tries each.
     """
     from marketprism.local.demo import RunOptions, run_stack
 

@@ -47,7 +47,8 @@ class ReachWatch:
         pause, longest = _PAUSES
         while True:
             await self._follow(pause)
-            missing = [feed for feed in self._feeds if feed not in self.delivering()]
+            delivering = self.delivering()
+            missing = [feed for feed in self._feeds if feed not in delivering]
             await self._try(missing, self._say_change)
             pause = min(2 * pause, longest) if missing else _PAUSES[0]
 
