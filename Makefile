@@ -6,7 +6,7 @@ SECONDS ?= 60
 BIN := .venv/bin
 PIP := $(BIN)/pip --quiet --disable-pip-version-check
 
-.PHONY: help setup demo test test-long hostile lint docs bench bench-full lock clean
+.PHONY: help setup demo live test test-long hostile lint docs bench bench-full lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -29,6 +29,9 @@ setup: .venv/ready  ## install the environment (.venv) and the broker's jars
 
 demo: setup  ## run the whole system on this machine with simulated exchanges; DURATION=60 stops it after a minute
 	@$(BIN)/marketprism demo --duration $(DURATION)
+
+live: setup  ## run the whole system on this machine with the real exchanges, kept in data/; DURATION=60 as above
+	@$(BIN)/marketprism live --duration $(DURATION)
 
 test: setup  ## run the tests, with a real broker and a real ClickHouse engine
 	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not e2e and not long"

@@ -48,7 +48,9 @@ def failure_of(error: BaseException, has_proxy: bool) -> Failure:
             case InvalidProxyStatus():
                 return _rejection(each.response.status_code, f"the proxy answers HTTP {each.response.status_code}")
             case python_socks.ProxyError() | aiohttp_socks.ProxyError():
-                return _rejection(each.error_code, f"the proxy answers: {each}")
+                is_http = (each.error_code or 0) >= 100
+                text = f"the proxy answers HTTP {each.error_code}" if is_http else f"the proxy answers: {each}"
+                return _rejection(each.error_code, text)
             case InvalidProxyMessage():
                 return Failure("the proxy does not answer in HTTP", of_proxy=True)
             case _ if isinstance(each, _NO_PROXY_ERRORS):

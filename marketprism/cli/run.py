@@ -45,7 +45,12 @@ def demo(
 
 
 def live(duration: DurationOption = 0.0, data: DataOption = Path("data"), feed: FeedOption = None) -> None:
-    """Run the whole system on this machine with the real exchanges and a live view."""
+    """Run the whole system on this machine with the real exchanges and a live view.
+
+    It says within seconds which feeds can be reached and why others cannot, goes on, and keeps trying the others.
+
+    MARKETPRISM_PROXIES names a proxy, MARKETPRISM_ENDPOINTS other hosts; `marketprism doctor` tries each.
+    """
     from marketprism.local.demo import RunOptions, run_stack
 
     with report_errors():

@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from marketprism.captures.replay import ReplaySummary, replay
 from marketprism.captures.replay_sources import ReplaySource
 from marketprism.local.keyboard import keyboard
 from marketprism.local.polled_value import PolledValue
+from marketprism.local.reach_watch import ReachWatch
 from marketprism.local.stack import Stack
 from marketprism.local.steps import shown_on
 from marketprism.local.summary import summary
@@ -38,6 +40,7 @@ _DRAW_EVERY = 0.5  # s, in a terminal
 _PRINT_EVERY = 5.0  # s, without a terminal
 _INGEST_STOPS_WITHIN = 2.0  # s
 _FIGURES_WITHIN = 1.0  # s
+_NEWS_FOR = 15.0  # s
 
 
 # What the demo shows besides the defaults: each kind, and options.
@@ -85,28 +88,54 @@ async def run_stack(settings: Settings, run: RunOptions, console: Console) -> No
     with contextlib.ExitStack() as temporary:
         data = run.data or Path(temporary.enter_context(tempfile.TemporaryDirectory(prefix="marketprism-")))
         async with Stack(settings, data, run.title, shown_on(console)) as stack:
-            console.print(f"Live page: {page_address(stack.settings)}", highlight=False)
-            starting = asyncio.create_task(_start(stack, run))
-            stopping = asyncio.create_task(stop.wait())
-            await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
-            stopping.cancel()
-            if starting.done():
-                starting.result()
-                text = await _Session(stack, run, console, stop).run()
-            else:
-                starting.cancel()
-                await asyncio.gather(starting, return_exceptions=True)
-                text = "Stopped while starting: nothing was ingested."
-        console.print(text, highlight=False, markup=False, emoji=False, soft_wrap=True)
+            plainly = partial(console.print, highlight=False, markup=False, emoji=False)
+            say = partial(plainly, soft_wrap=not console.is_terminal)
+            say(_introduction(stack))
+            async with _watching(stack.settings, run, say) as reach:
+                if await _started(stack, run, stop):
+                    text = await _Session(stack, run, console, stop, reach).run()
+                else:
+                    text = "Stopped while starting: nothing was ingested."
+        plainly(text, soft_wrap=True)  # it is wrapped, except for a command to be copied
 
 
-def page_address(settings: Settings) -> str:
-    """Return the address of the live page on this machine."""
-    return f"http://{settings.api_address}/"
+def _introduction(stack: Stack) -> str:
+    feeds = ", ".join(stack.settings.feeds)
+    return (
+        f"MarketPrism {stack.title}: {feeds}. Ctrl-C stops it.\n"
+        f"Live page, once everything has started: http://{stack.settings.api_address}/"
+    )
+
+
+@contextlib.asynccontextmanager
+async def _watching(settings: Settings, run: RunOptions, say: Callable[[str], None]) -> AsyncIterator[ReachWatch]:
+    """Watch whether the exchanges can be reached, if they are the real ones."""
+    reach = ReachWatch(settings, say)
+    task = None if run.simulate or run.sources else asyncio.create_task(reach.run(), name="reach")
+    try:
+        yield reach
+    finally:
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
 
 
 def _configure_logs(settings: Settings) -> None:
     configure_logs(settings.model_copy(update={"log_level": "WARNING"}))  # the view shows the rest
+
+
+async def _started(stack: Stack, run: RunOptions, stop: asyncio.Event) -> bool:
+    """Start all that ingest needs. Return False if `stop` was set meanwhile."""
+    starting = asyncio.create_task(_start(stack, run))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if starting.done():
+        starting.result()
+        return True
+    starting.cancel()
+    await asyncio.gather(starting, return_exceptions=True)
+    return False
 
 
 async def _start(stack: Stack, run: RunOptions) -> None:
@@ -116,26 +145,27 @@ async def _start(stack: Stack, run: RunOptions) -> None:
     await stack.start_worker()
     if run.simulate:
         await stack.start_simulators(run.seed, arbitrage_every=5.0)
-    if not run.sources:
-        await stack.start_ingest()
-        if not run.simulate:  # a demo's data is not kept
-            await stack.start_jobs()
 
 
 class _Session:
     """One run with its live view, until `stop` is set, the duration is over, or the replay is stored."""
 
-    def __init__(self, stack: Stack, run: RunOptions, console: Console, stop: asyncio.Event) -> None:
+    def __init__(self, stack: Stack, run: RunOptions, console: Console, stop: asyncio.Event, reach: ReachWatch) -> None:
         self._stack = stack
         self._run = run
         self._console = console
         self._stop = stop
+        self._reach = reach
         self._raw_stats = RawTopicStats(stack.settings, stack.start_offsets)
         self._quotes = LatestQuotes(stack.settings, stack.start_offsets)
         self._rates = Rates()
         self._controls = Controls(stop.set)
         self._pressed = asyncio.Event()
         self._note = ""
+        self._news, self._news_until = "", 0.0
+        reach.delivering = self._delivering
+        if console.is_terminal:
+            reach.say = self._show_news
         self._began = time.monotonic()
         self._lag: PolledValue[Lag]
         self._table_stats: PolledValue[TableStats]
@@ -181,18 +211,34 @@ class _Session:
             )
             return
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stop.wait(), self._run.duration or None)
+            async with asyncio.timeout(self._run.duration or None):
+                await self._unless_stopped(self._start_ingest())
+                await self._stop.wait()
         if not self._stop.is_set():
             await self._stack.supervisor.retire("ingest")
+
+    async def _start_ingest(self) -> None:
+        """Start ingest, and unless the data is a demo's, which is not kept, the jobs."""
+        jobs = [] if self._run.simulate else [self._stack.start_jobs()]
+        await asyncio.gather(self._stack.start_ingest(), *jobs)
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, Any]) -> None:
         """Run until the work is done, or cancel it when `stop` is set."""
         working, stopping = asyncio.create_task(work), asyncio.create_task(self._stop.wait())
-        await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        if working.done():
-            working.result()
-        working.cancel()
+        try:
+            await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                working.result()
+        finally:
+            stopping.cancel()
+            working.cancel()
+
+    def _delivering(self) -> set[str]:
+        return {feed for feed, number in self._raw_stats.read().subscriptions.items() if number}
+
+    def _show_news(self, text: str) -> None:
+        """Show a text in the view for a while."""
+        self._news, self._news_until = text, time.monotonic() + _NEWS_FOR
 
     def _on_replay_progress(self, done: ReplaySummary, read: int, size: int) -> None:
         self._note = f"replayed {read / size:.0%}  {done.frames:,} frames at {done.frames / done.seconds:,.0f}/s"
@@ -210,8 +256,9 @@ class _Session:
             self._quotes.read(),
             self._rates.update(raw_stats.frames),
             self._stack.disk,
-            self._note,
+            self._note or (self._news if time.monotonic() < self._news_until else ""),
             time.monotonic() - self._began,
+            self._reach.problems,
         )
 
     @contextlib.asynccontextmanager

@@ -7,6 +7,7 @@ import asyncio
 import json
 import time
 from contextlib import ExitStack
+from math import inf
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,10 +24,12 @@ from marketprism.local.steps import Watch, unwatched
 from marketprism.ops.topics import create_topics, topic_ends
 from schemas.errors import StackError
 from schemas.settings import Settings
+from schemas.topics import TOPICS
 
 log = structlog.get_logger(__name__)
 
 _DESCRIBE_EVERY = 1.0  # s
+_TOPICS_WITHIN = 55.0  # s; Kafka's client allows 40 for a request, and the topics have 15 to be ready
 
 
 class Stack:
@@ -44,8 +47,9 @@ class Stack:
         if "api_address" not in settings.model_fields_set:
             self._set(api_address=f"127.0.0.1:{free_port(8080)}")
         self.supervisor = Supervisor(watch)
+        self._watch = watch
         self.stop_within = STOP_WITHIN
-        self.start_offsets: dict[str, list[int]] = {}  # by topic: where the records of this run begin
+        self.start_offsets: dict[str, list[int]] = {}  # by topic, unless it is new: where the records of this run begin
         self.disk = DiskMonitor(self.data, settings.disk_low_mb, self.supervisor.statuses)
         self._lock = DataLock(data)
         self._announced = ExitStack()
@@ -84,8 +88,9 @@ class Stack:
             self._set(clickhouse=f"chdb://{self.data / 'clickhouse'}")
         if "sql_address" not in configured:
             self._set(sql_address=f"127.0.0.1:{free_port(8123)}")
-        await create_topics(self.settings)
-        self.start_offsets = await topic_ends(self.settings)
+        with self._watch("create", "topics", _TOPICS_WITHIN):
+            if len(await create_topics(self.settings)) < len(TOPICS):  # else all are empty
+                self.start_offsets = await topic_ends(self.settings)
         await self._start(SINK)
 
     async def start_dashboard(self) -> None:
@@ -97,12 +102,12 @@ class Stack:
         await self._start(WORKER)
 
     async def start_ingest(self) -> None:
-        """Start ingest. It is ready once it has connected."""
-        await self._start(INGEST)
+        """Start ingest. It is ready once it has connected to an exchange, however long that takes."""
+        await self._start(INGEST, within=inf)
 
     async def start_jobs(self) -> None:
-        """Start the scheduled jobs."""
-        await self._start(JOBS)
+        """Start the scheduled jobs, for which nobody needs to wait."""
+        await self._start(JOBS, within=inf)
 
     async def start_simulators(self, seed: int, arbitrage_every: float) -> None:
         """Start simulated exchanges with an arbitrage opportunity every `arbitrage_every` s.
@@ -121,12 +126,14 @@ class Stack:
         self._set(kafka=broker.bootstrap)
         await self.supervisor.start(broker)
 
-    async def _start(self, role: Role, *options: str) -> Child:
+    async def _start(self, role: Role, *options: str, within: float | None = None) -> Child:
+        """Start a process, and wait until it is ready, `within` s instead of the usual time."""
         # Whether a process is ready is read from its log at INFO.
         level = "DEBUG" if self.settings.log_level == "DEBUG" else "INFO"
         settings = self.settings.model_copy(update={"log_level": level})
         environment = settings.environment() | {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
         child = role.child(self.data / "logs" / f"{role.name}.log", environment, *options)
+        child.timeout = within or child.timeout
         log.info("starting", process=role.name)
         await self.supervisor.start(child)
         return child

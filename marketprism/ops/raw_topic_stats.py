@@ -37,7 +37,7 @@ class RawStats:
     """Statistics at one moment, by feed: `frames`, subscribed `instruments`, and connected `subscriptions`.
 
     `received_at`: receipt time of the newest frame, µs. `newest`: of the newest line of all, µs. `age`: seconds since
-    the last record was read.
+    the last record was read. `lost`: why a feed that has no connection now lost its last one.
     """
 
     frames: dict[str, int] = field(default_factory=dict)
@@ -46,6 +46,7 @@ class RawStats:
     received_at: dict[str, int] = field(default_factory=dict)
     newest: int = 0
     age: float = math.inf
+    lost: dict[str, str] = field(default_factory=dict)
 
 
 class RawTopicStats:
@@ -61,6 +62,7 @@ class RawTopicStats:
         self.instruments: dict[str, set[str]] = {}
         self.connected: dict[str, set[tuple[str, str]]] = {}
         self._kafka = settings.kafka
+        self._lost: dict[str, str] = {}
         self._feeds: dict[str, str] = {}
         self._received_at: dict[str, int] = {}  # ns
         self._newest = 0  # ns
@@ -80,6 +82,7 @@ class RawTopicStats:
             {feed: at // 1000 for feed, at in self._received_at.items()},
             self._newest // 1000,
             time.monotonic() - self._last_record_at,
+            {feed: reason for feed, reason in self._lost.items() if not self.connected.get(feed)},
         )
 
     async def run(self) -> None:
@@ -129,6 +132,7 @@ class RawTopicStats:
                 self.connected.setdefault(feed, set()).update(_channels(line.key, marker))
             case Disconnected():
                 self.connected.setdefault(feed, set()).difference_update(_channels(line.key, marker))
+                self._lost[feed] = marker.reason
             case Wrapped() | Oversized():
                 self._count(feed, line.local_timestamp)
 

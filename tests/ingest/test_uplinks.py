@@ -177,6 +177,7 @@ BAD_LOGIN = "the proxy answers: wrong login (check user and password)"
             Failure(BAD_LOGIN, of_proxy=True),
         ),
         (aiohttp_socks.ProxyError("no route", 4), True, Failure("the proxy answers: no route")),
+        (aiohttp_socks.ProxyError("502 Bad Gateway", 502), True, Failure("the proxy answers HTTP 502")),
         (
             _caused(aiohttp_socks.ProxyConnectionError("x"), REFUSAL),
             True,

@@ -19,10 +19,12 @@ from marketprism.local.polled_value import Reading
 from marketprism.local.summary import summary
 from marketprism.local.view import Controls, Rates, View, ViewState, status_line
 from marketprism.local.view.controls import VIEWS
+from marketprism.local.view.waiting import waiting_for
 from marketprism.ops.lag import Lag
 from marketprism.ops.latest_quotes import LatestQuote, Price
 from marketprism.ops.raw_topic_stats import RawStats
 from marketprism.ops.table_stats import TableStats
+from schemas.settings import load_settings
 from tests.local.view_states import NOW, child, troubled_state, view_state
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -126,6 +128,71 @@ def test_silence_on_purpose() -> None:
     text = "\n".join(drawn(state, 120, 40))
     assert "stopped" in text
     assert not re.search("silent|down", text)
+
+
+def first_seconds() -> ViewState:
+    """Return the state of a live run of which one feed delivers, and of the others each has another problem."""
+    feeds = ("okx", "deribit", "htx-spot", "htx-linear", "binance-spot", "binance-usdm")
+    symbols = ("BTC-USDT", "BTC-USD-PERP", "ETH-USDT-PERP")
+    problems = {"okx": "", "deribit": "Connection refused", "htx-spot": "", "htx-linear": "Connection refused"}
+    return replace(
+        view_state(),
+        title="live",
+        settings=load_settings(feeds=feeds, symbols=symbols),
+        raw_stats=RawStats(
+            frames={"okx": 5, "binance-spot": 9},
+            received_at={"okx": NOW, "binance-spot": NOW - 9_000_000},
+            subscriptions={"okx": 1},
+            lost={"binance-spot": "HTTP 451"},
+        ),
+        table_stats=Reading(TableStats()),
+        quotes=[],
+        rates={},
+        shown_for=7.0,
+        problems=problems,
+    )
+
+
+def test_the_first_seconds() -> None:
+    """Each feed that delivers nothing has its reason, and each empty panel says what is waited for, and how long."""
+    lines = drawn(first_seconds(), 120, 40)
+    for expected in (
+        r"okx +● connected .*",
+        r"deribit +○ down .* Connection refused",
+        r"htx-spot +○ waiting .* no data yet, 7\.0 s",
+        r"binance-spot +○ down .* HTTP 451",
+        r"binance-usdm +○ connecting .* trying hosts, 7\.0 s",
+        "waiting for the first live book, 7\\.0 s",
+    ):
+        assert any(re.match(expected, line) for line in lines), expected
+    text = status_line(first_seconds())
+    assert text.startswith("feeds 1/6  frames 14 ")
+    assert "  waiting for the first live book, 7.0 s  " in text
+    assert "  deribit, htx-linear down (Connection refused)  htx-spot waiting (no data yet, 7.0 s)  " in text
+
+
+def test_a_feed_without_symbols() -> None:
+    """It is neither down nor waited for."""
+    state = replace(first_seconds(), settings=load_settings(feeds=("okx", "htx-spot"), symbols="BTC-USD-PERP"))
+    assert any(re.match("htx-spot +○ unused .* has none of the symbols", line) for line in drawn(state, 120, 40))
+
+
+def test_no_feed_can_be_reached() -> None:
+    """It is a warning until the feeds are stopped on purpose."""
+    state = replace(first_seconds(), problems=dict.fromkeys(("okx", "deribit"), "HTTP 451"))
+    assert state.warnings == ["no feed can be reached: trying again and again"]
+    assert replace(state, statuses=[child("ingest", "stopped")]).warnings == []
+
+
+def test_what_is_waited_for() -> None:
+    """A frame, a live book, and a signal, in this order, as far as the settings let them come."""
+    state = first_seconds()
+    books = Reading(TableStats(live_books={"okx": 1}))
+    assert "first frame" in waiting_for(replace(state, raw_stats=RawStats()))
+    assert "first live book" in waiting_for(state)
+    assert "first signal" in waiting_for(replace(state, table_stats=books))
+    alone = load_settings(feeds="okx", kinds="trades")
+    assert waiting_for(replace(state, settings=alone)) == ""
 
 
 def quotes(*given: LatestQuote) -> list[list[str]]:

@@ -27,6 +27,9 @@ def test_statistics() -> None:
     assert found.subscriptions == {"okx": 1}
     assert found.received_at == {"okx": 2, "binance": 3}
     assert found.newest == 9
+    assert found.lost == {}
+    stats.add_record(encode_marker(10_000, "okx:BTC-USDT", Disconnected(channels=["trades"], reason="HTTP 451")))
+    assert stats.read().lost == {"okx": "HTTP 451"}
 
 
 async def test_frames_of_earlier_runs_are_not_counted(settings: Settings) -> None:

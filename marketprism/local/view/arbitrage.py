@@ -4,6 +4,7 @@ from marketprism.local.view.formats import bps, count, duration, matches, money
 from marketprism.local.view.lines import Cell
 from marketprism.local.view.state import ViewState
 from marketprism.local.view.table import Column, Panel, Row
+from marketprism.local.view.waiting import waiting_for
 from marketprism.ops.table_stats import Opportunity
 
 _COLUMNS = (
@@ -24,7 +25,8 @@ def arbitrage(state: ViewState, filtered: str) -> Panel:
     rows = [_row(each, stats.newest) for each in found]
     opened, closed = (count(stats.signal_counts.get(name, 0)) for name in ("opened", "closed"))
     facts = f"opened {opened} · closed {closed}"
-    return Panel("arbitrage", "magenta", _COLUMNS, rows, facts, state.note_of(state.table_stats.age), filtered)
+    age = state.note_of(state.table_stats.age)
+    return Panel("arbitrage", "magenta", _COLUMNS, rows, facts, age, filtered, waiting_for(state))
 
 
 def _row(opportunity: Opportunity, newest: int) -> Row:

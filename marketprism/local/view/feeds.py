@@ -3,7 +3,7 @@
 from marketprism.local.view.formats import count, duration, severity
 from marketprism.local.view.lines import Cell
 from marketprism.local.view.state import ViewState
-from marketprism.local.view.table import Column, Panel, Row
+from marketprism.local.view.table import Column, Panel
 from schemas.feeds import FEEDS
 from schemas.topics import raw_topic
 
@@ -13,7 +13,9 @@ _STATES = {
     "connected": ("● connected", "green"),
     "silent": ("● silent", "yellow"),
     "down": ("○ down", "bold red"),
+    "waiting": ("○ waiting", "yellow"),
     "connecting": ("○ connecting", "yellow"),
+    "unused": ("○ unused", "dim"),
     "stopped": ("○ stopped", "dim"),
 }
 _COLUMNS = (
@@ -21,10 +23,11 @@ _COLUMNS = (
     Column("state", least=11, left=True),
     Column("frames/s", least=8),
     Column("age", least=6),
-    Column("lag", rank=1, least=6),
-    Column("books", rank=2, least=7),
-    Column("frames", rank=3, least=6),
+    Column("lag", rank=2, least=6),
+    Column("books", rank=3, least=7),
+    Column("frames", rank=4, least=6),
 )
+_REASON = Column("reason", rank=1, left=True)
 
 
 def feed_names(state: ViewState) -> list[str]:
@@ -39,20 +42,45 @@ def feed_state(state: ViewState, feed: str) -> str:
     """Return the state of a feed: one of `_STATES`."""
     if state.ingest_stopped:
         return "stopped"
-    if state.starting and not state.raw_stats.frames.get(feed):
-        return "connecting"
-    if not state.raw_stats.subscriptions.get(feed):
+    if feed in state.settings.feeds and not state.settings.selection_of(feed):
+        return "unused"
+    connected = state.raw_stats.subscriptions.get(feed)
+    if not state.raw_stats.frames.get(feed):
+        if connected or state.problems.get(feed) == "":
+            return "waiting"
+        if state.starting and feed not in state.problems:
+            return "connecting"
+    if not connected:
         return "down"
     at = state.raw_stats.received_at.get(feed, 0)
     return "silent" if state.age(at) > _AGE_LIMITS[1] else "connected"
 
 
+def feed_reason(state: ViewState, feed: str) -> str:
+    """Return why a feed delivers nothing, as far as it is known; empty if it does."""
+    match feed_state(state, feed):
+        case "unused":
+            return "has none of the symbols"
+        case "connecting":
+            return f"trying hosts, {duration(state.shown_for)}"
+        case "waiting":
+            return f"no data yet, {duration(state.shown_for)}"
+        case "down":
+            return state.problems.get(feed) or state.raw_stats.lost.get(feed, "")
+    return ""
+
+
 def feeds(state: ViewState) -> Panel:
-    """Return all feeds."""
-    return Panel("feeds", "blue", _COLUMNS, [_row(state, feed) for feed in feed_names(state)], "", state.frames_age)
+    """Return all feeds, and why some deliver nothing."""
+    names = feed_names(state)
+    rows, reasons = [_row(state, feed) for feed in names], [feed_reason(state, feed) for feed in names]
+    if not any(reasons):
+        return Panel("feeds", "blue", _COLUMNS, rows, "", state.frames_age)
+    rows = [(*row, Cell(reason)) for row, reason in zip(rows, reasons, strict=True)]
+    return Panel("feeds", "blue", (*_COLUMNS, _REASON), rows, "", state.frames_age)
 
 
-def _row(state: ViewState, feed: str) -> Row:
+def _row(state: ViewState, feed: str) -> tuple[Cell, ...]:
     stats = state.raw_stats
     received_at = stats.received_at.get(feed)
     age = state.age(received_at) if received_at else None

@@ -7,15 +7,16 @@ from marketprism.local.view.formats import bps, duration, matches, prices, size
 from marketprism.local.view.lines import Cell
 from marketprism.local.view.state import ViewState
 from marketprism.local.view.table import Column, Panel, Row
+from marketprism.local.view.waiting import waiting_for
 from marketprism.ops.latest_quotes import LatestQuote, Price
 
 _COLUMNS = (
     Column("symbol", least=13, left=True, merged=True),
     Column("exchange", left=True),
-    Column("size", rank=4, least=6),
+    Column("size", rank=5, least=6),
     Column("bid", least=9),
     Column("ask", least=9),
-    Column("size", rank=4, least=6),
+    Column("size", rank=5, least=6),
     Column("spread", rank=3, least=6),
     Column("bid off", rank=2, least=7),
     Column("ask off", rank=2, least=7),
@@ -40,7 +41,8 @@ def market(state: ViewState, filtered: str) -> Panel:
     groups = [list(group) for _, group in groupby(quotes, lambda quote: quote.symbol)]
     rows = [row for group in groups for row in _rows(state, group)]
     facts = f"{len(rows)} quotes of {len(groups)} symbols · in bps: spread, off the best"
-    return Panel("market", "cyan", _COLUMNS, rows, facts, filtered=filtered)
+    waiting = waiting_for(state) or "waiting for the first quote"
+    return Panel("market", "cyan", _COLUMNS, rows, facts, filtered=filtered, waiting=waiting)
 
 
 def _rows(state: ViewState, quotes: Sequence[LatestQuote]) -> list[Row]:

@@ -3,8 +3,8 @@
 import math
 import time
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from marketprism.local.disk import DiskMonitor
 from marketprism.local.polled_value import Reading, age_note
@@ -24,7 +24,8 @@ class ViewState:
     """Everything that is shown at one moment. Values that could not be read are marked with their age.
 
     `now`: µs since the epoch, to which ages refer; in a replay, the time that it has reached.
-    `shown_for`: seconds since the view was first drawn.
+    `shown_for`: seconds since the view was first drawn. `problems`: why each feed that was tried cannot be reached;
+    empty for one that can.
     """
 
     title: str
@@ -39,11 +40,17 @@ class ViewState:
     disk: DiskMonitor
     note: str = ""
     shown_for: float = math.inf
+    problems: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def starting(self) -> bool:
         """Whether it is too early to miss anything."""
         return self.shown_for < _CONNECTS_WITHIN
+
+    @property
+    def has_ingest(self) -> bool:
+        """Whether feeds are ingested at all: a replay has none."""
+        return any(status.name == "ingest" for status in self.statuses)
 
     @property
     def ingest_stopped(self) -> bool:
@@ -62,13 +69,15 @@ class ViewState:
 
     @property
     def warnings(self) -> list[str]:
-        """Outdated values and low disk space."""
+        """Outdated values, low disk space, and that no feed can be reached."""
         ages = {
             "frames": self.frames_age,
             "Kafka": self.note_of(self.lag.age),
             "ClickHouse": self.note_of(self.table_stats.age),
         }
         found = [f"{name} {age}" for name, age in ages.items() if age]
+        if self.problems and all(self.problems.values()) and not self.ingest_stopped:
+            found.append("no feed can be reached: trying again and again")
         if self.disk.state != "ok":
             found.append(f"disk {self.disk.state}: {self.disk.free / 1e9:.2f} GB free")
         return found

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from marketprism.local.view.lines import Cell, Line, beside, fit, width_of
 
-_EXTRA = 4  # the rank of columns that are rather left out than rows
+_EXTRA = 5  # the rank of columns that are rather left out than rows
 _GAPS = (3, 2, 1)  # columns between two columns, the widest that fits
 
 Row = Sequence[Cell]
@@ -30,7 +30,7 @@ class Column(NamedTuple):
 class Panel:
     """A titled table. `facts` follow the title; `note` says in red what is wrong with the values.
 
-    `filtered`: the filter that the rows match.
+    `filtered`: the filter that the rows match. `waiting`: what is shown instead of rows as long as there are none.
     """
 
     name: str
@@ -40,17 +40,19 @@ class Panel:
     facts: str = ""
     note: str = ""
     filtered: str = ""
+    waiting: str = ""
 
     @property
     def height(self) -> int:
         """Lines needed for everything."""
-        return max(len(self.rows), bool(self.filtered)) + 2
+        return max(len(self.rows), bool(self.filtered or self.waiting)) + 2
 
     def lines(self, width: int, height: int) -> list[Line]:
         """Return the panel in exactly `height` lines, with the number of rows that did not fit."""
         body, shown = _body(self.columns, self.rows, width, height - 1)
-        if self.filtered and not self.rows:
-            body.append(fit([[Cell(f"nothing matches {self.filtered} (Esc clears)", "yellow")]], width))
+        note = f"nothing matches {self.filtered} (Esc clears)" if self.filtered else self.waiting
+        if note and not self.rows:
+            body.append(fit([[Cell(note, "yellow")]], width))
         lines = [self._title(width, len(self.rows) - shown), *body]
         return (lines + [[]] * (height - len(lines)))[:height]
 
