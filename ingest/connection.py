@@ -21,6 +21,7 @@ from ingest.supervision import describe_error
 from ingest.timings import Timings
 from ingest.uplinks import Uplink, Uplinks
 from ingest.watchdog import Watchdog
+from schemas.connections import ConnectionState
 from schemas.errors import SymbolError
 from schemas.feeds import from_exchange
 from schemas.instruments import Instrument
@@ -44,6 +45,8 @@ class Connection:
     the exchange accepts is flowing and, if there is a `predecessor`, has been handed over from it.
     `successor` is the connection that takes over from this one, if any.
     `wait`: seconds that the exchange asked us to wait when it rejected the handshake.
+    `frames`, `bytes`: received so far; what the exchange itself compresses counts compressed. `opened_at`: µs since the
+    epoch; 0 while it is not open.
     `uplink`: the one that it uses. `has_alternative`: it could not connect, and another uplink is to be tried at once.
     """
 
@@ -61,7 +64,8 @@ class Connection:
     ) -> None:
         loop = asyncio.get_running_loop()
         self.instruments = instruments
-        self.frames = 0
+        self.frames = self.bytes = 0
+        self.opened_at = 0
         self.wait = 0.0
         self.uplink: Uplink | None = None
         self.has_alternative = False
@@ -98,6 +102,18 @@ class Connection:
     @property
     def open(self) -> bool:
         return self._socket is not None
+
+    @property
+    def state(self) -> ConnectionState:
+        """Its state for the reports."""
+        if not self.open:
+            return "connecting"
+        return "open" if self.is_steady else "renewing"
+
+    @property
+    def round_trip(self) -> int | None:
+        """µs from the last WebSocket ping to its pong; None before the first."""
+        return round(self._socket.latency * 1e6) or None if self._socket is not None else None
 
     @property
     def is_steady(self) -> bool:
@@ -196,6 +212,7 @@ class Connection:
 
     async def _serve(self, socket: ClientConnection, uplink: Uplink) -> str:
         self._socket = socket
+        self.opened_at = time.time_ns() // 1000
         self._mark_opened()
         self.subscriptions.subscribe()
         address = str(uplink._replace(host=uplink.host + self._path))
@@ -211,6 +228,7 @@ class Connection:
             raise
         finally:
             self._socket = None
+            self.opened_at = 0
             self._mark_closed(self._reason or "internal error")
         return self._reason
 
@@ -258,6 +276,7 @@ class Connection:
                 received = await receive(decode=False)
                 stamp = clock()
                 self.frames += 1
+                self.bytes += len(received)
                 try:
                     frame = decode(received)
                     route = route_of(frame)

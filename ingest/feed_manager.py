@@ -18,6 +18,7 @@ from ingest.definitions import Changes, Definitions
 from ingest.exchanges.base import Connector
 from ingest.exchanges.listing import Listing
 from ingest.hosts import Hosts
+from ingest.load_balancer import LoadBalancer
 from ingest.polls import Polls
 from ingest.raw_writer import RawWriter
 from ingest.rest import Rest, RestPool
@@ -26,6 +27,8 @@ from ingest.snapshots import Snapshots
 from ingest.supervision import backoff_delay, supervise
 from ingest.timings import Timings
 from ingest.watchdog import Watchdog
+from schemas.connections import FeedReport
+from schemas.control import MoveRequest
 from schemas.errors import ExchangeError
 from schemas.instruments import Instrument, differences
 from schemas.markers import Clock, Definition, Delisted, Listed, Markers
@@ -69,6 +72,7 @@ class FeedManager:
         self._clock_offset = 0  # µs
         self._periods = settings.poll_s
         self._pool: ConnectionPool | None = None
+        self._balancer: LoadBalancer | None = None
         self._polls: Polls | None = None
         self._snapshots: Snapshots | None = None
         self._log = log.bind(feed=connector.name, exchange=connector.feed.exchange)
@@ -85,13 +89,14 @@ class FeedManager:
         async with asyncio.TaskGroup() as tasks:
             self._snapshots = Snapshots(tasks, self._fetch_snapshot, self._timings)
             self._pool = self._make_pool(tasks)
+            self._balancer = self._make_balancer(self._pool)
             self._polls = self._make_polls()
             self._add_first(listing)
             if not self._connector.paths:  # no connection will report that the feed is served
                 self._log.info("connected by polls alone", polls=list(self._connector.polled))
             tasks.create_task(supervise("clock", self._compare_clock, self._log))
             tasks.create_task(supervise("polls", self._polls.run, self._log))
-            tasks.create_task(supervise("balance", self._balance, self._log))
+            tasks.create_task(supervise("balance", self._balancer.run, self._log))
             tasks.create_task(supervise("statistics", self._rest.statistics.run, self._log))
             tasks.create_task(supervise("definitions", self._refresh_definitions, self._log))
             tasks.create_task(self._hosts.run(self._rest, self._connects, self._gate, self._log))
@@ -122,12 +127,30 @@ class FeedManager:
         """Read the exchange's listing soon, as if it had announced something."""
         self._announced.set()
 
+    def move(self, request: MoveRequest) -> None:
+        """Move an instrument to another connection, without a gap."""
+        if self._balancer is not None:
+            self._balancer.request(request)
+
+    def report(self, ingest: str) -> FeedReport:
+        """Return the state of the feed's hosts and connections. `ingest`: the name of this process."""
+        return FeedReport(
+            ingest=ingest,
+            feed=self.name,
+            capacity=self._connector.group_size,
+            hosts=self._hosts.report(),
+            connections=self._pool.report() if self._pool is not None else [],
+            answers=list(self._balancer.answers) if self._balancer is not None else [],
+        )
+
     def _make_pool(self, tasks: asyncio.TaskGroup) -> ConnectionPool:
         connector = self._connector
         paths = connector.paths
         books_path = next((path for path in paths if "books" in connector.channels_on(path)), "")
-        group_size = connector.group_size
-        return ConnectionPool(tasks, self._make_supervisor, paths, books_path, group_size, self._log)
+        return ConnectionPool(tasks, self._make_supervisor, paths, books_path, connector.group_size, self._log)
+
+    def _make_balancer(self, pool: ConnectionPool) -> LoadBalancer:
+        return LoadBalancer(pool, self._connector.feed.exchange, self._timings.balance_interval_s, self._log)
 
     def _make_supervisor(self, path: str, instruments: dict[str, Instrument]) -> ConnectionSupervisor:
         return ConnectionSupervisor(
@@ -152,15 +175,6 @@ class FeedManager:
             self._writer,
             lambda: self._clock_offset,
         )
-
-    async def _balance(self) -> None:
-        """Move instruments from busy connections to idle ones, by what each received since the last time."""
-        assert self._pool is not None
-        self._pool.loads(1.0)
-        while True:
-            began = time.monotonic()
-            await asyncio.sleep(self._timings.balance_interval_s)
-            await self._pool.balance(self._pool.loads(time.monotonic() - began))
 
     # Definitions
 
