@@ -124,7 +124,8 @@ class ConnectionSupervisor:
                 connection, task = await self._connect(tasks, None)
                 connection, reason = await self._until_lost(tasks, connection, task)
                 lived = time.monotonic() - began
-                failures = 0 if connection.frames and lived > self._timings.quick_reconnect_after_s else failures + 1
+                has_worked = connection.reader.frames > 0 and lived > self._timings.quick_reconnect_after_s
+                failures = 0 if has_worked else failures + 1
                 delay = backoff_delay(failures - 1) if failures and not connection.has_alternative else 0.0
                 retry = round(max(delay, self._gate.remaining), 2)
                 self._log.warning("disconnected", reason=reason, lived_s=round(lived, 1), retry_in_s=retry)

@@ -17,7 +17,7 @@ class Throughput:
     def measure(self, connection: Connection | None) -> None:
         """Measure since the last call. `connection`: the active one; one that has replaced another counts whole."""
         now, (frames, bytes_) = time.monotonic(), self._counted if connection is self._connection else (0, 0)
-        self._counted = (connection.frames, connection.bytes) if connection is not None else (0, 0)
+        self._counted = (connection.reader.frames, connection.reader.bytes) if connection is not None else (0, 0)
         seconds = max(now - self._at, 1e-3)
         self.frames, self.bytes = (self._counted[0] - frames) / seconds, (self._counted[1] - bytes_) / seconds
         self._connection, self._at = connection, now
