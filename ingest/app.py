@@ -3,9 +3,11 @@
 import asyncio
 import signal
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import structlog
 
+from ingest.connection_reports import write_reports
 from ingest.control import consume_requests
 from ingest.exchanges import carried_by_none, connectors_of, of_no_feed
 from ingest.feed_manager import FeedManager
@@ -14,7 +16,7 @@ from ingest.raw_writer import RawWriter
 from ingest.rest import RestPool
 from ingest.supervision import supervise
 from ingest.timings import DEFAULT_TIMINGS, Timings
-from schemas.control import ReconnectRequest, Request, SnapshotRequest
+from schemas.control import MoveRequest, ReconnectRequest, RefreshRequest, Request, SnapshotRequest
 from schemas.errors import SettingsError
 from schemas.keys import key_of
 from schemas.settings import Settings
@@ -45,21 +47,28 @@ async def ingest(settings: Settings, feeds: Iterable[str] | None = None, timings
 
         def on_request(request: Request) -> None:
             for manager in managers:
-                if isinstance(request, SnapshotRequest):
-                    manager.request_snapshot(key_of(request.exchange, request.symbol), request.timestamp)
-                elif manager.name not in request.feeds:
-                    continue
-                elif isinstance(request, ReconnectRequest):
-                    manager.reconnect()
-                else:
-                    manager.refresh()
+                _pass_on(request, manager)
 
         tasks.create_task(_require_instruments(managers, settings))
         tasks.create_task(supervise("control", lambda: consume_requests(settings, on_request), log))
+        reporting = partial(write_reports, settings, managers, timings.report_interval_s)
+        tasks.create_task(supervise("connection reports", reporting, log))
         for manager in managers:
             tasks.create_task(supervise("feed", manager.run, log.bind(feed=manager.name)))
         # The writer is not supervised: without it nothing can be ingested, so its failure ends the process.
         await writer.wait_for_failure()
+
+
+def _pass_on(request: Request, manager: FeedManager) -> None:
+    match request:
+        case SnapshotRequest():
+            manager.request_snapshot(key_of(request.exchange, request.symbol), request.timestamp)
+        case MoveRequest() if request.feed == manager.name:
+            manager.move(request)
+        case ReconnectRequest() if manager.name in request.feeds:
+            manager.reconnect()
+        case RefreshRequest() if manager.name in request.feeds:
+            manager.refresh()
 
 
 async def _require_instruments(managers: Sequence[FeedManager], settings: Settings) -> None:

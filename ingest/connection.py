@@ -1,4 +1,4 @@
-"""One socket, from opening to close: stamp and pass on every frame, reply to the exchange, keep the socket alive."""
+"""One socket, from opening to close: subscribe, read, keep it alive, and mark what it begins and ends to deliver."""
 
 import asyncio
 import time
@@ -9,11 +9,12 @@ import structlog
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
-from ingest.exchanges.base import LONGEST_NAME, UNKNOWN_FRAME, Connector, Control, Route
+from ingest.control_frames import ControlFrames
+from ingest.exchanges.base import Connector, Control, Route
+from ingest.frame_reader import FrameReader
 from ingest.handover import Handover
 from ingest.keepalive import Keepalive
 from ingest.raw_writer import RawWriter
-from ingest.skips import Skips
 from ingest.sockets import socket_to
 from ingest.subscription import Subscription
 from ingest.subscriptions import Subscriptions
@@ -21,10 +22,8 @@ from ingest.supervision import describe_error
 from ingest.timings import Timings
 from ingest.uplinks import Uplink, Uplinks
 from ingest.watchdog import Watchdog
-from schemas.errors import SymbolError
-from schemas.feeds import from_exchange
+from schemas.connections import ConnectionState
 from schemas.instruments import Instrument
-from schemas.keys import UNKNOWN, key_of
 from schemas.markers import Connected, Definition, Markers, Notice, Renewing
 
 log = structlog.get_logger(__name__)
@@ -44,6 +43,7 @@ class Connection:
     the exchange accepts is flowing and, if there is a `predecessor`, has been handed over from it.
     `successor` is the connection that takes over from this one, if any.
     `wait`: seconds that the exchange asked us to wait when it rejected the handshake.
+    `opened_at`: µs since the epoch; 0 while it is not open. `reader` counts what it has received.
     `uplink`: the one that it uses. `has_alternative`: it could not connect, and another uplink is to be tried at once.
     """
 
@@ -61,7 +61,7 @@ class Connection:
     ) -> None:
         loop = asyncio.get_running_loop()
         self.instruments = instruments
-        self.frames = 0
+        self.opened_at = 0
         self.wait = 0.0
         self.uplink: Uplink | None = None
         self.has_alternative = False
@@ -87,17 +87,27 @@ class Connection:
             self._on_book_flowing,
         )
         self._watchdog = watchdog
-        self._removed: set[str] = (
-            set()
-        )  # the exchange's names of unsubscribed instruments: their last frames are dropped
-        self._skips = Skips(connector.name, connector.feed.exchange)
         self._socket: ClientConnection | None = None
         self._reason = ""
         self._log = log.bind(feed=connector.name, exchange=connector.feed.exchange, path=path)
+        control = ControlFrames(connector, self.subscriptions, self._send, self._on_notice, self._log)
+        self.reader = FrameReader(connector, instruments, self.subscriptions, writer, control.handle)
 
     @property
     def open(self) -> bool:
         return self._socket is not None
+
+    @property
+    def state(self) -> ConnectionState:
+        """Its state for the reports."""
+        if not self.open:
+            return "connecting"
+        return "open" if self.is_steady else "renewing"
+
+    @property
+    def round_trip(self) -> int | None:
+        """µs from the last WebSocket ping to its pong; None before the first."""
+        return round(self._socket.latency * 1e6) or None if self._socket is not None else None
 
     @property
     def is_steady(self) -> bool:
@@ -143,7 +153,7 @@ class Connection:
 
     def add(self, symbols: Sequence[str]) -> None:
         """Subscribe to new `instruments`, whose definitions are in the raw topic already."""
-        self._removed.difference_update(symbols)
+        self.reader.removed.difference_update(symbols)
         if not self.open:
             return  # once open, they are subscribed with all others
         if not self._predecessor_is_open():
@@ -158,7 +168,7 @@ class Connection:
         keys = {self.instruments[symbol].key for symbol in symbols}
         theirs = {route: each for route, each in other.subscriptions.by_route.items() if keys.issuperset(each.keys)}
         self.subscriptions.handover = self._handover_of(theirs)
-        self._removed.difference_update(symbols)
+        self.reader.removed.difference_update(symbols)
         self.mark(symbols, lambda channels: Renewing(channels=channels))
         self.subscriptions.subscribe(symbols)
 
@@ -167,7 +177,7 @@ class Connection:
 
     def remove(self, symbol: str) -> None:
         """Unsubscribe from an instrument that was removed from `instruments`."""
-        self._removed.add(symbol)
+        self.reader.removed.add(symbol)
         self.subscriptions.unsubscribe(symbol)
 
     def finish_handover(self) -> None:
@@ -196,6 +206,7 @@ class Connection:
 
     async def _serve(self, socket: ClientConnection, uplink: Uplink) -> str:
         self._socket = socket
+        self.opened_at = time.time_ns() // 1000
         self._mark_opened()
         self.subscriptions.subscribe()
         address = str(uplink._replace(host=uplink.host + self._path))
@@ -203,7 +214,8 @@ class Connection:
         try:
             async with asyncio.TaskGroup() as tasks:
                 helpers = [tasks.create_task(self.subscriptions.run()), tasks.create_task(self._maintain())]
-                await self._read(socket)
+                closed = await self.reader.run(socket)
+                self._reason = self._reason or closed
                 for helper in helpers:
                     helper.cancel()
         except asyncio.CancelledError:
@@ -211,6 +223,7 @@ class Connection:
             raise
         finally:
             self._socket = None
+            self.opened_at = 0
             self._mark_closed(self._reason or "internal error")
         return self._reason
 
@@ -247,65 +260,7 @@ class Connection:
         continued = there is not None and there.acknowledged_at > 0
         return not continued and here is not None and here.acknowledged_at > 0
 
-    # Reading
-
-    async def _read(self, socket: ClientConnection) -> None:
-        receive, decode, route_of, clock = socket.recv, self._connector.decode, self._connector.route, time.time_ns
-        subscriptions = self.subscriptions.by_route
-        try:
-            while True:
-                # Bytes, not text: a text frame that is not UTF-8 is passed on too; the workers find it malformed.
-                received = await receive(decode=False)
-                stamp = clock()
-                self.frames += 1
-                try:
-                    frame = decode(received)
-                    route = route_of(frame)
-                except Exception as error:  # noqa: BLE001 - no frame may end the connection
-                    self._skips.report("a frame that cannot be routed", describe_error(error))
-                    frame, route = received, UNKNOWN_FRAME
-                subscription = subscriptions.get(route)
-                if subscription is not None:
-                    subscription.frames += 1
-                    if subscription.in_rows:
-                        self._write_rows(subscription, stamp, frame)
-                    else:
-                        for key in subscription.keys:
-                            subscription.write(stamp, key, frame)
-                    if not subscription.last_message_at:
-                        self.subscriptions.on_first_frame(subscription)
-                    subscription.last_message_at = stamp
-                elif route.kind == "control":
-                    await self._on_control(frame)
-                elif route.symbol not in self._removed:
-                    self._writer.write_frame(stamp, self._key_of(route), frame)
-        except ConnectionClosed as error:
-            self._reason = self._reason or f"closed: {error}"
-
-    def _write_rows(self, subscription: Subscription, stamp: int, frame: bytes) -> None:
-        """Write a frame of many instruments: for each of ours its own rows. What is malformed becomes a dead letter."""
-        try:
-            parts = list(self._connector.split(frame))
-        except Exception as error:  # noqa: BLE001 - no frame may end the connection
-            self._skips.report("a frame that cannot be split", describe_error(error))
-            parts = [("", frame)]
-        for symbol, part in parts:
-            key = subscription.key_of(symbol) if symbol else key_of(self._connector.feed.exchange, UNKNOWN)
-            if key:
-                subscription.write(stamp, key, part)
-
-    def _key_of(self, route: Route) -> str:
-        """Return the key of a frame without a subscription: `exchange:?` if its instrument is unknown."""
-        exchange = self._connector.feed.exchange
-        if route.symbol in self.instruments:
-            return self.instruments[route.symbol].key
-        if not route.symbol or len(route.symbol) > LONGEST_NAME:
-            return key_of(exchange, UNKNOWN)
-        try:
-            return key_of(exchange, from_exchange(self._connector.name, route.symbol))
-        except SymbolError as error:
-            self._connector.skips.report(route.symbol, f"in a frame: {error}")
-            return key_of(exchange, UNKNOWN)
+    # What comes from the exchange
 
     def _on_book_flowing(self, subscription: Subscription) -> None:
         """Request the book's snapshot, unless the stream brings one or the book continues another connection's."""
@@ -314,34 +269,15 @@ class Connection:
             for key in subscription.keys:
                 self._on_snapshot_needed(key)
 
-    async def _on_control(self, frame: bytes) -> None:
-        """Reply to a control frame and handle it. Whatever it contains, it does not end the connection."""
-        control = self._connector.parse_control(frame)
-        if control.reply:
-            await self._send(control.reply)
-        try:
-            self._handle_control(control, frame)
-        except Exception:  # noqa: BLE001 - the next frame may be fine
-            self._log.exception("internal error on a control frame", frame=frame[:300].decode(errors="replace"))
-
-    def _handle_control(self, control: Control, frame: bytes) -> None:
-        if control.kind == "acknowledged":
-            self.subscriptions.on_acknowledged(control)
-        elif control.kind == "rejected":
-            self.subscriptions.on_rejected(control)
-        elif control.kind == "subscriptions":
-            self.subscriptions.on_subscription_list(control)
-        elif control.kind in ("closing", "notice"):
-            self._log.warning("notice from the exchange", kind=control.kind, reason=control.reason)
-            self.mark_all(lambda channels: Notice(reason=control.reason))
-            if control.kind == "closing":
-                self.renew(control.reason)
-        elif control.kind == "unknown":
-            self._skips.report("unknown control frame", frame[:200].decode(errors="replace"))
+    def _on_notice(self, control: Control) -> None:
+        self._log.warning("notice from the exchange", kind=control.kind, reason=control.reason)
+        self.mark_all(lambda channels: Notice(reason=control.reason))
+        if control.kind == "closing":
+            self.renew(control.reason)
 
     async def _send(self, text: str) -> None:
         if self._socket is not None:
-            with suppress(ConnectionClosed):  # `_read` notices it too, and reports it
+            with suppress(ConnectionClosed):  # the reader notices it too, and reports it
                 await self._socket.send(text)
 
     # Periodic work
@@ -355,7 +291,7 @@ class Connection:
                 self.subscriptions.shift_times(step)
                 if not self._predecessor_is_open():  # else that does it
                     self._watchdog.shift_times(step)
-            if dead := await keepalive.check(self.frames):
+            if dead := await keepalive.check(self.reader.frames):
                 await self.close(dead)
                 return
             self.subscriptions.maintain()

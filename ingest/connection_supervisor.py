@@ -15,9 +15,11 @@ from ingest.handover import OVERLAP, TIMEOUT
 from ingest.raw_writer import RawWriter
 from ingest.retry_after import Gate
 from ingest.supervision import backoff_delay
+from ingest.throughput import Throughput
 from ingest.timings import Timings
 from ingest.uplinks import Uplinks
 from ingest.watchdog import Watchdog
+from schemas.connections import ConnectionReport
 from schemas.instruments import Instrument
 from schemas.markers import Renewed
 
@@ -29,7 +31,8 @@ _CHECK_EVERY = 1.0  # s
 class ConnectionSupervisor:
     """Supervisor of one logical connection. `connection` is the active socket, None before the first.
 
-    `instruments`, by the exchange's name, are shared with the supervisors of the other paths.
+    `throughput`: what it received between its last two reports. `instruments`, by the exchange's name, are shared with
+    the supervisors of the other paths.
     """
 
     def __init__(
@@ -46,6 +49,8 @@ class ConnectionSupervisor:
         on_snapshot_needed: Callable[[str], None],
     ) -> None:
         self.connection: Connection | None = None
+        self.throughput = Throughput()
+        self._path = path
         self._make_connection = partial(
             Connection, connector, uplinks, path, instruments, timings, writer, watchdog, on_snapshot_needed
         )
@@ -55,6 +60,30 @@ class ConnectionSupervisor:
         self._connects = connects
         self._gate = gate
         self._log = log.bind(feed=connector.name, exchange=connector.feed.exchange, path=path)
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether an instrument has channels on this path: funding has one of its own, and spot has no funding."""
+        return any(self._served())
+
+    def _served(self) -> Iterator[Instrument]:
+        return (instrument for instrument in self._instruments.values() if self._channels_of(instrument.kind))
+
+    def report(self, number: int) -> ConnectionReport:
+        """Return its state, and measure what it receives. `number`: of its group."""
+        connection = self.connection
+        self.throughput.measure(connection)
+        return ConnectionReport(
+            number=number,
+            path=self._path,
+            uplink=str(connection.uplink or "") if connection is not None else "",
+            state=connection.state if connection is not None else "connecting",
+            opened_at=connection.opened_at if connection is not None else 0,
+            symbols=[instrument.symbol for instrument in self._served()],
+            frames=round(self.throughput.frames, 1),
+            bytes=round(self.throughput.bytes),
+            round_trip=connection.round_trip if connection is not None else None,
+        )
 
     def renew(self, reason: str) -> None:
         """Move to a new socket, if one is open now."""
@@ -95,15 +124,15 @@ class ConnectionSupervisor:
                 connection, task = await self._connect(tasks, None)
                 connection, reason = await self._until_lost(tasks, connection, task)
                 lived = time.monotonic() - began
-                failures = 0 if connection.frames and lived > self._timings.quick_reconnect_after_s else failures + 1
+                has_worked = connection.reader.frames > 0 and lived > self._timings.quick_reconnect_after_s
+                failures = 0 if has_worked else failures + 1
                 delay = backoff_delay(failures - 1) if failures and not connection.has_alternative else 0.0
                 retry = round(max(delay, self._gate.remaining), 2)
                 self._log.warning("disconnected", reason=reason, lived_s=round(lived, 1), retry_in_s=retry)
                 await asyncio.sleep(delay)
 
     async def _wait_until_needed(self) -> None:
-        """Wait for an instrument with channels on this path: funding has a path of its own, and spot has no funding."""
-        while not any(self._channels_of(instrument.kind) for instrument in self._instruments.values()):
+        while not self.is_needed:
             await asyncio.sleep(_CHECK_EVERY)
 
     async def _connect(

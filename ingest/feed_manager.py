@@ -1,10 +1,9 @@
 """Ingest one feed: its instruments and their connections, book snapshots, and the exchange's clock."""
 
 import asyncio
-import itertools
 import time
 from collections.abc import Callable, Iterable
-from difflib import get_close_matches
+from functools import partial
 
 import structlog
 from aiolimiter import AsyncLimiter
@@ -14,27 +13,28 @@ from ingest.clock import compare_clock
 from ingest.connection import Connection
 from ingest.connection_pool import ConnectionPool
 from ingest.connection_supervisor import ConnectionSupervisor
-from ingest.definitions import Changes, Definitions
+from ingest.definitions import Changes
 from ingest.exchanges.base import Connector
 from ingest.exchanges.listing import Listing
 from ingest.hosts import Hosts
+from ingest.listing_reader import ListingReader
+from ingest.load_balancer import LoadBalancer
 from ingest.polls import Polls
 from ingest.raw_writer import RawWriter
 from ingest.rest import Rest, RestPool
 from ingest.retry_after import Gate
 from ingest.snapshots import Snapshots
-from ingest.supervision import backoff_delay, supervise
+from ingest.supervision import supervise
 from ingest.timings import Timings
 from ingest.watchdog import Watchdog
+from schemas.connections import FeedReport
+from schemas.control import MoveRequest
 from schemas.errors import ExchangeError
 from schemas.instruments import Instrument, differences
 from schemas.markers import Clock, Definition, Delisted, Listed, Markers
 from schemas.settings import Settings
 
 log = structlog.get_logger(__name__)
-
-_SUGGESTED = 5  # symbols that are not listed for which similar ones are named: to find them takes long
-_GATHER = 1.0  # s for which announcements are collected before the definitions are read
 
 
 class FeedManager:
@@ -56,22 +56,28 @@ class FeedManager:
         self._hosts = Hosts(connector, settings, timings, self._mark_all)
         self._selection = settings.selection_of(connector.name)
         self._channel_timeout_s = settings.channel_timeout_s
-        self._refresh_s = settings.instruments_refresh_s
         self._writer = writer
         self._on_clock = on_clock
         self._rest = Rest(connector.name, self._hosts.rest, connector.limits, pool, self._mark_all)
         self._connects = AsyncLimiter(*connector.connect_rate)
         self._gate = Gate()
-        self._announced = asyncio.Event()
         self._found: asyncio.Future[frozenset[str]] = asyncio.get_running_loop().create_future()
-        self._definitions = Definitions()
         self._instruments: dict[str, Instrument] = {}  # by key
         self._clock_offset = 0  # µs
         self._periods = settings.poll_s
         self._pool: ConnectionPool | None = None
+        self._balancer: LoadBalancer | None = None
         self._polls: Polls | None = None
         self._snapshots: Snapshots | None = None
         self._log = log.bind(feed=connector.name, exchange=connector.feed.exchange)
+        self._listings = ListingReader(
+            connector,
+            self._rest,
+            self._selection,
+            settings.instruments_refresh_s,
+            timings.min_refresh_interval_s,
+            self._log,
+        )
 
     async def run(self) -> None:
         """Ingest until cancelled. An error in one part restarts only that part."""
@@ -79,25 +85,26 @@ class FeedManager:
             self._log.warning("no configured symbol is available on this feed", kinds=self._connector.feed.kinds)
             self._set_found(())
             return
-        self._definitions, self._instruments = Definitions(), {}
-        listing = await self._first_listing()
+        self._instruments = {}
+        listing = await self._listings.first()
         self._set_found(name for name, each in listing.items() if self._connector.serves(each.kind))
         async with asyncio.TaskGroup() as tasks:
             self._snapshots = Snapshots(tasks, self._fetch_snapshot, self._timings)
             self._pool = self._make_pool(tasks)
+            self._balancer = self._make_balancer(self._pool)
             self._polls = self._make_polls()
             self._add_first(listing)
             if not self._connector.paths:  # no connection will report that the feed is served
                 self._log.info("connected by polls alone", polls=list(self._connector.polled))
             tasks.create_task(supervise("clock", self._compare_clock, self._log))
             tasks.create_task(supervise("polls", self._polls.run, self._log))
-            tasks.create_task(supervise("balance", self._balance, self._log))
+            tasks.create_task(supervise("balance", self._balancer.run, self._log))
             tasks.create_task(supervise("statistics", self._rest.statistics.run, self._log))
-            tasks.create_task(supervise("definitions", self._refresh_definitions, self._log))
+            tasks.create_task(supervise("definitions", partial(self._listings.run, self._apply_changes), self._log))
             tasks.create_task(self._hosts.run(self._rest, self._connects, self._gate, self._log))
             if self._connector.announcement_path:
                 announcements = Announcements(
-                    self._connector, self._hosts.sockets, self._selection, self._gate, self._announced.set
+                    self._connector, self._hosts.sockets, self._selection, self._gate, self._listings.announced.set
                 )
                 tasks.create_task(supervise("announcements", announcements.run, self._log))
 
@@ -120,14 +127,32 @@ class FeedManager:
 
     def refresh(self) -> None:
         """Read the exchange's listing soon, as if it had announced something."""
-        self._announced.set()
+        self._listings.announced.set()
+
+    def move(self, request: MoveRequest) -> None:
+        """Move an instrument to another connection, without a gap."""
+        if self._balancer is not None:
+            self._balancer.request(request)
+
+    def report(self, ingest: str) -> FeedReport:
+        """Return the state of the feed's hosts and connections. `ingest`: the name of this process."""
+        return FeedReport(
+            ingest=ingest,
+            feed=self.name,
+            capacity=self._connector.group_size,
+            hosts=self._hosts.report(),
+            connections=self._pool.report() if self._pool is not None else [],
+            answers=list(self._balancer.answers) if self._balancer is not None else [],
+        )
 
     def _make_pool(self, tasks: asyncio.TaskGroup) -> ConnectionPool:
         connector = self._connector
         paths = connector.paths
         books_path = next((path for path in paths if "books" in connector.channels_on(path)), "")
-        group_size = connector.group_size
-        return ConnectionPool(tasks, self._make_supervisor, paths, books_path, group_size, self._log)
+        return ConnectionPool(tasks, self._make_supervisor, paths, books_path, connector.group_size, self._log)
+
+    def _make_balancer(self, pool: ConnectionPool) -> LoadBalancer:
+        return LoadBalancer(pool, self._connector.feed.exchange, self._timings.balance_interval_s, self._log)
 
     def _make_supervisor(self, path: str, instruments: dict[str, Instrument]) -> ConnectionSupervisor:
         return ConnectionSupervisor(
@@ -153,77 +178,16 @@ class FeedManager:
             lambda: self._clock_offset,
         )
 
-    async def _balance(self) -> None:
-        """Move instruments from busy connections to idle ones, by what each received since the last time."""
-        assert self._pool is not None
-        self._pool.loads(1.0)
-        while True:
-            began = time.monotonic()
-            await asyncio.sleep(self._timings.balance_interval_s)
-            await self._pool.balance(self._pool.loads(time.monotonic() - began))
-
     # Definitions
 
-    async def _first_listing(self) -> Listing:
-        """Read the listing of the selected instruments, retrying until it succeeds."""
-        for attempt in itertools.count():
-            try:
-                found = await self._connector.instruments(self._rest, self._selection)
-                if self._definitions.plausible(found):
-                    break
-                self._log.error("the exchange's listing is empty: retrying")
-            except ExchangeError as error:
-                self._log.error("cannot read the instrument definitions: retrying", error=str(error))
-            await asyncio.sleep(backoff_delay(attempt))
-        if missing := [symbol for symbol in self._selection.exact if symbol not in found]:
-            near = {symbol: get_close_matches(symbol, found.others) for symbol in missing[:_SUGGESTED]}
-            self._log.info("not listed by the exchange: continuing without them", symbols=missing, nearest=near)
-        if self._selection.patterns:
-            self._log.info("symbols selected by pattern", patterns=self._selection.patterns, symbols=len(found))
-        for instrument in found.values():
-            if instrument.status != "trading":
-                self._log.warning("not trading at the moment", symbol=instrument.symbol, status=instrument.status)
-        return found
-
     def _add_first(self, listing: Listing) -> None:
-        found = self._definitions.compare(listing).listed
+        found = self._listings.compare(listing).listed
         self._instruments.update((instrument.key, instrument) for instrument in found)
         for marker in self._hosts.changes:  # those from before there was an instrument to report them of
             self._mark_all(marker)
         if self._pool is not None and self._polls is not None:
             self._pool.add(found)
             self._polls.add(found)
-
-    async def _refresh_definitions(self) -> None:
-        """Read the definitions again, periodically and whenever the exchange announces something."""
-        read_at, wait = time.monotonic(), self._refresh_s
-        min_interval = self._timings.min_refresh_interval_s
-        while True:
-            announced = await self._wait_for_announcement(max(read_at + wait - time.monotonic(), 0))
-            read_at = time.monotonic()
-            try:
-                listing = await self._connector.instruments(self._rest, self._selection)
-            except ExchangeError as error:
-                self._log.warning("cannot refresh the instrument definitions: keeping the old ones", error=str(error))
-            else:
-                if self._definitions.plausible(listing):
-                    self._apply_changes(self._definitions.compare(listing))
-                else:
-                    self._log.warning("implausibly short listing: ignored", entries=dict(listing.sizes))
-            # An instrument that is missing after an announcement was probably delisted: confirm that soon.
-            wait = min(self._refresh_s, min_interval) if announced and self._definitions.doubtful else self._refresh_s
-            await asyncio.sleep(max(min(min_interval, self._refresh_s) - (time.monotonic() - read_at), 0))
-
-    async def _wait_for_announcement(self, seconds: float) -> bool:
-        """Wait at most the given seconds for an announcement. Return whether there was one."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._announced.wait()
-        except TimeoutError:
-            return False
-        await asyncio.sleep(min(_GATHER, self._refresh_s))
-        self._announced.clear()
-        return True
 
     def _apply_changes(self, changes: Changes) -> None:
         """Add, change and remove instruments. Markers report it to the workers."""

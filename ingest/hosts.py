@@ -1,6 +1,7 @@
 """Hosts and proxies of one feed: those in use, their changes, and probes of better ones."""
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from functools import partial
 
@@ -14,6 +15,7 @@ from ingest.sockets import socket_to
 from ingest.supervision import supervise
 from ingest.timings import Timings
 from ingest.uplinks import Uplink, Uplinks, Where, uplinks_of
+from schemas.connections import HostInUse
 from schemas.markers import HostChanged, Markers
 from schemas.settings import Settings
 
@@ -28,6 +30,7 @@ class Hosts:
         self._connector = connector
         self._mark = mark
         self._changes: dict[Where, HostChanged] = {}
+        self._changed_at: dict[Where, int] = {}  # µs since the epoch
         self.sockets, self.rest = (
             Uplinks(
                 connector.name,
@@ -44,8 +47,21 @@ class Hosts:
         """The last change of each."""
         return self._changes.values()
 
+    def report(self) -> list[HostInUse]:
+        """Return those in use, and why."""
+        return [self._in_use("ws", self.sockets), self._in_use("rest", self.rest)]
+
+    def _in_use(self, where: Where, uplinks: Uplinks) -> HostInUse:
+        uplink, since, reason = str(uplinks.choose()), 0, "the only one" if len(uplinks) == 1 else "first choice"
+        if change := self._changes.get(where):
+            uplink, since, reason = change.uplink, self._changed_at[where], change.reason
+        if not uplinks.works:
+            reason = f"cannot be reached, {reason}" if len(uplinks) == 1 else f"none can be reached now; {reason}"
+        return HostInUse(where=where, uplink=uplink, reason=reason, since=since)
+
     def _on_changed(self, where: Where, uplink: Uplink, reason: str) -> None:
         self._changes[where] = HostChanged(where=where, uplink=str(uplink), reason=reason)
+        self._changed_at[where] = time.time_ns() // 1000
         self._mark(self._changes[where])
 
     async def run(self, rest: Rest, connects: AsyncLimiter, gate: Gate, log: structlog.stdlib.BoundLogger) -> None:

@@ -9,11 +9,13 @@ from schemas.markers import Renewed
 
 _CHECK_EVERY = 0.25  # s
 
+UNSTEADY = "a connection is not open, or is being replaced"
+
 Pair = tuple[Connection, Connection]  # old and new
 
 
-async def move(symbols: Sequence[str], pairs: Sequence[Pair]) -> str:
-    """Move instruments, by the exchange's names, that the new connections' `instruments` have already.
+async def move(symbols: Sequence[str], pairs: Sequence[Pair], reason: str) -> str:
+    """Move instruments, by the exchange's names, that the new connections' `instruments` have already, for a reason.
 
     Return why they stay where they are; empty if they have moved. Then the old connections can unsubscribe.
     """
@@ -35,7 +37,7 @@ async def move(symbols: Sequence[str], pairs: Sequence[Pair]) -> str:
         return _abort(pairs, failure)
     for _, new in pairs:
         new.finish_handover()
-        new.mark(symbols, lambda channels: Renewed(channels=channels, reason="moved to an idler connection"))
+        new.mark(symbols, lambda channels: Renewed(channels=channels, reason=reason))
     return ""
 
 
@@ -43,7 +45,7 @@ def _failure(pairs: Sequence[Pair]) -> str:
     """Return why a move cannot go on: a socket that is lost or replaced has its own handover."""
     if all(connection.is_steady for pair in pairs for connection in pair):
         return ""
-    return "a connection is lost or replaced"
+    return UNSTEADY
 
 
 def _abort(pairs: Sequence[Pair], reason: str) -> str:

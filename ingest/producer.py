@@ -87,7 +87,7 @@ class RetryingProducer:
         async with self._lock:
             producer, self._producer = self._producer, None
             if producer is not None:
-                await _stop(producer)
+                await stop_producer(producer)
 
     async def _acknowledged(self, producer: AIOKafkaProducer, acknowledgement: "asyncio.Future[Any]") -> bool:
         """Wait for the acknowledgement. Return False if the producer was replaced."""
@@ -138,7 +138,7 @@ class RetryingProducer:
         async with self._lock:
             if self._producer is producer:
                 self._producer = None
-                await _stop(producer)
+                await stop_producer(producer)
 
     def _warn(self, event: str, **more: Any) -> None:
         now = time.monotonic()
@@ -147,8 +147,9 @@ class RetryingProducer:
             log.warning(event, kafka=self._settings.kafka, **more)
 
 
-async def _stop(producer: AIOKafkaProducer) -> None:
+async def stop_producer(producer: AIOKafkaProducer, timeout: float = _STOP_TIMEOUT) -> None:
+    """Stop a producer. Records still in flight are flushed, for `timeout` seconds at most."""
     try:
-        await asyncio.wait_for(producer.stop(), _STOP_TIMEOUT)
+        await asyncio.wait_for(producer.stop(), timeout)
     except (TimeoutError, KafkaError) as error:
         log.warning("the producer did not stop cleanly", error=error)

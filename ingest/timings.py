@@ -13,6 +13,7 @@ class Timings:
     quick_reconnect_after_s: float = 10.0  # s that a connection must have lived for its next reconnect to be immediate
     clock_interval_s: float = 60.0  # s between two comparisons with the exchange's clock
     balance_interval_s: float = 60.0  # s over which the connections' loads are measured before they are balanced
+    report_interval_s: float = 5.0  # s between two reports of the connections
     min_refresh_interval_s: float = 10.0  # s between two reads of the definitions, however much is announced
     first_rejection_retry_s: float = 5.0  # s until a rejected subscription is retried; doubles with every rejection
     snapshot_pause_s: float = 1.0  # s between two snapshots of one instrument; doubles while they do not help

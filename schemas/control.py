@@ -32,7 +32,20 @@ class RefreshRequest(Struct, tag_field="request", tag="refresh", frozen=True):
     timestamp: int
 
 
-Request = SnapshotRequest | ReconnectRequest | RefreshRequest
+class MoveRequest(Struct, tag_field="request", tag="move", frozen=True, kw_only=True):
+    """Move an instrument of a feed to the connections numbered `target`; 0: to the idlest that have a free place.
+
+    Each ingest of the feed answers with `id` in `control.connections`.
+    """
+
+    id: str
+    feed: str
+    symbol: str
+    target: int = 0
+    timestamp: int
+
+
+Request = SnapshotRequest | ReconnectRequest | RefreshRequest | MoveRequest
 
 encode_request = msgspec.json.Encoder().encode
 _decoder = msgspec.json.Decoder(Request)

@@ -18,7 +18,7 @@ class RawRecordError(MarketPrismError):
 
 
 class ControlError(MarketPrismError):
-    """A record of `control.ingest` that is not a request."""
+    """A record of `control.ingest` that is not a request, or one that cannot be carried out."""
 
 
 class FrameError(MarketPrismError):

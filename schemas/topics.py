@@ -12,11 +12,13 @@ from schemas.limits import MAX_MESSAGE
 
 _HOUR = 3_600_000
 _DAY = 24 * _HOUR
+_SEGMENT_MS = 7 * _DAY  # Kafka's default; it deletes nothing of a segment that is still written to
 
 SIGNALS = Signal.topic_name
 DEAD_LETTERS = DeadLetter.topic_name
 CONTROL = "control.ingest"
 JOB_RUNS = "control.jobs"
+CONNECTIONS = "control.connections"
 JOIN = "join.quotes"
 STORED_TOPICS = tuple(EVENTS)
 
@@ -43,7 +45,8 @@ class Topic:
         """Return the topic's configuration in Kafka's words."""
         # The broker's time, not the frames': a replay of last year must not be old enough to be deleted at once.
         fixed = {"cleanup.policy": "delete", "message.timestamp.type": "LogAppendTime"}
-        return {"retention.ms": str(self.retention_ms), "max.message.bytes": str(MAX_MESSAGE), **fixed}
+        retention = {"retention.ms": str(self.retention_ms), "segment.ms": str(min(self.retention_ms, _SEGMENT_MS))}
+        return {**retention, "max.message.bytes": str(MAX_MESSAGE), **fixed}
 
 
 def raw_topic(exchange: str) -> str:
@@ -64,12 +67,20 @@ TOPICS: dict[str, Topic] = {
         Topic(JOIN, "none (partition by symbol)", "quotes by symbol, in batches", 6 * _HOUR, is_internal=True),
         Topic(
             CONTROL,
-            "exchange:symbol, reconnect or refresh",
-            "requests to ingest: fetch a snapshot, renew connections, read the listings",
+            "exchange:symbol, reconnect, refresh or move",
+            "requests to ingest: fetch a snapshot, renew connections, read the listings, move an instrument",
             _HOUR,
             partitions=1,
             is_internal=True,
         ),
         Topic(JOB_RUNS, "job", "runs of the scheduled jobs", 30 * _DAY, partitions=1, is_internal=True),
+        Topic(
+            CONNECTIONS,
+            "ingest and feed",
+            "hosts and connections of the feeds, every 5 s",
+            _HOUR,
+            partitions=1,
+            is_internal=True,
+        ),
     )
 }

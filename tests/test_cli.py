@@ -178,6 +178,7 @@ def test_errors_are_not_markup(monkeypatch: pytest.MonkeyPatch) -> None:
         ("topics", "--create"),
         ("topics", "--discard-checkpoints"),
         ("trace", "okx:0:0:0:0"),
+        ("feeds",),
         ("feeds", "reconnect"),
         ("jobs",),
     ],

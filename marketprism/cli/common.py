@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
+import orjson
 import structlog
 import typer
 from rich.console import Console
@@ -41,6 +42,7 @@ FeedOption = Annotated[
     list[str] | None,
     typer.Option("--feed", help=f"Feed to use instead of the configured ones; repeatable. Known: {', '.join(FEEDS)}."),
 ]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 SpeedOption = Annotated[str, typer.Option(help="`max`, or a multiple of the recorded speed such as 1 or 10.")]
 
 
@@ -62,6 +64,11 @@ def plain_table() -> Table:
 def time_text(micros: int) -> str:
     """Return a time, µs since the epoch, to the second in UTC."""
     return datetime.fromtimestamp(micros / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def print_json(value: object) -> None:
+    """Print a value as JSON."""
+    console.print_json(orjson.dumps(value).decode())
 
 
 def say(text: str, style: str = "") -> None:

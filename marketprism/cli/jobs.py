@@ -6,16 +6,17 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
-import orjson
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from marketprism.cli.backfill import Bar
 from marketprism.cli.common import (
+    JsonOption,
     StackOption,
     console,
     plain_table,
+    print_json,
     quiet_libraries,
     report_errors,
     say,
@@ -29,7 +30,6 @@ from schemas.suggestions import unknown
 
 jobs_app = typer.Typer()
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help=f"Job: {', '.join(JOBS)}.")]
 
 _STYLES = {"ok": "green", "failed": "bold red", "interrupted": "yellow", "skipped": "dim", "running": "cyan"}
@@ -48,7 +48,7 @@ def jobs(context: typer.Context, as_json: JsonOption = False, data: StackOption 
         # What was skipped says nothing: the run that was going on has the result.
         last = {run.job: run for run in past if run.state != "skipped"}
         if as_json:
-            _print_json([_as_dict(settings, job, last.get(job)) for job in JOBS])
+            print_json([_as_dict(settings, job, last.get(job)) for job in JOBS])
         else:
             _print_overview(settings, last)
 
@@ -79,7 +79,7 @@ def run(name: NameArgument, as_json: JsonOption = False, data: StackOption = Non
         if not ended:
             raise SettingsError(f"stopped: `marketprism jobs run {name}` begins again")
     if as_json:
-        _print_json(msgspec.to_builtins(ended[0]))
+        print_json(msgspec.to_builtins(ended[0]))
     else:
         say(f"{name} {ended[0].state} after {_took(ended[0])}: {ended[0].summary}")
     if ended[0].state != "ok":
@@ -99,7 +99,7 @@ def show(
             _check_name(name)
         found = [run for run in _past(data)[1] if not name or run.job == name][-last:]
     if as_json:
-        _print_json(msgspec.to_builtins(found))
+        print_json(msgspec.to_builtins(found))
     elif found:
         console.print(_history(found))
     else:
@@ -159,7 +159,3 @@ def _next(settings: Settings, job: str) -> str:
 
 def _took(run: JobRun) -> str:
     return f"{(run.finished_at - run.started_at) / 1e6:,.1f} s" if run.finished_at else ""
-
-
-def _print_json(value: object) -> None:
-    console.print_json(orjson.dumps(value).decode())

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
+from rich.text import Text
 
 from marketprism.cli.common import console, plain_table, quiet_libraries, report_errors, say, stack_settings
 from schemas.errors import SettingsError
@@ -60,7 +61,7 @@ def _print_list(settings: Settings) -> None:
         console.print(table, emoji=False)
         console.print()
     others = [f"{settings.topic(each.name)} {each.partitions}" for group in groups for each in group if each.partitions]
-    say(f"partitions: {settings.partitions} (setting `partitions`), {', '.join(others)}")
+    console.print(Text(f"partitions: {settings.partitions} (setting `partitions`), {', '.join(others)}"))
 
 
 def schemas(

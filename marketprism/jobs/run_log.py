@@ -16,8 +16,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 from aiokafka.errors import KafkaError
 
 from ingest.producer import partition_counts
-from marketprism.ops.topics import admin, read_all
-from schemas.errors import StackError
+from marketprism.ops.topics import no_broker, no_topic, read_control
 from schemas.jobs import JobRun, decode_run, encode_run
 from schemas.settings import Settings
 from schemas.topics import JOB_RUNS
@@ -47,10 +46,10 @@ class RunLog:
         try:
             await self._producer.start()
             if not (await partition_counts(self._producer, [self._topic]))[self._topic]:  # a send would wait for it
-                raise _no_topic(self._settings)
+                raise no_topic(self._settings, JOB_RUNS)
         except (KafkaError, OSError) as error:
             await self._producer.stop()
-            raise _no_broker(self._settings, error) from None
+            raise no_broker(self._settings, error) from None
         except BaseException:
             await self._producer.stop()
             raise
@@ -66,7 +65,7 @@ class RunLog:
         try:
             written = await self._producer.send_and_wait(self._topic, encode_run(run), run.job.encode(), partition=0)
         except (KafkaError, OSError) as error:
-            raise _no_broker(self._settings, error) from None
+            raise no_broker(self._settings, error) from None
         return Place(written.offset, written.timestamp)
 
     async def rival_of(self, run: JobRun, place: Place) -> JobRun | None:
@@ -77,7 +76,7 @@ class RunLog:
         try:
             before = await self._before(place)
         except (KafkaError, OSError) as error:
-            raise _no_broker(self._settings, error) from None
+            raise no_broker(self._settings, error) from None
         others = {other.id: other for other in before if other.job == run.job and other.id != run.id}
         return next((other for other in others.values() if _goes_on(other)), None)
 
@@ -104,14 +103,7 @@ def _goes_on(run: JobRun) -> bool:
 
 async def past_runs(settings: Settings) -> list[JobRun]:
     """Return all runs, each in its last state, oldest first. Raise `StackError` without a broker or the topic."""
-    try:
-        async with admin(settings) as client:
-            if settings.topic(JOB_RUNS) not in await client.list_topics():
-                raise _no_topic(settings)
-        records = (await read_all(settings, JOB_RUNS))[0]
-    except (KafkaError, OSError) as error:
-        raise _no_broker(settings, error) from None
-    now_ms = time.time() * 1000
+    records, now_ms = await read_control(settings, JOB_RUNS), time.time() * 1000
     decoded = [(decode_run(record.value), now_ms - record.timestamp) for record in records]
     last = {run.id: _unless_silent(run, age_ms) for run, age_ms in decoded if run}
     return sorted(last.values(), key=lambda run: run.started_at)
@@ -122,12 +114,3 @@ def _unless_silent(run: JobRun, age_ms: float) -> JobRun:
     if run.state != "running" or (_goes_on(run) and age_ms < _SILENT_MS):
         return run
     return msgspec.structs.replace(run, state="interrupted", summary=_KILLED)
-
-
-def _no_topic(settings: Settings) -> StackError:
-    topic = settings.topic(JOB_RUNS)
-    return StackError(f"there is no topic {topic} at {settings.kafka}: run `marketprism topics --create`")
-
-
-def _no_broker(settings: Settings, error: Exception) -> StackError:
-    return StackError(f"no broker answers at {settings.kafka} (setting `kafka`): {error}")

@@ -32,9 +32,20 @@ async def admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
         await client.start()
         yield client
     except (KafkaError, OSError) as error:
-        raise StackError(f"no broker answers at {settings.kafka} (setting `kafka`): {error}") from None
+        raise no_broker(settings, error) from None
     finally:
         await client.close()
+
+
+def no_broker(settings: Settings, error: Exception) -> StackError:
+    """Return the error of a broker that does not answer."""
+    return StackError(f"no broker answers at {settings.kafka} (setting `kafka`): {error}")
+
+
+def no_topic(settings: Settings, topic: str) -> StackError:
+    """Return the error of a topic, named without prefix, that does not exist."""
+    name = settings.topic(topic)
+    return StackError(f"there is no topic {name} at {settings.kafka}: run `marketprism topics --create`")
 
 
 async def create_topics(settings: Settings) -> list[str]:
@@ -106,8 +117,11 @@ async def topic_ends(settings: Settings) -> dict[str, list[int]]:
     return {name: [ends[one] for one in wanted[full]] for full, name in names.items()}
 
 
-async def read_all(settings: Settings, topic: str) -> dict[int, list[ConsumerRecord]]:
-    """Return all records of a topic by partition, up to its current end. `topic` is the name without prefix."""
+async def read_all(settings: Settings, topic: str, since_ms: int = 0) -> dict[int, list[ConsumerRecord]]:
+    """Return all records of a topic by partition, up to its current end. `topic` is the name without prefix.
+
+    `since_ms`: of the first record, ms since the epoch, if not all are wanted.
+    """
     name, partitions = settings.topic(topic), TOPICS[topic].partitions or settings.partitions
     places = [TopicPartition(name, number) for number in range(partitions)]
     records: dict[int, list[ConsumerRecord]] = {number: [] for number in range(partitions)}
@@ -115,10 +129,27 @@ async def read_all(settings: Settings, topic: str) -> dict[int, list[ConsumerRec
         consumer.assign(places)
         await consumer.seek_to_beginning(*places)
         ends = await consumer.end_offsets(places)
+        if since_ms:
+            for place, first in (await consumer.offsets_for_times(dict.fromkeys(places, since_ms))).items():
+                consumer.seek(place, first.offset if first else ends[place])
         while any([await consumer.position(place) < end for place, end in ends.items()]):
             for place, messages in (await consumer.getmany(timeout_ms=200)).items():
                 records[place.partition] += [message for message in messages if message.offset < ends[place]]
     return records
+
+
+async def read_control(settings: Settings, topic: str, since_ms: int = 0) -> list[ConsumerRecord]:
+    """Return the records of a topic with one partition, as `read_all` does.
+
+    Raise `StackError` without a broker or the topic.
+    """
+    try:
+        async with admin(settings) as client:
+            if settings.topic(topic) not in await client.list_topics():
+                raise no_topic(settings, topic)
+        return (await read_all(settings, topic, since_ms))[0]
+    except (KafkaError, OSError) as error:
+        raise no_broker(settings, error) from None
 
 
 def _created(response: Any) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ingest import connection_pool
+from ingest import load_balancer
 from ingest.balance import Loads
 from ingest.exchanges import CONNECTORS
 from ingest.timings import Timings
@@ -129,7 +129,7 @@ async def test_moved(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Non
         assert any(rate for load in loads for rate in load.values())
         return {name: (number + 1) % len(loads) for number, load in enumerate(loads) for name in load}
 
-    monkeypatch.setattr(connection_pool, "balance", rotate)
+    monkeypatch.setattr(load_balancer, "balance", rotate)
     for connector in CONNECTORS.values():
         monkeypatch.setattr(connector, "instruments_per_connection", 1)
     async with (

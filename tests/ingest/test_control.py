@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from ingest.control import MAX_AGE, consume_requests, parse_request
 from ingest.feed_manager import FeedManager
 from marketprism.ops.control import ask_to_refresh
-from schemas.control import ReconnectRequest, RefreshRequest, Request, SnapshotRequest
+from schemas.control import MoveRequest, ReconnectRequest, RefreshRequest, Request, SnapshotRequest
 from schemas.settings import Settings
 from schemas.topics import CONTROL
 from tests.ingest.reading import ingesting, is_flowing, kinds, read_lines, until
@@ -42,6 +42,15 @@ def test_refresh() -> None:
     """The request for the listings names the feeds."""
     body = orjson.dumps({"request": "refresh", "feeds": ["okx"], "timestamp": NOW})
     assert parse_request(body, NOW - 1, NOW) == RefreshRequest(["okx"], NOW)
+
+
+def test_move() -> None:
+    """The operator's request names an instrument, its feed and the connection, if it is not the idlest."""
+    body = {"request": "move", "id": "7", "feed": "okx", "symbol": "BTC-USDT", "timestamp": NOW}
+    wanted = MoveRequest(id="7", feed="okx", symbol="BTC-USDT", timestamp=NOW)
+    assert parse_request(orjson.dumps(body), NOW - 1, NOW) == wanted
+    found = parse_request(orjson.dumps(body | {"target": 3}), NOW - 1, NOW)
+    assert found == MoveRequest(id="7", feed="okx", symbol="BTC-USDT", target=3, timestamp=NOW)
 
 
 @pytest.mark.parametrize("timestamp", [NOW - MAX_AGE - 1, NOW - 60_000_001])

@@ -7,7 +7,7 @@ import pytest
 
 from ingest import move as moving
 from ingest.connection import Connection
-from ingest.move import move
+from ingest.move import UNSTEADY, move
 
 
 def connection(**changes: Any) -> Any:
@@ -34,7 +34,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def moved(old: Any, new: Any) -> str:
-    return await move(["BTCUSDT"], [(cast(Connection, old), cast(Connection, new))])
+    return await move(["BTCUSDT"], [(cast(Connection, old), cast(Connection, new))], "requested")
 
 
 async def test_moved() -> None:
@@ -48,8 +48,8 @@ async def test_moved() -> None:
     ("old", "new", "reason"),
     [
         ({}, {"subscriptions": SimpleNamespace(all_flowing=lambda: False)}, "not everything flows"),
-        ({"is_steady": False}, {}, "a connection is lost or replaced"),
-        ({}, {"is_steady": False}, "a connection is lost or replaced"),
+        ({"is_steady": False}, {}, UNSTEADY),
+        ({}, {"is_steady": False}, UNSTEADY),
     ],
 )
 async def test_aborted(old: dict[str, Any], new: dict[str, Any], reason: str) -> None:

@@ -105,7 +105,7 @@ async def test_an_outage_of_the_broker(monkeypatch: pytest.MonkeyPatch) -> None:
         task.cancel()
         await asyncio.wait([task])
     assert task.cancelled()
-    assert all("no broker answers" in line["reason"] for line in lines if "reason" in line)
+    assert all("no broker answers" in line["reason"] for line in lines if line["event"].startswith("job not run"))
 
 
 async def test_the_process(broker: Broker, tmp_path: Path) -> None:
