@@ -71,6 +71,11 @@ class ConnectionPool:
     def __iter__(self) -> Iterator[ConnectionSupervisor]:
         return (supervisor for group in self._groups for supervisor in group.supervisors.values())
 
+    @property
+    def has_books(self) -> bool:
+        """Whether any path serves books."""
+        return bool(self._books_path)
+
     def books_supervisor(self, key: str) -> ConnectionSupervisor | None:
         """Return the supervisor that serves an instrument's book, if any."""
         group = self._group_of.get(key)
