@@ -48,6 +48,11 @@ class ConnectionPool:
         """Return the group of an instrument, if it has one."""
         return self._group_of.get(key)
 
+    @property
+    def has_books(self) -> bool:
+        """Whether any path serves books."""
+        return bool(self._books_path)
+
     def books_supervisor(self, key: str) -> ConnectionSupervisor | None:
         """Return the supervisor that serves an instrument's book, if any."""
         group = self.group_of(key)

@@ -22,8 +22,10 @@ from ingest.load_balancer import LoadBalancer
 from ingest.polls import Polls
 from ingest.raw_writer import RawWriter
 from ingest.rest import Rest, RestPool
+from ingest.rest_fallback import Fallback
 from ingest.retry_after import Gate
 from ingest.snapshots import Snapshots
+from ingest.subscription import Subscription
 from ingest.supervision import supervise
 from ingest.timings import Timings
 from ingest.watchdog import Watchdog
@@ -56,6 +58,7 @@ class FeedManager:
         self._hosts = Hosts(connector, settings, timings, self._mark_all)
         self._selection = settings.selection_of(connector.name)
         self._channel_timeout_s = settings.channel_timeout_s
+        self._fallback_after_s = settings.rest_fallback_after_s
         self._writer = writer
         self._on_clock = on_clock
         self._rest = Rest(connector.name, self._hosts.rest, connector.limits, pool, self._mark_all)
@@ -98,6 +101,8 @@ class FeedManager:
                 self._log.info("connected by polls alone", polls=list(self._connector.polled))
             tasks.create_task(supervise("clock", self._compare_clock, self._log))
             tasks.create_task(supervise("polls", self._polls.run, self._log))
+            if self._fallback_after_s and self._pool.has_books:
+                tasks.create_task(supervise("REST fallback", self._make_fallback().run, self._log))
             tasks.create_task(supervise("balance", self._balancer.run, self._log))
             tasks.create_task(supervise("statistics", self._rest.statistics.run, self._log))
             tasks.create_task(supervise("definitions", partial(self._listings.run, self._apply_changes), self._log))
@@ -178,6 +183,17 @@ class FeedManager:
             lambda: self._clock_offset,
         )
 
+    def _make_fallback(self) -> Fallback:
+        return Fallback(
+            self._connector,
+            self._instruments,
+            self._books_subscription,
+            self._rest,
+            self._writer,
+            self._fallback_after_s,
+            self._channel_timeout_s["books"],
+        )
+
     # Definitions
 
     def _add_first(self, listing: Listing) -> None:
@@ -243,6 +259,13 @@ class FeedManager:
     def _books_connection(self, key: str) -> Connection | None:
         supervisor = self._pool.books_supervisor(key) if self._pool is not None else None
         return supervisor.connection if supervisor is not None else None
+
+    def _books_subscription(self, key: str) -> Subscription | None:
+        connection = self._books_connection(key)
+        if connection is None or not connection.open:
+            return None
+        route = self._connector.route_of(self._instruments[key].exchange_symbol, "books")
+        return connection.subscriptions.by_route.get(route)
 
     # Health
 

@@ -106,6 +106,18 @@ class RestUp(Marker, tag="rest_up"):
     reason: _Text = ""
 
 
+class RestFallback(Marker, tag="rest_fallback"):
+    """The instrument's book cannot be had by socket, so its best levels are polled by REST. `reason`: why."""
+
+    reason: _Text = ""
+
+
+class RestFallbackEnded(Marker, tag="rest_fallback_ended"):
+    """The best levels are not polled any more: the book's socket delivers again, or `reason` says what else."""
+
+    reason: _Text = ""
+
+
 class HostChanged(Marker, tag="host_changed"):
     """Another of the exchange's hosts, or another proxy, is used from now on, at `where`: `ws` or `rest`.
 
@@ -168,7 +180,8 @@ class Oversized(Marker, tag="oversized"):
 class Answer(Marker, tag="answer"):
     """The body of a poll's answer (`ingest/polls.py`). `path`: what was requested, with its query.
 
-    `channel`: ours. `due`: µs since the epoch at which the poll was due. `body`: the JSON, as text if it is not JSON.
+    `channel`: ours; `books` for the best levels of a book without a socket (`ingest/rest_fallback.py`). `due`: µs since
+    the epoch at which the poll was due. `body`: the JSON, as text if it is not JSON.
     """
 
     channel: _Text
@@ -219,8 +232,8 @@ class Definition(Struct, frozen=True):
 
 Markers = (
     Connected | Disconnected | Stopped | Renewing | Renewed | Subscribed | Refused | Silent | Resumed | Clock
-    | RateLimited | RestDown | RestUp | HostChanged | Notice | Listed | Delisted | Lost | Tick | Wrapped | Oversized
-    | Answer | History | Filled | Definition
+    | RateLimited | RestDown | RestUp | RestFallback | RestFallbackEnded | HostChanged | Notice | Listed | Delisted
+    | Lost | Tick | Wrapped | Oversized | Answer | History | Filled | Definition
 )  # fmt: skip
 
 _DEFINITION = "instrument"

@@ -169,6 +169,11 @@ class Settings(BaseSettings):
         8, description="most connections to one exchange's REST address at a time"
     )
 
+    rest_fallback_after_s: Annotated[float, Field(ge=0, le=3600)] = Field(
+        5.0,
+        description="seconds without a book by socket after which its quotes are polled by REST; 0: never",
+    )
+
     checkpoint_s: Annotated[float, Field(gt=0, le=60)] = Field(
         1.0, description="minimum seconds between checkpoints, which take at most a fiftieth of a worker's time"
     )
@@ -209,6 +214,9 @@ class Settings(BaseSettings):
         2000.0,
         description="gross spread beyond which two prices cannot be of the same coin, so that no signal opens, "
         "basis points",
+    )
+    arbitrage_rest_quotes: bool = Field(
+        False, description="whether quotes that are polled by REST, as no socket brings the book, may be paired"
     )
     arbitrage_exclude: Keys = Field(
         (),

@@ -6,7 +6,7 @@ from typing import Any
 import structlog
 
 from schemas import markers
-from schemas.channels import CORE_CHANNELS
+from schemas.channels import CORE_CHANNELS, POLLS
 from schemas.instruments import Instrument, differences
 from schemas.limits import MAX_CHECKPOINT_ENTRY
 from schemas.settings import Settings
@@ -26,6 +26,7 @@ from streams.normalize.messages import (
     Quote,
     Reading,
     Rejected,
+    RestQuote,
     SeriesRow,
     Trade,
     UsedUp,
@@ -73,6 +74,7 @@ class InstrumentProcessor:
         # A row for each type of `Normalized`.
         self.handlers: dict[type[Normalized], Handler] = {
             Quote: self.books.on_quote,
+            RestQuote: self.books.on_rest_quote,
             Trade: self.trades.on_trade,
             BookMessage: self.books.on_message,
             UsedUp: self.trades.on_used_up,
@@ -99,7 +101,8 @@ class InstrumentProcessor:
 
     def on_answer(self, out: Output, answer: markers.Answer) -> None:
         """Process the answer of a poll. Raises `FrameError` if it is malformed."""
-        self.status.health_of(answer.channel).on_message(out.now, answer.due)  # the latency of a poll is its delay
+        if answer.channel in POLLS:  # what stands in for a socket's data says nothing of that channel's health
+            self.status.health_of(answer.channel).on_message(out.now, answer.due)  # the latency of a poll is its delay
         for message in parse_answer(answer, self.subject.instrument, out.now):
             self.handlers[type(message)](out, message)
 
@@ -149,6 +152,8 @@ class InstrumentProcessor:
                 self.trade_candles.close_all(out)
             case markers.Filled():
                 publish_filled(out, self.subject, marker)
+            case markers.RestFallback() | markers.RestFallbackEnded():
+                self.status.publish(out, marker.type, ["books"], marker.reason)
             case markers.Notice() | markers.Listed() | markers.RestDown() | markers.RestUp():
                 self.status.publish(out, marker.type, reason=marker.reason)
             case markers.Lost():

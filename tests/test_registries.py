@@ -87,6 +87,14 @@ def test_polls_are_known() -> None:
         assert row.path in ANSWERS[FEEDS[connector.name].exchange], (connector.name, name)
 
 
+def test_best_levels_are_known() -> None:
+    """What is asked for while a book's socket fails is a request that a normalizer can read the answer of."""
+    for connector in CONNECTORS.values():
+        row = connector.best_levels
+        assert row.path in ANSWERS[FEEDS[connector.name].exchange], connector.name
+        assert row.query("BTC"), connector.name
+
+
 def test_every_event_is_everywhere() -> None:
     """Each event model has a topic, a table of its own and a sample event."""
     assert set(EVENTS) == set(STORED_TOPICS) == set(TABLES) == set(BODIES) <= set(TOPICS)

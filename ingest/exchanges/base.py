@@ -131,6 +131,7 @@ class Connector(ABC):
     rest: ClassVar[tuple[str, ...]]  # hosts that answer all that is asked, the main one first
     channels: ClassVar[Mapping[str, ChannelRow]]  # by our name
     polls: ClassVar[Mapping[str, PollRow]] = {}  # by our name
+    best_levels: ClassVar[PollRow]  # a book's best levels, polled while no socket brings it
     history: ClassVar[History] = {}  # what REST offers of the past, by kind
     without: ClassVar[Mapping[str, str]] = {}  # kinds that the feed does not carry, and why
     snapshots: Literal["stream", "message", "rest"]  # how a book's snapshot is obtained
@@ -360,6 +361,10 @@ class Connector(ABC):
     def seed_levels(self) -> int:
         """Return the levels per side of a requested snapshot; 0 if snapshots come in the stream."""
         return 0
+
+    def is_error(self, body: bytes) -> bool:
+        """Return whether an answer with HTTP status 200 is an error all the same."""
+        return False
 
     def snapshot_request(self, symbol: str, ids: Iterator[int]) -> Request:
         """Return the message that requests a book snapshot. Only called if `snapshots` is `message`."""

@@ -1,5 +1,6 @@
 """Keep to an exchange's limits: by our own count, and by what the headers of its answers tell."""
 
+import asyncio
 from collections.abc import Mapping
 
 from aiolimiter import AsyncLimiter
@@ -8,6 +9,8 @@ from ingest.rest.limits import Limit, Limits, Told, read_headers
 from ingest.retry_after import Gate, exchange_time
 
 SHARE = 0.5  # of what an exchange allows: it counts by IP address, which others may share
+_SPARE = 0.5  # of our share, for requests that are not urgent
+_CHECK_EVERY = 0.25  # s between two looks whether there is room for one
 _LONGEST_WINDOW = 300.0  # s for which requests are held back at most, whatever a header says
 _MAX_APART = 4096  # endpoints and instruments that are counted apart, before those that are idle are forgotten
 
@@ -29,8 +32,7 @@ class Budget:
         self._count = count
         # Half of the share for the bucket, half for what refills: never more than the share in any window.
         half = count * self._share / 2
-        size = max(half, 1.0)
-        self._limiter = AsyncLimiter(size, self._seconds * size / half)
+        self._limiter, self._spare = _bucket(half, self._seconds), _bucket(half * _SPARE, self._seconds)
 
     async def acquire(self, weight: float) -> None:
         """Wait until the weight can be spent."""
@@ -39,6 +41,15 @@ class Budget:
             await self._limiter.acquire(min(weight, self._limiter.max_rate))
             if not self._hold.closed:
                 return
+
+    async def wait_for_room(self, weight: float) -> None:
+        """Wait until a request that is not urgent may spend the weight, so that half of the budget is left to others.
+
+        This spends nothing yet.
+        """
+        await self._spare.acquire(min(weight, self._spare.max_rate))
+        while self._hold.closed or not self._limiter.has_capacity(self._limiter.max_rate * (1 - _SPARE)):
+            await asyncio.sleep(_CHECK_EVERY)
 
     @property
     def idle(self) -> bool:
@@ -55,6 +66,12 @@ class Budget:
         if spent >= allowed * self._share:
             until_next = self._seconds - now % self._seconds
             self._hold.close(min(until_next if told.reset_s is None else told.reset_s, _LONGEST_WINDOW))
+
+
+def _bucket(count: float, seconds: float) -> AsyncLimiter:
+    """Return a bucket that holds the count, but at least one request, and refills the count in any `seconds`."""
+    size = max(count, 1.0)
+    return AsyncLimiter(size, seconds * size / count)
 
 
 class Budgets:
@@ -79,6 +96,11 @@ class Budgets:
             await endpoint.acquire(1)
         if self.weight is not None:
             await self.weight.acquire(weight)
+
+    async def wait_for_room(self, weight: float) -> None:
+        """Wait until a request that is not urgent leaves half of the weight to others."""
+        if self.weight is not None:
+            await self.weight.wait_for_room(weight)
 
     def on_answer(self, path: str, params: Mapping[str, str], headers: Mapping[str, str]) -> None:
         """Take what an answer's headers tell: about the weight, or about its endpoint."""

@@ -85,6 +85,10 @@ class Rest:
         """Set the budget of weight to what the exchange itself states."""
         self._budgets.resize(weight_per_minute)
 
+    async def wait_for_room(self, weight: float) -> None:
+        """Wait until a request that is not urgent leaves half of the budget of weight to others."""
+        await self._budgets.wait_for_room(weight)
+
     async def get(self, path: str, weight: float = 1, **params: str) -> bytes:
         """Return the body of a 200. `weight` counts towards the budget of a minute.
 

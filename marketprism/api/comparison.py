@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
-RowState = Literal["live", "stale", "down"]
+RowState = Literal["live", "rest", "stale", "down"]  # rest: polled, as no socket brings the book
 
 
 @dataclass(slots=True)

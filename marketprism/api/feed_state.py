@@ -48,6 +48,7 @@ class Instrument:
     silent: set[str] = field(default_factory=set)
     failures: dict[str, str] = field(default_factory=dict)  # type of status → reason
     hosts: dict[str, str] = field(default_factory=dict)  # `ws`, `rest` → the last change of host or proxy
+    by_rest: str = ""  # why its quotes are polled by REST; empty: they are not
     reason: str = ""  # of the last loss
     reported: dict[str, Reported] = field(default_factory=dict)
 
@@ -89,6 +90,10 @@ class Instrument:
             self.silent -= channels
         elif event.type == "host_changed":
             self.hosts[event.reason.partition(" ")[0]] = event.reason
+        elif event.type == "rest_fallback":
+            self.by_rest = event.reason
+        elif event.type == "rest_fallback_ended" or (event.type == "subscribed" and "books" in channels):
+            self.by_rest = ""  # a killed ingest does not say so; its successor subscribes
         self._on_failure(event)
 
     def _on_report(self, event: Status) -> None:
@@ -115,7 +120,7 @@ class Instrument:
 class FeedState:
     """State of one feed. `age`: µs since its last event; `latency`: µs, the median of its channels' medians.
 
-    `hosts`: the last changes of its host or proxy, of sockets and of REST.
+    `by_rest`: symbols whose quotes are polled. `hosts`: the last changes of its host or proxy, of sockets and of REST.
     """
 
     feed: str
@@ -129,6 +134,7 @@ class FeedState:
     instruments: int
     instruments_down: int
     silent: list[str]
+    by_rest: list[str]
     hosts: list[str]
 
 
@@ -154,13 +160,15 @@ def state_of(feed: Feed, instruments: list[Instrument], now: int) -> FeedState:
         len(known),
         len(down),
         sorted(f"{channel}:{each.symbol}" for each in known for channel in each.silent),
+        sorted(each.symbol for each in known if each.by_rest),
         sorted({change for each in known for change in each.hosts.values()}),
     )
 
 
 def _judge(known: list[Instrument], down: list[Instrument], age: int | None, is_arriving: bool) -> tuple[State, str]:
     if down and len(down) == sum(each.is_begun for each in known):
-        return "down", down[-1].reason
+        is_by_rest = all(each.by_rest for each in down)
+        return ("degraded", f"quotes by REST: {down[-1].reason}") if is_by_rest else ("down", down[-1].reason)
     if age is None:
         return "starting", "no event yet"
     if age > _STALE_AFTER and is_arriving:
@@ -169,5 +177,6 @@ def _judge(known: list[Instrument], down: list[Instrument], age: int | None, is_
         return ("down" if age > _DOWN_AFTER else "stale"), f"no event for {age // _SECOND} s"
     reasons = [f"{each.symbol} {each.reason}" for each in known if each.down]
     reasons += [f"{each.symbol} {channel} silent" for each in known for channel in sorted(each.silent)]
+    reasons += [f"{each.symbol} by REST: {each.by_rest}" for each in known if each.by_rest]
     reasons += [f"{failure}: {reason}" for each in known for failure, reason in each.failures.items()]
     return ("degraded", reasons[0]) if reasons else ("live", "")

@@ -30,6 +30,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class _QuoteFields(msgspec.Struct, gc=False):
+    origin: str
     bids: list[Level]
     asks: list[Level]
     local_timestamp: int
@@ -255,7 +256,7 @@ class Market:
         bid, ask = quote.bids[:1], quote.asks[:1]
         return Row(
             exchange,
-            self._row_state((exchange, symbol), quote.local_timestamp),
+            self._row_state((exchange, symbol), quote),
             bid[0].price_text if bid else "",
             bid[0].amount_text if bid else "",
             ask[0].price_text if ask else "",
@@ -263,12 +264,16 @@ class Market:
             quote.local_timestamp,
         )
 
-    def _row_state(self, key: Key, at: int) -> RowState:
+    def _row_state(self, key: Key, quote: _QuoteFields) -> RowState:
         instrument, book = self.instruments.get(key), self.books.get(key)
-        if instrument is not None and (instrument.is_down or instrument.is_closed):
+        is_old = now_us() - quote.local_timestamp > _QUOTE_STALE_AFTER
+        if instrument is not None and instrument.is_closed:
             return "down"
-        is_stale = now_us() - at > _QUOTE_STALE_AFTER or (book is not None and book.state != "live")
-        return "stale" if is_stale else "live"
+        if quote.origin == "rest" and not is_old:  # its connections are down, and it goes on all the same
+            return "rest"
+        if instrument is not None and instrument.is_down:
+            return "down"
+        return "stale" if is_old or (book is not None and book.state != "live") else "live"
 
     # Latest events
 

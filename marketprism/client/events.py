@@ -47,9 +47,10 @@ class Book(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Quote(Struct, frozen=True, gc=False, kw_only=True):
-    """Top of book, from the exchange's own channel (`bbo`) or from the rebuilt book (`book`).
+    """Top of book: from the exchange's own channel (`bbo`), the rebuilt book (`book`), or polled by REST (`rest`).
 
-    Levels come best first, and more than one only while the book is live. A side may be empty.
+    A quote by `rest` stands in for a book that cannot be had by socket. Levels come best first; a `bbo` has more than
+    one only while the book is live. A side may be empty.
     """
 
     topic_name: ClassVar[str] = "market.quotes"
@@ -59,7 +60,8 @@ class Quote(Struct, frozen=True, gc=False, kw_only=True):
     symbol: str  # our name: BTC-USDT, BTC-USDT-PERP, BTC-USDT-261225, BTC-USD-261225-76000-C
     timestamp: int  # exchange time; receipt time where the exchange sends none
     local_timestamp: int  # receipt by ingest
-    origin: Literal["bbo", "book"]  # bbo: the exchange's own channel; book: the rebuilt book
+    # bbo: the exchange's own channel; book: the rebuilt book; rest: polled, as no socket has it
+    origin: Literal["bbo", "book", "rest"]
     sequence: int  # update id; 0: the exchange sends none
     bids: list[Level]  # the buy side's levels, best first
     asks: list[Level]  # the sell side's levels, best first
@@ -347,14 +349,16 @@ class Status(Struct, frozen=True, gc=False, kw_only=True):
 
     `connected`, `disconnected`, `stopped` (ingest itself), `subscribed`, `refused`; `notice`: an announcement of the
     exchange; `rate_limited`; `rest_down`, `rest_up`: requests to the exchange fail repeatedly (`reason`: the last
-    failure), succeed again; `host_changed`: another host or proxy is used for sockets or REST (`reason`: `ws` or
-    `rest`, which one, and why); `renewing`, `renewed`: the connection is being replaced without a break; `silent`
-    (`age`: for how long; `reason`: what is done: `resubscribe`, `reconnect`, `retry` a poll), `resumed`; `wrong_clock`,
-    `clock_right`: the exchange's times; `absent` (`age`: for how long), `returned`: nobody ingests the feed, somebody
-    does again; `clock_stepped`: our own clock was set back; `listed`, `changed`, `delisted`: its definition;
-    `not_tradable`: its book is crossed, as before an opening; `limited`: a size bound was reached; `skipped`: a record
-    that could not be processed was set aside; `implausible`: its price and another exchange's are too far apart for the
-    same coin, so that they are not paired (`reason`: both); `report`: every 10 s, for each channel.
+    failure), succeed again; `rest_fallback`, `rest_fallback_ended`: quotes are polled by REST, as no socket brings the
+    book (`reason`: why), and not any more; `host_changed`: another host or proxy is used for sockets or REST (`reason`:
+    `ws` or `rest`, which one, and why); `renewing`, `renewed`: the connection is being replaced without a break;
+    `silent` (`age`: for how long; `reason`: what is done: `resubscribe`, `reconnect`, `retry` a poll), `resumed`;
+    `wrong_clock`, `clock_right`: the exchange's times; `absent` (`age`: for how long), `returned`: nobody ingests the
+    feed, somebody does again; `clock_stepped`: our own clock was set back; `listed`, `changed`, `delisted`: its
+    definition; `not_tradable`: its book is crossed, as before an opening; `limited`: a size bound was reached;
+    `skipped`: a record that could not be processed was set aside; `implausible`: its price and another exchange's are
+    too far apart for the same coin, so that they are not paired (`reason`: both); `report`: every 10 s, for each
+    channel.
     """
 
     topic_name: ClassVar[str] = "market.status"
@@ -383,6 +387,8 @@ class Status(Struct, frozen=True, gc=False, kw_only=True):
         "rate_limited",
         "rest_down",
         "rest_up",
+        "rest_fallback",
+        "rest_fallback_ended",
         "host_changed",
         "notice",
         "listed",
@@ -412,7 +418,7 @@ class SignalSide(Struct, frozen=True, gc=False, kw_only=True):
 
     exchange: str  # the exchange
     source: str  # source of the quote
-    origin: Literal["bbo", "book"]  # bbo: the exchange's own quote; book: the rebuilt book's
+    origin: Literal["bbo", "book", "rest"]  # bbo: the exchange's own quote; book: the rebuilt book's; rest: polled
     sequence: int  # the quote's update id; 0: none
     book: Literal["waiting", "live", "stale"]  # state of the rebuilt book at the quote
     price: Decimal  # best price, quote units

@@ -22,6 +22,7 @@ class _Quote(msgspec.Struct, gc=False):
     exchange: str
     symbol: str
     local_timestamp: int
+    origin: str
     bids: list[tuple[str, str]]
     asks: list[tuple[str, str]]
 
@@ -50,13 +51,17 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class LatestQuote:
-    """Newest quote of one instrument, of whichever origin. `received_at`: µs, by ingest."""
+    """Newest quote of one instrument, of whichever origin. `received_at`: µs, by ingest.
+
+    `is_by_rest`: it was polled, as no socket brings the book.
+    """
 
     exchange: str
     symbol: str
     received_at: int
     bid: Price = Price()
     ask: Price = Price()
+    is_by_rest: bool = False
 
 
 class LatestQuotes:
@@ -106,4 +111,5 @@ class LatestQuotes:
             at,
             before.bid.followed_by(quote.bids, at),
             before.ask.followed_by(quote.asks, at),
+            quote.origin == "rest",
         )

@@ -22,6 +22,9 @@ from schemas.markers import (
     Definition,
     Disconnected,
     Oversized,
+    RestFallback,
+    RestFallbackEnded,
+    Subscribed,
     Wrapped,
     decode_text,
 )
@@ -37,7 +40,8 @@ class RawStats:
     """Statistics at one moment, by feed: `frames`, subscribed `instruments`, and connected `subscriptions`.
 
     `received_at`: receipt time of the newest frame, µs. `newest`: of the newest line of all, µs. `age`: seconds since
-    the last record was read. `lost`: why a feed that has no connection now lost its last one.
+    the last record was read. `lost`: why a feed that has no connection now lost its last one. `by_rest`: instruments
+    whose quotes are polled, as no socket brings their books.
     """
 
     frames: dict[str, int] = field(default_factory=dict)
@@ -47,20 +51,22 @@ class RawStats:
     newest: int = 0
     age: float = math.inf
     lost: dict[str, str] = field(default_factory=dict)
+    by_rest: dict[str, int] = field(default_factory=dict)
 
 
 class RawTopicStats:
     """Statistics of the raw topics, by feed.
 
     `frames`: number of frames since `start_offsets`. `instruments`: keys of the subscribed instruments. `connected`:
-    key and channel of each connected subscription. `start_offsets`: first offset of each partition by topic; earlier
-    records belong to an earlier run.
+    key and channel of each connected subscription. `by_rest`: keys of the instruments whose quotes are polled.
+    `start_offsets`: first offset of each partition by topic; earlier records belong to an earlier run.
     """
 
     def __init__(self, settings: Settings, start_offsets: Mapping[str, Sequence[int]] | None = None) -> None:
         self.frames: Counter[str] = Counter()
         self.instruments: dict[str, set[str]] = {}
         self.connected: dict[str, set[tuple[str, str]]] = {}
+        self.by_rest: dict[str, set[str]] = {}
         self._kafka = settings.kafka
         self._lost: dict[str, str] = {}
         self._feeds: dict[str, str] = {}
@@ -83,6 +89,7 @@ class RawTopicStats:
             self._newest // 1000,
             time.monotonic() - self._last_record_at,
             {feed: reason for feed, reason in self._lost.items() if not self.connected.get(feed)},
+            {feed: len(keys) for feed, keys in self.by_rest.items()},
         )
 
     async def run(self) -> None:
@@ -133,6 +140,12 @@ class RawTopicStats:
             case Disconnected():
                 self.connected.setdefault(feed, set()).difference_update(_channels(line.key, marker))
                 self._lost[feed] = marker.reason
+            case RestFallback():
+                self.by_rest.setdefault(feed, set()).add(line.key)
+            case RestFallbackEnded():
+                self.by_rest.setdefault(feed, set()).discard(line.key)
+            case Subscribed() if "books" in marker.channels:  # a killed ingest has not ended its polls
+                self.by_rest.setdefault(feed, set()).discard(line.key)
             case Wrapped() | Oversized():
                 self._count(feed, line.local_timestamp)
 

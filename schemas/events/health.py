@@ -96,8 +96,8 @@ class Quality(MarketEvent):
 StatusType = Literal[
     "connected", "disconnected", "stopped", "subscribed", "refused", "renewing", "renewed", "silent", "resumed",
     "absent", "returned", "wrong_clock", "clock_right", "clock_stepped", "rate_limited", "rest_down", "rest_up",
-    "host_changed", "notice", "listed", "changed", "delisted", "skipped", "not_tradable", "limited", "implausible",
-    "report",
+    "rest_fallback", "rest_fallback_ended", "host_changed", "notice", "listed", "changed", "delisted", "skipped",
+    "not_tradable", "limited", "implausible", "report",
 ]  # fmt: skip
 STATUS_TYPES: frozenset[str] = frozenset(get_args(StatusType))
 
@@ -107,14 +107,16 @@ class Status(MarketEvent):
 
     `connected`, `disconnected`, `stopped` (ingest itself), `subscribed`, `refused`; `notice`: an announcement of the
     exchange; `rate_limited`; `rest_down`, `rest_up`: requests to the exchange fail repeatedly (`reason`: the last
-    failure), succeed again; `host_changed`: another host or proxy is used for sockets or REST (`reason`: `ws` or
-    `rest`, which one, and why); `renewing`, `renewed`: the connection is being replaced without a break; `silent`
-    (`age`: for how long; `reason`: what is done: `resubscribe`, `reconnect`, `retry` a poll), `resumed`; `wrong_clock`,
-    `clock_right`: the exchange's times; `absent` (`age`: for how long), `returned`: nobody ingests the feed, somebody
-    does again; `clock_stepped`: our own clock was set back; `listed`, `changed`, `delisted`: its definition;
-    `not_tradable`: its book is crossed, as before an opening; `limited`: a size bound was reached; `skipped`: a record
-    that could not be processed was set aside; `implausible`: its price and another exchange's are too far apart for the
-    same coin, so that they are not paired (`reason`: both); `report`: every 10 s, for each channel.
+    failure), succeed again; `rest_fallback`, `rest_fallback_ended`: quotes are polled by REST, as no socket brings the
+    book (`reason`: why), and not any more; `host_changed`: another host or proxy is used for sockets or REST (`reason`:
+    `ws` or `rest`, which one, and why); `renewing`, `renewed`: the connection is being replaced without a break;
+    `silent` (`age`: for how long; `reason`: what is done: `resubscribe`, `reconnect`, `retry` a poll), `resumed`;
+    `wrong_clock`, `clock_right`: the exchange's times; `absent` (`age`: for how long), `returned`: nobody ingests the
+    feed, somebody does again; `clock_stepped`: our own clock was set back; `listed`, `changed`, `delisted`: its
+    definition; `not_tradable`: its book is crossed, as before an opening; `limited`: a size bound was reached;
+    `skipped`: a record that could not be processed was set aside; `implausible`: its price and another exchange's are
+    too far apart for the same coin, so that they are not paired (`reason`: both); `report`: every 10 s, for each
+    channel.
     """
 
     topic_name = "market.status"

@@ -16,7 +16,8 @@ class SignalSide(BaseModel):
     exchange: Annotated[Label, Field(description="the exchange")]
     source: Annotated[Source, Field(description="source of the quote")]
     origin: Annotated[
-        Literal["bbo", "book"], Field(description="bbo: the exchange's own quote; book: the rebuilt book's")
+        Literal["bbo", "book", "rest"],
+        Field(description="bbo: the exchange's own quote; book: the rebuilt book's; rest: polled"),
     ]
     sequence: Annotated[int, Field(description="the quote's update id; 0: none")]
     book: Annotated[Literal["waiting", "live", "stale"], Field(description="state of the rebuilt book at the quote")]

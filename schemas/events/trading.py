@@ -49,19 +49,21 @@ class Book(MarketEvent):
 
 
 class Quote(MarketEvent):
-    """Top of book, from the exchange's own channel (`bbo`) or from the rebuilt book (`book`).
+    """Top of book: from the exchange's own channel (`bbo`), the rebuilt book (`book`), or polled by REST (`rest`).
 
-    Levels come best first, and more than one only while the book is live. A side may be empty.
+    A quote by `rest` stands in for a book that cannot be had by socket. Levels come best first; a `bbo` has more than
+    one only while the book is live. A side may be empty.
     """
 
     topic_name = "market.quotes"
     table_name = "quotes"
     is_kind = True
-    meaning = "top of book: `bbo` from the exchange, `book` from the rebuilt book, with the levels behind it"
+    meaning = "top of book: `bbo` from the exchange, `book` from the rebuilt book, `rest` while no socket brings one"
     retention_days = 2
 
     origin: Annotated[
-        Literal["bbo", "book"], Field(description="bbo: the exchange's own channel; book: the rebuilt book")
+        Literal["bbo", "book", "rest"],
+        Field(description="bbo: the exchange's own channel; book: the rebuilt book; rest: polled, as no socket has it"),
     ]
     sequence: Annotated[int, Field(description="update id; 0: the exchange sends none")]
     bids: Annotated[list[Level], Field(description="the buy side's levels, best first")]

@@ -26,6 +26,11 @@ class PairQuote:
         self.bid = float(_best(line.bids))
         self.ask = float(_best(line.asks))
 
+    @property
+    def is_from_rest(self) -> bool:
+        """Whether it was polled by REST. Such a line is here only if the settings let it be paired."""
+        return self.line.origin == "rest"
+
     def best_bid(self) -> str:
         """Return the best bid's price, `0` for an empty side."""
         return _best(self.line.bids).decode()

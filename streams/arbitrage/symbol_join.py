@@ -107,7 +107,7 @@ class SymbolJoin:
         return [self._close(now, pair, reason)] if opportunity is not None else []
 
     def _unpaired(self, buy: PairQuote, sell: PairQuote) -> str:
-        if buy.state != "live" or sell.state != "live":
+        if (buy.state != "live" and not buy.is_from_rest) or (sell.state != "live" and not sell.is_from_rest):
             return "book_not_live"
         if abs(buy.at - sell.at) > self._window:
             return "quote_too_old"

@@ -12,7 +12,7 @@ from streams.gaps import Gap, close_gap, open_gap
 from streams.levels import Levels, json_of
 from streams.normalize.amounts import base_levels
 from streams.normalize.book_sides import levels
-from streams.normalize.messages import BookMessage, Quote
+from streams.normalize.messages import BookMessage, Quote, RestQuote
 from streams.output import Output
 from streams.status import FeedStatus
 from streams.subject import Subject
@@ -40,6 +40,7 @@ class BookHandler:
         self._levels = settings.quote_levels
         self._depth = settings.depth
         self._joined = settings.joined_symbol(subject.exchange, subject.symbol)  # empty: never paired
+        self._joins_rest_quotes = settings.arbitrage_rest_quotes
         self._stale_after = int(settings.book_stale_after_s * _SECOND)
         self._snapshot_every = int(settings.snapshot_s * _SECOND)
 
@@ -61,9 +62,21 @@ class BookHandler:
                 # `behind` returns none.
                 bids = bids + order_book.book.bids.behind(quote.bid, self._levels)
                 asks = asks + order_book.book.asks.behind(quote.ask, self._levels)
+        elif fresh:
+            self.recency.on_quote(quote, now)  # an answer by REST must not go behind it
         value = self._publish_quote(out, "bbo", quote.timestamp, quote.sequence, bids, asks)
         if fresh and self._joined:  # a BBO that the book has passed must not move the join backwards
             out.join(self._joined, quote_line(order_book.state, value))
+
+    def on_rest_quote(self, out: Output, quote: RestQuote) -> None:
+        """Publish best levels from REST while the book is not live. They never make it live, nor are they compared."""
+        if self.order_book.state == "live" or not self.recency.is_answer_current(quote, out.now):
+            return
+        self.recency.on_quote(quote, out.now)
+        bids, asks = quote.bids[: self._levels], quote.asks[: self._levels]
+        value = self._publish_quote(out, "rest", quote.timestamp, quote.sequence, bids, asks)
+        if self._joined and self._joins_rest_quotes:
+            out.join(self._joined, quote_line(self.order_book.state, value))
 
     def _publish_quote(
         self, out: Output, origin: str, timestamp: int, sequence: int, bids: Levels, asks: Levels

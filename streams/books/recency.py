@@ -33,7 +33,7 @@ class Recency:
         self._book_at, self._book_since = timestamp, now
 
     def on_quote(self, quote: Quote, now: int) -> None:
-        """Note a BBO that is not behind the book."""
+        """Note a BBO that is not behind the book, or best levels from REST that stand in for it."""
         self._bbo, self._bbo_since = (quote.sequence, quote.timestamp), now
 
     def is_quote_current(self, quote: Quote, sequence: int, now: int) -> bool:
@@ -41,6 +41,12 @@ class Recency:
         if quote.sequence or sequence < 0:
             return quote.sequence >= sequence
         return quote.timestamp > self._book_at or now - self._book_since > _LONGEST_LEAD
+
+    def is_answer_current(self, quote: Quote, now: int) -> bool:
+        """Return whether best levels from REST are not behind the last BBO, or the last such answer."""
+        sequence, timestamp = self._bbo
+        is_behind = quote.sequence < sequence if quote.sequence and sequence else quote.timestamp < timestamp
+        return not is_behind or now - self._bbo_since > _LONGEST_LEAD
 
     def is_book_current(self, sequence: int, now: int) -> bool:
         """Return whether the book at `sequence` is not behind the last BBO."""

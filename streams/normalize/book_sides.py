@@ -14,7 +14,15 @@ from msgspec import Meta, Raw, ValidationError
 
 from schemas.errors import FrameError
 from streams.levels import Level, level_of, texts_of
-from streams.normalize.messages import MODEST_AMOUNT, MODEST_PRICE, NO_LEVELS, CheckedLevels, Quote
+from streams.normalize.messages import (
+    MODEST_AMOUNT,
+    MODEST_PRICE,
+    NO_LEVELS,
+    BookMessage,
+    CheckedLevels,
+    Quote,
+    RestQuote,
+)
 from streams.normalize.numbers import LARGEST, MOST_DIGITS, PLAIN, SMALLEST, are_plain, decimal, exact, number
 
 _Price = Annotated[float, Meta(ge=SMALLEST, lt=LARGEST)]
@@ -55,6 +63,14 @@ def level(price: str, amount: str) -> CheckedLevels:
 def quote_of(timestamp: int, sequence: int, bids: CheckedLevels, asks: CheckedLevels) -> Quote:
     """Return a BBO of two sides that are already checked."""
     return Quote(timestamp, sequence, bids.levels, asks.levels, _best(bids), _best(asks))
+
+
+def rest_quote_of(book: BookMessage) -> RestQuote:
+    """Return the best levels of a book that was fetched by REST. Raise `FrameError` if they do not come best first."""
+    bids, asks = ([price for price, _ in side.numbers] for side in (book.bids, book.asks))
+    if bids != sorted(bids, reverse=True) or asks != sorted(asks):
+        raise FrameError("the levels do not come best first")
+    return RestQuote(book.timestamp, book.last, book.bids.levels, book.asks.levels, _best(book.bids), _best(book.asks))
 
 
 def _best(side: CheckedLevels) -> float:

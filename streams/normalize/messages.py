@@ -87,6 +87,10 @@ class Quote(Struct, frozen=True, gc=False):
     ask: float
 
 
+class RestQuote(Quote, frozen=True, gc=False):
+    """Best levels of a book as the exchange answers by REST, best first, while no socket brings the book."""
+
+
 class Reading(Struct, frozen=True, gc=False):
     """Values of a kind whose events are a state. `fields`: those that this message has, as the event model names them.
 
@@ -162,5 +166,5 @@ class Rejected(Struct, frozen=True, gc=False):
 
 
 Normalized = (
-    Trade | UsedUp | BookMessage | Quote | Reading | SeriesRow | Candle | Liquidation | Ignored | Rejected
+    Trade | UsedUp | BookMessage | Quote | RestQuote | Reading | SeriesRow | Candle | Liquidation | Ignored | Rejected
 )  # fmt: skip

@@ -44,6 +44,22 @@ def test_only_live_quotes_are_compared() -> None:
     assert market.comparison("BTC-USDT").best_bid == ""
 
 
+def test_quotes_by_rest() -> None:
+    """A quote that was polled takes no part in the best, and is marked also while its connections are down."""
+    market = Market()
+    quote(market, "100", "101", "okx")
+    snapshot(market, [["99", "1"]], [["102", "1"]], "htx")
+    status(market, "connected", "books", exchange="htx")
+    status(market, "disconnected", "books", exchange="htx")
+    apply(market, "market.gaps", "htx", type="opened", channel="books")
+    quote(market, "104", "90", "htx", origin="rest")
+    found = market.comparison("BTC-USDT")
+    assert [row.state for row in found.rows] == ["live", "rest"]
+    assert (found.best_bid, found.best_ask) == ("100", "101")
+    quote(market, "104", "90", "htx", origin="rest", local_timestamp=1)
+    assert market.comparison("BTC-USDT").rows[1].state == "down"
+
+
 def test_an_empty_side() -> None:
     """A quote without bids has no best bid, and no cross."""
     market = Market()

@@ -62,6 +62,28 @@ def test_a_silent_channel() -> None:
     assert (okx(market).state, okx(market).silent) == ("live", [])
 
 
+def test_quotes_by_rest() -> None:
+    """A feed whose quotes are all polled is degraded, not down, until its books come by socket again."""
+    market = Market()
+    quote(market, "100", "101", origin="rest")
+    status(market, "connected", "books")
+    status(market, "disconnected", "books", reason="refused")
+    assert okx(market).state == "down"
+    status(market, "rest_fallback", "books", reason="no socket is open")
+    found = okx(market)
+    assert (found.state, found.reason) == ("degraded", "quotes by REST: disconnected: refused")
+    assert found.by_rest == ["BTC-USDT"]
+    status(market, "connected", "books")
+    assert okx(market).reason == "BTC-USDT by REST: no socket is open"
+    status(market, "subscribed", "trades")
+    assert okx(market).state == "degraded"
+    status(market, "rest_fallback_ended", "books")
+    assert (okx(market).state, okx(market).by_rest) == ("live", [])
+    status(market, "rest_fallback", "books", reason="no socket is open")
+    status(market, "subscribed", "books")
+    assert okx(market).by_rest == []
+
+
 def test_a_failing_rest_address() -> None:
     """A failure degrades a feed until it ends."""
     market = Market()

@@ -21,6 +21,7 @@ from schemas.settings import Settings
 from schemas.topics import raw_topic
 from streams.instrument_processor import InstrumentProcessor
 from streams.levels import texts_of
+from streams.output import Output
 from streams.raw_processor import RawProcessor
 
 Levels = list[tuple[Decimal, Decimal]]
@@ -74,12 +75,17 @@ class InProcessPipeline:
         processor = self._processors.setdefault(
             (exchange, message.partition), RawProcessor(exchange, message.partition, self.settings)
         )
-        for record in processor.process(message.offset, message.value).records:
+        output = processor.process(message.offset, message.value)
+        self.take_joins(output)
+        for record in output.records:
             topic, _, value = record
             if topic == "control.ingest":
                 yield record
             else:
                 self.events.append((topic, orjson.loads(value)))
+
+    def take_joins(self, output: Output) -> None:
+        """Take the lines for the join, which are of no use here."""
 
     def events_of(self, topic: str, key: str, since: int = 0) -> list[dict[str, Any]]:
         """Return the events of a topic about `exchange:symbol`, without the first `since` of all events."""

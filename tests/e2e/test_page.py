@@ -129,7 +129,7 @@ def _check_accessibility(window: Browser, name: str) -> None:
 
 
 async def test_what_happens_is_seen(settings: Settings, tmp_path: Path) -> None:
-    """An arbitrage appears and goes; a stopped exchange is down, then back; another symbol and exchange are shown."""
+    """An arbitrage appears and goes; a stopped exchange is down, polled, then back; another symbol is shown."""
     async with running(settings, tmp_path / "logs") as (address, simulators):
         with browser() as window:
             window.look(WIDE, True)
@@ -151,9 +151,10 @@ async def _watch(window: Browser, address: str, simulators: Simulators) -> dict[
     await planted.over()
     times["arbitrage goes"] = await seen(lambda: "BTC-USDT" not in window.text("#open"), "the arbitrage goes")
     await seen(lambda: "BTC-USDT" in window.text("#view-arbitrage"), "it is in the history")
-    stopped = await simulators.plant(Maintenance(feed="okx", seconds=6.0))
+    stopped = await simulators.plant(Maintenance(feed="okx", seconds=10.0))
     times["exchange is down"] = await seen(lambda: _state(window, "okx") == "down", "okx is down")
-    await stopped.over()
+    times["quotes go on by REST"] = await seen(lambda: _state(window, "okx") == "by REST", "okx is polled")
+    await stopped.over(15.0)
     times["exchange is back"] = await seen(lambda: _state(window, "okx") in ("live", "degraded"), "okx is back")
     await asyncio.to_thread(window.driver.get, f"{address}/compare/BTC-USDT")
     await seen(lambda: "86," in window.text("#comparison"), "prices are shown")
@@ -178,7 +179,7 @@ def _state(window: Browser, feed: str) -> str:
             feed,
         )
     )
-    return next((state for state in ("starting", "live", "degraded", "stale", "down") if state in chip), "")
+    return next((state for state in ("starting", "live", "degraded", "by REST", "stale", "down") if state in chip), "")
 
 
 _CHOOSE_TRADES = """

@@ -222,6 +222,20 @@ def test_distance_to_the_best() -> None:
     assert rows[1][1:] == ["htx", "-", "100.9", "99.1", "-", "-180.0", "11 s"]
 
 
+def test_quotes_by_rest() -> None:
+    """A quote that was polled is marked instead of compared, and its prices are yellow."""
+    polled = LatestQuote("htx", "BTC-USDT", NOW, Price("100.9"), Price("99.1"), is_by_rest=True)
+    rows = quotes(
+        LatestQuote("binance", "BTC-USDT", NOW, Price("100.0"), Price("100.2")),
+        LatestQuote("okx", "BTC-USDT", NOW, Price("99.9"), Price("100.1")),
+        polled,
+    )
+    assert rows[0][6:8] == ["20.0", "best"]
+    assert rows[1][1:] == ["htx", "-", "100.9", "99.1", "-", "-180.0", "REST", "REST", "0 s"]
+    line = View(replace(view_state(), quotes=[polled]), controls("market")).lines(80, 10)[4]
+    assert [cell.style for cell in line if cell.text.strip() in ("100.9", "99.1")] == ["yellow", "yellow"]
+
+
 def test_moves_are_coloured() -> None:
     """A price is coloured for some seconds after it moved, and dimmed when it is old."""
 

@@ -53,7 +53,8 @@ def troubled_state() -> ViewState:
     state.disk.state, state.disk.free = "low", 400_000_000
     raw_stats = replace(
         state.raw_stats,
-        subscriptions=state.raw_stats.subscriptions | {"okx": 0},
+        subscriptions=state.raw_stats.subscriptions | {"okx": 0, "deribit": 0},
+        by_rest={"deribit": state.raw_stats.instruments["deribit"]},
         received_at=state.raw_stats.received_at | {"htx-spot": NOW - 5_000_000_000},
     )
     lag = replace(_lag(), seconds_by_group={WORKER_GROUP: 47.0, SINK_GROUP: 5400.0}, records={"dead_letters": 12_345})
@@ -67,6 +68,7 @@ def troubled_state() -> ViewState:
             child("ingest", "starting"),
         ],
         lag=Reading(lag, 12.0),
+        quotes=[replace(each, is_by_rest=each.exchange == "deribit") for each in state.quotes],
         note="replayed 45%  1,234,567 frames at 98,765/s",
     )
 

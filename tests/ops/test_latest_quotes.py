@@ -33,6 +33,14 @@ def test_the_newest_counts() -> None:
     assert (third.received_at, third.bid, third.ask) == (4, Price("100.5", "1", 1, 3), Price())
 
 
+def test_quotes_by_rest() -> None:
+    """A quote that was polled is marked, until another one follows."""
+    quotes = LatestQuotes(load_settings())
+    for origin in ("rest", "book"):
+        quotes.add_record(KEY, encoded("market.quotes", origin=origin))
+        assert [each.is_by_rest for each in quotes.read()] == [origin == "rest"]
+
+
 def test_malformed_records_are_skipped() -> None:
     """What is not a quote changes nothing."""
     quotes = LatestQuotes(load_settings())

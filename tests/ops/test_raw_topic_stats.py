@@ -7,7 +7,7 @@ from aiokafka import AIOKafkaProducer
 from marketprism.ops.raw_topic_stats import RawTopicStats
 from marketprism.ops.topics import topic_ends
 from schemas.instruments import assumed_instrument
-from schemas.markers import Connected, Definition, Disconnected, Tick
+from schemas.markers import Connected, Definition, Disconnected, RestFallback, RestFallbackEnded, Subscribed, Tick
 from schemas.raw import encode_line, encode_marker
 from schemas.settings import Settings, load_settings
 
@@ -30,6 +30,18 @@ def test_statistics() -> None:
     assert found.lost == {}
     stats.add_record(encode_marker(10_000, "okx:BTC-USDT", Disconnected(channels=["trades"], reason="HTTP 451")))
     assert stats.read().lost == {"okx": "HTTP 451"}
+
+
+def test_quotes_by_rest() -> None:
+    """An instrument whose quotes are polled counts until that ends, or its book is subscribed again."""
+    stats = RawTopicStats(load_settings())
+    begun = [encode_marker(1, key, RestFallback(reason="lost")) for key in ("okx:A-USDT", "okx:B-USDT", "okx:C-USDT")]
+    stats.add_record(b"".join(begun))
+    assert stats.read().by_rest == {"okx": 3}
+    stats.add_record(encode_marker(2, "okx:A-USDT", RestFallbackEnded()))
+    stats.add_record(encode_marker(2, "okx:B-USDT", Subscribed(channels=["trades"])))
+    stats.add_record(encode_marker(2, "okx:C-USDT", Subscribed(channels=["trades", "books"])))
+    assert stats.read().by_rest == {"okx": 1}
 
 
 async def test_frames_of_earlier_runs_are_not_counted(settings: Settings) -> None:

@@ -33,6 +33,8 @@ def test_markers_become_events() -> None:
         + marker(KEY, "rate_limited", 5, status=429, seconds=2.0, where="rest")
         + marker(KEY, "rest_down", 5, reason="timeout")
         + marker(KEY, "rest_up", 5, reason="it answers again")
+        + marker(KEY, "rest_fallback", 6, reason="no socket is open")
+        + marker(KEY, "rest_fallback_ended", 6, reason="the socket delivers again")
         + marker(KEY, "notice", 6, reason="64008: upgrade")
         + marker(KEY, "renewing", 7, channels=["books"])
         + marker(KEY, "renewed", 8, channels=["books"], reason="64008: upgrade")
@@ -48,6 +50,8 @@ def test_markers_become_events() -> None:
         ("rate_limited", [], "rest 429: wait 2 s", 0),
         ("rest_down", [], "timeout", 0),
         ("rest_up", [], "it answers again", 0),
+        ("rest_fallback", ["books"], "no socket is open", 0),
+        ("rest_fallback_ended", ["books"], "the socket delivers again", 0),
         ("notice", [], "64008: upgrade", 0),
         ("renewing", ["books"], "", 0),
         ("renewed", ["books"], "64008: upgrade", 0),

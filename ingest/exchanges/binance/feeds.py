@@ -9,7 +9,7 @@ from ingest.exchanges.base import ChannelRow
 from ingest.exchanges.binance.channels import COINM, SPOT, USDM
 from ingest.exchanges.binance.connector import BinanceConnector
 from ingest.exchanges.binance.history import COINM_HISTORY, SPOT_HISTORY, USDM_HISTORY
-from ingest.exchanges.binance.polls import COINM_POLLS, USDM_POLLS
+from ingest.exchanges.binance.polls import COINM_POLLS, USDM_POLLS, depth_row
 from ingest.exchanges.binance.routes import ANNOUNCEMENTS
 from ingest.exchanges.history import History
 from ingest.exchanges.listing import number, plain, text
@@ -39,6 +39,7 @@ class BinanceSpot(BinanceConnector):
     without: ClassVar[Mapping[str, str]] = dict.fromkeys(_DERIVATIVE, "spot has none")
     message_rate: ClassVar[tuple[float, float]] = (2, 1)  # of 5 a second, which include pongs and our pings
     weight_per_minute: ClassVar[int] = 6000
+    best_levels: ClassVar[PollRow] = depth_row("/api/v3/depth", 5)
     depth_path: ClassVar[str] = "/api/v3/depth"
     depth_weights: ClassVar[dict[int, int]] = {100: 5, 500: 25, 1000: 50, 5000: 250}
     time_path: ClassVar[str] = "/api/v3/time"
@@ -76,6 +77,7 @@ class BinanceUsdm(BinanceConnector):
         "/futures/data/": Limit(1000, 300),
         "/fapi/v1/funding": Limit(500, 300),  # fundingRate and fundingInfo together
     }
+    best_levels: ClassVar[PollRow] = depth_row("/fapi/v1/depth", 2)
     depth_path: ClassVar[str] = "/fapi/v1/depth"
     depth_weights: ClassVar[dict[int, int]] = {50: 2, 100: 5, 500: 10, 1000: 20}
     time_path: ClassVar[str] = "/fapi/v1/time"
@@ -109,6 +111,7 @@ class BinanceCoinm(BinanceUsdm):
         "/futures/data/": Limit(1000, 300),
         "/dapi/v1/funding": Limit(500, 300),
     }
+    best_levels: ClassVar[PollRow] = depth_row("/dapi/v1/depth", 2)
     depth_path: ClassVar[str] = "/dapi/v1/depth"
     time_path: ClassVar[str] = "/dapi/v1/time"
     info_path: ClassVar[str] = "/dapi/v1/exchangeInfo"

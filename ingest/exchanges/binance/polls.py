@@ -1,4 +1,4 @@
-"""What is polled of Binance's futures, by our channels (docs/protocols/binance.md §2.5, §2.7)."""
+"""What is polled of Binance, of futures by our channels (docs/protocols/binance.md §1.6, §2.5, §2.7)."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -15,6 +15,11 @@ Query = Callable[[str], dict[str, str]]
 
 def _of_symbol(symbol: str) -> dict[str, str]:
     return {"symbol": symbol}
+
+
+def depth_row(path: str, weight: float) -> PollRow:
+    """Return the row of a book's best levels. `weight`: of the fewest levels."""
+    return PollRow(path, lambda symbol: {"symbol": symbol, "limit": "5"}, ("quotes",), weight=weight)
 
 
 def _latest(count: int) -> dict[str, str]:

@@ -18,7 +18,7 @@ from ingest.exchanges.base import (
 )
 from ingest.exchanges.deribit.channels import CHANNELS, PATH, PLATFORM, WITHOUT, route_of_channel, route_of_name
 from ingest.exchanges.deribit.history import HISTORY
-from ingest.exchanges.deribit.polls import POLLS
+from ingest.exchanges.deribit.polls import BEST_LEVELS, POLLS
 from ingest.exchanges.history import History
 from ingest.exchanges.listing import number, optional_text, plain, text
 from ingest.exchanges.polls import PollRow
@@ -48,6 +48,7 @@ class Deribit(Connector):
     rest: ClassVar[tuple[str, ...]] = ("https://www.deribit.com",)
     channels: ClassVar[Mapping[str, ChannelRow]] = CHANNELS
     polls: ClassVar[Mapping[str, PollRow]] = POLLS
+    best_levels: ClassVar[PollRow] = BEST_LEVELS
     history: ClassVar[History] = HISTORY
     without: ClassVar[Mapping[str, str]] = WITHOUT
     announcement_path: ClassVar[str] = PATH

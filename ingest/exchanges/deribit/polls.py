@@ -24,6 +24,11 @@ def _newest_hour(body: bytes) -> int:
     return max((row["timestamp"] for row in orjson.loads(body)["result"]), default=0)
 
 
+def _best_levels(symbol: str) -> dict[str, str]:
+    return {"instrument_name": symbol, "depth": "5"}
+
+
+BEST_LEVELS = PollRow("/api/v2/public/get_order_book", _best_levels, ("quotes",))
 POLLS: Mapping[str, PollRow] = {
     "funding_history": PollRow(
         "/api/v2/public/get_funding_rate_history",

@@ -11,6 +11,7 @@ from ingest.exchanges.base import LONGEST_NAME, Connector, Control, Request, Rou
 from ingest.exchanges.htx.routes import control_of_operation, route_of_name, route_of_object, route_of_topic
 from ingest.rest import Rest
 from schemas.errors import ExchangeError
+from schemas.json_object import json_object
 
 _MAX_SIZE = 32 << 20  # bytes of a frame, decompressed
 _GZIP = 31  # zlib's `wbits` for gzip members
@@ -56,6 +57,9 @@ class HtxConnector(Connector):
         if "subbed" in body:
             return Control("acknowledged", request_id, (route_of_name(str(body["subbed"])),))
         return Control("routine" if "unsubbed" in body else "unknown", request_id)
+
+    def is_error(self, body: bytes) -> bool:
+        return (json_object(body) or {}).get("status") != "ok"
 
     async def server_time(self, rest: Rest) -> int:
         body = orjson.loads(await rest.get(self.time_path))

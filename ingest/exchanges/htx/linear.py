@@ -10,7 +10,7 @@ from ingest.exchanges.history import History
 from ingest.exchanges.htx.channels import LINEAR, NOTIFICATIONS, is_high_frequency
 from ingest.exchanges.htx.connector import HtxConnector, fetch_rows
 from ingest.exchanges.htx.history import LINEAR_HISTORY
-from ingest.exchanges.htx.polls import LINEAR_POLLS
+from ingest.exchanges.htx.polls import LINEAR_BEST_LEVELS, LINEAR_POLLS
 from ingest.exchanges.listing import number, optional_text, plain, text
 from ingest.exchanges.polls import PollRow
 from ingest.rest import Limit, Meaning, Rest
@@ -31,6 +31,7 @@ class HtxLinear(HtxConnector):
     rest: ClassVar[tuple[str, ...]] = ("https://api.hbdm.com", "https://api.hbdm.vn")
     channels: ClassVar[Mapping[str, ChannelRow]] = LINEAR
     polls: ClassVar[Mapping[str, PollRow]] = LINEAR_POLLS
+    best_levels: ClassVar[PollRow] = LINEAR_BEST_LEVELS
     history: ClassVar[History] = LINEAR_HISTORY
     without: ClassVar[Mapping[str, str]] = {"options": "lists none"}
     snapshots: Literal["stream", "message", "rest"] = "stream"

@@ -1,4 +1,4 @@
-"""What is polled of HTX's linear swaps (docs/protocols/htx.md §5.6)."""
+"""What is polled of HTX, of linear swaps by our channels (docs/protocols/htx.md §4.6, §5.6)."""
 
 from collections.abc import Mapping
 
@@ -77,6 +77,16 @@ def _ratios(name: str) -> PollRow:
     )
 
 
+def _spot_levels(symbol: str) -> dict[str, str]:
+    return {"symbol": symbol, "type": "step0", "depth": "5"}
+
+
+def _linear_levels(code: str) -> dict[str, str]:
+    return {"contract_code": code, "type": "step6"}  # the fewest levels whose prices are not merged
+
+
+SPOT_BEST_LEVELS = PollRow("/market/depth", _spot_levels, ("quotes",))
+LINEAR_BEST_LEVELS = PollRow("/linear-swap-ex/market/depth", _linear_levels, ("quotes",))
 LINEAR_POLLS: Mapping[str, PollRow] = {
     "open_interest": PollRow(f"{_PATH}/swap_open_interest", _contract, ("open_interest",)),
     "top_account_ratios": _ratios("swap_elite_account_ratio"),

@@ -10,7 +10,9 @@ from ingest.exchanges.history import History
 from ingest.exchanges.htx.channels import SPOT
 from ingest.exchanges.htx.connector import HtxConnector, fetch_rows
 from ingest.exchanges.htx.history import SPOT_HISTORY
+from ingest.exchanges.htx.polls import SPOT_BEST_LEVELS
 from ingest.exchanges.listing import text, unit
+from ingest.exchanges.polls import PollRow
 from ingest.rest import Limit, Meaning, Rest
 from schemas.instruments import Instrument, Status, defined_instrument
 from schemas.symbols import Selection, parse_symbol
@@ -27,6 +29,7 @@ class HtxSpot(HtxConnector):
     ws: ClassVar[tuple[str, ...]] = ("wss://api.huobi.pro", "wss://api-aws.huobi.pro")
     rest: ClassVar[tuple[str, ...]] = ("https://api.huobi.pro", "https://api-aws.huobi.pro")
     channels: ClassVar[Mapping[str, ChannelRow]] = SPOT
+    best_levels: ClassVar[PollRow] = SPOT_BEST_LEVELS
     history: ClassVar[History] = SPOT_HISTORY
     without: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("funding", "mark_prices", "open_interest", "liquidations", "long_short_ratios", "options"), "spot has none"

@@ -23,7 +23,7 @@ from ingest.exchanges.history import History
 from ingest.exchanges.listing import number, optional_text, plain, text
 from ingest.exchanges.okx.channels import CHANNELS, NAMES, PUBLIC, argument_of, subject_of
 from ingest.exchanges.okx.history import HISTORY
-from ingest.exchanges.okx.polls import POLLS
+from ingest.exchanges.okx.polls import BEST_LEVELS, POLLS
 from ingest.exchanges.polls import PollRow
 from ingest.rest import Limit, Rest
 from schemas.errors import ExchangeError
@@ -68,6 +68,7 @@ class Okx(Connector):
     rest: ClassVar[tuple[str, ...]] = ("https://www.okx.com", "https://openapi.okx.com")
     channels: ClassVar[Mapping[str, ChannelRow]] = CHANNELS
     polls: ClassVar[Mapping[str, PollRow]] = POLLS
+    best_levels: ClassVar[PollRow] = BEST_LEVELS
     history: ClassVar[History] = HISTORY
     announcement_path: ClassVar[str] = PUBLIC
     announcement_channels: ClassVar[frozenset[str]] = frozenset({"instruments"})
@@ -79,6 +80,7 @@ class Okx(Connector):
     instruments_per_connection: ClassVar[int] = 25  # keeps below 30 book channels
     rest_limits: ClassVar[Mapping[str, Limit]] = {
         "/api/v5/": Limit(10, 2, ("path",)),  # the least of most endpoints
+        "/api/v5/market/books": Limit(40, 2),
         "/api/v5/market/history-": Limit(20, 2, ("path",)),
         "/api/v5/public/instruments": Limit(20, 2, ("instType",)),
         "/api/v5/public/funding-rate": Limit(10, 2, ("path", "instId")),
@@ -165,6 +167,9 @@ class Okx(Connector):
             inverse=contract == "inverse",
             status=_status(text(entry, "state")),
         )
+
+    def is_error(self, body: bytes) -> bool:
+        return (json_object(body) or {}).get("code") != "0"
 
     async def server_time(self, rest: Rest) -> int:
         return int(orjson.loads(await rest.get("/api/v5/public/time", 1))["data"][0]["ts"]) * 1000

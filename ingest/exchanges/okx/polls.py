@@ -66,6 +66,7 @@ def _of_currency(path: str, **parameters: str) -> PollRow:
     )
 
 
+BEST_LEVELS = PollRow("/api/v5/market/books", lambda name: {"instId": name, "sz": "5"}, ("quotes",))
 POLLS: dict[str, PollRow] = {
     "top_account_ratios": _of_instrument("contracts/long-short-account-ratio-contract-top-trader"),
     "top_position_ratios": _of_instrument("contracts/long-short-position-ratio-contract-top-trader"),

@@ -36,6 +36,7 @@ class FeedModel(BaseModel):
     instruments: int
     instruments_down: int
     silent: list[str] = Field(description="channels without messages, as channel:symbol")
+    by_rest: list[str] = Field(description="symbols whose quotes are polled by REST, as no socket brings the book")
     hosts: list[str] = Field(
         description="last changes of its host or proxy: `ws` or `rest`, which one, and why; empty: it has only one"
     )
@@ -53,7 +54,7 @@ class RowModel(BaseModel):
     """One exchange's best prices; empty without a level."""
 
     exchange: str
-    state: Literal["live", "stale", "down"]
+    state: Literal["live", "rest", "stale", "down"] = Field(description="rest: polled, as no socket brings the book")
     bid: str
     bid_amount: str
     ask: str

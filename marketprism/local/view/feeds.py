@@ -12,6 +12,7 @@ _AGE_LIMITS = (5.0, 10.0)  # s; a feed without a frame for longer is silent
 _STATES = {
     "connected": ("● connected", "green"),
     "silent": ("● silent", "yellow"),
+    "by REST": ("◐ by REST", "yellow"),
     "down": ("○ down", "bold red"),
     "waiting": ("○ waiting", "yellow"),
     "connecting": ("○ connecting", "yellow"),
@@ -44,6 +45,8 @@ def feed_state(state: ViewState, feed: str) -> str:
         return "stopped"
     if feed in state.settings.feeds and not state.settings.selection_of(feed):
         return "unused"
+    if 0 < state.raw_stats.instruments.get(feed, 0) <= state.raw_stats.by_rest.get(feed, 0):
+        return "by REST"
     connected = state.raw_stats.subscriptions.get(feed)
     if not state.raw_stats.frames.get(feed):
         if connected or state.problems.get(feed) == "":
@@ -57,7 +60,7 @@ def feed_state(state: ViewState, feed: str) -> str:
 
 
 def feed_reason(state: ViewState, feed: str) -> str:
-    """Return why a feed delivers nothing, as far as it is known; empty if it does."""
+    """Return why a feed delivers nothing by socket, as far as it is known; empty if it does."""
     match feed_state(state, feed):
         case "unused":
             return "has none of the symbols"
@@ -65,13 +68,13 @@ def feed_reason(state: ViewState, feed: str) -> str:
             return f"trying hosts, {duration(state.shown_for)}"
         case "waiting":
             return f"no data yet, {duration(state.shown_for)}"
-        case "down":
+        case "down" | "by REST":
             return state.problems.get(feed) or state.raw_stats.lost.get(feed, "")
     return ""
 
 
 def feeds(state: ViewState) -> Panel:
-    """Return all feeds, and why some deliver nothing."""
+    """Return all feeds, and why some deliver nothing by socket."""
     names = feed_names(state)
     rows, reasons = [_row(state, feed) for feed in names], [feed_reason(state, feed) for feed in names]
     if not any(reasons):

@@ -55,6 +55,7 @@ def _feeds(state: ViewState) -> Line:
     right, total = sum(each == "connected" for each in states.values()), len(states)
     found = [
         *(Cell(f" {name} {each}", "bold red") for name, each in states.items() if each in ("silent", "down")),
+        *(Cell(f" {name} {each}", "yellow") for name, each in states.items() if each == "by REST"),
         *(Cell(f" {each}", "yellow") for each in states.values() if each in ("connecting", "waiting", "stopped")),
     ]
     return [Cell("feeds ", "dim"), Cell(f"{right}/{total}", found[0].style if found else "green"), *found[:1]]

@@ -24,7 +24,7 @@ _COLUMNS = (
 )
 _STALE = 10.0  # s after which a quote is no longer compared with others
 _MOVED = 3.0  # s for which a change of price is coloured
-_BEST = "best"
+_BEST, _BY_REST = "best", "REST"
 _COLOURS = {1: "green", -1: "red"}
 
 
@@ -47,7 +47,7 @@ def market(state: ViewState, filtered: str) -> Panel:
 
 def _rows(state: ViewState, quotes: Sequence[LatestQuote]) -> list[Row]:
     """Return the rows of one symbol."""
-    fresh = [quote for quote in quotes if state.age(quote.received_at) <= _STALE]
+    fresh = [quote for quote in quotes if state.age(quote.received_at) <= _STALE and not quote.is_by_rest]
     best_bid = max((float(quote.bid.text) for quote in fresh if quote.bid.text), default=0.0)
     best_ask = min((float(quote.ask.text) for quote in fresh if quote.ask.text), default=0.0)
     texts = prices([side.text for quote in quotes for side in (quote.bid, quote.ask)])
@@ -60,7 +60,9 @@ def _rows(state: ViewState, quotes: Sequence[LatestQuote]) -> list[Row]:
 def _row(state: ViewState, quote: LatestQuote, texts: tuple[str, str], best: tuple[float, float]) -> Row:
     age = state.age(quote.received_at)
     stale = age > _STALE
-    bid_off, ask_off = _off(quote.bid, best[0], stale), _off(quote.ask, best[1], stale)
+    bid_off, ask_off = (
+        (_BY_REST, _BY_REST) if quote.is_by_rest else (_off(quote.bid, best[0], stale), _off(quote.ask, best[1], stale))
+    )
     return (
         Cell(quote.symbol, "bold"),
         Cell(quote.exchange, "dim" if stale else ""),
@@ -88,6 +90,8 @@ def _off(price: Price, best: float, stale: bool) -> str:
 
 
 def _style(state: ViewState, price: Price, off: str) -> str:
+    if off == _BY_REST:
+        return "yellow"
     moved = _COLOURS.get(price.moved, "") if state.age(price.moved_at) <= _MOVED else ""
     return f"bold {moved}".strip() if off == _BEST else moved
 

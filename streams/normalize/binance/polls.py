@@ -1,4 +1,4 @@
-"""Parse the answers of Binance's REST API to what is polled: docs/protocols/binance.md §2.5, §2.7.
+"""Parse the answers of Binance's REST API to what is polled: docs/protocols/binance.md §1.6, §2.5, §2.7.
 
 USD-M names instruments by `symbol`; COIN-M's statistics are of a `pair`, and polled for its perpetual.
 """
@@ -9,6 +9,7 @@ from typing import Any
 
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
+from streams.normalize.binance.trading import best_levels
 from streams.normalize.messages import Normalized, Reading, SeriesRow
 from streams.normalize.numbers import check_name, exact, micros, number, positive, signed
 from streams.normalize.rows import read_rows
@@ -81,6 +82,7 @@ def _check_subject(row: dict[str, Any], instrument: Instrument) -> None:
 _SETTLED = partial(_series, _funding)
 
 ANSWERS: Mapping[str, Callable[[bytes, Parameters, Instrument, int], list[Normalized]]] = {
+    **dict.fromkeys(("/api/v3/depth", "/fapi/v1/depth", "/dapi/v1/depth"), best_levels),
     "/fapi/v1/openInterest": _open_interest,
     "/dapi/v1/openInterest": _open_interest,
     "/fapi/v1/fundingRate": _SETTLED,

@@ -12,7 +12,7 @@ from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from streams.normalize.amounts import base_amount, base_levels, check_convertible
 from streams.normalize.binance.readers import Reader, reader_of
-from streams.normalize.book_sides import decoded_sides, quote_of_texts
+from streams.normalize.book_sides import decoded_sides, quote_of_texts, rest_quote_of
 from streams.normalize.messages import BookMessage, Normalized, Trade, UsedUp
 from streams.normalize.numbers import MOST_DIGITS, check_name, micros, positives
 
@@ -147,6 +147,14 @@ def _partial_of_futures(top: _Diff, instrument: Instrument, local_timestamp: int
 
 def _seed(snapshot: _Snapshot, instrument: Instrument, local_timestamp: int) -> list[Normalized]:
     return [_whole_book("seed", snapshot, instrument, local_timestamp)]
+
+
+def best_levels(
+    body: bytes, parameters: dict[str, str], instrument: Instrument, local_timestamp: int
+) -> list[Normalized]:
+    """Return the quote of a snapshot's best levels. It does not name its instrument, except that of COIN-M."""
+    check_name(parameters["symbol"], instrument)
+    return [rest_quote_of(_whole_book("snapshot", SEED.bare(body), instrument, local_timestamp))]
 
 
 def _partial(snapshot: _Snapshot, instrument: Instrument, local_timestamp: int) -> list[Normalized]:

@@ -54,7 +54,7 @@ def normalize(frame: bytes, instrument: Instrument, local_timestamp: int) -> lis
         case ["quote", *_]:
             return [_quote(params["data"], instrument)]
         case ["book", _, "none", _, _]:
-            return [_whole_book(params["data"], instrument)]
+            return [whole_book(params["data"], instrument)]
         case ["ticker", *_]:
             return list[Normalized](ticker(params["data"], instrument))
         case ["chart", "trades", symbol, resolution]:
@@ -119,8 +119,8 @@ def _depth(data: dict[str, Any], instrument: Instrument) -> BookMessage:
     return BookMessage("update" if kind == "change" else "snapshot", stamp, last, last, previous, bids, asks)
 
 
-def _whole_book(data: dict[str, Any], instrument: Instrument) -> BookMessage:
-    """Return the best levels of a book, all of them in each frame."""
+def whole_book(data: dict[str, Any], instrument: Instrument) -> BookMessage:
+    """Return a book of the best levels, which follows no other."""
     check_name(data["instrument_name"], instrument)
     last, stamp = update_id(data["change_id"]), micros(data["timestamp"])
     bids, asks = numeric_levels(data["bids"]), numeric_levels(data["asks"])

@@ -1,4 +1,4 @@
-"""Parse the answers of HTX's REST API to what is polled (docs/protocols/htx.md §5.6)."""
+"""Parse the answers of HTX's REST APIs to what is polled (docs/protocols/htx.md §4.6, §5.6)."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -7,8 +7,10 @@ from typing import Any
 from schemas.errors import FrameError
 from schemas.exchanges.htx import PERIODS
 from schemas.instruments import Instrument
+from streams.normalize.amounts import check_convertible
+from streams.normalize.book_sides import numeric_levels, rest_quote_of
 from streams.normalize.htx.figures import total
-from streams.normalize.messages import Normalized, Reading, SeriesRow
+from streams.normalize.messages import BookMessage, Normalized, Reading, SeriesRow
 from streams.normalize.numbers import check_name, exact, micros, signed
 from streams.normalize.rows import read_rows
 from streams.normalize.series import ratio_row, settled_row
@@ -22,6 +24,15 @@ def _answer(body: bytes) -> dict[str, Any]:
     if answer["status"] != "ok":
         raise FrameError(f"the exchange reports an error: {answer.get('err_msg', answer)!s:.200}")
     return answer
+
+
+def _book(body: bytes, parameters: dict[str, str], instrument: Instrument, local_timestamp: int) -> list[Normalized]:
+    tick = _answer(body)["tick"]
+    check_name(parameters.get("symbol") or parameters["contract_code"], instrument)
+    # A side without orders is omitted. The `version` is unrelated to the ids of the books in the stream.
+    bids, asks = (numeric_levels(tick.get(name) or []) for name in ("bids", "asks"))
+    check_convertible(instrument, bids, asks)
+    return [rest_quote_of(BookMessage("snapshot", micros(tick["ts"]), 0, 0, -1, bids, asks))]
 
 
 def _open_interest(
@@ -67,6 +78,8 @@ def _oldest_first(rows: list[Normalized]) -> list[Normalized]:
 _PATH = "/linear-swap-api/v1"
 
 ANSWERS: Mapping[str, Callable[[bytes, dict[str, str], Instrument, int], list[Normalized]]] = {
+    "/market/depth": _book,
+    "/linear-swap-ex/market/depth": _book,
     f"{_PATH}/swap_open_interest": _open_interest,
     f"{_PATH}/swap_elite_account_ratio": partial(_ratios, "top_accounts"),
     f"{_PATH}/swap_elite_position_ratio": partial(_ratios, "top_positions"),

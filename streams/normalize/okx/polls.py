@@ -9,8 +9,10 @@ import orjson
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
 from schemas.intervals import end_of
+from streams.normalize.book_sides import rest_quote_of
 from streams.normalize.messages import Normalized, SeriesRow
 from streams.normalize.numbers import check_name, decimal, micros, signed
+from streams.normalize.okx.trading import best_levels
 from streams.normalize.rows import read_rows
 from streams.normalize.series import ratio_row, settled_row
 
@@ -75,6 +77,11 @@ def _payments(body: bytes, parameters: Parameters, instrument: Instrument, now: 
     return read_rows(_payment, _rows(body, parameters["instId"], instrument), None, body, "data")[::-1]
 
 
+def _book(body: bytes, parameters: Parameters, instrument: Instrument, now: int) -> list[Normalized]:
+    [row] = _rows(body, parameters["instId"], instrument)
+    return [rest_quote_of(best_levels(row, instrument))]
+
+
 def _payment(row: dict[str, Any], context: None) -> SeriesRow:
     return settled_row(micros(int(row["fundingTime"])), signed(row["realizedRate"]))
 
@@ -91,5 +98,6 @@ ANSWERS: Mapping[str, Callable[[bytes, Parameters, Instrument, int], list[Normal
     f"{_CONTRACTS}/long-short-account-ratio": partial(_statistics, _ratio, "ccy", "all_accounts"),
     f"{_STATISTICS}/taker-volume": partial(_statistics, _volumes, "ccy", "taker_volume"),
     "/api/v5/public/funding-rate-history": _payments,
+    "/api/v5/market/books": _book,
 }
 """By path; each takes the body, the request's parameters, the instrument and the receipt time (µs)."""

@@ -103,7 +103,8 @@ def _snapshot(row: dict[str, Any], instrument: Instrument) -> BookMessage:
     return _depth("snapshot", row, instrument)
 
 
-def _best_levels(row: dict[str, Any], instrument: Instrument) -> BookMessage:
+def best_levels(row: dict[str, Any], instrument: Instrument) -> BookMessage:
+    """Return a book of the best levels, which follows no other."""
     return _depth("snapshot", row | {"prevSeqId": -1}, instrument)
 
 
@@ -134,7 +135,7 @@ _READERS: dict[tuple[str, str | None], Callable[[dict[str, Any], Instrument], No
     ("trades", None): _trade,
     ("bbo-tbt", None): _bbo,
     ("trades-all", None): fill,
-    ("books5", None): _best_levels,
+    ("books5", None): best_levels,
     **{(channel, "snapshot"): _snapshot for channel in _BOOKS},
     **{(channel, "update"): _update for channel in _BOOKS},
 }

@@ -356,3 +356,37 @@ def test_symbols_of_no_feed() -> None:
     """Only symbols of a kind that none of the feeds serves are certain to be found nowhere."""
     settings = load_settings(feeds="binance-spot,binance-usdm", symbols="BTC-USDT,BTC-USD-PERP,X-USDT-PERP,*-C")
     assert of_no_feed(connectors_of(settings), settings) == ["BTC-USD-PERP"]
+
+
+@pytest.mark.parametrize(
+    ("feed", "symbol", "request_"),
+    [
+        ("binance-spot", "BTCUSDT", ("/api/v3/depth", {"symbol": "BTCUSDT", "limit": "5"}, 5)),
+        ("binance-usdm", "BTCUSDT", ("/fapi/v1/depth", {"symbol": "BTCUSDT", "limit": "5"}, 2)),
+        ("binance-coinm", "BTCUSD_PERP", ("/dapi/v1/depth", {"symbol": "BTCUSD_PERP", "limit": "5"}, 2)),
+        ("okx", "BTC-USDT", ("/api/v5/market/books", {"instId": "BTC-USDT", "sz": "5"}, 1)),
+        ("htx-spot", "btcusdt", ("/market/depth", {"symbol": "btcusdt", "type": "step0", "depth": "5"}, 1)),
+        ("htx-linear", "BTC-USDT", ("/linear-swap-ex/market/depth", {"contract_code": "BTC-USDT", "type": "step6"}, 1)),
+        ("deribit", "X", ("/api/v2/public/get_order_book", {"instrument_name": "X", "depth": "5"}, 1)),
+    ],
+)
+def test_best_levels(feed: str, symbol: str, request_: tuple[str, dict[str, str], float]) -> None:
+    """The request costs the least weight that brings five levels."""
+    row = CONNECTORS[feed].best_levels
+    assert (row.path, row.query(symbol), row.weight) == request_
+
+
+@pytest.mark.parametrize(
+    ("feed", "body", "is_error"),
+    [
+        ("okx", b'{"code":"0","msg":"","data":[]}', False),
+        ("okx", b'{"code":"51001","msg":"no such instrument","data":[]}', True),
+        ("okx", b"<html>", True),
+        ("htx-spot", b'{"status":"ok","tick":{}}', False),
+        ("htx-linear", b'{"status":"error","err_code":1332}', True),
+        ("binance-spot", b'{"lastUpdateId":1}', False),
+    ],
+)
+def test_errors_with_status_200(feed: str, body: bytes, is_error: bool) -> None:
+    """OKX and HTX report errors with HTTP status 200."""
+    assert CONNECTORS[feed]().is_error(body) == is_error

@@ -4,7 +4,7 @@ CREATE TABLE IF NOT EXISTS marketprism.quotes
     `symbol` LowCardinality(String) COMMENT 'our name: BTC-USDT, BTC-USDT-PERP, BTC-USDT-261225, BTC-USD-261225-76000-C',
     `timestamp` DateTime64(6, 'UTC') CODEC(Delta, ZSTD) COMMENT 'exchange time; receipt time where the exchange sends none',
     `local_timestamp` DateTime64(6, 'UTC') CODEC(Delta, ZSTD) COMMENT 'receipt by ingest',
-    `origin` LowCardinality(String) COMMENT 'bbo: the exchange\'s own channel; book: the rebuilt book',
+    `origin` LowCardinality(String) COMMENT 'bbo: the exchange\'s own channel; book: the rebuilt book; rest: polled, as no socket has it',
     `sequence` Int64 CODEC(Delta, ZSTD) COMMENT 'update id; 0: the exchange sends none',
     `bids.price` Array(Decimal(76, 18)) CODEC(ZSTD) COMMENT 'prices, quote units: the buy side\'s levels, best first',
     `bids.amount` Array(Decimal(76, 18)) CODEC(ZSTD) COMMENT 'amounts, base units: the buy side\'s levels, best first',
@@ -28,7 +28,7 @@ ENGINE = MergeTree
 PARTITION BY toYYYYMMDD(local_timestamp)
 ORDER BY (exchange, symbol, local_timestamp, _offset)
 SETTINGS non_replicated_deduplication_window = 1000, ttl_only_drop_parts = 1
-COMMENT 'top of book: `bbo` from the exchange, `book` from the rebuilt book, with the levels behind it';
+COMMENT 'top of book: `bbo` from the exchange, `book` from the rebuilt book, `rest` while no socket brings one';
 
 CREATE TABLE IF NOT EXISTS marketprism_internal.quotes_entry (value String, _partition UInt16, _offset UInt64) ENGINE = Null;
 

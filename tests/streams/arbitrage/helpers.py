@@ -37,11 +37,18 @@ class JoinRig:
         return found
 
     def quote(
-        self, exchange: str, millis: float, bids: Levels, asks: Levels, state: str = "live", symbol: str = "BTC-USDT"
+        self,
+        exchange: str,
+        millis: float,
+        bids: Levels,
+        asks: Levels,
+        state: str = "live",
+        symbol: str = "BTC-USDT",
+        origin: str = "bbo",
     ) -> list[dict[str, Any]]:
         body = {
             "source": f"{exchange}:0:{self.offset}:0:0", "exchange": exchange, "symbol": symbol,
-            "timestamp": T0, "local_timestamp": T0 + int(millis * 1000), "origin": "bbo", "sequence": 1,
+            "timestamp": T0, "local_timestamp": T0 + int(millis * 1000), "origin": origin, "sequence": 1,
             "bids": bids, "asks": asks,
         }  # fmt: skip
         return self.send(state.encode() + b"\t" + orjson.dumps(body))

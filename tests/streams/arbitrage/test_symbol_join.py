@@ -59,6 +59,17 @@ def test_quotes_outside_the_window_do_not_pair() -> None:
     assert join.quote("binance", 900, [["99", "1"]], [["100", "1"]]) != []
 
 
+def test_a_quote_by_rest_pairs_without_a_book() -> None:
+    """It is here because the settings let it be paired. The signal says what it rests on; a `bbo` needs the book."""
+    join = JoinRig()
+    join.quote("binance", 0, [["99", "1"]], [["100", "2"]])
+    assert join.quote("okx", 10, [["101", "2"]], [["102", "1"]], "waiting") == []
+    [signal] = join.quote("okx", 20, [["101", "2"]], [["102", "1"]], "waiting", origin="rest")
+    assert (signal["sell"]["origin"], signal["sell"]["book"], signal["buy"]["origin"]) == ("rest", "waiting", "bbo")
+    [closed] = join.quote("okx", 30, [["101", "2"]], [["102", "1"]], "waiting")
+    assert closed["reason"] == "book_not_live"
+
+
 def test_an_old_quote_closes() -> None:
     """Time alone closes a signal, once stream time of both exchanges has moved past the window."""
     join = opened()

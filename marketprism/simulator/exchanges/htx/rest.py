@@ -10,6 +10,7 @@ import orjson
 from aiohttp import web
 
 from marketprism.simulator.exchanges.htx import history
+from marketprism.simulator.exchanges.htx.depth import linear_depth
 from marketprism.simulator.exchanges.htx.history import ParameterError, whole
 from marketprism.simulator.market.funding import INTERVAL_HOURS
 from marketprism.simulator.market.instrument import SimulatedInstrument
@@ -18,7 +19,7 @@ from marketprism.simulator.server.exchange_server import ExchangeServer, json_re
 from schemas.exchanges.htx import PERIODS
 
 API = "/linear-swap-api/v1"
-_MARKET = "/linear-swap-ex/market/history"
+_MARKET = "/linear-swap-ex/market"
 REQUESTS, WINDOW_S = 240, 3.0
 RATIO_PERIODS = 30  # in an answer; the real number is not documented
 SETTLEMENTS = 120  # of which the history goes back
@@ -53,16 +54,20 @@ class SwapRest:
                 "/index/market/history/linear_swap_mark_price_kline",
                 self._handler(partial(self._past, history.mark_prices)),
             ),
-            *(web.get(f"{_MARKET}/{name}", self._handler(partial(self._past, rows))) for name, rows in past.items()),
+            *(
+                web.get(f"{_MARKET}/history/{name}", self._handler(partial(self._past, rows)))
+                for name, rows in past.items()
+            ),
+            web.get(f"{_MARKET}/depth", self._handler(partial(self._past, linear_depth), "tick")),
         ]
 
-    def _handler(self, body: Body) -> Callable[[web.Request], Awaitable[web.Response]]:
+    def _handler(self, body: Body, name: str = "data") -> Callable[[web.Request], Awaitable[web.Response]]:
         async def handle(request: web.Request) -> web.Response:
             instrument = self._server.by_exchange_symbol.get(request.query.get("contract_code", "").upper())
             if instrument is None or self._server.is_gone(instrument.listing.symbol):
                 return self.respond(_error(1332, "The contract doesn't exist."))
             try:
-                return self.respond({"status": "ok", "data": body(instrument, request)})
+                return self.respond({"status": "ok", name: body(instrument, request)})
             except ParameterError as error:
                 return self.respond(_error(1030, f"Input error: {error}."))
 

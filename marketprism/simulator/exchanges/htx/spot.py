@@ -3,7 +3,7 @@
 Incremental books of 5 to 400 levels have their own path, and snapshots come on request.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, ClassVar
 
@@ -12,6 +12,7 @@ from aiohttp import web
 from marketprism.simulator.exchanges.htx import history
 from marketprism.simulator.exchanges.htx.board import HtxBoard, SpotBoard
 from marketprism.simulator.exchanges.htx.control import RequestError, invalid_topic
+from marketprism.simulator.exchanges.htx.depth import spot_depth
 from marketprism.simulator.exchanges.htx.frames import levels, push, spot_book, spot_quote, spot_row, spot_trade
 from marketprism.simulator.exchanges.htx.server import Htx
 from marketprism.simulator.market.best_levels import Change
@@ -104,8 +105,9 @@ class HtxSpot(Htx):
             web.get("/feed", self.serve),
             web.get(self.time_path, self._time),
             web.get("/v1/settings/common/market-symbols", self._symbols),
-            web.get("/market/history/kline", partial(self._past, rows=history.spot_candles)),
-            web.get("/market/history/trade", partial(self._past, rows=history.spot_trades)),
+            web.get("/market/history/kline", self._handler(history.spot_candles)),
+            web.get("/market/history/trade", self._handler(history.spot_trades)),
+            web.get("/market/depth", self._handler(spot_depth, "tick")),
         ]
 
     def time_body(self) -> dict[str, Any]:
@@ -114,17 +116,22 @@ class HtxSpot(Htx):
     async def _symbols(self, request: web.Request) -> web.Response:
         return json_response({"status": "ok", "data": self.entries(spot_row), "ts": str(now_ms()), "full": 1})
 
-    async def _past(
-        self, request: web.Request, rows: Callable[[SimulatedInstrument, web.Request, int], Any]
-    ) -> web.Response:
-        instrument = self.by_exchange_symbol.get(request.query.get("symbol", ""))
-        try:
-            if instrument is None or self.is_gone(instrument.listing.symbol):
-                raise history.ParameterError("symbol")
-            body = {"status": "ok", "ts": now_ms(), "data": rows(instrument, request, self.now_ms())}
-        except history.ParameterError as error:
-            body = {"status": "error", "err-code": "invalid-parameter", "err-msg": f"invalid {error}", "data": None}
-        return json_response(body)
+    def _handler(
+        self, body: Callable[[SimulatedInstrument, web.Request, int], Any], name: str = "data"
+    ) -> Callable[[web.Request], Awaitable[web.Response]]:
+        """Return the handler of requests about one symbol, whose body is the answer's field `name`."""
+
+        async def handle(request: web.Request) -> web.Response:
+            instrument = self.by_exchange_symbol.get(request.query.get("symbol", ""))
+            try:
+                if instrument is None or self.is_gone(instrument.listing.symbol):
+                    raise history.ParameterError("symbol")
+                answer = {"status": "ok", "ts": now_ms(), name: body(instrument, request, self.now_ms())}
+            except history.ParameterError as error:
+                answer = {"status": "error", "err-code": "invalid-parameter", "err-msg": f"invalid {error}", name: None}
+            return json_response(answer)
+
+        return handle
 
     def rate_limited(self, status: int, retry_after: int) -> web.Response:
         body = {"status": "error", "err-code": "too-many-requests", "err-msg": "too many requests", "data": None}

@@ -67,7 +67,7 @@ function drawChip(chip, feed) {
   set(chip.button, "data-state", feed.state);
   set(chip.button, "aria-pressed", String(feed.exchange === place.exchange));
   set(chip.button, "title", [feed.reason || `${feed.instruments} instruments`, ...feed.hosts].join("\n"));
-  write(chip.state, feed.state);
+  write(chip.state, feed.state === "degraded" && feed.by_rest.length ? "by REST" : feed.state);
   write(chip.figures, stopped ? `${age(since)} ago · ${feed.reason || "no data"}` : figures(feed, since));
 }
 
