@@ -88,6 +88,14 @@ class Uplinks:
         working = (uplink for uplink, state in self._states.items() if state.failure is None)
         return next(working, None) or min(self._states, key=lambda uplink: self._states[uplink].tried_at)
 
+    def patience_s(self, uplink: Uplink) -> float:
+        """Return for how many seconds an answer may take: not as long if nothing has ever come over this uplink.
+
+        A host that accepts connections and is silent is then given up for another one in the time of a connection.
+        """
+        is_known = self._states[uplink].works_since > -inf
+        return 2 * self.connect_timeout_s if is_known or len(self) == 1 else self.connect_timeout_s
+
     def has_better(self, uplink: Uplink) -> bool:
         """Whether one works that is preferred to this one."""
         return self.works and self.choose() in self._better_than(uplink)

@@ -72,8 +72,6 @@ class Rest:
         self._gate = Gate()
         self._breaker = Breaker(f"REST of {feed}", self._on_changed)
         self._errors = Counter[Uplink]()  # in a row
-        seconds = uplinks.connect_timeout_s
-        self._timeout = aiohttp.ClientTimeout(_TOTAL_TIMEOUT, sock_connect=seconds, sock_read=2 * seconds)
 
     def probe(self, uplink: Uplink) -> "Rest":
         """Return a client that asks only over this uplink, and only once. It shares the budgets."""
@@ -148,8 +146,11 @@ class Rest:
         return self._uplinks.on_failed(uplink, uplink.failure_of(error))
 
     async def _get(self, uplink: Uplink, path: str, params: dict[str, str]) -> bytes:
-        session = self._pool.session(uplink.proxy)
-        async with session.get(uplink.host + path, params=params, timeout=self._timeout) as response:
+        session, connects_within = self._pool.session(uplink.proxy), self._uplinks.connect_timeout_s
+        timeout = aiohttp.ClientTimeout(
+            _TOTAL_TIMEOUT, sock_connect=connects_within, sock_read=self._uplinks.patience_s(uplink)
+        )
+        async with session.get(uplink.host + path, params=params, timeout=timeout) as response:
             body = await self._body(response)
             self._budgets.on_answer(path, params, response.headers)
             seconds = requested_wait(response.status, response.headers, body)

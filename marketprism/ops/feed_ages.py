@@ -7,6 +7,7 @@ import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from marketprism.ops.topics import consumer_of
 from schemas.errors import StackError, SymbolError
 from schemas.events.health import Status
 from schemas.feeds import feed_of
@@ -24,7 +25,7 @@ async def feed_ages(settings: Settings) -> dict[str, float]:
     """
     newest: dict[str, float] = {}
     try:
-        async with AIOKafkaConsumer(bootstrap_servers=settings.kafka, fetch_max_wait_ms=100) as consumer:
+        async with consumer_of(settings, fetch_max_wait_ms=100) as consumer:
             for value in await _recent(consumer, settings):
                 body = orjson.loads(value)
                 if body["type"] == "report":

@@ -37,6 +37,20 @@ async def admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
         await client.close()
 
 
+@asynccontextmanager
+async def consumer_of(settings: Settings, **options: Any) -> AsyncIterator[AIOKafkaConsumer]:
+    """Open a consumer without a group, which is closed even if it cannot be opened: its own context does not do that.
+
+    `options`: aiokafka's. Raises its errors.
+    """
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka, **options)
+    try:
+        await consumer.start()
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
 def no_broker(settings: Settings, error: Exception) -> StackError:
     """Return the error of a broker that does not answer."""
     return StackError(f"no broker answers at {settings.kafka} (setting `kafka`): {error}")
@@ -111,7 +125,7 @@ async def topic_ends(settings: Settings) -> dict[str, list[int]]:
         return {}
     wanted = {full: [TopicPartition(full, number) for number in range(count)] for full, count in counts.items()}
     partitions = [one for several in wanted.values() for one in several]
-    async with AIOKafkaConsumer(bootstrap_servers=settings.kafka) as consumer:
+    async with consumer_of(settings) as consumer:
         consumer.assign(partitions)  # it gets to know all topics at once, instead of one every 100 ms
         ends = await consumer.end_offsets(partitions)
     return {name: [ends[one] for one in wanted[full]] for full, name in names.items()}
@@ -125,7 +139,7 @@ async def read_all(settings: Settings, topic: str, since_ms: int = 0) -> dict[in
     name, partitions = settings.topic(topic), TOPICS[topic].partitions or settings.partitions
     places = [TopicPartition(name, number) for number in range(partitions)]
     records: dict[int, list[ConsumerRecord]] = {number: [] for number in range(partitions)}
-    async with AIOKafkaConsumer(bootstrap_servers=settings.kafka) as consumer:
+    async with consumer_of(settings) as consumer:
         consumer.assign(places)
         await consumer.seek_to_beginning(*places)
         ends = await consumer.end_offsets(places)

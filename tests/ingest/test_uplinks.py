@@ -209,3 +209,13 @@ def test_the_exchanges_hosts(feed: str) -> None:
         assert hosts
         assert len(set(hosts)) == len(hosts)
         assert all(host.startswith(scheme) and not host.endswith("/") for host in hosts)
+
+
+def test_patience() -> None:
+    """A host that has never answered is given up early, if there is another."""
+    uplinks, alone = Rig(A, B).uplinks, Rig(A).uplinks
+    assert alone.patience_s(A) == 2 * alone.connect_timeout_s
+    assert uplinks.patience_s(A) == uplinks.connect_timeout_s
+    uplinks.on_connected(A)
+    uplinks.on_failed(A, REFUSED)
+    assert uplinks.patience_s(A) == 2 * uplinks.connect_timeout_s
