@@ -6,7 +6,7 @@ SECONDS ?= 60
 BIN := .venv/bin
 PIP := $(BIN)/pip --quiet --disable-pip-version-check
 
-.PHONY: help setup demo live test test-long hostile lint docs bench bench-full lock clean
+.PHONY: help setup demo live test test-long hostile soak lint docs bench bench-full lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 12
@@ -44,6 +44,9 @@ test-long: test  ## run all tests, also the long ones and the hostile run, which
 
 hostile: setup  ## run the whole pipeline on mutated messages, SEEDS=20 times SECONDS=60; writes bench/out/hostile.json
 	$(BIN)/python -m tests.e2e.hostile --seeds 1-$(SEEDS) --seconds $(SECONDS)
+
+soak: setup  ## run the whole pipeline under random faults of sockets, hosts and proxies for SECONDS=60; writes bench/out/soak.json
+	$(BIN)/python -m tests.e2e.soak --seconds $(SECONDS)
 
 lint: setup  ## check with ruff, mypy --strict and the import contract
 	$(BIN)/ruff check .

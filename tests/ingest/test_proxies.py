@@ -5,15 +5,17 @@ import sys
 import time
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from subprocess import DEVNULL
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 import psutil
 import pytest
+import trustme
 from structlog.testing import capture_logs
 
 from ingest.timings import DEFAULT_TIMINGS
@@ -21,7 +23,7 @@ from marketprism.simulator import Simulators
 from schemas.settings import Settings, load_settings
 from streams.raw_processor import RawProcessor
 from tests.ingest.reading import ingesting, is_flowing, kinds, read_lines, read_records, until
-from tests.ingest.rigs import PASSWORD, USER, ProxyRig, black_hole, refusing, self_signed
+from tests.ingest.rigs import PASSWORD, USER, ProxyRig, behind_tls, black_hole, refusing, self_signed
 
 SPOT, OKX = "binance:BTC-USDT", "okx:BTC-USDT"
 FAST = replace(DEFAULT_TIMINGS, connect_timeout_s=1.0, probe_pause_s=1.0, max_probe_pause_s=2.0)
@@ -141,6 +143,46 @@ async def test_a_host_is_blocked(
     assert ws.startswith(f"ws {own['ws']}: wss://127.0.0.1:{port}: {reason}")
 
 
+@asynccontextmanager
+async def child_of(settings: Settings, log: Path, **environment: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Run ingest as a child process."""
+    with log.open("wb") as target:
+        child = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "ingest",
+            env=settings.environment() | environment,
+            stdin=DEVNULL,
+            stdout=target,
+            stderr=target,
+        )
+        try:
+            yield child
+        finally:
+            child.terminate()
+            await child.wait()
+
+
+async def test_tls(here: Settings, simulators: Simulators, http: ProxyRig, socks: ProxyRig, tmp_path: Path) -> None:
+    """Hosts are reached over TLS, through a proxy that itself is reached over TLS, and through a SOCKS proxy."""
+    ca, certificate = trustme.CA(), tmp_path / "ca.pem"
+    ca.cert_pem.write_to_path(certificate)
+    async with AsyncExitStack() as stack:
+        endpoints = {}
+        for feed in ("binance-spot", "okx"):
+            port = urlsplit(simulators.endpoints[feed]["rest"]).port or 0
+            front = await stack.enter_async_context(behind_tls(port, ca))
+            endpoints[feed] = {"ws": f"wss://127.0.0.1:{front}", "rest": f"https://127.0.0.1:{front}"}
+        front = await stack.enter_async_context(behind_tls(http.port, ca))
+        over_tls = http.url().replace("http://", "https://").replace(f":{http.port}", f":{front}")
+        proxies = {"binance": over_tls, "okx": socks.url()}
+        used = changed(here, feeds=["binance-spot", "okx"], endpoints=endpoints, proxies=proxies)
+        async with child_of(used, tmp_path / "log", SSL_CERT_FILE=str(certificate)):
+            await until(used, "binance", SPOT, lambda found: "snapshot" in found and is_flowing(found))
+            await until(used, "okx", OKX, is_flowing)
+        assert min(http.connections, socks.connections) >= 2  # one for REST, one for the socket
+
+
 async def test_no_password_in_logs_and_processes(
     here: Settings, http: ProxyRig, socks: ProxyRig, tmp_path: Path
 ) -> None:
@@ -152,19 +194,12 @@ async def test_no_password_in_logs_and_processes(
         log_level="DEBUG",
     )
     log = tmp_path / "log"
-    with log.open("wb") as target:
-        child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "ingest", env=used.environment(), stdin=DEVNULL, stdout=target, stderr=target
-        )
-        try:
-            await until(used, "binance", SPOT, is_flowing)
-            await until(used, "okx", OKX, is_flowing)
-            shown = " ".join(psutil.Process(child.pid).cmdline())
-            await http.kill()
-            await until(used, "binance", SPOT, lambda found: "disconnected" in found)
-        finally:
-            child.terminate()
-            await child.wait()
+    async with child_of(used, log) as child:
+        await until(used, "binance", SPOT, is_flowing)
+        await until(used, "okx", OKX, is_flowing)
+        shown = " ".join(psutil.Process(child.pid).cmdline())
+        await http.kill()
+        await until(used, "binance", SPOT, lambda found: "disconnected" in found)
     text = log.read_text() + shown
     assert "check user and password" in text
     logins = [b64encode(f"{USER}:{word}".encode()).decode() for word in (PASSWORD, "wrong-word")]
