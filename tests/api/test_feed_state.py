@@ -87,6 +87,15 @@ def test_quotes_by_rest() -> None:
     assert okx(market).by_rest == []
 
 
+def test_no_more_quotes_by_rest() -> None:
+    """An ingest that is killed does not say that it polls no more: without quotes the feed is down."""
+    market = Market()
+    quote(market, "100", "101", origin="rest", local_timestamp=now_us() - 20_000_000)
+    status(market, "disconnected", "books", reason="refused")
+    status(market, "rest_fallback", "books", reason="no socket is open")
+    assert (okx(market).state, okx(market).reason) == ("down", "disconnected: refused")
+
+
 def test_a_failing_rest_address() -> None:
     """A failure degrades a feed until it ends."""
     market = Market()
