@@ -44,7 +44,8 @@ class Connection:
     `successor` is the connection that takes over from this one, if any.
     `wait`: seconds that the exchange asked us to wait when it rejected the handshake.
     `opened_at`: µs since the epoch; 0 while it is not open. `reader` counts what it has received.
-    `uplink`: the one that it uses. `has_alternative`: it could not connect, and another uplink is to be tried at once.
+    `uplink`: the one that it uses. `has_alternative`: another one is to be tried at once, as it could not connect, or
+    received nothing.
     """
 
     def __init__(
@@ -120,7 +121,9 @@ class Connection:
         try:
             async with socket_to(self._connector, uplink, self._path, self._uplinks.connect_timeout_s) as socket:
                 self._uplinks.on_connected(uplink)
-                return await self._serve(socket, uplink)
+                reason = await self._serve(socket, uplink)
+            self.has_alternative = not self.reader.frames and self._uplinks.on_mute(uplink)
+            return reason
         except (OSError, WebSocketException) as error:
             return self._on_unreachable(uplink, error)
         except Exception as error:  # noqa: BLE001 - an error of one connection must not end the others
@@ -294,6 +297,8 @@ class Connection:
             if dead := await keepalive.check(self.reader.frames):
                 await self.close(dead)
                 return
+            if self.reader.frames and self.uplink is not None:
+                self._uplinks.on_received(self.uplink)
             self.subscriptions.maintain()
             if not self.flowing.done() and self.subscriptions.all_flowing():
                 self.flowing.set_result(None)

@@ -1,7 +1,7 @@
 """Some instruments of a feed, and the connections that serve them: one per path, each with its supervisor."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from ingest.connection_supervisor import ConnectionSupervisor
 from ingest.move import Pair
@@ -49,13 +49,13 @@ class ConnectionGroup:
         for task in self.tasks:
             task.cancel()
 
-    def pairs_with(self, target: "ConnectionGroup") -> list[Pair]:
-        """Return the connections between which instruments can move now, of every path; empty if they cannot."""
+    def pairs_with(self, target: "ConnectionGroup", symbols: Sequence[str]) -> list[Pair]:
+        """Return the connections between which these can move now, of each path that they need; empty if none can."""
         pairs: list[Pair] = []
         for path, supervisor in self.supervisors.items():
-            old, new = supervisor.connection, target.supervisors[path].connection
-            if old is None and new is None:  # the path has no channel for such instruments
+            if not supervisor.serves(symbols):
                 continue
+            old, new = supervisor.connection, target.supervisors[path].connection
             if old is None or new is None or not (old.is_steady and new.is_steady):
                 return []
             pairs.append((old, new))

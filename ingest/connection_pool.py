@@ -114,7 +114,7 @@ class ConnectionPool:
         `reason`: why they move.
         """
         names = [name for name in names if name in source.instruments]
-        pairs = source.pairs_with(target)
+        pairs = source.pairs_with(target, names)
         if not names or not pairs or target not in self.groups:
             return UNSTEADY
         target.instruments.update((name, source.instruments[name]) for name in names)

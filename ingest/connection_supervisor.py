@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -68,6 +68,10 @@ class ConnectionSupervisor:
 
     def _served(self) -> Iterator[Instrument]:
         return (instrument for instrument in self._instruments.values() if self._channels_of(instrument.kind))
+
+    def serves(self, symbols: Iterable[str]) -> bool:
+        """Whether any of these `instruments` has channels on this path."""
+        return any(self._channels_of(self._instruments[symbol].kind) for symbol in symbols)
 
     def report(self, number: int) -> ConnectionReport:
         """Return its state, and measure what it receives. `number`: of its group."""

@@ -1,11 +1,12 @@
 """Move instruments from some connections to others that are open as well: make before break, on every path."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 from ingest.connection import Connection
 from ingest.handover import OVERLAP, TIMEOUT
-from schemas.markers import Renewed
+from schemas.markers import Connected, Renewed
 
 _CHECK_EVERY = 0.25  # s
 
@@ -28,17 +29,24 @@ async def move(symbols: Sequence[str], pairs: Sequence[Pair], reason: str) -> st
                 if all(flowing):
                     break
                 if failure := _failure(pairs):
-                    return _abort(pairs, failure)
+                    return _abort(symbols, pairs, failure)
                 await asyncio.sleep(_CHECK_EVERY)
     except TimeoutError:
-        return _abort(pairs, "not everything flows")
-    await asyncio.sleep(OVERLAP)
-    if failure := _failure(pairs):
-        return _abort(pairs, failure)
+        return _abort(symbols, pairs, "not everything flows")
+    if failure := await _overlap(pairs):
+        return _abort(symbols, pairs, failure)
     for _, new in pairs:
         new.finish_handover()
         new.mark(symbols, lambda channels: Renewed(channels=channels, reason=reason))
     return ""
+
+
+async def _overlap(pairs: Sequence[Pair]) -> str:
+    """Let both deliver for a while. Return why the move cannot go on: what was silenced is lost until then."""
+    ends_at = time.monotonic() + OVERLAP
+    while not (failure := _failure(pairs)) and time.monotonic() < ends_at:
+        await asyncio.sleep(_CHECK_EVERY)
+    return failure
 
 
 def _failure(pairs: Sequence[Pair]) -> str:
@@ -48,7 +56,10 @@ def _failure(pairs: Sequence[Pair]) -> str:
     return UNSTEADY
 
 
-def _abort(pairs: Sequence[Pair], reason: str) -> str:
-    for _, new in pairs:
+def _abort(symbols: Sequence[str], pairs: Sequence[Pair], reason: str) -> str:
+    for old, new in pairs:
         new.abort_handover()
+        if old.open and not new.open:  # which has reported as lost what the old one serves again
+            served = [symbol for symbol in symbols if symbol in old.instruments]  # others were delisted meanwhile
+            old.mark(served, lambda channels: Connected(channels=channels))
     return reason

@@ -151,7 +151,8 @@ class Fallback:
             body = await self._rest.get(row.path, row.weight, **params)
             if len(body) > MAX_FRAME or self._connector.is_error(body):
                 raise RejectedError(f"an answer of {len(body)} bytes: {body[:200].decode(errors='replace')}")
-            self._write(key, answer_of("books", f"{row.path}?{urlencode(params)}", asked_at, body))
+            if key in self._instruments:  # else it was delisted meanwhile
+                self._write(key, answer_of("books", f"{row.path}?{urlencode(params)}", asked_at, body))
         except RejectedError as error:
             self._connector.skips.report(f"best levels of {key}", str(error))
             pause = _PAUSE_AFTER_ERROR

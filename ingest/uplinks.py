@@ -18,6 +18,8 @@ from schemas.settings import Endpoint, Settings
 log = structlog.get_logger(__name__)
 
 _CHECK_EVERY = 0.25  # s between two looks for what is to be probed
+_MUTE = 2  # sockets in a row over which nothing has come, until the next uplink is used
+_WAIT_IF_MUTE = 600.0  # s until such an uplink is tried again: its handshakes succeed, so a probe shows nothing
 
 Where = Literal["ws", "rest"]
 
@@ -38,13 +40,14 @@ class Uplink(NamedTuple):
 
 @dataclass
 class _State:
-    """What is known of an uplink. Times are monotonic, durations in s."""
+    """What is known of an uplink. Times are monotonic, durations in s. `mute`: sockets in a row without a frame."""
 
     failure: Failure | None = None
     probe_at: float = -inf
     pause: float = 0.0  # of the last failure
     tried_at: float = -inf
     works_since: float = -inf
+    mute: int = 0
 
 
 class Uplinks:
@@ -123,6 +126,21 @@ class Uplinks:
             if each == uplink or (failure and failure.of_proxy and each.proxy == uplink.proxy):
                 state.failure, state.works_since = None, time.monotonic()
         self._update()
+
+    def on_mute(self, uplink: Uplink) -> bool:
+        """Note that a socket has ended over which nothing came. Return whether another uplink is to be tried at once.
+
+        One may be chance. Several in a row, while no other socket receives anything over this uplink, are its failure.
+        """
+        state = self._states[uplink]
+        state.mute += 1
+        if len(self) == 1 or state.mute < _MUTE:
+            return False
+        return self.on_failed(uplink, Failure("connects, and sends nothing", wait=_WAIT_IF_MUTE))
+
+    def on_received(self, uplink: Uplink) -> None:
+        """Note that a socket receives data over an uplink."""
+        self._states[uplink].mute = 0
 
     async def run(self, probe: Callable[[Uplink], Awaitable[object]]) -> None:
         """Probe those that are better than the one in use, with back-off, until cancelled.

@@ -1,9 +1,13 @@
 """Requests to ingest: the JSON records of the topic `control.ingest`."""
 
+from typing import Annotated
+
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from schemas.errors import ControlError
+
+_Name = Annotated[str, Meta(max_length=100)]
 
 
 class SnapshotRequest(Struct, tag_field="request", tag="snapshot", frozen=True, kw_only=True):
@@ -38,9 +42,9 @@ class MoveRequest(Struct, tag_field="request", tag="move", frozen=True, kw_only=
     Each ingest of the feed answers with `id` in `control.connections`.
     """
 
-    id: str
-    feed: str
-    symbol: str
+    id: _Name
+    feed: _Name
+    symbol: _Name
     target: int = 0
     timestamp: int
 

@@ -166,8 +166,9 @@ def state_of(feed: Feed, instruments: list[Instrument], now: int) -> FeedState:
 
 
 def _judge(known: list[Instrument], down: list[Instrument], age: int | None, is_arriving: bool) -> tuple[State, str]:
+    has_events = age is not None and (age <= _STALE_AFTER or is_arriving)
     if down and len(down) == sum(each.is_begun for each in known):
-        is_by_rest = all(each.by_rest for each in down)
+        is_by_rest = has_events and all(each.by_rest and "rest_down" not in each.failures for each in down)
         return ("degraded", f"quotes by REST: {down[-1].reason}") if is_by_rest else ("down", down[-1].reason)
     if age is None:
         return "starting", "no event yet"

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection
 import msgspec
 import structlog
 
+from ingest.supervision import supervise
 from marketprism.local.reach_text import describe, shortly, verdict
 from marketprism.local.reachability import Reach
 from schemas.settings import Settings
@@ -40,7 +41,10 @@ class ReachWatch:
         self._feeds = [feed for feed in settings.feeds if settings.selection_of(feed)]
 
     async def run(self) -> None:
-        """Try all feeds, and then those without data again and again, until cancelled."""
+        """Try all feeds, and then those without data again and again, until cancelled. After an error, begin again."""
+        await supervise("reachability", self._watch, log)
+
+    async def _watch(self) -> None:
         await self._try(self._feeds, self._say_first)
         if self.problems:
             self.say(verdict(self.problems))

@@ -17,13 +17,18 @@ from schemas.feeds import EXCHANGES, feed_of
 from schemas.keys import EVERY, split_key
 from schemas.markers import (
     MARKER,
+    Answer,
+    Clock,
     Connected,
     Connection,
     Definition,
+    Delisted,
     Disconnected,
     Oversized,
+    RestDown,
     RestFallback,
     RestFallbackEnded,
+    RestUp,
     Subscribed,
     Wrapped,
     decode_text,
@@ -41,7 +46,7 @@ class RawStats:
 
     `received_at`: receipt time of the newest frame, µs. `newest`: of the newest line of all, µs. `age`: seconds since
     the last record was read. `lost`: why a feed that has no connection now lost its last one. `by_rest`: instruments
-    whose quotes are polled, as no socket brings their books.
+    whose quotes are polled, as no socket brings their books; none while REST is down, too.
     """
 
     frames: dict[str, int] = field(default_factory=dict)
@@ -69,6 +74,7 @@ class RawTopicStats:
         self.by_rest: dict[str, set[str]] = {}
         self._kafka = settings.kafka
         self._lost: dict[str, str] = {}
+        self._without_rest: set[str] = set()  # feeds
         self._feeds: dict[str, str] = {}
         self._received_at: dict[str, int] = {}  # ns
         self._newest = 0  # ns
@@ -89,7 +95,7 @@ class RawTopicStats:
             self._newest // 1000,
             time.monotonic() - self._last_record_at,
             {feed: reason for feed, reason in self._lost.items() if not self.connected.get(feed)},
-            {feed: len(keys) for feed, keys in self.by_rest.items()},
+            {feed: len(keys) for feed, keys in self.by_rest.items() if feed not in self._without_rest},
         )
 
     async def run(self) -> None:
@@ -142,10 +148,17 @@ class RawTopicStats:
                 self._lost[feed] = marker.reason
             case RestFallback():
                 self.by_rest.setdefault(feed, set()).add(line.key)
+            case Delisted():
+                self.instruments.setdefault(feed, set()).discard(line.key)
+                self.by_rest.setdefault(feed, set()).discard(line.key)
             case RestFallbackEnded():
                 self.by_rest.setdefault(feed, set()).discard(line.key)
             case Subscribed() if "books" in marker.channels:  # a killed ingest has not ended its polls
                 self.by_rest.setdefault(feed, set()).discard(line.key)
+            case RestDown():
+                self._without_rest.add(feed)
+            case RestUp() | Clock() | Answer():  # a killed ingest has not said that REST is up again
+                self._without_rest.discard(feed)
             case Wrapped() | Oversized():
                 self._count(feed, line.local_timestamp)
 

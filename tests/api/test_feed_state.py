@@ -63,7 +63,7 @@ def test_a_silent_channel() -> None:
 
 
 def test_quotes_by_rest() -> None:
-    """A feed whose quotes are all polled is degraded, not down, until its books come by socket again."""
+    """A feed whose quotes are all polled is degraded, not down, while REST answers, until its books come by socket."""
     market = Market()
     quote(market, "100", "101", origin="rest")
     status(market, "connected", "books")
@@ -73,6 +73,9 @@ def test_quotes_by_rest() -> None:
     found = okx(market)
     assert (found.state, found.reason) == ("degraded", "quotes by REST: disconnected: refused")
     assert found.by_rest == ["BTC-USDT"]
+    status(market, "rest_down", reason="timeout")
+    assert (okx(market).state, okx(market).reason) == ("down", "disconnected: refused")
+    status(market, "rest_up")
     status(market, "connected", "books")
     assert okx(market).reason == "BTC-USDT by REST: no socket is open"
     status(market, "subscribed", "trades")
@@ -82,6 +85,15 @@ def test_quotes_by_rest() -> None:
     status(market, "rest_fallback", "books", reason="no socket is open")
     status(market, "subscribed", "books")
     assert okx(market).by_rest == []
+
+
+def test_no_more_quotes_by_rest() -> None:
+    """An ingest that is killed does not say that it polls no more: without quotes the feed is down."""
+    market = Market()
+    quote(market, "100", "101", origin="rest", local_timestamp=now_us() - 20_000_000)
+    status(market, "disconnected", "books", reason="refused")
+    status(market, "rest_fallback", "books", reason="no socket is open")
+    assert (okx(market).state, okx(market).reason) == ("down", "disconnected: refused")
 
 
 def test_a_failing_rest_address() -> None:

@@ -53,6 +53,13 @@ def test_move() -> None:
     assert found == MoveRequest(id="7", feed="okx", symbol="BTC-USDT", target=3, timestamp=NOW)
 
 
+@pytest.mark.parametrize("field", ["id", "symbol"])
+def test_a_move_with_an_endless_text(field: str) -> None:
+    """Reports repeat the id, and names are compared with the symbol: neither may be larger than a name is."""
+    body = {"request": "move", "id": "7", "feed": "okx", "symbol": "BTC-USDT", "timestamp": NOW}
+    assert parse_request(orjson.dumps(body | {field: 1000 * "A"}), NOW - 1, NOW) is None
+
+
 @pytest.mark.parametrize("timestamp", [NOW - MAX_AGE - 1, NOW - 60_000_001])
 def test_old(timestamp: int) -> None:
     """Requests of a replay, and those from before our start, are ignored."""

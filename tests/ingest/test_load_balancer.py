@@ -8,6 +8,7 @@ import pytest
 import structlog
 
 from ingest import connection_pool
+from ingest.connection_group import ConnectionGroup
 from ingest.connection_pool import ConnectionPool
 from ingest.load_balancer import LoadBalancer
 from ingest.move import UNSTEADY
@@ -23,9 +24,10 @@ def instrument(base: str) -> Instrument:
 
 
 class FakeSupervisor:
-    """Supervisor of a steady connection, to which A and B send ten times as much as the others."""
+    """Supervisor of a steady connection, to which A and B send ten times as much as the others. Only A has funding."""
 
     def __init__(self, path: str, instruments: dict[str, Instrument]) -> None:
+        self.path = path
         self.instruments = instruments
         self.throughput = SimpleNamespace(frames=0.0)
         self.connection = SimpleNamespace(is_steady=True)
@@ -36,6 +38,9 @@ class FakeSupervisor:
 
     def remove(self, symbol: str) -> None:
         self.removed.append(symbol)
+
+    def serves(self, symbols: Any) -> bool:
+        return self.path != "/funding" or "AUSDT" in symbols
 
     def take_frames(self) -> list[tuple[str, float]]:
         return [(symbol, 10.0 if symbol < "C" else 1.0) for symbol in self.instruments]
@@ -158,6 +163,16 @@ async def test_not_steady() -> None:
         [answer] = await rig.answers(("A-USDT", 0))
     assert answer == MoveAnswer(id="0", failure=UNSTEADY, source=1, target=2)
     assert rig.places() == ["AB", "C"]
+
+
+async def test_a_path_that_an_instrument_does_not_need() -> None:
+    """A path counts only for instruments that have channels on it: a future moves to where no perpetual is."""
+    make: Any = FakeSupervisor
+    source, target = (ConnectionGroup(number, make, ["/ws", "/funding"]) for number in (1, 2))
+    cast(Any, target.supervisors["/funding"]).connection = None
+    connections = source.supervisors["/ws"].connection, target.supervisors["/ws"].connection
+    assert source.pairs_with(target, ["BUSDT"]) == [connections]
+    assert source.pairs_with(target, ["AUSDT", "BUSDT"]) == []
 
 
 async def test_a_failed_move(monkeypatch: pytest.MonkeyPatch) -> None:

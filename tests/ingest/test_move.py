@@ -13,14 +13,23 @@ from ingest.move import UNSTEADY, move
 def connection(**changes: Any) -> Any:
     """Return a connection that notes what it is told in `calls`."""
     calls: list[str] = []
+    marked: list[str] = []
+
+    def mark(symbols: list[str], marker_of: Any) -> None:
+        marked.extend(symbols)
+        calls.append(marker_of(["books"]).type)
+
     made = SimpleNamespace(
         calls=calls,
+        marked=marked,
+        instruments=["BTCUSDT"],
         is_steady=True,
+        open=True,
         subscriptions=SimpleNamespace(all_flowing=lambda: True),
         take_over=lambda symbols, other: calls.append("take over"),
         finish_handover=lambda: calls.append("finish"),
         abort_handover=lambda: calls.append("abort"),
-        mark=lambda symbols, marker_of: calls.append(marker_of(["books"]).type),
+        mark=mark,
     )
     made.__dict__.update(changes)
     return made
@@ -57,3 +66,16 @@ async def test_aborted(old: dict[str, Any], new: dict[str, Any], reason: str) ->
     target = connection(**new)
     assert await moved(connection(**old), target) == reason
     assert target.calls == ["take over", "abort"]
+
+
+async def test_a_lost_socket() -> None:
+    """When it closed, the new connection reported the instruments' channels as lost: the old one still serves them."""
+    old = connection()
+    assert await moved(old, connection(is_steady=False, open=False)) == UNSTEADY
+    assert old.calls == ["connected"]
+    both = connection(is_steady=False, open=False)
+    assert await moved(both, connection(is_steady=False, open=False)) == UNSTEADY
+    assert both.calls == []
+    delisted = connection(instruments=[])
+    assert await moved(delisted, connection(is_steady=False, open=False)) == UNSTEADY
+    assert delisted.marked == []

@@ -17,7 +17,9 @@ import psutil
 import pytest
 import trustme
 from structlog.testing import capture_logs
+from websockets.asyncio.server import ServerConnection, serve
 
+from ingest.exchanges.binance import BinanceSpot
 from ingest.timings import DEFAULT_TIMINGS
 from marketprism.simulator import Simulators
 from schemas.settings import Settings, load_settings
@@ -141,6 +143,27 @@ async def test_a_host_is_blocked(
     rest, ws = await host_changes(used, "binance")
     assert rest.startswith(f"rest {own['rest']}: https://127.0.0.1:{port}: {reason}")
     assert ws.startswith(f"ws {own['ws']}: wss://127.0.0.1:{port}: {reason}")
+
+
+async def test_a_host_is_mute(here: Settings, simulators: Simulators, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that accepts sockets and never answers on them is left for another one after the second."""
+    monkeypatch.setattr(BinanceSpot, "connection_timeout_s", 1.0)
+    own, accepted = simulators.endpoints["binance-spot"], 0
+
+    async def never_answer(socket: ServerConnection) -> None:
+        nonlocal accepted
+        accepted += 1
+        await socket.wait_closed()
+
+    async with serve(never_answer, "127.0.0.1", 0) as server:
+        mute = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        used = changed(here, endpoints={"binance-spot": {"rest": own["rest"], "ws": [mute, own["ws"]]}})
+        async with ingesting(used, "binance-spot", timings=FAST):
+            await until(used, "binance", SPOT, is_flowing)
+    assert accepted == 2
+    assert await host_changes(used, "binance") == [
+        f"ws {mute}: first choice", f"ws {own['ws']}: {mute}: connects, and sends nothing",
+    ]  # fmt: skip
 
 
 @asynccontextmanager

@@ -188,6 +188,19 @@ def test_delisting(bench: Bench) -> None:
     assert max(bench.at(Answer)) < 8.3
 
 
+def test_delisting_during_a_request(bench: Bench) -> None:
+    """The answer of a request that was under way is dropped, too."""
+
+    def delist() -> bytes:
+        bench.instruments.clear()
+        return BODY
+
+    bench.answer = delist
+    bench.run(8)
+    assert len(bench.rest.requested) == 1
+    assert bench.at(Answer) == []
+
+
 def test_a_stop(bench: Bench) -> None:
     """The end of ingest is the end of its polls."""
     bench.run(8)

@@ -111,6 +111,22 @@ def test_a_proxy_fails_for_all_hosts() -> None:
     assert rig.uplinks.choose() == through[2]
 
 
+def test_sockets_without_a_frame() -> None:
+    """The second such socket in a row is a failure, for ten minutes, unless there is no other uplink."""
+    rig, alone = Rig(A, B), Rig(A)
+    assert not rig.uplinks.on_mute(A)
+    rig.uplinks.on_received(A)
+    assert not rig.uplinks.on_mute(A)
+    rig.uplinks.on_connected(A)
+    assert rig.uplinks.on_mute(A)
+    assert rig.uplinks.choose() == B
+    assert rig.changes[-1] == (B, "wss://a: connects, and sends nothing")
+    rig.uplinks.on_connected(A)
+    assert rig.uplinks.on_mute(A)
+    assert not any(alone.uplinks.on_mute(A) for _ in range(5))
+    assert alone.uplinks.works
+
+
 async def test_recovery() -> None:
     """What fails is probed with back-off, if it is better than what is used; once it works, it is used again."""
     rig = Rig(A, B, C)

@@ -1,6 +1,7 @@
 """Which feeds can be reached, and what is said of it, with real sockets."""
 
 import asyncio
+import sys
 import time
 from contextlib import suppress
 
@@ -141,3 +142,19 @@ def test_verdicts() -> None:
     for text in (some, none):
         assert "MARKETPRISM_PROXIES" in text
         assert "marketprism doctor" in text
+
+
+async def test_hosts_that_cannot_be_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If no process can be started, or it writes something else, all feeds are tried again a moment later."""
+    works = reach_watch._COMMAND
+    broken = [("/nonexistent",), (sys.executable, "-c", "print('no JSON')")]
+    monkeypatch.setattr(reach_watch, "_COMMAND", broken.pop())
+
+    def mend(*_: object) -> float:
+        monkeypatch.setattr(reach_watch, "_COMMAND", broken.pop() if broken else works)
+        return 0.1
+
+    monkeypatch.setattr("ingest.supervision.backoff_delay", mend)
+    async with Watching(load_settings(feeds="okx", endpoints={"okx": REFUSED})) as watching:
+        assert (await watching.line()).startswith("okx            cannot be reached: Connection refused: ")
+    assert not broken

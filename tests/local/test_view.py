@@ -83,6 +83,12 @@ def figures(lines: list[str]) -> list[str]:
     return re.findall(r"\S*\d\S*", "\n".join(lines))
 
 
+def test_a_terminal_that_is_too_narrow() -> None:
+    """A table of which not even the necessary columns fit says so."""
+    lines = drawn(view_state(), 40, 40)
+    assert lines.count("a wider terminal shows these") == 3
+
+
 def test_rows_that_do_not_fit_are_counted() -> None:
     """All quotes are shown, or counted as left out."""
     for height in range(6, 60):

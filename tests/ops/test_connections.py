@@ -12,13 +12,14 @@ from aiokafka import AIOKafkaProducer
 from typer.testing import CliRunner
 
 from ingest.exchanges.okx import Okx
+from ingest.move import UNSTEADY
 from ingest.timings import Timings
 from marketprism.cli import app
 from marketprism.cli.common import console
 from marketprism.local.broker import free_port
 from marketprism.ops import connections
 from marketprism.ops.connections import last_reports, move_instrument
-from marketprism.simulator import Simulators
+from marketprism.simulator import Disconnect, Simulators
 from schemas.connections import ConnectionReport, FeedReport, HostInUse, encode_report
 from schemas.errors import StackError
 from schemas.settings import Settings, load_settings
@@ -181,3 +182,29 @@ async def test_moved(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Non
         of_moved = kinds((await read_lines(here, "okx"))[f"okx:{moved}"])
     assert of_moved.count("renewed") == 1
     assert "disconnected" not in of_moved
+
+
+async def test_a_socket_is_lost_during_a_move(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The instrument stays where it is, and is not left marked as disconnected."""
+    monkeypatch.setattr(Okx, "instruments_per_connection", 2)
+    symbols = ["BTC-USDT", "ETH-USDT", "BTC-USDT-PERP"]
+    async with Simulators(["okx"]) as simulators:
+        here = load_settings(**settings.model_dump() | {"endpoints": simulators.endpoints, "symbols": symbols})
+        async with ingesting(here, "okx", timings=Timings(report_interval_s=0.2)):
+            for symbol in symbols:
+                await until(here, "okx", f"okx:{symbol}", is_flowing)
+            first, second = [set(each.symbols) for each in (await last_reports(here))[0].report.connections]
+            moved, [there] = min(first), second
+            moving = asyncio.create_task(move_instrument(here, "okx", moved))
+            await until(here, "okx", f"okx:{moved}", lambda found: "renewing" in found)
+            await simulators.plant(Disconnect(feed="okx", symbol=there))
+            [answer] = await moving
+            assert answer.failure == UNSTEADY
+            for symbol in (there, moved):
+                await until(here, "okx", f"okx:{symbol}", is_connected_again)
+
+
+def is_connected_again(found: list[str]) -> bool:
+    """Whether a connection follows the last disconnection."""
+    reports = [kind for kind in found if kind in ("connected", "disconnected")]
+    return "disconnected" in reports and reports[-1] == "connected"

@@ -7,7 +7,20 @@ from aiokafka import AIOKafkaProducer
 from marketprism.ops.raw_topic_stats import RawTopicStats
 from marketprism.ops.topics import topic_ends
 from schemas.instruments import assumed_instrument
-from schemas.markers import Connected, Definition, Disconnected, RestFallback, RestFallbackEnded, Subscribed, Tick
+from schemas.markers import (
+    Clock,
+    Connected,
+    Definition,
+    Delisted,
+    Disconnected,
+    RestDown,
+    RestFallback,
+    RestFallbackEnded,
+    RestUp,
+    Subscribed,
+    Tick,
+    answer_of,
+)
 from schemas.raw import encode_line, encode_marker
 from schemas.settings import Settings, load_settings
 
@@ -42,6 +55,20 @@ def test_quotes_by_rest() -> None:
     stats.add_record(encode_marker(2, "okx:B-USDT", Subscribed(channels=["trades"])))
     stats.add_record(encode_marker(2, "okx:C-USDT", Subscribed(channels=["trades", "books"])))
     assert stats.read().by_rest == {"okx": 1}
+
+
+def test_no_quotes_by_rest() -> None:
+    """Nothing is polled while REST is down, too, until a request is answered; nor is a delisted instrument."""
+    stats, key = RawTopicStats(load_settings()), "okx:A-USDT"
+    answer = answer_of("open_interest", "/path", 1, b"{}")
+    for ends in (RestUp(), Clock(offset=1, round_trip=1), answer):  # an ingest that was killed does not say so
+        stats.add_record(encode_marker(1, key, RestFallback(reason="lost")) + encode_marker(2, key, RestDown()))
+        assert stats.read().by_rest.get("okx", 0) == 0
+        stats.add_record(encode_marker(3, key, ends))
+        assert stats.read().by_rest == {"okx": 1}
+    stats.add_record(encode_marker(4, key, Definition(assumed_instrument("okx", "okx", "A-USDT"))))
+    stats.add_record(encode_marker(5, key, Delisted()))
+    assert (stats.read().by_rest, stats.read().instruments) == ({"okx": 0}, {"okx": 0})
 
 
 async def test_frames_of_earlier_runs_are_not_counted(settings: Settings) -> None:

@@ -51,7 +51,9 @@ class Panel:
         """Return the panel in exactly `height` lines, with the number of rows that did not fit."""
         body, shown = _body(self.columns, self.rows, width, height - 1)
         note = f"nothing matches {self.filtered} (Esc clears)" if self.filtered else self.waiting
-        if note and not self.rows:
+        if self.rows:
+            note = "" if body else "a wider terminal shows these"
+        if note:
             body.append(fit([[Cell(note, "yellow")]], width))
         lines = [self._title(width, len(self.rows) - shown), *body]
         return (lines + [[]] * (height - len(lines)))[:height]
