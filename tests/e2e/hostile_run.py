@@ -152,7 +152,9 @@ class HostileRun:
         self._simulators.resume()
         self.report.took["equal"] = round(time.monotonic() - began, 1)
         self._follower.joined.clear()
-        await self._reached(lambda: not self._not_joined(), 10, lambda: f"not in the join: {self._not_joined()}")
+        # The pause looked like silence, so that some books are being subscribed anew.
+        within = LIVE_TIMEOUT
+        await self._reached(lambda: not self._not_joined(), within, lambda: f"not in the join: {self._not_joined()}")
 
     async def _resynchronise(self) -> None:
         """Give a gap, and so a new snapshot, to books that applied a mutated message.

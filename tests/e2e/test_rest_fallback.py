@@ -51,7 +51,7 @@ def statuses(pipeline: InProcessPipeline, key: str) -> list[str]:
 @pytest.mark.parametrize(
     ("refused", "seconds", "after_s"),
     [
-        pytest.param(_BINANCE, 12.0, 2.0, id="binance-and-deribit"),
+        pytest.param(_BINANCE, 12.0, 2.0, id="binance-and-deribit", marks=pytest.mark.long),
         pytest.param(_OTHERS, 12.0, 2.0, id="okx-and-htx"),
         pytest.param(_BINANCE, 60.0, 5.0, id="binance-and-deribit-for-a-minute", marks=pytest.mark.long),
         pytest.param(_OTHERS, 60.0, 5.0, id="okx-and-htx-for-a-minute", marks=pytest.mark.long),

@@ -95,7 +95,7 @@ async def test_feeds_that_can_be_reached_and_one_that_cannot(tmp_path: Path) -> 
     [
         ("MarketPrism live: ", signal.SIGINT),
         ("Starting the broker: ", signal.SIGTERM),
-        ("feeds 0/1 .* waiting for the first frame", signal.SIGINT),
+        pytest.param("feeds 0/1 .* waiting for the first frame", signal.SIGINT, marks=pytest.mark.long),
     ],
 )
 async def test_it_can_be_stopped_at_each_stage(tmp_path: Path, reached: str, number: signal.Signals) -> None:
