@@ -12,7 +12,7 @@ from marketprism.captures.line_merger import LineMerger
 from marketprism.captures.replay import Player, Progress, ReplaySummary
 from marketprism.captures.replay_lines import ReplayLines
 from marketprism.captures.replay_sender import ReplaySender
-from marketprism.ops.topics import create_topics, read_all, topic_ends
+from marketprism.ops.topics import consumer_of, create_topics, read_all, topic_ends
 from schemas.errors import SettingsError, StackError
 from schemas.events.definitions import InstrumentChange
 from schemas.feeds import EXCHANGES
@@ -106,17 +106,14 @@ class _Retained:
 
     async def lines(self) -> AsyncIterator[RawLine]:
         """Yield the lines of the span by receipt time, without ticks."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self._settings.kafka, auto_offset_reset="earliest")
         try:
-            await consumer.start()
-            async for line in self._read(consumer):
-                self.reached = line.local_timestamp
-                if self._start <= line.local_timestamp and not line.key.endswith(EVERY):
-                    yield line
+            async with consumer_of(self._settings, auto_offset_reset="earliest") as consumer:
+                async for line in self._read(consumer):
+                    self.reached = line.local_timestamp
+                    if self._start <= line.local_timestamp and not line.key.endswith(EVERY):
+                        yield line
         except (KafkaError, OSError) as error:
             raise StackError(f"cannot read the raw topics at {self._settings.kafka}: {error}") from None
-        finally:
-            await consumer.stop()
 
     async def _read(self, consumer: AIOKafkaConsumer) -> AsyncIterator[RawLine]:
         """Yield the lines of all partitions by receipt time, always reading the partition that is behind."""

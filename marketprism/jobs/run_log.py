@@ -12,11 +12,11 @@ from typing import NamedTuple, Self
 
 import msgspec
 import psutil
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from ingest.producer import partition_counts
-from marketprism.ops.topics import no_broker, no_topic, read_control
+from marketprism.ops.topics import consumer_of, no_broker, no_topic, read_control
 from schemas.jobs import JobRun, decode_run, encode_run
 from schemas.settings import Settings
 from schemas.topics import JOB_RUNS
@@ -83,16 +83,12 @@ class RunLog:
     async def _before(self, place: Place) -> list[JobRun]:
         """Return the recent records before a place, in order."""
         partition, found = TopicPartition(self._topic, 0), list[ConsumerRecord]()
-        consumer = AIOKafkaConsumer(bootstrap_servers=self._settings.kafka)
-        try:
-            await consumer.start()
+        async with consumer_of(self._settings) as consumer:
             consumer.assign([partition])
             first = (await consumer.offsets_for_times({partition: place.time_ms - _SILENT_MS}))[partition]
             consumer.seek(partition, first.offset)
             while await consumer.position(partition) < place.offset:
                 found += (await consumer.getmany(timeout_ms=200)).get(partition, [])
-        finally:
-            await consumer.stop()
         return [run for record in found if record.offset < place.offset and (run := decode_run(record.value))]
 
 

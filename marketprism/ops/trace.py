@@ -13,7 +13,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from marketprism.ops.topics import admin
+from marketprism.ops.topics import admin, consumer_of
 from schemas.errors import RawRecordError, StackError
 from schemas.feeds import EXCHANGES
 from schemas.raw import decode_record
@@ -67,17 +67,14 @@ def check_source(source: str) -> None:
 
 @asynccontextmanager
 async def _reading(settings: Settings) -> AsyncIterator["_Tracer"]:
-    consumer = AIOKafkaConsumer(bootstrap_servers=settings.kafka)
     try:
-        await consumer.start()
-        yield _Tracer(consumer, settings)
+        async with consumer_of(settings) as consumer:
+            yield _Tracer(consumer, settings)
     except (KafkaError, OSError) as error:
         raise StackError(
             f"no broker answers at {settings.kafka} (setting `kafka`): start the system, or name the directory of a "
             f"finished run with --data ({error})"
         ) from None
-    finally:
-        await consumer.stop()
 
 
 class _Tracer:
