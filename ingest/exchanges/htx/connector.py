@@ -8,6 +8,7 @@ import msgspec
 import orjson
 
 from ingest.exchanges.base import LONGEST_NAME, Connector, Control, Request, Route
+from ingest.exchanges.htx.history import is_error
 from ingest.exchanges.htx.routes import control_of_operation, route_of_name, route_of_object, route_of_topic
 from ingest.rest import Rest
 from schemas.errors import ExchangeError
@@ -59,7 +60,7 @@ class HtxConnector(Connector):
         return Control("routine" if "unsubbed" in body else "unknown", request_id)
 
     def is_error(self, body: bytes) -> bool:
-        return (json_object(body) or {}).get("status") != "ok"
+        return is_error(json_object(body))
 
     async def server_time(self, rest: Rest) -> int:
         body = orjson.loads(await rest.get(self.time_path))
@@ -80,7 +81,7 @@ class HtxConnector(Connector):
 async def fetch_rows(rest: Rest, path: str, **query: str) -> list[Any]:
     """Fetch the rows of a REST answer; `ExchangeError` with the exchange's message if it is an error."""
     body = _decode_exact(await rest.get(path, 1, **query))
-    if body.get("status") != "ok":  # errors come with HTTP 200 too
+    if is_error(body):
         reason = body.get("err-msg") or body.get("err_msg") or body
         raise ExchangeError(f"{path} rejected: {reason!s:.200}")
     return list(body["data"])

@@ -14,9 +14,14 @@ _TWO_YEARS = 730 * DAY_S
 _RATES_PAGE = 50
 
 
+def is_error(answer: object) -> bool:
+    """Return whether an answer, parsed from JSON, is an error: these come with HTTP 200 too."""
+    return type(answer) is not dict or answer.get("status") != "ok"
+
+
 def _answer(body: bytes) -> dict[str, Any]:
-    answer = orjson.loads(body)
-    if type(answer) is not dict or answer.get("status") != "ok":  # errors come with HTTP 200 too
+    answer: dict[str, Any] = orjson.loads(body)
+    if is_error(answer):
         raise RejectedError(f"rejected: {body[:200].decode(errors='replace')}")
     return answer
 

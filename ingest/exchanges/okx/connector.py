@@ -22,7 +22,7 @@ from ingest.exchanges.base import (
 from ingest.exchanges.history import History
 from ingest.exchanges.listing import number, optional_text, plain, text
 from ingest.exchanges.okx.channels import CHANNELS, NAMES, PUBLIC, argument_of, subject_of
-from ingest.exchanges.okx.history import HISTORY
+from ingest.exchanges.okx.history import HISTORY, is_error
 from ingest.exchanges.okx.polls import BEST_LEVELS, POLLS
 from ingest.exchanges.polls import PollRow
 from ingest.rest import Limit, Rest
@@ -169,7 +169,7 @@ class Okx(Connector):
         )
 
     def is_error(self, body: bytes) -> bool:
-        return (json_object(body) or {}).get("code") != "0"
+        return is_error(json_object(body))
 
     async def server_time(self, rest: Rest) -> int:
         return int(orjson.loads(await rest.get("/api/v5/public/time", 1))["data"][0]["ts"]) * 1000

@@ -17,9 +17,14 @@ _PERIOD_S = 300.0
 _LATEST_ROWS = 1430  # of 1440 of statistics: the oldest may be deleted while they are asked for
 
 
+def is_error(answer: object) -> bool:
+    """Return whether an answer, parsed from JSON, is an error: these come with HTTP 200 too."""
+    return type(answer) is not dict or answer.get("code") != "0"
+
+
 def _rows(body: bytes) -> list[Any]:
     answer = orjson.loads(body)
-    if type(answer) is not dict or answer.get("code") != "0":  # errors come with HTTP 200 too
+    if is_error(answer):
         raise RejectedError(f"rejected: {body[:200].decode(errors='replace')}")
     return list(answer["data"])
 
