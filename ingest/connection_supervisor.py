@@ -64,7 +64,7 @@ class ConnectionSupervisor:
     @property
     def is_needed(self) -> bool:
         """Whether an instrument has channels on this path: funding has one of its own, and spot has no funding."""
-        return any(self._served())
+        return self.serves(self._instruments)
 
     def _served(self) -> Iterator[Instrument]:
         return (instrument for instrument in self._instruments.values() if self._channels_of(instrument.kind))

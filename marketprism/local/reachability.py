@@ -18,7 +18,6 @@ from ingest.exchanges.base import Connector
 from ingest.rest import Rest, RestPool
 from ingest.sockets import socket_to
 from ingest.timings import DEFAULT_TIMINGS
-from ingest.uplink_failures import failure_of
 from ingest.uplinks import Uplink, Uplinks, Where, uplinks_of
 from marketprism.local.findings import Finding
 from schemas.settings import Settings, load_settings
@@ -109,8 +108,7 @@ async def _try(connector: Connector, where: Where, uplink: Uplink, pool: RestPoo
             async with socket_to(connector, uplink, _path(connector), _WITHIN):
                 return Attempt(where, str(uplink), time.monotonic() - began)
     except Exception as error:  # noqa: BLE001 - whatever an exchange or a proxy does is what is asked
-        failure = failure_of(error, uplink.proxy is not None).text
-        return Attempt(where, str(uplink), time.monotonic() - began, failure)
+        return Attempt(where, str(uplink), time.monotonic() - began, uplink.failure_of(error).text)
 
 
 def _write(reach: Reach) -> None:
