@@ -139,27 +139,17 @@ class SoakRun:
                 kind = self._random.choice(("proxy", "host", "sockets", "sockets"))
                 match kind:
                     case "proxy":
-                        name = self._random.choice([*self._proxies])
-                        lasting.create_task(self._block(f"proxy {name}", *self._ways_of(self._proxies[name])))
+                        name, proxy = self._random.choice([*self._proxies.items()])
+                        lasting.create_task(self._block(f"proxy {name}", proxy.kill, proxy.start))
                     case "host":
-                        rig = self._random.choice(self._hosts[self._random.choice([*FEEDS])])
-                        block = self._random.choice(("refused", "silent"))
-                        lasting.create_task(self._block(f"host {block}", *self._ways_of(rig, block)))
+                        host = self._random.choice(self._hosts[self._random.choice([*FEEDS])])
+                        name, block = self._random.choice((("refused", host.refuse), ("silent", host.swallow)))
+                        lasting.create_task(self._block(f"host {name}", block, host.allow))
                     case _:
                         plan = self._plan(self._random.choice([*FEEDS]))
                         self._count(plan.kind)
                         await self._simulators.plant(plan)
                 await asyncio.sleep(self._random.uniform(*_PAUSES))
-
-    def _ways_of(self, rig: HostRig | ProxyRig, block: str = "") -> tuple[Callable[[], Awaitable[None]], ...]:
-        """Return what blocks a rig, and what allows it again."""
-        if isinstance(rig, ProxyRig):
-            return rig.kill, rig.start
-
-        async def swallow() -> None:
-            rig.swallow()
-
-        return (rig.refuse if block == "refused" else swallow), rig.allow
 
     async def _block(self, name: str, begin: Callable[[], Awaitable[None]], end: Callable[[], Awaitable[None]]) -> None:
         self._count(name)

@@ -154,7 +154,7 @@ class HostRig:
             self._server = None
         self._cut()
 
-    def swallow(self) -> None:
+    async def swallow(self) -> None:
         """Cut all connections, accept new ones, and never answer on them."""
         self._answers = False
         self._cut()

@@ -1,7 +1,8 @@
 """`marketprism feeds` and its readers, with a real broker: what ingests report, and instruments that are moved."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
@@ -157,8 +158,11 @@ async def test_no_answer(settings: Settings, monkeypatch: pytest.MonkeyPatch) ->
         await move_instrument(settings, "okx", "BTC-USDT")
 
 
-async def test_moved(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An instrument is moved by the running ingest without a disconnection, and errors are those that it reports."""
+@asynccontextmanager
+async def two_connections(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[Settings, Simulators, set[str], set[str]]]:
+    """Ingest three instruments over two connections. Yield the symbols of the first, which is full, and the second."""
     monkeypatch.setattr(Okx, "instruments_per_connection", 2)
     symbols = ["BTC-USDT", "ETH-USDT", "BTC-USDT-PERP"]
     async with Simulators(["okx"]) as simulators:
@@ -167,41 +171,40 @@ async def test_moved(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Non
             for symbol in symbols:
                 await until(here, "okx", f"okx:{symbol}", is_flowing)
             first, second = [set(each.symbols) for each in (await last_reports(here))[0].report.connections]
-            moved, stays = sorted(first)
-            code, text = await run(here, "move", moved.lower(), "--feed", "okx")
-            assert (code, text.splitlines()[-1]) == (0, f"{moved} has moved from connection 1 to connection 2")
-            for arguments, error in (
-                ((stays, "--feed", "okx", "--to", "2"), "no free place on connection 2: one serves 2 instruments"),
-                ((moved, "--feed", "okx", "--to", "2"), "it is on connection 2 already"),
-                (("BTC-USDX", "--feed", "okx"), "unknown symbol 'BTC-USDX': did you mean BTC-USDT?"),
-            ):
-                code, text = await run(here, "move", *arguments)
-                assert (code, text.splitlines()[-1]) == (1, f"error: {arguments[0]} was not moved: {error}")
-            [report] = [each.report for each in await last_reports(here)]
-        assert [set(each.symbols) for each in report.connections] == [{stays}, second | {moved}]
-        of_moved = kinds((await read_lines(here, "okx"))[f"okx:{moved}"])
+            yield here, simulators, first, second
+
+
+async def test_moved(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An instrument is moved by the running ingest without a disconnection, and errors are those that it reports."""
+    async with two_connections(settings, monkeypatch) as (here, _, first, second):
+        moved, stays = sorted(first)
+        code, text = await run(here, "move", moved.lower(), "--feed", "okx")
+        assert (code, text.splitlines()[-1]) == (0, f"{moved} has moved from connection 1 to connection 2")
+        for arguments, error in (
+            ((stays, "--feed", "okx", "--to", "2"), "no free place on connection 2: one serves 2 instruments"),
+            ((moved, "--feed", "okx", "--to", "2"), "it is on connection 2 already"),
+            (("BTC-USDX", "--feed", "okx"), "unknown symbol 'BTC-USDX': did you mean BTC-USDT?"),
+        ):
+            code, text = await run(here, "move", *arguments)
+            assert (code, text.splitlines()[-1]) == (1, f"error: {arguments[0]} was not moved: {error}")
+        [report] = [each.report for each in await last_reports(here)]
+    assert [set(each.symbols) for each in report.connections] == [{stays}, second | {moved}]
+    of_moved = kinds((await read_lines(here, "okx"))[f"okx:{moved}"])
     assert of_moved.count("renewed") == 1
     assert "disconnected" not in of_moved
 
 
 async def test_a_socket_is_lost_during_a_move(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """The instrument stays where it is, and is not left marked as disconnected."""
-    monkeypatch.setattr(Okx, "instruments_per_connection", 2)
-    symbols = ["BTC-USDT", "ETH-USDT", "BTC-USDT-PERP"]
-    async with Simulators(["okx"]) as simulators:
-        here = load_settings(**settings.model_dump() | {"endpoints": simulators.endpoints, "symbols": symbols})
-        async with ingesting(here, "okx", timings=Timings(report_interval_s=0.2)):
-            for symbol in symbols:
-                await until(here, "okx", f"okx:{symbol}", is_flowing)
-            first, second = [set(each.symbols) for each in (await last_reports(here))[0].report.connections]
-            moved, [there] = min(first), second
-            moving = asyncio.create_task(move_instrument(here, "okx", moved))
-            await until(here, "okx", f"okx:{moved}", lambda found: "renewing" in found)
-            await simulators.plant(Disconnect(feed="okx", symbol=there))
-            [answer] = await moving
-            assert answer.failure == UNSTEADY
-            for symbol in (there, moved):
-                await until(here, "okx", f"okx:{symbol}", is_connected_again)
+    async with two_connections(settings, monkeypatch) as (here, simulators, first, second):
+        moved, [there] = min(first), second
+        moving = asyncio.create_task(move_instrument(here, "okx", moved))
+        await until(here, "okx", f"okx:{moved}", lambda found: "renewing" in found)
+        await simulators.plant(Disconnect(feed="okx", symbol=there))
+        [answer] = await moving
+        assert answer.failure == UNSTEADY
+        for symbol in (there, moved):
+            await until(here, "okx", f"okx:{symbol}", is_connected_again)
 
 
 def is_connected_again(found: list[str]) -> bool:
