@@ -1,19 +1,34 @@
 """Shared fixtures: one real broker per session, and settings with topics of their own for each test."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import hypothesis
 import pytest
+import structlog
 
 from marketprism.local.broker import Broker, free_port
 from marketprism.ops.topics import create_topics
+from schemas.logs.libraries import LIBRARIES
 from schemas.settings import Settings, load_settings
 
 # A busy machine may take any time for an example: the time that one takes is no failure.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+
+
+@pytest.fixture(autouse=True)
+def _own_logs() -> Iterator[None]:
+    """Leave logging as it was: a command that a test runs in this process configures it."""
+    configuration, handlers = structlog.get_config(), logging.root.handlers[:]
+    levels = {logger: logger.level for logger in map(logging.getLogger, ("root", *LIBRARIES))}
+    yield
+    structlog.configure(**configuration)
+    logging.root.handlers = handlers
+    for logger, level in levels.items():
+        logger.setLevel(level)
 
 
 @pytest.fixture(scope="session")

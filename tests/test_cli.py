@@ -1,15 +1,12 @@
 """Test the command line: help, error messages and the topic table."""
 
-import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
 import pytest
-import structlog
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -25,14 +22,10 @@ COMMANDS = tuple(sorted(get_command(app).commands))  # type: ignore[attr-defined
 
 
 @pytest.fixture(autouse=True)
-def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Run in an empty directory, find no system that runs on this machine, and leave logging as it was."""
+def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run in an empty directory, and find no system that runs on this machine."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
-    level = logging.getLogger("aiokafka").level
-    yield
-    structlog.reset_defaults()
-    logging.getLogger("aiokafka").setLevel(level)
 
 
 def run(*arguments: str) -> tuple[int, str]:

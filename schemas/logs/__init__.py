@@ -48,11 +48,11 @@ class _Handler(logging.Handler):
 
 def configure_logs(settings: Settings) -> None:
     """Set up logging of this process, for this broker. It may be called again with other settings."""
+    # Loggers are not cached: what a module has already logged with must follow a later configuration, too.
     structlog.configure(
         processors=_OURS,
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
     )
     everything = settings.log_level == "DEBUG"
     for watch in _watches:

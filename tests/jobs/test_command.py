@@ -1,13 +1,11 @@
 """The command `marketprism jobs`, with a real broker."""
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import orjson
 import pytest
-import structlog
 from typer.testing import CliRunner
 
 from marketprism.cli import app
@@ -21,7 +19,7 @@ from tests.jobs.test_execution import refuses, succeeds
 
 
 @pytest.fixture(autouse=True)
-def _system(broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _system(broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have topics of its own, and find no system that runs on this machine."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
@@ -30,8 +28,6 @@ def _system(broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("MARKETPRISM_TOPIC_PREFIX", f"t{uuid4().hex[:8]}.")
     monkeypatch.setenv("MARKETPRISM_JOBS", '{"gaps": "off"}')
     asyncio.run(create_topics(load_settings()))
-    yield
-    structlog.reset_defaults()
 
 
 def run(*arguments: str) -> tuple[int, str]:

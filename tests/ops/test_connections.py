@@ -1,14 +1,13 @@
 """`marketprism feeds` and its readers, with a real broker: what ingests report, and instruments that are moved."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
 import orjson
 import pytest
-import structlog
 from aiokafka import AIOKafkaProducer
 from typer.testing import CliRunner
 
@@ -55,13 +54,11 @@ REPORT = FeedReport(
 
 
 @pytest.fixture(autouse=True)
-def _no_running_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _no_running_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Find no system that runs on this machine."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
     monkeypatch.setattr(console, "_width", 200)
-    yield
-    structlog.reset_defaults()
 
 
 async def write(settings: Settings, *reports: FeedReport | bytes | None, key: bytes | None = None) -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import orjson
 import pytest
-import structlog
 from typer.testing import CliRunner, Result
 
 from marketprism.cli import app
@@ -46,12 +45,10 @@ class Running:
 
 
 @pytest.fixture(autouse=True)
-def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Find no system that runs on this machine, and leave logging as it was."""
+def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Find no system that runs on this machine."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture
