@@ -1,6 +1,7 @@
 """Shared fixtures: one real broker per session, and settings with topics of their own for each test."""
 
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -17,6 +18,10 @@ from schemas.settings import Settings, load_settings
 # A busy machine may take any time for an example: the time that one takes is no failure.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
+
+
+# The brokers of tests live for minutes at most: to compile more than this costs them more time than it gains.
+os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 
 
 @pytest.fixture(autouse=True)

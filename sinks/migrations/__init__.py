@@ -82,8 +82,7 @@ def migrate(
         )
         log.info("migration applied", migration=migration.name, database=database)
     _check_columns(storage, database, tables)
-    for table in tables:
-        _update_view(storage, database, table)
+    _update_views(storage, database, tables)
     update_comments(storage, database, tables)
     drop_earlier_helpers(storage, database, tables)
     _set_retention(storage, settings)
@@ -134,18 +133,19 @@ def _check_columns(storage: Storage, database: str, tables: list[Table]) -> None
         raise StorageError(f"tables differ from their event models: {', '.join(differences)}: write a migration")
 
 
-def _update_view(storage: Storage, database: str, table: Table) -> None:
-    """Create the view that parses events, or change its query. Inserts at the same time use either query."""
-    storage.execute(table.create_view)
-    view = parse_of(f"{database}.{table.name}")
-    # An entry table without its view would accept blocks and lose them, so the view is never dropped.
-    current = storage.query(
-        f"SELECT as_select = formatQuerySingleLine({quoted(table.select)}) FROM system.tables "
-        f"WHERE concat(database, '.', name) = '{view}'"
-    )
-    if not current[0][0]:
-        storage.execute(f"ALTER TABLE {view} MODIFY QUERY {table.select}")
-        log.info("parsing changed", table=table.name, database=database)
+def _update_views(storage: Storage, database: str, tables: list[Table]) -> None:
+    """Create the views that parse events, or change their queries. Inserts at the same time use either query."""
+    own = internal(database)
+    rows = storage.query(f"SELECT concat(database, '.', name), as_select FROM system.tables WHERE database = '{own}'")
+    found = {view: query for view, query in rows}  # noqa: C416
+    for table in tables:
+        view = parse_of(f"{database}.{table.name}")
+        if view not in found:
+            storage.execute(table.create_view)
+        elif found[view] != storage.query(f"SELECT formatQuerySingleLine({quoted(table.select)})")[0][0]:
+            # An entry table without its view would accept blocks and lose them, so the view is never dropped.
+            storage.execute(f"ALTER TABLE {view} MODIFY QUERY {table.select}")
+            log.info("parsing changed", table=table.name, database=database)
 
 
 def _set_retention(storage: Storage, settings: Settings) -> None:
