@@ -16,9 +16,9 @@ from schemas.symbols import Kind
 Result = Literal["ok", "quiet", "unknown", "changed"]
 WORST: tuple[Result, ...] = ("changed", "unknown", "quiet", "ok")
 
-LISTING, CLOCK, SNAPSHOT, OTHERS = "listing", "clock", "snapshot", "others"
+LISTING, CLOCK, SNAPSHOT, FALLBACK, OTHERS = "listing", "clock", "snapshot", "fallback", "others"
 """What is probed besides channels and polls: the definitions of instruments, the exchange's time, a book's snapshot,
-and frames that nobody has asked for."""
+its best levels as they are polled while no socket works, and frames that nobody has asked for."""
 
 _ACKNOWLEDGED_WITHIN = 10.0  # s
 _LIQUID: tuple[Kind, ...] = ("spot", "perp")

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from ingest.exchanges.base import Connector
 from ingest.exchanges.polls import PollRow
 from ingest.rest import Rest
-from marketprism.probe.cell import Cell
+from marketprism.probe.cell import FALLBACK, Cell
 from marketprism.probe.expected import shapes_of
 from marketprism.probe.failures import RestHealth
 from schemas.errors import ExchangeError, FrameError
@@ -33,10 +33,10 @@ class PollOnce(NamedTuple):
 
 
 def polls_of(connector: Connector, instruments: Iterable[Instrument]) -> Iterator[PollOnce]:
-    """Yield the polls of these instruments and their currencies, each once."""
+    """Yield the polls of these instruments and their currencies, each once, and that of each book's best levels."""
     seen = set()
     for instrument in instruments:
-        for channel, row in connector.polled.items():
+        for channel, row in (*connector.polled.items(), (FALLBACK, connector.best_levels)):
             if row.of and instrument.kind not in row.of:
                 continue
             subject, name = instrument, instrument.exchange_symbol

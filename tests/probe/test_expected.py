@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from ingest.exchanges import CONNECTORS
-from marketprism.probe.cell import SNAPSHOT
+from marketprism.probe.cell import FALLBACK, SNAPSHOT
 from marketprism.probe.expected import EXPECTED, shapes_of
 from marketprism.probe.shape import Findings, Shape, compare
 from schemas.channels import family_of
@@ -22,9 +22,10 @@ CONNECTED = {name: connector() for name, connector in CONNECTORS.items()}
 
 @pytest.mark.parametrize("feed", FEEDS)
 def test_complete(feed: str) -> None:
-    """Every channel, variant and poll of a feed has an entry, and nothing else has."""
+    """Every channel, variant, poll and other request of a feed has an entry, and nothing else has."""
     connector = CONNECTORS[feed]
-    names = {*connector.channels, *connector.polls} | ({SNAPSHOT} if connector.snapshots != "stream" else set())
+    requests = {FALLBACK} if connector.snapshots == "stream" else {FALLBACK, SNAPSHOT}
+    names = requests.union(connector.channels, connector.polls)
     variants = {variant.name for row in connector.channels.values() for variant in row.variants}
     assert set(EXPECTED[feed]) == {family_of(name) for name in names} | variants
 

@@ -6,12 +6,14 @@ from contextlib import suppress
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 import orjson
 import pytest
 
+from ingest.exchanges import CONNECTORS
 from marketprism.local.broker import free_port
-from marketprism.probe.cell import Cell
+from marketprism.probe.cell import FALLBACK, Cell
 from marketprism.probe.feed import FeedProbe
 from marketprism.probe.run import Probe
 from marketprism.probe.shape import Shape, compare
@@ -20,8 +22,9 @@ from marketprism.simulator import Change, Move, Silent, Simulators
 from schemas.channels import CHANNELS, POLLS
 from schemas.errors import FrameError
 from schemas.instruments import Instrument
+from schemas.markers import answer_of
 from schemas.settings import load_settings
-from streams.normalize import parse
+from streams.normalize import parse, parse_answer
 from streams.normalize.messages import Normalized
 
 SECONDS = 4.0
@@ -84,7 +87,7 @@ def unchanged() -> Unchanged:
 
     def recorded(cell: Cell, now: float, frame: bytes = b"") -> None:
         on_frame(cell, now, frame)
-        if cell.frames <= 2 and not cell.is_request and cell.channel not in _ALIKE:
+        if cell.frames <= 2 and (not cell.is_request or cell.channel == FALLBACK) and cell.channel not in _ALIKE:
             frames.append((cell, frame))
 
     async def run() -> Probe:
@@ -104,7 +107,10 @@ def test_unchanged(unchanged: Unchanged) -> None:
     assert unchanged.probe.result == "quiet"
     for feed in unchanged.probe.feeds:
         quiet = {cell.channel for cell in feed.cells if feed.verdict_of(cell).result == "quiet"}
-        assert quiet.isdisjoint(("books", "quotes", *POLLS)), feed.name
+        assert quiet.isdisjoint(("books", "quotes", FALLBACK, *POLLS)), feed.name
+        assert {cell.symbol for cell in feed.cells if cell.channel == FALLBACK} == {
+            each.symbol for each in feed.instruments
+        }
         assert abs(feed.clock_offset or 0) < 1_000_000
         assert {cell.book.sequence for cell in feed.cells if cell.book} == {"held"}
 
@@ -158,6 +164,10 @@ def drop(value: Any, path: tuple[str, ...]) -> None:
 def parsed(sample: Sample, frame: bytes) -> list[Normalized] | str:
     """Return the messages of a frame, or why it is rejected."""
     try:
+        if sample.cell.channel == FALLBACK:
+            row = CONNECTORS[sample.cell.feed].best_levels
+            path = f"{row.path}?{urlencode(row.query(sample.instrument.exchange_symbol))}"
+            return parse_answer(answer_of(FALLBACK, path, 0, frame), sample.instrument, 0)
         return parse(frame, sample.instrument, 0)
     except FrameError as error:
         return str(error)
@@ -200,6 +210,7 @@ async def test_changes(monkeypatch: pytest.MonkeyPatch) -> None:
         Change(feed="deribit", symbol="BTC-USD-PERP", channel="trades", field="direction", value="both", seconds=month),
         Move(feed="binance-coinm", path="/dapi/v1/openInterest", seconds=month),
         Move(feed="htx-linear", path="/ws_index", seconds=month),
+        Move(feed="htx-spot", path="/market/depth", seconds=month),
     )
     async with Simulators() as simulators:
         for plan in plans:
@@ -209,6 +220,7 @@ async def test_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {place for place, reason in found.items() if missing in reason} == {
         ("binance-coinm", "open_interest", "BTC-USD-PERP"),
         ("binance-coinm", "open_interest", "BTC-USD-261225"),
+        ("htx-spot", "fallback", "BTC-USDT"),
     }
     rest = {place: reason for place, reason in found.items() if missing not in reason}
     assert rest.keys() == {

@@ -16,7 +16,9 @@ EXPECTED: Mapping[str, Mapping[str, tuple[Shape, ...]]] = {
     for exchange in (binance, okx, htx, deribit)
     for feed, table in exchange.EXPECTED.items()
 }
-"""By feed, and by channel, variant, poll or `snapshot`. Channels of candles are `candles` or `continuous_candles`."""
+"""By feed, and by channel, variant, poll, `snapshot` or `fallback`.
+
+Channels of candles are `candles` or `continuous_candles`."""
 
 TRADED_LITTLE: Mapping[str, frozenset[Kind]] = {"deribit": deribit.TRADED_LITTLE}
 """Kinds of instruments, by feed, of which even the first is not traded every minute."""

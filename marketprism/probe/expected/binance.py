@@ -15,6 +15,7 @@ def _stream(data: str) -> str:
 _BARS = f"i={'|'.join(INTERVALS)} t T? o h l c v q V Q n x=true|false B? f? L?"
 _SIDES = "m=true|false"
 _SNAPSHOT = "lastUpdateId bids[][2] asks[][2]"
+_FUTURES_SNAPSHOT = f"{_SNAPSHOT} E? T symbol? pair?"
 _PARTIAL_BOOKS = ("depth20@100ms", "depth10@100ms", "depth5@100ms")
 _RATIOS = "longShortRatio longAccount shortAccount timestamp"
 
@@ -27,6 +28,7 @@ _SPOT: Table = {
     "tickers": (_stream("e?=24hrTicker E s o h l c v q n p? P? w? x? Q? O? C? F? L? b? B? a? A?"),),
     "candles": (_stream(f"e?=kline E s k{{{_BARS} s?}}"),),
     "snapshot": (_SNAPSHOT,),
+    "fallback": (_SNAPSHOT,),
 }
 
 # `st` and `ps` came in 2025 and 2026. `NA` is no trade, but an id that was used up without one.
@@ -42,7 +44,8 @@ _FUTURES: Table = {
     ),
     "mark_prices": (_stream("e?=markPriceUpdate E s p ap? i P r T st?"),),
     "liquidations": (_stream("e?=forceOrder E? o{s S=BUY|SELL o? f? p ap q X? l? z? T ps?} st?"),),
-    "snapshot": (f"{_SNAPSHOT} E? T symbol? pair?",),
+    "snapshot": (_FUTURES_SNAPSHOT,),
+    "fallback": (_FUTURES_SNAPSHOT,),
 }
 
 EXPECTED: Mapping[str, Table] = {

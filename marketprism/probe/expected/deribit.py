@@ -9,12 +9,16 @@ def _notification(data: str) -> str:
     return f"jsonrpc? method=subscription params{{channel data{data}}}"
 
 
+def _answer(result: str) -> str:
+    return f"jsonrpc? result{result} usIn? usOut? usDiff? testnet?"
+
+
 _TICKER = (
     "timestamp state? instrument_name index_price mark_price last_price settlement_price? min_price? max_price? "
     "open_interest? estimated_delivery_price? best_bid_price? best_bid_amount? best_ask_price? best_ask_amount?"
 )
-_STATS = "stats{high low volume price_change? volume_usd? volume_notional?}"
-_GREEKS = "greeks{delta gamma vega theta rho}"
+_STATS = "{high low volume price_change? volume_usd? volume_notional?}"
+_GREEKS = "{delta gamma vega theta rho}"
 
 EXPECTED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "deribit": {
@@ -39,18 +43,24 @@ EXPECTED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
             _notification("{timestamp instrument_name best_bid_price best_bid_amount best_ask_price best_ask_amount}"),
         ),
         "tickers": (
-            _notification(f"{{{_TICKER} {_STATS}}}"),
-            _notification(f"{{{_TICKER} {_STATS} current_funding funding_8h? interest_value?}}"),
+            _notification(f"{{{_TICKER} stats{_STATS}}}"),
+            _notification(f"{{{_TICKER} stats{_STATS} current_funding funding_8h? interest_value?}}"),
             _notification(
-                f"{{{_TICKER} {_STATS} {_GREEKS} mark_iv bid_iv ask_iv underlying_price underlying_index "
+                f"{{{_TICKER} stats{_STATS} greeks{_GREEKS} mark_iv bid_iv ask_iv underlying_price underlying_index "
                 "interest_rate?}"
             ),
         ),
         "candles": (_notification("{tick open high low close volume cost}"),),
-        "funding_history": (
-            "jsonrpc? result[]{timestamp interest_1h interest_8h? index_price? prev_index_price?} usIn? usOut? usDiff? "
-            "testnet?",
+        "fallback": (
+            _answer(
+                "{timestamp instrument_name change_id bids[][2] asks[][2] state? index_price? mark_price? last_price? "
+                "settlement_price? min_price? max_price? open_interest? estimated_delivery_price? best_bid_price? "
+                f"best_bid_amount? best_ask_price? best_ask_amount? stats?{_STATS} current_funding? funding_8h? "
+                f"interest_value? greeks?{_GREEKS} mark_iv? bid_iv? ask_iv? underlying_price? underlying_index? "
+                "interest_rate?}"
+            ),
         ),
+        "funding_history": (_answer("[]{timestamp interest_1h interest_8h? index_price? prev_index_price?}"),),
     },
 }
 

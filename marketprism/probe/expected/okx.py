@@ -29,6 +29,7 @@ EXPECTED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
                 "sodUtc0? sodUtc8? ts}"
             ),
         ),
+        "fallback": (_answer("{asks[][4] bids[][4] ts seqId?}"),),
         "candles": (_push("[9]"),),
         "mark_prices": (_push("{instType? instId? markPx ts}"),),
         "index_prices": (_push("{instId? idxPx open24h? high24h? low24h? sodUtc0? sodUtc8? ts}"),),
