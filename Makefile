@@ -33,8 +33,11 @@ demo: setup  ## run the whole system on this machine with simulated exchanges; D
 live: setup  ## run the whole system on this machine with the real exchanges, kept in data/; DURATION=60 as above
 	@$(BIN)/marketprism live --duration $(DURATION)
 
+# Where the environment forbids compiled modules, each of the many processes of these compiles everything again.
+test test-long hostile soak: export PYTHONDONTWRITEBYTECODE =
+
 test: setup  ## run the tests, with a real broker and a real ClickHouse engine
-	$(BIN)/python -m pytest -n 3 --dist loadfile -m "not e2e and not long"
+	$(BIN)/python -m pytest -n 4 --dist loadfile -m "not e2e and not long"
 	@# These run whole systems, whose signals depend on timely data: three at a time would starve one another.
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "e2e and not long"
 

@@ -42,6 +42,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("MARKETPRISM_KAFKA", f"127.0.0.1:{free_port()}")
     monkeypatch.setenv("MARKETPRISM_SQL_ADDRESS", f"127.0.0.1:{free_port()}")
     monkeypatch.setenv("MARKETPRISM_FEEDS", "okx,deribit")
+    monkeypatch.setenv("MARKETPRISM_SYMBOLS", "BTC-USD-PERP")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
