@@ -183,6 +183,12 @@ def test_a_feed_without_symbols() -> None:
     assert any(re.match("htx-spot +○ unused .* has none of the symbols", line) for line in drawn(state, 120, 40))
 
 
+def test_a_feed_whose_symbols_are_not_listed() -> None:
+    """Its exchange answers, but there is nothing to subscribe to."""
+    state = replace(first_seconds(), settings=load_settings(feeds=("okx", "deribit")), problems={}, shown_for=60.0)
+    assert any(re.match("deribit +○ down .* no instruments", line) for line in drawn(state, 120, 40))
+
+
 def test_no_feed_can_be_reached() -> None:
     """It is a warning until the feeds are stopped on purpose."""
     state = replace(first_seconds(), problems=dict.fromkeys(("okx", "deribit"), "HTTP 451"))

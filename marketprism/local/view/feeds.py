@@ -69,7 +69,8 @@ def feed_reason(state: ViewState, feed: str) -> str:
         case "waiting":
             return f"no data yet, {duration(state.shown_for)}"
         case "down" | "by REST":
-            return state.problems.get(feed) or state.raw_stats.lost.get(feed, "")
+            is_empty = feed in state.settings.feeds and not state.raw_stats.instruments.get(feed)
+            return state.problems.get(feed) or state.raw_stats.lost.get(feed) or ("no instruments" if is_empty else "")
     return ""
 
 
