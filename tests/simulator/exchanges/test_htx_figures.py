@@ -1,6 +1,7 @@
 """The simulated HTX sends what the connectors subscribe to and poll, and it is parsed to the market's true figures."""
 
 import asyncio
+import time
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
@@ -277,6 +278,20 @@ async def test_limit_of_rest() -> None:
         statuses = [(await get(sims, "htx-linear", path, **query))[0] for _ in range(2)]
         statuses.append((await get(sims, "htx-linear", "/linear-swap-api/v1/swap_contract_info"))[0])
         assert statuses == [200, 200, 429]
+
+
+async def test_limits_of_spot_rest() -> None:
+    """Each endpoint of spot has a limit of its own in 5 minutes, of which each answer says what is left."""
+    depth, query = "/market/depth", {"symbol": "btcusdt", "type": "step0", "period": "1min"}
+    async with Simulators(["htx-spot"], rate=0) as sims:
+        _, _, headers = await get(sims, "htx-spot", depth, **query)
+        assert headers["X-HB-RateLimit-Requests-Remain"] == "3999"
+        assert 0 < int(headers["X-HB-RateLimit-Requests-Expire"]) / 1000 - time.time() <= 300
+    async with Simulators(["htx-spot"], rate=0, limits=Limits(weight_per_minute=1)) as sims:
+        answers = [await get(sims, "htx-spot", depth, **query) for _ in range(11)]  # two windows have room for ten
+        assert {status for status, *_ in answers} == {200, 429}
+        assert {body.get("err-code") for _, body, _ in answers} == {None, "too-many-requests"}
+        assert (await get(sims, "htx-spot", "/market/history/kline", **query))[0] == 200
 
 
 @pytest.mark.parametrize(

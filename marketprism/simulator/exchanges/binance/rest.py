@@ -8,11 +8,11 @@ from aiohttp import web
 from marketprism.simulator.exchanges.binance import frames
 from marketprism.simulator.exchanges.binance.control import requested_symbols
 from marketprism.simulator.exchanges.binance.requests import NO_SYMBOL, RejectedRequest
-from marketprism.simulator.exchanges.binance.windows import RequestWindow
 from marketprism.simulator.market.instrument import SimulatedInstrument
 from marketprism.simulator.market.listings import Listing
 from marketprism.simulator.server.connection import now_ms
 from marketprism.simulator.server.exchange_server import ExchangeServer, json_response
+from marketprism.simulator.server.request_windows import RequestWindow
 
 
 class BinanceRest(ExchangeServer):

@@ -10,11 +10,11 @@ from marketprism.simulator.exchanges.binance import figures
 from marketprism.simulator.exchanges.binance.candles import INTERVALS
 from marketprism.simulator.exchanges.binance.requests import INVALID, RejectedRequest, number, parameter
 from marketprism.simulator.exchanges.binance.rest import BinanceRest
-from marketprism.simulator.exchanges.binance.windows import RequestWindow
 from marketprism.simulator.market.funding import next_funding_at
 from marketprism.simulator.market.instrument import SimulatedInstrument
 from marketprism.simulator.market.intervals import DAY_MS, HOUR_MS
 from marketprism.simulator.server.connection import now_ms
+from marketprism.simulator.server.request_windows import RequestWindow
 
 _PERIODS = ("5m", "15m", "30m", "1h", "2h", "4h", "6h", "12h", "1d")
 _KEPT_MS = 30 * DAY_MS  # for which statistics are kept

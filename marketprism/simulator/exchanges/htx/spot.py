@@ -20,6 +20,10 @@ from marketprism.simulator.market.instrument import SimulatedInstrument, Trade
 from marketprism.simulator.market.prices import STEP_S
 from marketprism.simulator.server.connection import Connection, Limits, Stream, now_ms
 from marketprism.simulator.server.exchange_server import json_response
+from marketprism.simulator.server.request_windows import RequestWindow
+
+_REST_WINDOW_S = 300
+_REST_LIMITS = {"/market/depth": 4000, "/market/history/trade": 3000, "/market/history/kline": 4500}
 
 
 class HtxSpot(Htx):
@@ -38,6 +42,11 @@ class HtxSpot(Htx):
         self._boards = [SpotBoard(self, instrument, 3 * rank) for rank, instrument in enumerate(instruments)]
         self._levels = {stream.name: best for board in self._boards for stream, best in board.books.values()}
         self._requested_at: dict[str, int] = {}  # ms, by id of the connection
+        minutely = limits.weight_per_minute
+        self._windows = {
+            path: RequestWindow(most if minutely is None else minutely * _REST_WINDOW_S // 60, _REST_WINDOW_S)
+            for path, most in _REST_LIMITS.items()
+        }
 
     def step(self, number: int, rate: float, paused: bool) -> None:
         for board in self._boards:
@@ -122,6 +131,9 @@ class HtxSpot(Htx):
         """Return the handler of requests about one symbol, whose body is the answer's field `name`."""
 
         async def handle(request: web.Request) -> web.Response:
+            window = self._windows[request.path]
+            if wait := window.spend(1):
+                return self.rate_limited(429, wait)
             instrument = self.by_exchange_symbol.get(request.query.get("symbol", ""))
             try:
                 if instrument is None or self.is_gone(instrument.listing.symbol):
@@ -129,7 +141,11 @@ class HtxSpot(Htx):
                 answer = {"status": "ok", "ts": now_ms(), name: body(instrument, request, self.now_ms())}
             except history.ParameterError as error:
                 answer = {"status": "error", "err-code": "invalid-parameter", "err-msg": f"invalid {error}", name: None}
-            return json_response(answer)
+            headers = {
+                "X-HB-RateLimit-Requests-Remain": str(window.left),
+                "X-HB-RateLimit-Requests-Expire": str(window.ends_at * 1000),
+            }
+            return json_response(answer, headers=headers)
 
         return handle
 
