@@ -53,7 +53,7 @@ const table = new Table(byId("comparison"), COLUMNS, {
 
 /** The distance to the best, or why the row does not take part. */
 function distance({ state }, value, best) {
-  if (state !== "live") return state;
+  if (state !== "live") return state === "rest" ? "REST" : state;
   return best ? "best" : bps(value);
 }
 
