@@ -137,7 +137,7 @@ def _update_views(storage: Storage, database: str, tables: list[Table]) -> None:
     """Create the views that parse events, or change their queries. Inserts at the same time use either query."""
     own = internal(database)
     rows = storage.query(f"SELECT concat(database, '.', name), as_select FROM system.tables WHERE database = '{own}'")
-    found = {view: query for view, query in rows}  # noqa: C416
+    found = {str(view): query for view, query in rows}
     for table in tables:
         view = parse_of(f"{database}.{table.name}")
         if view not in found:

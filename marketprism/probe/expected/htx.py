@@ -39,7 +39,7 @@ _SPOT: Table = {
     "ticker": (_topic("open high low close amount vol count bid? bidSize? ask? askSize? lastPrice? lastSize?"),),
     "candles": (_topic(_CANDLE),),
     "snapshot": (f"id? rep status? ts data{{seqNum {_SIDES}}}",),
-    "fallback": (f"status=ok ch? ts? tick{{version? ts {_SIDES}}}",),
+    "fallback": (f"status=ok ch? ts? tick{{version? ts {_SOME_SIDES}}}",),
 }
 
 _LINEAR: Table = {
@@ -57,7 +57,7 @@ _LINEAR: Table = {
             "trade_partition?"
         ),
     ),
-    "fallback": (f"status=ok ch? ts? tick{{mrid? id? {_SIDES} ts version? ch?}}",),
+    "fallback": (f"status=ok ch? ts? tick{{mrid? id? {_SOME_SIDES} ts version? ch?}}",),
     "liquidations": (
         _notification(
             "symbol? contract_code direction=buy|sell offset? volume? amount price created_at trade_turnover? "

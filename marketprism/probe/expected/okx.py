@@ -29,7 +29,6 @@ EXPECTED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
                 "sodUtc0? sodUtc8? ts}"
             ),
         ),
-        "fallback": (_answer("{asks[][4] bids[][4] ts seqId?}"),),
         "candles": (_push("[9]"),),
         "mark_prices": (_push("{instType? instId? markPx ts}"),),
         "index_prices": (_push("{instId? idxPx open24h? high24h? low24h? sodUtc0? sodUtc8? ts}"),),
@@ -58,6 +57,7 @@ EXPECTED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
                 arg="instFamily",
             ),
         ),
+        "fallback": (_answer("{asks[][4] bids[][4] ts seqId?}"),),
         "top_account_ratios": (_answer("[2]"),),
         "top_position_ratios": (_answer("[2]"),),
         "account_ratios": (_answer("[2]"),),
