@@ -1,5 +1,6 @@
 """Say why an exchange cannot be reached, and whether its host or the proxy is to blame."""
 
+import asyncio
 import ssl
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -19,7 +20,9 @@ _BEYOND_PROXY = (ssl.SSLError, ConnectionResetError, BrokenPipeError)  # of a co
 _DENIED = (401, 407)  # some proxies answer a wrong password with the former
 _BLOCKED = (403, 451)  # statuses with which an exchange rejects whole networks and countries
 
-REST_ERRORS = (aiohttp.ClientError, OSError, *_PROXY_ERRORS, *_NO_PROXY_ERRORS, *_TIMEOUTS)
+_CLOSED_BY_PROXY = asyncio.IncompleteReadError  # by SOCKS, which lets it pass as it is
+
+REST_ERRORS = (aiohttp.ClientError, OSError, *_PROXY_ERRORS, *_NO_PROXY_ERRORS, *_TIMEOUTS, _CLOSED_BY_PROXY)
 """What a request raises that was not answered."""
 
 
@@ -47,9 +50,13 @@ def failure_of(error: BaseException, has_proxy: bool) -> Failure:
                 return Failure(f"HTTP {status}", wait=wait, is_limit=wait > 0 and status not in _BLOCKED)
             case InvalidProxyStatus():
                 return _rejection(each.response.status_code, f"the proxy answers HTTP {each.response.status_code}")
+            case asyncio.IncompleteReadError() if has_proxy:
+                return Failure("the proxy has closed the connection", of_proxy=True)
             case python_socks.ProxyError() | aiohttp_socks.ProxyError():
                 is_http = (each.error_code or 0) >= 100
-                text = f"the proxy answers HTTP {each.error_code}" if is_http else f"the proxy answers: {each}"
+                text = (
+                    f"the proxy answers HTTP {each.error_code}" if is_http else f"the proxy answers: {error_text(each)}"
+                )
                 return _rejection(each.error_code, text)
             case InvalidProxyMessage():
                 return Failure("the proxy does not answer in HTTP", of_proxy=True)
@@ -66,7 +73,8 @@ def failure_of(error: BaseException, has_proxy: bool) -> Failure:
 
 def cannot_connect(error: BaseException) -> bool:
     """Whether an error of a request shows that its host cannot be reached, rather than that it had a problem."""
-    unreachable = (aiohttp.ClientConnectorError, ssl.SSLError, *_PROXY_ERRORS, *_NO_PROXY_ERRORS, *_TIMEOUTS)
+    of_proxy = (*_PROXY_ERRORS, *_NO_PROXY_ERRORS, _CLOSED_BY_PROXY)
+    unreachable = (aiohttp.ClientConnectorError, ssl.SSLError, *of_proxy, *_TIMEOUTS)
     return any(isinstance(each, unreachable) for each in _causes(error))
 
 

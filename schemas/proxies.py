@@ -1,6 +1,7 @@
 """Proxies: how their addresses are written, and which one the environment names."""
 
 import ipaddress
+import re
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -10,6 +11,8 @@ from schemas.errors import SettingsError
 DIRECT = "direct"
 """Stands for a connection without a proxy."""
 
+_LONGEST = 255  # characters of user or password: all that SOCKS5 can send
+_SERVER = re.compile(r"[\w.-]+(:\d+)?")
 _PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}  # by scheme, where none is given
 _FORM = "SCHEME://host:port or SCHEME://user:password@host:port, with special characters as %2F"
 
@@ -38,7 +41,10 @@ class Proxy:
             raise ValueError(_malformed(text)) from None
         if not parts.hostname or has_more or bool(parts.username) != bool(parts.password):
             raise ValueError(_malformed(text))
-        return cls(scheme, parts.hostname, port, unquote(parts.username or ""), unquote(parts.password or ""))
+        user, password = unquote(parts.username or ""), unquote(parts.password or "")
+        if not (user + password).isascii() or max(len(user), len(password)) > _LONGEST:
+            raise ValueError(f"user and password of a proxy have at most {_LONGEST} characters, all of them ASCII")
+        return cls(scheme, parts.hostname, port, user, password)
 
     @property
     def url(self) -> str:
@@ -74,8 +80,9 @@ def proxy_for(address: str) -> Proxy | None:
 
 def _malformed(text: str) -> str:
     """Say how to write an address, and show of this one only what cannot be a part of a password."""
-    scheme, host = text.partition("://")[0], text.rpartition("@")[2] if "@" in text else "…"
-    return f"{scheme}://{'***@' if '@' in text else ''}{host} is not {_FORM}"
+    scheme, host = text.partition("://")[0], text.rpartition("@")[2]
+    shown = f"***@{host}" if _SERVER.fullmatch(host) else "…"  # what follows may be the login, written last
+    return f"{scheme}://{shown} is not {_FORM}"
 
 
 def _is_loopback(host: str) -> bool:

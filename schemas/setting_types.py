@@ -88,7 +88,7 @@ def _require(what: str, names: Collection[str], known: Collection[str], otherwis
     """Raise `ValueError` for the first name that is not known."""
     for name in names:
         if name not in known:
-            raise ValueError(unknown(what, name, known, otherwise))
+            raise ValueError(unknown(what, masked(name), known, otherwise))
 
 
 def _known_kinds(kinds: tuple[str, ...]) -> tuple[str, ...]:

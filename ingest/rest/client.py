@@ -16,6 +16,7 @@ from ingest.retry_after import Gate, requested_wait
 from ingest.uplink_failures import REST_ERRORS, Failure, cannot_connect, is_blocked
 from ingest.uplinks import Uplink, Uplinks
 from schemas.errors import ExchangeError, RejectedError
+from schemas.logs import error_text
 from schemas.markers import Markers, RateLimited, RestDown, RestUp
 
 log = structlog.get_logger(__name__)
@@ -100,7 +101,7 @@ class Rest:
                     with self._breaker.attempt():
                         return await self._ask(path, weight, params)
         except REST_ERRORS as error:
-            raise ExchangeError(f"{self._feed}: cannot read {path}: {error or 'timeout'}") from error
+            raise ExchangeError(f"{self._feed}: cannot read {path}: {error_text(error)}") from error
         raise AssertionError("unreachable")
 
     async def _acquire(self, path: str, weight: float, params: dict[str, str]) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import structlog
 
+_LONGEST = 1000  # characters of a library's text
+
 # What libraries have put into their texts already, and what is written instead.
 _REPRESENTATIONS = (
     (re.compile(r"<(?:class ')?([\w.]+)(?:[^<>]|<[^<>]*>)*>"), r"\1"),
@@ -50,7 +52,11 @@ def error_text(error: BaseException) -> str:
 
 
 def tidy(text: str) -> str:
-    """Return a library's text on one line, without representations of objects."""
+    """Return a library's text on one line, without representations of objects.
+
+    What a server has sent may be in it: it is cut, and what is no Unicode is escaped, as it could not be written.
+    """
+    text = text[:_LONGEST].encode("utf-8", "backslashreplace").decode()
     for pattern, replacement in _REPRESENTATIONS:
         text = pattern.sub(replacement, text)
     return "; ".join(line.strip() for line in text.splitlines() if line.strip())

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+from asyncio import IncompleteReadError
 from dataclasses import replace
 
 import aiohttp
@@ -200,6 +201,8 @@ BAD_LOGIN = "the proxy answers: wrong login (check user and password)"
             Failure("cannot connect to the proxy: Connection refused", of_proxy=True),
         ),
         (aiohttp.ServerDisconnectedError(), True, Failure("Server disconnected")),
+        (IncompleteReadError(b"", 2), True, Failure("the proxy has closed the connection", of_proxy=True)),
+        (_caused(aiohttp.ClientError(), ValueError("\udcff")), True, Failure("\\udcff")),
         (_caused(aiohttp.ClientOSError(104, "x"), OSError(104, "x")), True, Failure("Connection reset by peer")),
     ],
 )
@@ -210,6 +213,7 @@ def test_meaning_of_errors(error: BaseException, has_proxy: bool, expected: Fail
 
 def test_errors_of_requests() -> None:
     """A host that resets a connection or answers 503 has a problem; one that cannot be reached is another matter."""
+    assert cannot_connect(IncompleteReadError(b"", 2))  # of a SOCKS proxy that closes the connection
     assert cannot_connect(_caused(aiohttp.ClientConnectionError(), CERTIFICATE))
     assert cannot_connect(aiohttp.SocketTimeoutError())
     assert cannot_connect(aiohttp_socks.ProxyTimeoutError())
