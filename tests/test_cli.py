@@ -7,11 +7,12 @@ from pathlib import Path
 
 import orjson
 import pytest
+import structlog
 from typer.main import get_command
 from typer.testing import CliRunner
 
 from marketprism.cli import app
-from marketprism.cli.common import console
+from marketprism.cli.common import console, quiet_libraries
 from marketprism.local.broker import Broker, free_port
 from marketprism.ops.topic_list import topic_groups
 from schemas.events import json_schemas
@@ -26,6 +27,20 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run in an empty directory, and find no system that runs on this machine."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+
+
+def test_tracebacks_show_no_variables(capsys: pytest.CaptureFixture[str]) -> None:
+    """An internal error is logged with its traceback, but without the values of variables: some are passwords."""
+    quiet_libraries()
+    secret = "".join(["pass", "word"])
+    try:
+        raise ValueError("a reason")
+    except ValueError:
+        structlog.get_logger("jobs").exception("internal error in a job")
+    out, err = capsys.readouterr()
+    assert "internal error in a job" in err
+    assert "ValueError: a reason" in err
+    assert secret not in out + err
 
 
 def run(*arguments: str) -> tuple[int, str]:

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import math
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -80,7 +81,16 @@ def quiet_libraries(ours: int = logging.ERROR) -> None:
     """Log nothing below an error, or another level, of `ours`: what a command cannot reach is in its answer."""
     logging.basicConfig(level=logging.ERROR)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(ours))
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(ours),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="%Y-%m-%d %H:%M:%S"),
+            # The default shows the variables of each frame, and so passwords in settings and addresses.
+            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
 
 
 def settings_with(feeds: list[str] | None = None, **overrides: Any) -> Settings:
