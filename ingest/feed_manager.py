@@ -147,7 +147,7 @@ class FeedManager:
             capacity=self._connector.group_size,
             hosts=self._hosts.report(),
             connections=self._pool.report() if self._pool is not None else [],
-            answers=list(self._balancer.answers) if self._balancer is not None else [],
+            answers=self._balancer.answers if self._balancer is not None else [],
         )
 
     def _make_pool(self, tasks: asyncio.TaskGroup) -> ConnectionPool:

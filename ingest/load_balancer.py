@@ -17,25 +17,28 @@ from schemas.keys import key_of
 from schemas.suggestions import unknown
 
 _NAMED = 5  # instruments that are named in the log
-_ANSWERS = 16  # that are kept for the reports
+_ANSWERED_FOR = 120.0  # s that an answer is reported: as long as anybody waits for it
+_ANSWERS = 1000  # that are kept at most
 
 
 class LoadBalancer:
-    """Mover of a feed's instruments. A single task moves them all, so that no two moves are under way at a time.
-
-    `answers`: to the last requests.
-    """
+    """Mover of a feed's instruments. A single task moves them all, so that no two moves are under way at a time."""
 
     def __init__(
         self, pool: ConnectionPool, exchange: str, interval_s: float, log: structlog.stdlib.BoundLogger
     ) -> None:
         """`interval_s`: for how long the load is measured before it is balanced."""
-        self.answers: deque[MoveAnswer] = deque(maxlen=_ANSWERS)
+        self._answers: deque[tuple[float, MoveAnswer]] = deque(maxlen=_ANSWERS)
         self._pool = pool
         self._exchange = exchange
         self._interval_s = interval_s
         self._log = log
         self._requests: asyncio.Queue[MoveRequest] = asyncio.Queue()
+
+    @property
+    def answers(self) -> list[MoveAnswer]:
+        """Answers to the last requests, for the reports."""
+        return [answer for at, answer in self._answers if at > time.monotonic() - _ANSWERED_FOR]
 
     def request(self, request: MoveRequest) -> None:
         """Move an instrument as soon as no other is being moved."""
@@ -52,7 +55,8 @@ class LoadBalancer:
             except TimeoutError:
                 await self._balance(self._pool.loads(time.monotonic() - began))
             else:
-                self.answers.append(await self._answer(request))
+                answer = await self._answer(request)
+                self._answers.append((time.monotonic(), answer))
 
     async def _balance(self, loads: Sequence[Loads]) -> None:
         """Move instruments until all groups carry about the same. `loads`: what they carry now."""

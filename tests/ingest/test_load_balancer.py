@@ -75,7 +75,7 @@ class Rig:
             while len(self.balancer.answers) < len(requests):
                 await asyncio.sleep(0.01)
         self.running.cancel()
-        return list(self.balancer.answers)
+        return self.balancer.answers
 
     def places(self) -> list[str]:
         """Return the bases on each connection."""
@@ -98,6 +98,16 @@ def under_way(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(connection_pool, "move", move)
     return found
+
+
+async def test_many_answers(under_way: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of many requests at a time is answered, for as long as anybody waits for it."""
+    async with asyncio.TaskGroup() as tasks:
+        rig = Rig(tasks, "ABCDE")
+        answers = await rig.answers(*(("X-USDT", 0) for _ in range(40)))
+        assert [answer.id for answer in answers] == [f"{number}" for number in range(40)]
+        monkeypatch.setattr("ingest.load_balancer._ANSWERED_FOR", 0.0)
+        assert rig.balancer.answers == []
 
 
 async def test_to_the_idlest(under_way: list[int]) -> None:
