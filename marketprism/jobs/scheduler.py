@@ -59,8 +59,9 @@ async def follow(job: str, schedule: str, run: Callable[[], Awaitable[Any]], clo
         due = next(times_of(schedule, clock.now()))
         while (wait := (due - clock.now()).total_seconds()) > 0:
             await clock.sleep(min(wait, _NAP_S))
+        began = clock.now()  # later than due after a suspension, whose times it makes up for
         await run()
-        if skipped := _count(schedule, due, clock.now()):
+        if skipped := _count(schedule, began, clock.now()):
             log.warning("job skipped, as it was still running when its time came", job=job, times=skipped)
 
 

@@ -69,6 +69,27 @@ async def test_still_running() -> None:
     assert await runs_of("*/30 * * * *", 65, 30) == (["12:30:00", "14:00:00", "15:00:00"], [2, 1])
 
 
+async def test_after_a_suspension() -> None:
+    """A job whose times passed while the machine was suspended runs once, late, and was not running meanwhile."""
+    clock = VirtualClock()
+
+    async def sleep(seconds: float) -> None:
+        clock.time += timedelta(hours=5)
+
+    async def run() -> None:
+        if ran:
+            raise _Over
+        ran.append(clock.time)
+
+    ran: list[datetime] = []
+    clock.sleep = sleep  # type: ignore[method-assign]
+
+    with structlog.testing.capture_logs() as lines, pytest.raises(_Over):
+        await follow("gaps", "*/30 * * * *", run, clock)
+    assert len(ran) == 1
+    assert lines == []
+
+
 async def test_jobs_do_not_affect_one_another(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """A job that fails is run again, the others go on, and what runs at the end is interrupted."""
     waiting = Waiting()
