@@ -19,6 +19,7 @@ from schemas.errors import ExchangeError, SettingsError, SymbolError
 from schemas.events import DEFAULT_KINDS
 from schemas.feeds import FEEDS, Feed
 from schemas.instruments import Instrument
+from schemas.json_object import json_object
 from schemas.logs import error_text
 from schemas.suggestions import unknown
 from schemas.symbols import Kind, Selection, parse_symbol
@@ -364,7 +365,7 @@ class Connector(ABC):
 
     def is_error(self, body: bytes) -> bool:
         """Return whether an answer with HTTP status 200 is an error all the same."""
-        return False
+        return json_object(body) is None
 
     def snapshot_request(self, symbol: str, ids: Iterator[int]) -> Request:
         """Return the message that requests a book snapshot. Only called if `snapshots` is `message`."""

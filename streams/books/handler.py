@@ -70,12 +70,14 @@ class BookHandler:
 
     def on_rest_quote(self, out: Output, quote: RestQuote) -> None:
         """Publish best levels from REST while the book is not live. They never make it live, nor are they compared."""
+        self._status.check_not_ahead(out.now, quote.timestamp)
         if self.order_book.state == "live" or not self.recency.is_answer_current(quote, out.now):
             return
         self.recency.on_quote(quote, out.now)
         bids, asks = quote.bids[: self._levels], quote.asks[: self._levels]
         value = self._publish_quote(out, "rest", quote.timestamp, quote.sequence, bids, asks)
-        if self._joined and self._joins_rest_quotes:
+        is_crossed = 0 < quote.ask <= quote.bid  # as before an opening: nothing can be traded at these prices
+        if self._joined and self._joins_rest_quotes and not is_crossed:
             out.join(self._joined, quote_line(self.order_book.state, value))
 
     def _publish_quote(

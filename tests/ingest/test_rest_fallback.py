@@ -165,9 +165,10 @@ def test_failures(bench: Bench) -> None:
     assert 4 <= len(bench.rest.requested) <= 8
 
 
-def test_unusable_answers(bench: Bench) -> None:
-    """An error with HTTP status 200, or what is too large to be kept, counts as a rejection."""
-    bench.answer = lambda: bytes(MAX_FRAME + 1)
+@pytest.mark.parametrize("body", [bytes(MAX_FRAME + 1), b"", b"<html>maintenance</html>", b"[]"])
+def test_unusable_answers(bench: Bench, body: bytes) -> None:
+    """What is no JSON object, or too large to be kept, counts as a rejection, whatever its HTTP status."""
+    bench.answer = lambda: body
     bench.run(30)
     assert (bench.at(Answer), len(bench.rest.requested)) == ([], 1)
 

@@ -137,6 +137,15 @@ def test_ids_that_start_over() -> None:
     assert [quote["sequence"] for quote in partition.quotes()] == [1000, 3, 4]
 
 
+def test_a_time_in_the_future() -> None:
+    """Such an answer is set aside: those that follow would seem to be older."""
+    partition = lost()
+    partition.send(answer(6000, 20, ts=MS + 10**9), answer(7000, 20))
+    assert [quote["timestamp"] for quote in partition.quotes()] == [MS * 1000]
+    [reason] = [body["reason"] for topic, body in partition.events if topic == "dead_letters"]
+    assert "a time in the future" in reason
+
+
 def test_out_of_the_join() -> None:
     """The join is sent quotes by REST only if the settings say so, with the state of the book."""
     partition = lost()
@@ -145,6 +154,9 @@ def test_out_of_the_join() -> None:
     wanted = Partition(arbitrage_rest_quotes=True)
     wanted.send(line(KEY, BOOK, 10), LOST, answer(6000, 20))
     assert wanted.joined[-1] == ("stale", wanted.quotes()[0])
+    wanted.send(answer(7000, 30, bid="103"), answer(8000, 40, bid="104"))
+    assert len(wanted.quotes()) == 3
+    assert wanted.joined[-1][1]["sequence"] == 20  # the others are crossed: nothing can be traded at such prices
     excluded = Partition(arbitrage_rest_quotes=True, arbitrage_exclude=[KEY])
     excluded.send(line(KEY, BOOK, 10), LOST, answer(6000, 20))
     assert excluded.joined == []
