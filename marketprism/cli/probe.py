@@ -99,15 +99,18 @@ def _print_feed(feed: "FeedProbe") -> None:
     clock = "" if feed.clock_offset is None else f"; its clock is {feed.clock_offset / 1000:+,.0f} ms off ours"
     symbols = ", ".join(instrument.symbol for instrument in feed.instruments) or "no instruments"
     console.print(Text.assemble((feed.name, "bold"), f": {symbols}{clock}"), soft_wrap=True)
-    table = plain_table()
-    for name in ("channel", "acknowledged", "first frame", "frames", "fields", "sequence", "checksum", "verdict"):
-        table.add_column(name, no_wrap=True, justify="right" if name in ("first frame", "frames") else "left")
-    table.add_column("reason")
-    for row in rows_of(feed):
+    table, rows = plain_table(), rows_of(feed)
+    table.padding = (0, 1, 0, 0)  # so that all columns fit into a mail of 80 characters
+    for name in ("channel", "answered", "first", "frames", "fields", "sequence", "checksum", "verdict"):
+        table.add_column(name, no_wrap=True, justify="right" if name in ("first", "frames") else "left")
+    for row in rows:
         first = "" if row.first_frame_s is None else f"{row.first_frame_s:.1f} s"
-        fields = "" if row.fields is None else f"{row.fields} changed" if row.fields else "as expected"
+        fields = "" if row.fields is None else f"{row.fields} changed" if row.fields else "ok"
         verdict = Text(row.result, _STYLES[row.result])
         checks = (fields, row.sequence, row.checksum)
-        table.add_row(row.channel, row.acknowledged, first, f"{row.frames:,}", *checks, verdict, Text(row.reason))
+        table.add_row(row.channel, row.acknowledged, first, f"{row.frames:,}", *checks, verdict)
     console.print(table)
+    for row in rows:
+        for reason in row.reason.splitlines():
+            say(f"  {row.channel}: {reason}", _STYLES[row.result])
     console.print()
