@@ -206,10 +206,8 @@ def test_reconnect_without_topics(broker: Broker, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("MARKETPRISM_TOPIC_PREFIX", "none.")
     code, text = run("feeds", "reconnect")
     assert code == 1
-    assert (
-        text
-        == f"error: there is no topic none.control.ingest at {broker.bootstrap}: run `marketprism topics --create`\n"
-    )
+    missing = "there is no topic none.control.connections"
+    assert text == f"error: {missing} at {broker.bootstrap}: run `marketprism topics --create`\n"
 
 
 def test_status_of_another_broker(monkeypatch: pytest.MonkeyPatch) -> None:

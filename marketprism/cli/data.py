@@ -36,17 +36,18 @@ def record(
     path: Annotated[Path, typer.Argument(help="Capture file to write; the suffixes .zst and .gz compress it.")],
     feed: FeedOption = None,
     duration: DurationOption = 0.0,
+    data: StackOption = None,
 ) -> None:
     """Record the raw topics to a capture file, from now on."""
     from marketprism.captures.record import record as run
 
     with report_errors(), suppress(KeyboardInterrupt):
-        settings = stack_settings()
+        settings = stack_settings(data)
         configure_logs(settings)
         exchanges = sorted({feed_named(name).exchange for name in feed or settings.feeds})
         done = asyncio.run(run(settings, exchanges, path, duration))
         if not done.has_begun:
-            say("Nothing was recorded: the topics did not exist yet.")
+            say("Nothing was recorded: there was no broker, or it had no topics yet.")
             return
         after = f"Replay it with `marketprism replay {path}`." if done.frames else "Is `marketprism ingest` running?"
         written = f"{path} ({decimal(path.stat().st_size)})"
@@ -63,6 +64,7 @@ def replay(
     into: Annotated[
         str | None, typer.Option(metavar="PREFIX", help="Prefix of the topics to replay into, with --from.")
     ] = None,
+    data: StackOption = None,
 ) -> None:
     """Replay captures into the raw topics, or a span of the raw topics into those of another prefix.
 
@@ -79,7 +81,7 @@ def replay(
     with report_errors(), _bar("replay") as bar:
         if bool(sources) == (start is not None) or (start is None) != (into is None):
             raise SettingsError("name captures to replay, or a span of the raw topics: --from TIME --into PREFIX")
-        settings, rate = stack_settings(), parse_speed(speed)
+        settings, rate = stack_settings(data), parse_speed(speed)
         configure_logs(settings)
         if start is None or into is None:
             work = run(settings, list(map(parse_replay_source, sources or ())), rate, bar.on_replay)

@@ -63,18 +63,22 @@ def feeds(context: typer.Context, as_json: JsonOption = False, data: StackOption
 
 
 @feeds_app.command()
-def reconnect(feed: FeedOption = None) -> None:
+def reconnect(feed: FeedOption = None, data: StackOption = None) -> None:
     """Move connections to new sockets without a gap.
 
     Old sockets are closed once the new ones receive data, so that no book is interrupted.
     """
+    from marketprism.ops.connections import last_reports
     from marketprism.ops.control import ask_to_reconnect
 
     quiet_libraries()
     with report_errors():
-        settings = stack_settings(None, feed)
-        asyncio.run(ask_to_reconnect(settings, settings.feeds))
-        say(f"requested to reconnect: {', '.join(settings.feeds)}")
+        settings = stack_settings(data, feed)
+        live = {each.report.feed for each in asyncio.run(last_reports(settings)) if each.is_live}
+        if not (served := [name for name in settings.feeds if name in live]):
+            raise StackError(f"no ingest is connected to {', '.join(settings.feeds)}: start one, or see its log")
+        asyncio.run(ask_to_reconnect(settings, served))
+        say(f"requested to reconnect: {', '.join(served)}")
 
 
 @feeds_app.command()
@@ -85,6 +89,7 @@ def move(
         int | None,
         typer.Option("--to", min=1, help="Number of the connection. By default, the idlest with a free place."),
     ] = None,
+    data: StackOption = None,
 ) -> None:
     """Move an instrument to another connection of its feed without a gap.
 
@@ -96,7 +101,7 @@ def move(
     symbol = symbol.upper()
     quiet_libraries()
     with report_errors():
-        settings = stack_settings(None, [feed])
+        settings = stack_settings(data, [feed])
         [feed] = settings.feeds
         say(f"moving {symbol}: this waits until another connection of {feed} delivers all of it")
         answers = asyncio.run(move_instrument(settings, feed, symbol, to or 0))
@@ -113,7 +118,8 @@ def _print_feeds(found: list["Seen"]) -> None:
         report, connections = each.report, each.report.connections
         instruments = len({symbol for connection in connections for symbol in connection.symbols})
         frames = count(sum(connection.frames for connection in connections))
-        summary = f"{len(connections)} connections, {instruments} instruments, {frames} frames/s"
+        what = "connection" if len(connections) == 1 else "connections"
+        summary = f"{len(connections)} {what}, {instruments} instruments, {frames} frames/s"
         ingest = f", ingest {report.ingest}" if several else ""
         say(("\n" if number else "") + f"{report.feed}: {summary}{ingest}", "bold")
         if not each.is_live:

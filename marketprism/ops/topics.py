@@ -10,11 +10,12 @@ import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
 
 from marketprism.ops.groups import describe_groups
 from schemas.errors import StackError
 from schemas.limits import MAX_MESSAGE
+from schemas.logs import error_text
 from schemas.settings import Settings
 from schemas.topics import TOPICS, WORKER_GROUP
 from streams.topic_limits import changelogs, message_limits
@@ -53,7 +54,11 @@ async def consumer_of(settings: Settings, **options: Any) -> AsyncIterator[AIOKa
 
 def no_broker(settings: Settings, error: Exception) -> StackError:
     """Return the error of a broker that does not answer."""
-    return StackError(f"no broker answers at {settings.kafka} (setting `kafka`): {error}")
+    reason = "" if isinstance(error, KafkaConnectionError | OSError) else f": {error_text(error)}"
+    return StackError(
+        f"no broker answers at {settings.kafka} (setting `kafka`){reason}: start the system, or name the broker of one "
+        "that runs"
+    )
 
 
 def no_topic(settings: Settings, topic: str) -> StackError:

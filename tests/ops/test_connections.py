@@ -94,6 +94,15 @@ async def test_the_last_report_counts(settings: Settings) -> None:
     assert all(each.is_live and 0 <= each.age_s < 5 for each in found)
 
 
+async def test_reconnecting(settings: Settings) -> None:
+    """Only feeds that an ingest is connected to are asked to reconnect; without any, that is an error."""
+    code, text = await run(settings, "reconnect", "--feed", "okx")
+    assert (code, text) == (1, "error: no ingest is connected to okx: start one, or see its log")
+    await write(settings, REPORT)
+    code, text = await run(settings, "reconnect", "--feed", "okx", "--feed", "deribit")
+    assert (code, text) == (0, "requested to reconnect: okx")
+
+
 async def test_a_dead_ingest(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a killed ingest reported last is shown as old, and after a while no more."""
     await write(settings, REPORT)
