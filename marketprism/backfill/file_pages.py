@@ -12,7 +12,7 @@ from marketprism.backfill.asking import Tables
 from marketprism.backfill.download import Downloads, lines_of
 from marketprism.backfill.file_names import DataFile, data_files
 from marketprism.backfill.holes import Span, holes, within
-from marketprism.backfill.job import Job, lengths_of
+from marketprism.backfill.job import Job, first_start, lengths_of
 from marketprism.backfill.page import Page
 
 log = structlog.get_logger(__name__)
@@ -64,7 +64,10 @@ class FilePages:
     async def _is_stored(self, part: Span) -> bool:
         if self._data == "klines":
             step, spacing = lengths_of(self._job.interval)
-            return not holes(part, await self._tables.times(part, step), step, spacing)
+            starts = part._replace(
+                begin=first_start(part.begin, self._job.interval)
+            )  # a month may not begin with a week
+            return not holes(starts, await self._tables.times(part, step), step, spacing)
         return await self._tables.is_unbroken(part) if part.begin // _HOUR in self._busy else False
 
     async def _page(self, name: str, lines: list[str], part: Span) -> Page | None:

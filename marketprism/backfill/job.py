@@ -7,10 +7,11 @@ from ingest.exchanges.history import HistoryRow
 from schemas.channels import candles_of
 from schemas.errors import SettingsError
 from schemas.instruments import Instrument
-from schemas.intervals import INTERVALS, end_of
+from schemas.intervals import INTERVALS, end_of, origin_of
 
 KINDS = ("candles", "trades", "funding", "mark_prices", "open_interest", "long_short_ratios")
 MARGIN = 120_000_000  # µs before now at which a range ends: live data has been stored by then
+_DAY = 86_400_000_000  # µs
 
 
 @dataclass(frozen=True)
@@ -76,3 +77,12 @@ def lengths_of(interval: str) -> tuple[int, int]:
         return length, length
     day = end_of(0, "1d")
     return {"1M": (28 * day, 31 * day), "3M": (90 * day, 92 * day), "1y": (365 * day, 366 * day)}[interval]
+
+
+def first_start(at: int, interval: str) -> int:
+    """Return when the first candle from a time on begins at the earliest, where days are those of UTC. Both in µs."""
+    step, _ = lengths_of(interval)
+    if step > _DAY and interval != "1w":
+        return at  # months differ, and of other intervals nobody says which day is the first
+    origin = origin_of(interval)
+    return -((origin - at) // step) * step + origin

@@ -11,7 +11,7 @@ from marketprism.backfill.download import Downloads
 from marketprism.backfill.file_names import has_files
 from marketprism.backfill.file_pages import FilePages
 from marketprism.backfill.holes import Span
-from marketprism.backfill.job import Job, channel_of, lengths_of, rows_for
+from marketprism.backfill.job import Job, channel_of, first_start, lengths_of, rows_for
 from marketprism.backfill.page import Page, Source
 from schemas.channels import candles_of
 from schemas.errors import SettingsError
@@ -48,8 +48,10 @@ def file_sources(connector: Connector, downloads: Downloads, job: Job, tables: T
             f"--source files has no {job.kind} of {connector.name}: Binance alone publishes candles and trades so"
         )
     if job.kind == "candles":
+        rows_for(connector, job.instrument, job.kind, job.interval)  # the files have the intervals of the API
         step, _ = lengths_of(job.interval)
-        span = Span(-(-job.begin // step) * step, job.end - step + _MILLISECOND)
+        begin = first_start(job.begin, job.interval)
+        span = Span(begin, max(begin, job.end - step + _MILLISECOND))
         files = FilePages(downloads, job, "klines", tables)
         return [Source(candles_of(job.interval), "candles", span, files.pages(span))]
     data = connector.variant_of("trades") or "trades"

@@ -36,7 +36,8 @@ class MemoryTables:
             for event in self.events
             if event.get("scope", "") == scope
         )
-        return sorted({at // step * step if step > 1 else at for at in times if span.begin <= at < span.end})
+        is_sampled = step > 1 and not any("start" in event for event in self.events)
+        return sorted({at // step * step if is_sampled else at for at in times if span.begin <= at < span.end})
 
     async def busy_hours(self, span: Span) -> set[int]:
         return {event["timestamp"] // HOUR for event in self.events if span.begin <= event["timestamp"] < span.end}

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 from aiohttp import web
 
+from ingest.exchanges import CONNECTORS
 from ingest.rest import RestPool
 from marketprism.backfill import download
 from marketprism.backfill.download import Downloads
@@ -16,8 +17,10 @@ from marketprism.backfill.file_names import data_files
 from marketprism.backfill.file_pages import FilePages
 from marketprism.backfill.holes import Span
 from marketprism.backfill.job import Job
-from schemas.errors import ExchangeError
+from marketprism.backfill.sources import file_sources
+from schemas.errors import ExchangeError, SettingsError
 from schemas.instruments import instrument_of_key
+from schemas.intervals import end_of
 from tests.backfill.pasts import HOUR, MemoryTables, events_of
 from tests.ingest.rigs import uplinks_to
 
@@ -121,6 +124,60 @@ async def test_klines_of_futures(host: Host) -> None:
         assert [event["start"] for event in tables.events] == starts
         assert host.asked == [path]
     assert (tables.events[0]["close"], tables.events[0]["trades"], tables.events[0]["closed"]) == ("11", 7, True)
+
+
+def kline(start: int, interval: str) -> str:
+    return f"{start},10,12,9,11,3,{end_of(start, interval) - 1},33,7,2,22,0"
+
+
+async def read_candles(host: Host, job: Job, tables: MemoryTables) -> None:
+    """Fill the tables as the command does."""
+    async with RestPool() as pool:
+        downloads = Downloads(uplinks_to(host.address.rstrip("/")), pool)
+        [source] = file_sources(CONNECTORS["binance-spot"](["candles"]), downloads, job, tables)
+        async for page in source.pages:
+            tables.events += [event for _, event in events_of(job, source.channel, page)]
+
+
+@pytest.mark.parametrize(
+    ("interval", "name", "starts", "length"),
+    [
+        ("1w", "1w", [BEGIN + days * DAY for days in (4, 11, 18, 25, 32, 39)], 46),  # from Monday 2026-01-05 on
+        ("1w", "1w", [BEGIN + 4 * DAY], 11),
+        ("3d", "3d", [BEGIN + days * DAY for days in range(1, 58, 3)], 59),
+        ("1M", "1mo", [BEGIN, BEGIN + 31 * DAY], 59),
+        ("1M", "1mo", [BEGIN], 31),
+    ],
+)
+async def test_klines_of_weeks_and_months(host: Host, interval: str, name: str, starts: list[int], length: int) -> None:
+    """Each candle that is wholly in the range arrives, from the files of the months, and is not asked for again."""
+    for month, begin, end in (("2026-01", BEGIN, BEGIN + 31 * DAY), ("2026-02", BEGIN + 31 * DAY, BEGIN + 59 * DAY)):
+        lines = [kline(at, interval) for at in starts if begin <= at < end]
+        host.add(f"/data/spot/monthly/klines/BTCUSDT/{name}/BTCUSDT-{name}-{month}.zip", *lines)
+    job, tables = Job(SPOT, "candles", interval, min(starts), BEGIN + length * DAY), MemoryTables()
+    await read_candles(host, job, tables)
+    assert [(event["start"], event["interval"]) for event in tables.events] == [(at, interval) for at in starts]
+    assert len(host.asked) == len({at >= BEGIN + 31 * DAY for at in starts})
+    await read_candles(host, job, tables)
+    assert len(tables.events) == len(starts)
+
+
+async def test_complete_weeks_are_not_read_again(host: Host) -> None:
+    """A month that does not begin with a week is complete without that week."""
+    path, starts = "/data/spot/monthly/klines/BTCUSDT/1w/BTCUSDT-1w-2026-01.zip", range(4, 31, 7)
+    host.add(path, *(kline(BEGIN + days * DAY, "1w") for days in starts))
+    job, tables = Job(SPOT, "candles", "1w", BEGIN, BEGIN + 32 * DAY), MemoryTables()
+    for _ in range(2):
+        await read_candles(host, job, tables)
+        assert len(tables.events) == 4
+        assert host.asked == [path]
+
+
+def test_intervals_of_files() -> None:
+    """An interval that Binance does not have is an error, which says what there is."""
+    job, connector = Job(SPOT, "candles", "10m", BEGIN, BEGIN + DAY), CONNECTORS["binance-spot"](["candles"])
+    with pytest.raises(SettingsError, match="binance-spot has no candles of 10m; it has: 1s, 1m"):
+        file_sources(connector, None, job, MemoryTables())  # type: ignore[arg-type]
 
 
 async def test_days_in_place_of_a_month(host: Host) -> None:
