@@ -6,8 +6,12 @@ from typing import Any, Literal, NamedTuple
 
 from marketprism.backfill.holes import Span
 from marketprism.backfill.stored import rows_of
-from schemas.feeds import feed_of
+from schemas.errors import SettingsError
+from schemas.feeds import FEEDS, feed_of
 from schemas.settings import Settings
+from schemas.symbols import is_pattern, parse_symbol
+
+_TABLES = ("instruments", "gaps", "candles", "trades", "books")  # of which one has whatever is followed or filled in
 
 State = Literal["missing", "filled", "arrived", "lost"]
 
@@ -105,6 +109,31 @@ async def ledger(settings: Settings, span: Span, feeds: Iterable[str] = (), symb
         ),
         key=lambda entry: (entry.begin, entry.exchange, entry.symbol, entry.what),
     )
+
+
+async def check_symbols(settings: Settings, feeds: Iterable[str], symbols: Iterable[str]) -> None:
+    """Raise `SymbolError` or `SettingsError` for what is not a symbol, or one that the tables hold nothing of.
+
+    Nothing is missing of such a symbol, which would be taken for a good answer.
+    """
+    wanted_feeds = set(feeds)
+    for symbol in sorted(symbols):
+        if is_pattern(symbol):
+            raise SettingsError(f"--symbol {symbol}: name each instrument, such as BTC-USDT; patterns are not possible")
+        if not await _is_known(settings, wanted_feeds, symbol):
+            of = f" of {' and '.join(sorted(wanted_feeds))}" if wanted_feeds else ""
+            raise SettingsError(f"--symbol {symbol}: the tables hold no data of it{of}; without --symbol you see all")
+
+
+async def _is_known(settings: Settings, feeds: set[str], symbol: str) -> bool:
+    parsed = parse_symbol(symbol)
+    exchanges = {feed.exchange for name, feed in FEEDS.items() if feed.carries(parsed) and (not feeds or name in feeds)}
+    selected = [
+        f"(SELECT 1 FROM {table} WHERE exchange = '{exchange}' AND symbol = {{symbol:String}} LIMIT 1)"
+        for table in _TABLES
+        for exchange in sorted(exchanges)
+    ]
+    return bool(selected and await rows_of(settings, " UNION ALL ".join(selected), {"symbol": symbol}))
 
 
 def _gap(row: list[Any]) -> Entry:

@@ -1,12 +1,15 @@
 """The ledger of holes, from a real ClickHouse, and what of it is filled together."""
 
+import sys
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from marketprism.backfill.fill import parts
 from marketprism.backfill.holes import Span
 from marketprism.backfill.ledger import Entry, ledger
+from marketprism.cli import app
 from schemas.settings import Settings
 from tests.backfill.database import database_with
 from tests.sinks.events import DAY
@@ -87,6 +90,36 @@ async def test_selection(settings: Settings) -> None:
     assert await ledger(settings, SPAN, [], ["ABC-USDT"]) == []
     assert await ledger(settings, Span(DAY + 30 * MINUTE, DAY + 40 * MINUTE)) == []
     assert len(await ledger(settings, SPAN, ["binance-spot"], ["BTC-USDT"])) == 8
+
+
+def gaps(settings: Settings, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, str]:
+    """Run the command in another minute than that of the holes."""
+    monkeypatch.setattr(sys.modules["marketprism.cli.gaps"], "stack_settings", lambda data: settings)
+    span = ("--from", str(DAY + 30 * MINUTE), "--to", str(DAY + 40 * MINUTE))
+    result = CliRunner().invoke(app, ["gaps", *span, *arguments])
+    return result.exit_code, " ".join(result.output.split())
+
+
+@pytest.mark.parametrize("arguments", ["", "--symbol btc-usdt", "--feed binance-spot --symbol BTC-USDT", "--feed okx"])
+def test_nothing_is_missing(settings: Settings, monkeypatch: pytest.MonkeyPatch, arguments: str) -> None:
+    """Of what the tables hold, nothing is missing in this time."""
+    assert gaps(settings, monkeypatch, *arguments.split()) == (0, "Nothing is missing in this time.")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ("--symbol BTCUSDT", "'BTCUSDT' is not a symbol: write BTC-USDT (spot)"),
+        ("--symbol *-USDT", "--symbol *-USDT: name each instrument, such as BTC-USDT; patterns are not possible"),
+        ("--symbol BTC-USDT --symbol ABC-USDT", "--symbol ABC-USDT: the tables hold no data of it; without --symbol"),
+        ("--feed okx --symbol BTC-USDT", "--symbol BTC-USDT: the tables hold no data of it of okx;"),
+        ("--feed binance-usdm --symbol BTC-USDT", "--symbol BTC-USDT: the tables hold no data of it of binance-usdm;"),
+    ],
+)
+def test_unknown_symbols(settings: Settings, monkeypatch: pytest.MonkeyPatch, arguments: str, text: str) -> None:
+    """What is not a symbol, or has no data, is an error, as it would otherwise look as if nothing were missing."""
+    status, output = gaps(settings, monkeypatch, *arguments.split())
+    assert (status, text in output) == (1, True), output
 
 
 def entry(begin: int, what: str = "trades", exchange: str = "okx", interval: str = "", state: str = "missing") -> Entry:
