@@ -41,7 +41,7 @@ class Asking:
         self._job = job
         self._stored = stored
         self._query = row.query(job.instrument.exchange_symbol, row.intervals.get(job.interval, ""))
-        self._numbers: dict[int, int | None] = {}
+        self._numbers: dict[Span, int | None] = {}
 
     def pages(self, span: Span) -> AsyncIterator[Page]:
         """Return the answers that fill a span. Raise `ExchangeError` if the exchange rejects a request, or is away."""
@@ -162,18 +162,49 @@ class Asking:
 
     async def _first(self, paging: ByNumber, span: Span) -> int | None:
         """Return the number of the first trade in a span; None if there is none."""
-        for begin in range(span.begin, span.end, _HOUR):
-            if (number := await self._number_at(paging, begin)) is not None:
-                return number
+        if paging.is_after_older:
+            number = await self._number_at(paging, span.begin)
+            return await self._first_of_all(paging, span) if number is None else number
+        # Before a listing there may be years without a trade.
+        begin, length, longest = span.begin, _HOUR, int(paging.longest_first_s * _SECOND) or span.end - span.begin
+        while begin < span.end:
+            part = Span(begin, max(min(begin + length, span.end), begin + _HOUR))
+            try:
+                if (number := await self._number_in(paging, part)) is not None:
+                    return number
+            except RejectedError:
+                if length == _HOUR:
+                    raise
+                length = longest = _HOUR  # the exchange has come to limit the range
+                continue
+            begin, length = part.end, max(min(2 * length, longest), _HOUR)
         return None
+
+    async def _first_of_all(self, paging: ByNumber, span: Span) -> int | None:
+        """Return the number of the first trade in a span before which there is none; None if there is none in it."""
+        number, (none_before, some_before) = await self._number_at(paging, span.end), (at // 1000 for at in span)
+        if number is None:
+            return None
+        while some_before - none_before > 1:
+            middle = (none_before + some_before) // 2
+            if (found := await self._number_at(paging, middle * 1000)) is None:
+                none_before = middle
+            else:
+                number, some_before = found, middle
+        # Several may have the same time.
+        _, rows = await self._get(self._row.path, self._row.weight, paging.parameters(number - paging.most_between))
+        return min((paging.place(row)[0] for row in rows), default=number)
 
     async def _number_at(self, paging: ByNumber, at: int) -> int | None:
         """Return the number of the first trade within an hour from a time on; None if there is none."""
-        if at not in self._numbers:
-            parameters = paging.first(at // 1000, (at + _HOUR) // 1000)
+        return await self._number_in(paging, Span(at, at + _HOUR))
+
+    async def _number_in(self, paging: ByNumber, span: Span) -> int | None:
+        if span not in self._numbers:
+            parameters = paging.first(span.begin // 1000, span.end // 1000)
             _, rows = await self._get(paging.first_path, paging.first_weight, parameters)
-            self._numbers[at] = paging.number(rows)
-        return self._numbers[at]
+            self._numbers[span] = paging.number(rows)
+        return self._numbers[span]
 
 
 class StoredTrades:

@@ -51,7 +51,10 @@ async def run(
     Raise `SettingsError` if the exchange has no such past, `ExchangeError` if it rejects requests or is away, and
     `StackError` or `StorageError` if a part of the pipeline does not run.
     """
-    end = min(wanted.end, time.time_ns() // 1000 - margin)
+    now = time.time_ns() // 1000
+    end = min(wanted.end, now - margin)
+    if wanted.begin > now:
+        raise SettingsError(f"--from {_iso(wanted.begin)} (UTC) is in the future: begin at a time in the past")
     if wanted.begin >= end:
         raise SettingsError("the range ends less than two minutes before now: live data is stored until then")
     for kind in wanted.kinds:

@@ -91,6 +91,20 @@ async def test_trades_in_the_middle_are_missing(simulators: Simulators) -> None:
         assert len(reader.pages) == 2
 
 
+async def test_the_oldest_trades_are_found(simulators: Simulators) -> None:
+    """OKX has the trades of 90 days: from the first of them on, none is skipped."""
+    span, tables = until_now(90 * DAY + 5 * MINUTE), MemoryTables()
+    end = span.begin + 15 * MINUTE
+    tape = simulators.instrument("okx", "BTC-USDT-PERP").tape
+    async with PastReader(simulators, "okx") as reader:
+        await reader.read("BTC-USDT-PERP", "trades", tables, Span(span.begin, end))
+    ids = [int(event["id"]) for event in tables.events]
+    first, stop = (tape.first_at(at // 1000) for at in (time.time_ns() // 1000 - 90 * DAY, end))
+    kept = [trade.id for trade in tape.trades(first, stop - first)]
+    assert kept
+    assert ids[-len(kept) :] == kept
+
+
 def test_merged_trades_count_as_their_fills() -> None:
     """OKX's live trades may merge several fills of one instant: these are not published again, one by one."""
     paging = CONNECTORS["okx"].history["trades"][0].paging

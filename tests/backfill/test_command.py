@@ -33,8 +33,9 @@ def wanted(**changes: object) -> Wanted:
         (
             {"begin": time.time_ns() // 1000 + DAY, "end": time.time_ns() // 1000 + 2 * DAY},
             "",
-            "two minutes before now",
+            "--from .* is in the future: begin at a time in the past",
         ),
+        ({"begin": time.time_ns() // 1000 - 1}, "", "two minutes before now"),
         ({"symbols": ["ABC-USDT"]}, "", "binance-spot does not list ABC-USDT"),
         ({"kinds": ["candles", "funding"]}, "", "no history of funding of BTC-USDT by REST; it has: candles, trades"),
         ({"kinds": ["funding"]}, "http://127.0.0.1:1", "--source files has no funding of binance-spot"),

@@ -10,7 +10,7 @@ from ingest.exchanges.binance.channels import INTERVALS, pair_of
 from ingest.exchanges.history import DAY_S, ByNumber, ByTime, History, HistoryRow, Params
 from schemas.errors import RejectedError
 
-_HOUR_MS = 3_600_000
+_HOUR_S = 3600.0
 _MONTH_S = 30 * DAY_S - 3600.0  # of statistics; the oldest hour may be deleted while it is asked for
 
 
@@ -50,22 +50,23 @@ def _first_number(field: str, rows: list[Any]) -> int | None:
     return int(rows[0][field]) if rows else None
 
 
-def _trades(prefix: str, first_weight: float, fields: tuple[str, str, str]) -> ByNumber:
+def _trades(prefix: str, first_weight: float, fields: tuple[str, str, str], longest_first_s: float = 0.0) -> ByNumber:
     """Return the paging of trades. Aggregated ones, of which `fields[2]` is the number, can be found by time."""
     number, time, first = fields
     return ByNumber(
         parameters=lambda count: {"fromId": str(count), "limit": "1000"},
         place=lambda row: (int(row[number]), int(row[time])),
         first_path=f"{prefix}/aggTrades",
-        first=lambda begin, end: _between(begin, min(end, begin + _HOUR_MS), 1),
+        first=lambda begin, end: _between(begin, end, 1),
         number=partial(_first_number, first),
         first_weight=first_weight,
+        longest_first_s=longest_first_s,
     )
 
 
-def _aggregated(prefix: str, weight: float, reach_s: float) -> HistoryRow:
+def _aggregated(prefix: str, weight: float, reach_s: float, longest_first_s: float = 0.0) -> HistoryRow:
     path = f"{prefix}/aggTrades"
-    paging = _trades(prefix, weight, ("a", "T", "a"))
+    paging = _trades(prefix, weight, ("a", "T", "a"), longest_first_s)
     return HistoryRow(path, "trades", _symbol, _rows, paging, weight, reach_s=reach_s, variant="aggTrade")
 
 
@@ -103,7 +104,7 @@ def _futures(
     payments = ByTime(1000, _between, 3600.0, 8 * 3600.0)
     return {
         "candles": (_candles(f"{prefix}/klines", 1500, 10, *INTERVALS, longest_s=longest_s),),
-        "trades": (_aggregated(prefix, 20, DAY_S - 3600.0),),
+        "trades": (_aggregated(prefix, 20, DAY_S - _HOUR_S, _HOUR_S),),
         "funding": (HistoryRow(f"{prefix}/fundingRate", "funding_history", _symbol, _rows, payments, of=("perp",)),),
         "mark_prices": (
             HistoryRow(

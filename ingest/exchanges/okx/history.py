@@ -80,6 +80,7 @@ HISTORY: History = {
                 first_path=_TRADES,
                 first=lambda begin, end: {"type": "2", "after": str(begin), "limit": "1"},
                 number=_after_last,
+                is_after_older=True,
                 merged=True,
                 most_between=_PAGE,
             ),
