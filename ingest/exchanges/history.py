@@ -33,8 +33,8 @@ class ByNumber:
     `first_path`, `first`: the request for the first row from `begin` to before `end` (ms); `number`: the number that
     its rows tell, None if there is none in that time.
     `longest_first_s`: the longest range of that request, s; 0: without a limit.
-    `is_after_older`: whether that request finds the last row before `begin`, which the first one follows. So None says
-    that there is none before, and nothing of those from then on.
+    `is_after_older`: that request finds the last row before `begin`, whose number the first one follows. So its None
+    says that there is none before `begin`, and nothing about those after it.
     `by_id`: whether the number is what a trade is stored under, as its id.
     `merged`: trades that arrive live may merge several rows of the same time, and are stored under the last number.
     `most_between`: numbers that an answer covers, whether they were used or not; 0: it begins with the next used one.

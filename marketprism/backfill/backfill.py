@@ -60,11 +60,11 @@ class Backfill:
 
     async def run(self) -> Summary:
         """Fill what is missing, and wait until it is stored."""
-        await self._wait("catching up", 0.0)
+        await self._wait("waiting for what came before it", 0.0)
         for number, source in enumerate(self._sources):
             await self._fill(source, number, len(self._sources))
         await self._sender.flush()
-        await self._wait("storing", 1.0)
+        await self._wait("waiting until it is stored", 1.0)
         self.summary.stored = await self._stored.count()
         return self.summary
 

@@ -64,9 +64,8 @@ class FilePages:
     async def _is_stored(self, part: Span) -> bool:
         if self._data == "klines":
             step, spacing = lengths_of(self._job.interval)
-            starts = part._replace(
-                begin=first_start(part.begin, self._job.interval)
-            )  # a month may not begin with a week
+            # A month may not begin with a week.
+            starts = part._replace(begin=first_start(part.begin, self._job.interval))
             return not holes(starts, await self._tables.times(part, step), step, spacing)
         return await self._tables.is_unbroken(part) if part.begin // _HOUR in self._busy else False
 
