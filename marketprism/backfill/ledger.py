@@ -1,13 +1,13 @@
 """List what the tables lack: trades and books by the gaps that the workers reported, candles by their times."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Literal, NamedTuple
 
 from marketprism.backfill.holes import Span
 from marketprism.backfill.stored import rows_of
 from schemas.errors import SettingsError
-from schemas.feeds import FEEDS, feed_of
+from schemas.feeds import FEEDS, Feed, feed_of
 from schemas.settings import Settings
 from schemas.symbols import is_pattern, parse_symbol
 
@@ -111,27 +111,30 @@ async def ledger(settings: Settings, span: Span, feeds: Iterable[str] = (), symb
     )
 
 
-async def check_symbols(settings: Settings, feeds: Iterable[str], symbols: Iterable[str]) -> None:
-    """Raise `SymbolError` or `SettingsError` for what is not a symbol, or one that the tables hold nothing of.
+async def check_selection(settings: Settings, feeds: Collection[str], symbols: Collection[str]) -> None:
+    """Raise `SymbolError` or `SettingsError` for what is not a symbol, or what the tables hold nothing of.
 
-    Nothing is missing of such a symbol, which would be taken for a good answer.
+    Nothing is missing of that, which would be taken for a good answer.
     """
-    wanted_feeds = set(feeds)
+    wanted = [FEEDS[name] for name in sorted(feeds)] or list(FEEDS.values())
+    of = f" of {' and '.join(sorted(feeds))}" if feeds else ""
+    if not symbols and not await _holds(settings, wanted):
+        raise SettingsError(f"the tables hold no data{of}: has it ever been ingested?")
     for symbol in sorted(symbols):
         if is_pattern(symbol):
             raise SettingsError(f"--symbol {symbol}: name each instrument, such as BTC-USDT; patterns are not possible")
-        if not await _is_known(settings, wanted_feeds, symbol):
-            of = f" of {' and '.join(sorted(wanted_feeds))}" if wanted_feeds else ""
+        parsed = parse_symbol(symbol)
+        if not await _holds(settings, [feed for feed in wanted if feed.carries(parsed)], symbol):
             raise SettingsError(f"--symbol {symbol}: the tables hold no data of it{of}; without --symbol you see all")
 
 
-async def _is_known(settings: Settings, feeds: set[str], symbol: str) -> bool:
-    parsed = parse_symbol(symbol)
-    exchanges = {feed.exchange for name, feed in FEEDS.items() if feed.carries(parsed) and (not feeds or name in feeds)}
+async def _holds(settings: Settings, feeds: Iterable[Feed], symbol: str = "") -> bool:
+    """Return whether any table has data of the feeds' exchanges, or of one of their instruments."""
+    condition = " AND symbol = {symbol:String}" if symbol else ""
     selected = [
-        f"(SELECT 1 FROM {table} WHERE exchange = '{exchange}' AND symbol = {{symbol:String}} LIMIT 1)"
+        f"(SELECT 1 FROM {table} WHERE exchange = '{exchange}'{condition} LIMIT 1)"
         for table in _TABLES
-        for exchange in sorted(exchanges)
+        for exchange in sorted({feed.exchange for feed in feeds})
     ]
     return bool(selected and await rows_of(settings, " UNION ALL ".join(selected), {"symbol": symbol}))
 

@@ -39,7 +39,7 @@ def backfill(
     host: Annotated[str, typer.Option(help="Address of the public data files.")] = HOST,
     data: StackOption = None,
 ) -> None:
-    """Fill the tables with what an exchange offers of the past, where they lack it.
+    """Fill the tables from an exchange's history, where rows are missing.
 
     The answers go through the raw topic, so a worker and a sink must be running. A run that was interrupted or killed
     is continued by the next.

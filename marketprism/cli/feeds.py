@@ -103,7 +103,7 @@ def move(
     with report_errors():
         settings = stack_settings(data, [feed])
         [feed] = settings.feeds
-        say(f"moving {symbol}: this waits until another connection of {feed} delivers all of it")
+        say(f"moving {symbol}: waiting until another connection of {feed} delivers its channels")
         answers = asyncio.run(move_instrument(settings, feed, symbol, to or 0))
         for answer in answers:
             if not answer.failure:

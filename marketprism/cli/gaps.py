@@ -35,7 +35,7 @@ _STATES = {
 
 
 def gaps(
-    start: Annotated[str, typer.Option("--from", metavar="TIME", help=f"Begin: {FORMS}.")] = "24h ago",
+    start: Annotated[str, typer.Option("--from", metavar="TIME", help=f"Start: {FORMS}.")] = "24h ago",
     end: Annotated[str, typer.Option("--to", metavar="TIME", help="End.")] = "now",
     feed: Annotated[list[str] | None, typer.Option(help="Feed to list; repeatable.")] = None,
     symbol: Annotated[list[str] | None, typer.Option(help="Instrument to list, such as BTC-USDT; repeatable.")] = None,
@@ -52,7 +52,7 @@ def gaps(
     """
     from marketprism.backfill.fill import fill as fill_entries
     from marketprism.backfill.holes import Span
-    from marketprism.backfill.ledger import check_symbols, ledger
+    from marketprism.backfill.ledger import check_selection, ledger
     from marketprism.jobs.execution import execute_as
 
     with report_errors():
@@ -60,7 +60,7 @@ def gaps(
         settings, span = stack_settings(data), Span(*parse_span(start, end))
         feeds = {feed_named(name).name for name in feed or ()}
         symbols = {name.upper() for name in symbol or ()}
-        asyncio.run(check_symbols(settings, feeds, symbols))
+        asyncio.run(check_selection(settings, feeds, symbols))
         found = asyncio.run(ledger(settings, span, feeds, symbols))
         if fill and any(entry.can_be_filled for entry in found):
             with Bar() as bar:

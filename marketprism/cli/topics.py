@@ -19,7 +19,7 @@ def topics(
     create: Annotated[bool, typer.Option("--create", help="Create the missing topics on the broker.")] = False,
     discard: Annotated[
         bool,
-        typer.Option("--discard-checkpoints", help="Delete the workers' checkpoints. Stop all workers before."),
+        typer.Option("--discard-checkpoints", help="Delete the workers' checkpoints. Stop all workers first."),
     ] = False,
 ) -> None:
     """List the topics, create them, or discard the workers' checkpoints."""

@@ -7,7 +7,7 @@ from schemas.feeds import FEEDS
 
 _WIDTH = max(map(len, FEEDS))
 _ADVICE = (
-    "A proxy is named with MARKETPRISM_PROXIES, another host with MARKETPRISM_ENDPOINTS.\n"
+    "Set a proxy with MARKETPRISM_PROXIES, or another host with MARKETPRISM_ENDPOINTS.\n"
     "`marketprism doctor` tries each; docs/ingest.md explains them."
 )
 
@@ -35,7 +35,7 @@ def verdict(problems: Mapping[str, str]) -> str:
     if not failing:
         return f"All {total} feeds can be reached." if total > 1 else "The feed can be reached."
     if failing < total:
-        return f"{total - failing} of {total} feeds can be reached. The others are tried again and again.\n{_ADVICE}"
+        return f"{total - failing} of {total} feeds can be reached. Retrying the others.\n{_ADVICE}"
     return (
         "No feed can be reached. MarketPrism keeps trying, and starts with each feed as soon as it can.\n"
         f"{_ADVICE}\nCtrl-C stops it. `make demo` needs no exchange."

@@ -192,7 +192,7 @@ def test_a_feed_whose_symbols_are_not_listed() -> None:
 def test_no_feed_can_be_reached() -> None:
     """It is a warning until the feeds are stopped on purpose."""
     state = replace(first_seconds(), problems=dict.fromkeys(("okx", "deribit"), "HTTP 451"))
-    assert state.warnings == ["no feed can be reached: trying again and again"]
+    assert state.warnings == ["no feed can be reached: still trying"]
     assert replace(state, statuses=[child("ingest", "stopped")]).warnings == []
 
 

@@ -147,7 +147,7 @@ async def test_no_ingest(settings: Settings) -> None:
     assert await run(settings) == (1, text)
     assert await run(settings, "move", "BTC-USDT", "--feed", "okx") == (
         1,
-        "moving BTC-USDT: this waits until another connection of okx delivers all of it\n"
+        "moving BTC-USDT: waiting until another connection of okx delivers its channels\n"
         "error: no running ingest has connections of okx: see `marketprism feeds`",
     )
     without = settings.model_copy(update={"topic_prefix": "none."})

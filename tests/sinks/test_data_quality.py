@@ -37,7 +37,7 @@ def instrument(database: Database) -> Instrument:
 
 @pytest.fixture
 def running(instrument: Instrument) -> Instrument:
-    """Return an instrument that has been delivered from the begin of hour 0 to the end of hour 1."""
+    """Return an instrument that has been delivered from the start of hour 0 to the end of hour 1."""
     instrument.status(0, "connected", *BOTH)
     instrument.deliver(0, 2 * HOUR)
     return instrument

@@ -77,7 +77,7 @@ class ViewState:
         }
         found = [f"{name} {age}" for name, age in ages.items() if age]
         if self.problems and all(self.problems.values()) and not self.ingest_stopped:
-            found.append("no feed can be reached: trying again and again")
+            found.append("no feed can be reached: still trying")
         if self.disk.state != "ok":
             found.append(f"disk {self.disk.state}: {self.disk.free / 1e9:.2f} GB free")
         return found

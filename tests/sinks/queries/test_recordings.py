@@ -27,7 +27,7 @@ from tests.sinks.queries.registry import ANSWERS
 
 FRAMES = Path(__file__).parents[4] / "shared" / "frames"
 RECORDINGS = {"BTC-USDT": "binance-spot-btcusdt-20240808.gz", "BTC-USDT-PERP": "binance-usdm-btcusdt-20240808.gz"}
-SECONDS = 80  # from the begin of the recordings
+SECONDS = 80  # from the start of the recordings
 LEVELS = 100
 _ANSWERING = (books, markets, trading)  # importing them registers their answers
 
