@@ -74,7 +74,8 @@ class Series:
     """The candles of one interval. `parts`: the longest series of which its candles are sums; the shortest has none.
 
     `current`: what is closed of the running candle; the shortest interval has none. `closed_to`: the end of the last
-    closed candle. `published_at`: of the last open one, by receipt; `published`: which change of the trades it had.
+    closed candle, which is ahead after a delisting. `published_at`: of the last open one, by receipt; `published`:
+    which change of the trades it had.
     """
 
     __slots__ = (
@@ -119,6 +120,8 @@ class Series:
 
     def take(self, part: TradeCandle) -> None:
         """Add a closed candle of `parts` to the running one."""
+        if part.start < self.closed_to:  # a delisting has closed the candle of that time
+            return
         if self.current is None:
             self.current = self.candle_at(part.start)
         self.current.take(part)
@@ -129,6 +132,7 @@ class Series:
         while series.parts is not None:
             pieces += [series.current] if series.current else []
             series = series.parts
+        pieces = [piece for piece in pieces if piece.start >= self.closed_to]
         if not pieces:
             return None
         candle = self.candle_at(min(piece.start for piece in pieces))

@@ -48,7 +48,7 @@ class TradeCandles:
         self._latest = _NO_CANDLE  # the one of them that took the last trade
         self._has_changed = False  # since the last tick
         self._changes = 0  # ticks before which trades were added
-        self._closed_to = 0  # the end of the last closed candle of any interval
+        self._closed_to = 0  # the end of the last closed candle of any interval; a delisting closes some before it
         self._closed_trade_at = 0  # the time of the last trade in it
         self._last_price: int | None = None  # of the last closed candle
 
@@ -148,13 +148,18 @@ class TradeCandles:
         self._reconciliation.on_tick(out)
 
     def close_all(self, out: Output) -> None:
-        """Close what is open: the instrument is gone, and no trade will follow."""
+        """Close what is open, before its end too: the instrument is gone. If it is listed again, candles go on."""
         if not self._series:
             return
-        last = max(self._open, default=0)
-        ends = [series.current.end if series.current else 0 for series in self._series]
-        horizon = max(*ends, *(series.candle_at(last).end for series in self._series))
-        self._advance(out, horizon, carries=False)
+        closed_to = self._closed_to
+        if self._open:
+            closed_to = max(self._open) + self._series[0].length
+            self._advance(out, closed_to, carries=False)
+        for series in self._series:  # shorter ones first: the longer ones take them
+            if (current := series.current) is not None:
+                series.current = None
+                self._close(out, series, current)
+        self._closed_to = closed_to  # trades before the ends of the longer ones are not late
         self._reconciliation.close_all(out)
 
     def _advance(self, out: Output, horizon: int, carries: bool = True) -> None:

@@ -291,6 +291,79 @@ def test_a_delisted_instrument_closes_its_candles() -> None:
         assert [body["complete"] for body in rig.candles(interval)] == [False]
 
 
+def trade_every(rig: Rig, step: int, first: int, last: int) -> None:
+    for second in range(first, last, step):
+        rig.trades(second, trade(second - 0.2))
+        rig.tick(second + 1)
+
+
+def relist(rig: Rig, second: float) -> None:
+    rig.marker(second, markers.Definition(rig.processor.instrument))
+    rig.marker(second, markers.Connected(channels=["trades"]))
+    rig.marker(second, markers.Subscribed(channels=["trades"]))
+
+
+def test_a_delisting_closes_every_interval_once() -> None:
+    """Also those whose shorter candles were closed before, and had not reached them yet."""
+    rig = Rig()
+    rig.trades(30, trade(29.5))
+    rig.ticks(31, 70)
+    rig.marker(71, markers.Delisted(reason="gone"))
+    rig.marker(72, markers.Delisted(reason="gone"))
+    rig.ticks(73, 80)
+    rig.tick(2 * 86_400)
+    for interval in LENGTHS:
+        assert rig.starts(interval) == [29 if interval == "1s" else 0]
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize("empty", ["skip", "carry"])
+def test_a_relisted_instrument_has_candles_again(restarts: bool, empty: str) -> None:
+    """Those that the delisting closed before their end stay as they are; the next ones have all trades."""
+    rig = Rig(candle_empty=empty)
+    trade_every(rig, 30, 10, 7_230)
+    rig.marker(7_221, markers.Delisted(reason="missing from two listings"))
+    if restarts:
+        rig.restart()
+    relist(rig, 7_800)
+    trade_every(rig, 20, 7_810, 14_500)
+    trade_every(rig, 20, 86_410, 87_000)
+    rig.tick(2 * 86_400 + 10)
+    for interval in LENGTHS:
+        events = rig.bodies("market.candles", interval=interval)
+        starts = [body["start"] for body in events]
+        assert starts == sorted(starts)
+        assert len(rig.starts(interval)) == len(set(rig.starts(interval)))
+    built = {
+        interval: [
+            (start, body["trades"], body["complete"])
+            for start, body in zip(rig.starts(interval), rig.candles(interval), strict=True)
+            if body["trades"]
+        ]
+        for interval in LENGTHS
+    }
+    minutes = [each for each in built["1m"] if 7_200 < each[0] < 86_400]
+    assert minutes == [(7_800, 3, False), *((start, 3, True) for start in range(7_860, 14_460, 60)), (14_460, 2, True)]
+    assert built["1h"][2:] == [(7_200, 1, False), (10_800, 180, True), (14_400, 5, True), (86_400, 30, True)]
+    assert built["1d"] == [(0, 241, False), (86_400, 30, True)]
+    assert rig.counts("1s")[2] == 0
+
+
+def test_trades_of_a_second_that_the_delisting_closed_are_late() -> None:
+    """A renamed instrument is delisted and listed at once."""
+    rig = Rig()
+    rig.trades(30.3, trade(30.2))
+    rig.marker(30.4, markers.Delisted(reason="renamed"))
+    relist(rig, 30.4)
+    rig.trades(30.7, trade(30.6))
+    trade_every(rig, 1, 31, 130)
+    rig.ticks(131, 140)
+    assert rig.starts("1s") == list(range(30, 129))
+    assert [body["trades"] for body in rig.candles("1s")] == [1] * 99
+    assert [(body["trades"], body["complete"]) for body in rig.candles("1m")] == [(1, False), (60, True)]
+    assert rig.counts("1s")[2] == 2
+
+
 def test_a_step_of_our_clock() -> None:
     """Candles are in the exchange's time: only when running ones are published again depends on ours."""
     rig = Rig()
