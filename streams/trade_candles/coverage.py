@@ -21,6 +21,15 @@ class Hole(NamedTuple):
         """Return whether trades are still missing."""
         return self.missing is None or lack(self.missing)
 
+    def touches(self, other: "Hole") -> bool:
+        """Return whether no time is between the two, and nothing that may arrive would fill only one of them."""
+        is_lost = self.missing is None and other.missing is None
+        return is_lost and self.begin <= other.end + 1 and other.begin <= self.end + 1
+
+    def joined(self, other: "Hole") -> "Hole":
+        """Return a hole of the time of both and what is between them. Nothing fills it any more."""
+        return Hole(min(self.begin, other.begin), max(self.end, other.end))
+
 
 class Coverage:
     """Holes in one instrument's trades. `missing_until`: the end of the last one that is past and was not filled.
@@ -53,10 +62,19 @@ class Coverage:
 
     def add(self, hole: Hole) -> None:
         """Note a hole."""
+        for other in [other for other in self._holes if hole.touches(other)]:
+            self._holes.remove(other)
+            hole = hole.joined(other)
         self._holes.append(hole)
         if len(self._holes) > _MOST:
-            first, second, *rest = self._holes
-            self._holes = [Hole(min(first.begin, second.begin), max(first.end, second.end)), *rest]
+            self._join_closest()
+
+    def _join_closest(self) -> None:
+        """Join the two holes that have the least time between them, which then counts as missing, too."""
+        holes = sorted(self._holes, key=lambda hole: hole.begin)
+        at = min(range(len(holes) - 1), key=lambda at: holes[at + 1].begin - holes[at].end)
+        holes[at : at + 2] = [holes[at].joined(holes[at + 1])]
+        self._holes = holes
 
     def is_whole(self, start: int, end: int, lack: Lack) -> bool:
         """Return whether no trade from `start` to before `end` is missing."""

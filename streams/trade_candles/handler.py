@@ -97,7 +97,9 @@ class TradeCandles:
     def _drop(self, start: int) -> None:
         dropped = self._open.pop(start)
         self._latest = _NO_CANDLE
-        self._reconciliation.late += dropped.bucket.trades if dropped.bucket else 0
+        if dropped.bucket is not None:
+            self._reconciliation.late += dropped.bucket.trades
+            self._coverage.add(Hole(start, dropped.end - 1))  # a later trade may open the candle again
 
     def _on_late(self, start: int, bucket: Bucket) -> None:
         """Count a trade of a closed candle. Longer ones that are still open will lack it, too."""

@@ -109,6 +109,35 @@ def test_what_is_open_is_bounded() -> None:
     assert rig.counts("1s")[2] == 500 - 65
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+def test_candles_that_gave_way_are_not_complete(restarts: bool) -> None:
+    """If their time comes, and with it other trades, those that were dropped are missing; and in no other candle."""
+    rig = Rig()
+    rig.trades(1, *(trade(number + 1.1, number=number) for number in range(100)))
+    if restarts:
+        rig.restart()
+    for second in range(2, 190):
+        rig.trades(second, trade(second - 0.5, number=second + 98))
+        rig.tick(second)
+    seconds = dict(zip(rig.starts("1s"), rig.candles("1s"), strict=True))
+    assert [second for second, body in seconds.items() if not body["complete"]] == list(range(67, 101))
+    assert {body["trades"] for second, body in seconds.items() if second < 67} == {2}
+    assert [body["complete"] for body in rig.candles("1m")] == [True, False, True]
+
+
+def test_a_candle_beyond_all_clocks_is_not_complete() -> None:
+    """When its time comes. One without trades on the book loses none."""
+    rig = Rig(candle_intervals=("1m",))
+    rig.trades(0.1, trade(4_000), trade(4_100, kind="block"))
+    rig.tick(1)
+    for second in range(3_900, 4_200, 10):
+        rig.trades(second + 0.1, trade(second))
+        rig.tick(second + 1)
+    assert [start for start, body in zip(rig.starts("1m"), rig.candles("1m"), strict=True) if not body["complete"]] == [
+        3_960
+    ]
+
+
 @pytest.mark.parametrize("kind", ["insurance_fund", "adl", "block", "a_kind_of_tomorrow"])
 def test_trades_off_the_book_do_not_count(kind: str) -> None:
     """A candle is made of the same trades as `trades.on_book`; liquidations are among them."""
