@@ -1,7 +1,8 @@
 """Compare each closed candle of the trades with the exchange's own: the topic `market.quality`.
 
 Whichever is closed first waits for the other. If the exchange has a candle, and our time for it has passed without a
-trade, ours counts as empty. A candle that differs is held for a moment: late trades may explain it.
+trade, ours counts as empty, unless it may have been forgotten. A candle that differs is held for a moment: late trades
+may explain it.
 """
 
 from collections.abc import Iterable
@@ -43,6 +44,7 @@ class Reconciliation:
         self._followed: set[str] = set()  # intervals of which the exchange sends candles
         self._ours: dict[Key, tuple[int, TradeCandle]] = {}
         self._theirs: dict[Key, Candle] = {}
+        self._forgotten: dict[str, int] = {}  # by interval, the last start of ours that do not wait any more
         self._held: list[Held] = []
 
     # Candles
@@ -61,6 +63,8 @@ class Reconciliation:
         if waiting is not None:
             self._compare(out, waiting[1], theirs)
             return
+        if start <= self._forgotten.get(interval, -1):  # nobody knows whether ours was empty
+            return
         self._theirs[interval, start] = theirs
         if len(self._theirs) > _MOST:
             del self._theirs[next(iter(self._theirs))]
@@ -68,6 +72,7 @@ class Reconciliation:
     def on_ours(self, out: Output, ours: TradeCandle) -> None:
         """Take a closed candle of the trades, which may be empty."""
         if ours.interval not in self._followed:
+            self._forget((ours.interval, ours.start))
             return
         theirs = self._theirs.pop((ours.interval, ours.start), None)
         if theirs is not None:
@@ -75,7 +80,13 @@ class Reconciliation:
             return
         self._ours[ours.interval, ours.start] = out.now, ours
         if len(self._ours) > _MOST:
-            del self._ours[next(iter(self._ours))]
+            self._forget(next(iter(self._ours)))
+
+    def _forget(self, key: Key) -> None:
+        """Let one of ours wait no longer. If the exchange's comes after all, it is not compared with an empty one."""
+        self._ours.pop(key, None)
+        interval, start = key
+        self._forgotten[interval] = max(start, self._forgotten.get(interval, -1))
 
     def overdue(self, horizon: int) -> list[Candle]:
         """Return the exchange's candles that end by a time at which ours are closed. Of these there is none."""
@@ -108,7 +119,7 @@ class Reconciliation:
         while self._held and self._held[0].since <= out.now - HOLD:
             self._report(out, self._held.pop(0))
         while self._ours and next(iter(self._ours.values()))[0] <= out.now - WAIT:
-            del self._ours[next(iter(self._ours))]
+            self._forget(next(iter(self._ours)))
 
     def close_all(self, out: Output) -> None:
         """Report all differences: no trade will follow."""
@@ -156,6 +167,7 @@ class Reconciliation:
             "late": self.late,
             "counts": self._counts,
             "followed": sorted(self._followed),
+            "forgotten": self._forgotten,
             "ours": [[since, candle.dump()] for since, candle in self._ours.values()],
             "theirs": msgspec.to_builtins(list(self._theirs.values())),
             "held": [[each.since, each.ours.dump(), msgspec.to_builtins(each.theirs)] for each in self._held],
@@ -166,6 +178,7 @@ class Reconciliation:
         if list(dump["counts"]) != list(self._counts):
             return
         self.late, self._counts, self._followed = dump["late"], dump["counts"], set(dump["followed"])
+        self._forgotten = dump.get("forgotten", {})  # checkpoints of earlier versions have none
         ours = [(since, TradeCandle.load(state)) for since, state in dump["ours"]]
         self._ours = {(candle.interval, candle.start): (since, candle) for since, candle in ours}
         theirs = msgspec.convert(dump["theirs"], list[Candle])

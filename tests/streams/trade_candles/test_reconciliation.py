@@ -221,3 +221,77 @@ def test_what_waits_is_bounded() -> None:
     assert rig.processor.reconciliation._ours == {}
     rig.klines(903, *(kline(start, 1, "1s", **VOLUMES) for start in range(1000, 1300)))
     assert len(rig.processor.reconciliation._theirs) == 128
+
+
+def update(start: float, seconds: int, interval: str, **fields: Any) -> Candle:
+    """Return an update of an exchange that does not mark the last one of a candle."""
+    return replace(kline(start, seconds, interval, **fields), closed=None)
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_candle_that_the_exchange_closes_late(restarts: bool) -> None:
+    """HTX and Deribit close the hour with the first trade of the next one. Ours does not wait that long."""
+    rig = Rig(begins=-4_000)
+    rig.klines(0, update(-3_600, 3_600, "1h", **NO_VOLUMES))
+    rig.trades(1_800, trade(1_799.5))
+    rig.klines(1_800, update(0, 3_600, "1h", **VOLUMES))
+    rig.ticks(1_801, 4_300)
+    if restarts:
+        rig.restart()
+    rig.trades(5_100, trade(5_099.5))
+    rig.klines(5_100, update(3_600, 3_600, "1h", **VOLUMES))
+    rig.ticks(5_101, 5_140)
+    assert rig.differences() == []
+    rig.trades(7_210, trade(7_209.5))
+    rig.klines(7_210, update(7_200, 3_600, "1h", **VOLUMES))
+    rig.ticks(7_211, 7_240)
+    assert rig.counts("1h") == (1, 0, 0)
+    assert rig.processor.reconciliation._theirs == {}
+
+
+def test_a_candle_that_was_closed_before_any_of_the_exchange() -> None:
+    """Ours has not waited: nobody knew that the exchange would send any."""
+    rig = Rig()
+    rig.trades(30, trade(29.5))
+    rig.ticks(31, 64)
+    rig.klines(64.5, update(0, 60, "1m", **VOLUMES))
+    rig.klines(65, update(60, 60, "1m", **NO_VOLUMES))
+    rig.ticks(65, 100)
+    assert rig.differences() == []
+
+
+def test_of_too_many_that_wait_none_counts_as_empty() -> None:
+    """Those that gave way are not compared any more, the others are."""
+    rig = Rig()
+    opened(rig, "1s", 1)
+    for second in range(1, 200):
+        rig.trades(second - 0.5, trade(second - 0.6))
+        rig.tick(second)
+    rig.klines(200, *(kline(start, 1, "1s", **VOLUMES) for start in range(199)))
+    rig.ticks(200, 230)
+    assert rig.differences() == []
+    assert rig.counts("1s") == (128 + 2, 0, 0)
+
+
+def test_a_checkpoint_without_what_was_forgotten() -> None:
+    """Earlier versions did not keep it."""
+    rig = Rig()
+    state = rig.processor.reconciliation.dump()
+    del state["forgotten"]
+    rig.processor.reconciliation.load(state)
+    play(rig, first_minute())
+    assert rig.counts("1m") == (1, 0, 0)
+
+
+def test_a_delisted_instrument_compares_no_part_of_a_day_as_empty() -> None:
+    """The day's candle is closed and forgotten long before the exchange closes its own."""
+    rig = Rig()
+    opened(rig, "1d", 86_400)
+    rig.trades(30, trade(29.5))
+    rig.marker(40, markers.Delisted(reason="gone"))
+    rig.marker(50, markers.Subscribed(channels=["trades"]))
+    rig.ticks(51, 700)
+    rig.klines(86_400, kline(0, 86_400, "1d", **VOLUMES))
+    rig.tick(86_410)
+    rig.tick(86_430)
+    assert rig.differences() == []
