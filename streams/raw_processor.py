@@ -35,6 +35,7 @@ from streams.normalize.messages import Ignored
 from streams.output import Output
 from streams.presence import Presence
 from streams.state import KeyedState
+from streams.trade_candles.delisted import Delisted as DelistedCandles
 
 _HISTORY = MARKER + b'history"'
 
@@ -42,7 +43,8 @@ _HISTORY = MARKER + b'history"'
 class RawProcessor(KeyedState[InstrumentProcessor]):
     """Passes lines to the processors of their instruments, which are its entries.
 
-    Its own entry, `<exchange>:*:<partition>`, holds which feeds are ingested.
+    Its own entry, `<exchange>:*:<partition>`, holds which feeds are ingested, and which candles are closed of delisted
+    instruments.
     """
 
     def __init__(self, exchange: str, partition: int, settings: Settings) -> None:
@@ -50,6 +52,7 @@ class RawProcessor(KeyedState[InstrumentProcessor]):
         self.exchange = exchange
         self.partition = partition
         self.presence = Presence()
+        self._delisted = DelistedCandles()
         self._settings = settings
         self._topic = raw_topic(exchange)
         # Placeholder for frames whose instrument is unknown.
@@ -118,8 +121,9 @@ class RawProcessor(KeyedState[InstrumentProcessor]):
         except (SymbolError, FrameError) as error:
             out.dead_letter(self.exchange, symbol, self._topic, str(error), line.frame)
             return None
-        self.entries[line.key] = InstrumentProcessor(instrument, self._settings)
-        return self.entries[line.key]
+        processor = self.entries[line.key] = InstrumentProcessor(instrument, self._settings)
+        processor.trade_candles.go_on(self._delisted.ends_of(line.key))
+        return processor
 
     def _frame(self, out: Output, processor: InstrumentProcessor, frame: bytes) -> None:
         try:
@@ -189,6 +193,8 @@ class RawProcessor(KeyedState[InstrumentProcessor]):
         else:
             processor.on_marker(out, marker)
             if isinstance(marker, Delisted):
+                self._delisted.keep(key, processor.trade_candles.final_ends(), out.now)
+                self.changed.add(self.own_key)
                 self.delete(key)
 
     # Stream time
@@ -243,10 +249,11 @@ class RawProcessor(KeyedState[InstrumentProcessor]):
         return input_partition_of(key, self._settings.partitions) == self.partition
 
     def dump_own(self) -> Any:
-        return self.presence.dump()
+        return self.presence.dump() | {"delisted": self._delisted.dump()}
 
     def load_own(self, state: Any) -> None:
         self.presence.load(state)
+        self._delisted.load(state.get("delisted", {}))  # checkpoints of earlier versions have none
 
     def load_entry(self, key: str, dump: bytes) -> InstrumentProcessor:
         return InstrumentProcessor.load(dump, self._settings)

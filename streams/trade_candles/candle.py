@@ -74,8 +74,8 @@ class Series:
     """The candles of one interval. `parts`: the longest series of which its candles are sums; the shortest has none.
 
     `current`: what is closed of the running candle; the shortest interval has none. `closed_to`: the end of the last
-    closed candle, which is ahead after a delisting. `published_at`: of the last open one, by receipt; `published`:
-    which change of the trades it had.
+    closed candle; `final_to`: of the last one that a delisting closed, before which no other is made. `published_at`:
+    of the last open one, by receipt; `published`: which change of the trades it had.
     """
 
     __slots__ = (
@@ -83,6 +83,7 @@ class Series:
         "_origin",
         "closed_to",
         "current",
+        "final_to",
         "interval",
         "length",
         "parts",
@@ -98,7 +99,7 @@ class Series:
         self.parts = max(
             (each for each in shorter if self._is_sum_of(each)), key=lambda each: each.length, default=None
         )
-        self.closed_to = 0
+        self.closed_to = self.final_to = 0
         self.current: TradeCandle | None = None
         self.published = self.published_at = 0
 
@@ -120,7 +121,7 @@ class Series:
 
     def take(self, part: TradeCandle) -> None:
         """Add a closed candle of `parts` to the running one."""
-        if part.start < self.closed_to:  # a delisting has closed the candle of that time
+        if part.start < self.final_to:
             return
         if self.current is None:
             self.current = self.candle_at(part.start)
@@ -132,7 +133,7 @@ class Series:
         while series.parts is not None:
             pieces += [series.current] if series.current else []
             series = series.parts
-        pieces = [piece for piece in pieces if piece.start >= self.closed_to]
+        pieces = [piece for piece in pieces if piece.start >= self.final_to]
         if not pieces:
             return None
         candle = self.candle_at(min(piece.start for piece in pieces))
@@ -144,11 +145,12 @@ class Series:
     def dump(self) -> list[Any]:
         """Return the state for a checkpoint."""
         current = self.current and self.current.dump()
-        return [self.interval, self.closed_to, current, self.published_at, self.published]
+        return [self.interval, self.closed_to, current, self.published_at, self.published, self.final_to]
 
     def load(self, dump: list[Any]) -> None:
         """Restore the state of a checkpoint."""
-        _, self.closed_to, current, self.published_at, self.published = dump
+        _, self.closed_to, current, self.published_at, self.published, *rest = dump
+        self.final_to = rest[0] if rest else 0  # checkpoints of earlier versions have none
         self.current = current and TradeCandle.load(current)
 
 

@@ -17,6 +17,7 @@ from streams.subject import Subject
 from streams.trade_candles.bucket import Bucket, place_of, units_of
 from streams.trade_candles.candle import LATE, Series, TradeCandle, publish_candle
 from streams.trade_candles.coverage import Coverage, Hole
+from streams.trade_candles.delisted import Ends
 from streams.trade_candles.reconciliation import Reconciliation
 from streams.trade_ids import Range, TradeIds
 
@@ -161,8 +162,20 @@ class TradeCandles:
             if (current := series.current) is not None:
                 series.current = None
                 self._close(out, series, current)
+            series.final_to = max(series.final_to, series.closed_to)
         self._closed_to = closed_to  # trades before the ends of the longer ones are not late
         self._reconciliation.close_all(out)
+
+    def final_ends(self) -> Ends:
+        """Return the end of the last candle of each interval that a delisting has closed."""
+        return {series.interval: series.final_to for series in self._series if series.final_to}
+
+    def go_on(self, ends: Ends) -> None:
+        """Make no candle of a time that an earlier delisting has closed."""
+        for series in self._series:
+            series.final_to = ends.get(series.interval, 0)
+        if self._series:
+            self._closed_to = self._series[0].final_to
 
     def _advance(self, out: Output, horizon: int, carries: bool = True) -> None:
         """Close what ends by a time."""
