@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
 import orjson
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -149,7 +150,22 @@ def _check_schedule(job: str, schedule: str) -> None:
         raise ValueError(f"{job}: {error}") from None
 
 
+def _check_url(what: str, url: str, schemes: tuple[str, str]) -> None:
+    try:
+        parts = urlsplit(url)
+        is_valid = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # of a port that is no number, or too large
+        is_valid = False
+    if not is_valid:
+        raise ValueError(f"{what}: {masked(url)} is not {schemes[0]}://host:port or {schemes[1]}://host:port")
+
+
 def _known_endpoints(endpoints: dict[str, Endpoint]) -> dict[str, Endpoint]:
+    for name, endpoint in endpoints.items():
+        for url in endpoint.ws:
+            _check_url(f"ws of {name}", url, ("ws", "wss"))
+        for url in endpoint.rest:
+            _check_url(f"rest of {name}", url, ("http", "https"))
     return {_checked(feed_named, name).name: endpoint for name, endpoint in endpoints.items()}
 
 

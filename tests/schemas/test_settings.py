@@ -149,6 +149,17 @@ def test_schedule_by_job(monkeypatch: pytest.MonkeyPatch) -> None:
         ("ARBITRAGE_ALIASES", '{"htx:LUNA-USDT": "LUNC-USDT-PERP"}', "different kinds"),
         ("ARBITRAGE_ALIASES", '{"htx:A-USDT": "C-USDT", "htx:B-USDT": "C-USDT"}', "cannot both be C-USDT"),
         ("ENDPOINTS", '{"mtgox": {}}', "known are binance-spot"),
+        (
+            "ENDPOINTS",
+            '{"okx": {"ws": "ftp://host"}}',
+            "ws of okx: ftp://host is not ws://host:port or wss://host:port",
+        ),
+        (
+            "ENDPOINTS",
+            '{"okx": {"rest": "http://host:abc"}}',
+            "http://host:abc is not http://host:port or https://",
+        ),
+        ("ENDPOINTS", '{"okx": {"rest": "wss://host"}}', "rest of okx: wss://host is not http://host:port or"),
     ],
 )
 def test_errors_name_the_variable(monkeypatch: pytest.MonkeyPatch, name: str, value: str, message: str) -> None:
