@@ -9,6 +9,7 @@ from aiokafka.errors import KafkaError
 
 from ingest.producer import check_partitions, partition_counts, producer_of
 from marketprism.captures.replay_lines import TopicLine
+from marketprism.ops.topics import no_broker
 from schemas.errors import StackError
 from schemas.settings import Settings
 from schemas.topics import raw_topic
@@ -115,7 +116,7 @@ class ReplaySender:
             await self._check_topics()
         except (KafkaError, OSError) as error:
             await self._producer.stop()
-            raise StackError(f"no broker answers at {self._settings.kafka} (setting `kafka`): {error}") from None
+            raise no_broker(self._settings, error) from None
         except StackError:
             await self._producer.stop()
             raise

@@ -8,6 +8,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError
 
+from marketprism.ops.topics import no_broker
 from schemas.errors import StackError
 from schemas.feeds import EXCHANGES
 from schemas.limits import KIB
@@ -67,7 +68,7 @@ class LagReader:
             await self._admin.start()
         except (KafkaError, OSError) as error:
             await self.__aexit__()
-            raise StackError(f"no broker answers at {self._settings.kafka} (setting `kafka`): {error}") from None
+            raise no_broker(self._settings, error) from None
         return self
 
     async def __aexit__(self, *_: object) -> None:

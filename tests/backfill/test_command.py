@@ -35,7 +35,6 @@ def wanted(**changes: object) -> Wanted:
             "",
             "--from .* is in the future: begin at a time in the past",
         ),
-        ({"begin": time.time_ns() // 1000 - 1}, "", "two minutes before now"),
         ({"symbols": ["ABC-USDT"]}, "", "binance-spot does not list ABC-USDT"),
         ({"kinds": ["candles", "funding"]}, "", "no history of funding of BTC-USDT by REST; it has: candles, trades"),
         ({"kinds": ["funding"]}, "http://127.0.0.1:1", "--source files has no funding of binance-spot"),
@@ -46,6 +45,12 @@ async def test_what_cannot_be_filled(changes: dict[str, object], files: str, tex
     """Kinds, intervals, ranges and symbols that there are not."""
     with pytest.raises(SettingsError, match=text):
         await attempt(wanted(**changes), files)
+
+
+async def test_too_new() -> None:
+    """What live data has not been stored of yet is left to it."""
+    with pytest.raises(SettingsError, match="two minutes before now"):
+        await attempt(wanted(begin=time.time_ns() // 1000 - 1))
 
 
 async def test_no_broker() -> None:
