@@ -19,7 +19,9 @@ async def send(settings: Settings, topic: str) -> None:
 async def commit(settings: Settings, group: str, topic: str) -> None:
     """Commit the first record of a topic."""
     place = TopicPartition(settings.topic(topic), 1)
-    async with AIOKafkaConsumer(bootstrap_servers=settings.kafka, group_id=settings.topic(group)) as consumer:
+    async with AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka, group_id=settings.topic(group), enable_auto_commit=False
+    ) as consumer:
         consumer.assign([place])
         await consumer.commit({place: 1})
 
