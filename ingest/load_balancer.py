@@ -10,14 +10,13 @@ import structlog
 from ingest.balance import Loads, balance
 from ingest.connection_group import ConnectionGroup
 from ingest.connection_pool import ConnectionPool
-from schemas.connections import MoveAnswer
+from schemas.connections import ANSWER_WITHIN_S, MoveAnswer
 from schemas.control import MoveRequest
 from schemas.errors import ControlError
 from schemas.keys import key_of
 from schemas.suggestions import unknown
 
 _NAMED = 5  # instruments that are named in the log
-_ANSWERED_FOR = 120.0  # s that an answer is reported: as long as anybody waits for it
 _ANSWERS = 1000  # that are kept at most
 
 
@@ -38,7 +37,7 @@ class LoadBalancer:
     @property
     def answers(self) -> list[MoveAnswer]:
         """Answers to the last requests, for the reports."""
-        return [answer for at, answer in self._answers if at > time.monotonic() - _ANSWERED_FOR]
+        return [answer for at, answer in self._answers if at > time.monotonic() - ANSWER_WITHIN_S]
 
     def request(self, request: MoveRequest) -> None:
         """Move an instrument as soon as no other is being moved."""

@@ -8,6 +8,9 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+ANSWER_WITHIN_S = 120.0
+"""How long an answer to a move is waited for, and so reported: the feed may just be balanced."""
+
 ConnectionState = Literal["connecting", "open", "renewing"]
 
 

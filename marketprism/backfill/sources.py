@@ -81,7 +81,7 @@ def span_of(row: HistoryRow, job: Job, now: int) -> Span:
         if row.latest:
             begin = max(begin, now - row.latest * step)
         if step <= _DAY:
-            begin = -(-begin // step) * step  # candles begin at multiples; those of days elsewhere are found anyway
+            begin = first_start(begin, job.interval)  # those of days elsewhere are found anyway
     if row.reach_s:
         begin = max(begin, now - int(row.reach_s * 1_000_000))
     return Span(begin, max(end, begin))

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from marketprism.ops.control import send
 from marketprism.ops.topics import read_control
-from schemas.connections import FeedReport, MoveAnswer, decode_report
+from schemas.connections import ANSWER_WITHIN_S, FeedReport, MoveAnswer, decode_report
 from schemas.control import MoveRequest
 from schemas.errors import StackError
 from schemas.feeds import FEEDS
@@ -16,7 +16,6 @@ from schemas.topics import CONNECTIONS
 
 _KEPT_S = 900.0  # for which the last report of an ingest that has died is still shown
 _SILENT_S = 20.0  # without a report, after which an ingest has probably died: four reports
-_ANSWER_WITHIN_S = 120.0  # the feed may just be balanced
 _POLL_S = 1.0
 
 
@@ -55,7 +54,7 @@ async def move_instrument(settings: Settings, feed: str, symbol: str, target: in
         raise StackError(f"no running ingest has connections of {feed}: see `marketprism feeds`")
     id_, now = uuid4().hex, time.time_ns() // 1000
     await send(settings, MoveRequest(id=id_, feed=feed, symbol=symbol, target=target, timestamp=now), b"move")
-    deadline = time.monotonic() + _ANSWER_WITHIN_S
+    deadline = time.monotonic() + ANSWER_WITHIN_S
     while time.monotonic() < deadline:
         answers = {
             seen.report.ingest: answer
@@ -66,7 +65,7 @@ async def move_instrument(settings: Settings, feed: str, symbol: str, target: in
         if ingests <= answers.keys():
             return [answers[ingest] for ingest in sorted(ingests)]
         await asyncio.sleep(_POLL_S)
-    raise StackError(f"ingest has not answered within {_ANSWER_WITHIN_S:.0f} s: see its log, and `marketprism feeds`")
+    raise StackError(f"ingest has not answered within {ANSWER_WITHIN_S:.0f} s: see its log, and `marketprism feeds`")
 
 
 async def _live(settings: Settings, feed: str) -> list[Seen]:

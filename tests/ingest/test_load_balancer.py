@@ -106,7 +106,7 @@ async def test_many_answers(under_way: list[int], monkeypatch: pytest.MonkeyPatc
         rig = Rig(tasks, "ABCDE")
         answers = await rig.answers(*(("X-USDT", 0) for _ in range(40)))
         assert [answer.id for answer in answers] == [f"{number}" for number in range(40)]
-        monkeypatch.setattr("ingest.load_balancer._ANSWERED_FOR", 0.0)
+        monkeypatch.setattr("ingest.load_balancer.ANSWER_WITHIN_S", 0.0)
         assert rig.balancer.answers == []
 
 

@@ -159,7 +159,7 @@ async def test_no_ingest(settings: Settings) -> None:
 async def test_no_answer(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """An ingest that does not answer a request is not waited for without end."""
     await write(settings, REPORT)
-    monkeypatch.setattr(connections, "_ANSWER_WITHIN_S", 0.5)
+    monkeypatch.setattr(connections, "ANSWER_WITHIN_S", 0.5)
     with pytest.raises(StackError, match="has not answered within"):
         await move_instrument(settings, "okx", "BTC-USDT")
 
